@@ -1,0 +1,48 @@
+import type { CellTally } from '../schema/record.ts';
+
+/** Counting: per cell, wanted = accepted + exhausted and attempts = accepted + rejected. */
+
+/** Adds up tallies of the same cells; the result is in order of first appearance. */
+export function sumTallies(tallies: Iterable<CellTally>): CellTally[] {
+  const byCell = new Map<string, CellTally>();
+  for (const tally of tallies) {
+    const sum = byCell.get(tally.cell);
+    if (!sum) byCell.set(tally.cell, { ...tally, rejected: { ...tally.rejected } });
+    else addTally(sum, tally);
+  }
+  return [...byCell.values()];
+}
+
+function addTally(sum: CellTally, tally: CellTally): void {
+  sum.wanted += tally.wanted;
+  sum.accepted += tally.accepted;
+  sum.exhausted += tally.exhausted;
+  sum.attempts += tally.attempts;
+  for (const [gate, n] of Object.entries(tally.rejected)) sum.rejected[gate] = (sum.rejected[gate] ?? 0) + n;
+}
+
+export interface Totals {
+  readonly wanted: number;
+  readonly accepted: number;
+  readonly exhausted: number;
+  readonly attempts: number;
+  readonly rejected: Readonly<Record<string, number>>;
+}
+
+/** The totals over all cells. */
+export function totals(tallies: Iterable<CellTally>): Totals {
+  const [sum] = sumTallies([...tallies].map((tally) => ({ ...tally, cell: '' })));
+  return sum ?? { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
+}
+
+/** Why a tally contradicts itself, or null. */
+export function tallyFault(tally: CellTally): string | null {
+  const rejected = Object.values(tally.rejected).reduce((sum, n) => sum + n, 0);
+  if (tally.wanted !== tally.accepted + tally.exhausted) {
+    return `cell ${tally.cell}: ${tally.wanted} wanted, but ${tally.accepted} accepted and ${tally.exhausted} exhausted`;
+  }
+  if (tally.attempts !== tally.accepted + rejected) {
+    return `cell ${tally.cell}: ${tally.attempts} attempts, but ${tally.accepted} accepted and ${rejected} rejected`;
+  }
+  return null;
+}

@@ -1,0 +1,53 @@
+/** Every name that more than one part must agree on: API group, object keys, members of a shard. */
+
+export const API_VERSION = 'cohortfarm.dev/v1alpha1';
+export const KIND = 'SyntheticDataset';
+
+/** Exit codes of every program (see the contract: the Job's podFailurePolicy reads them). */
+export const EXIT = { done: 0, usage: 2, shortfall: 3, tryAgain: 75, never: 78 } as const;
+
+export const SAMPLE_KEY_DIGITS = 9;
+
+/** The WebDataset key of a sample: its global index in nine digits. */
+export const sampleKey = (index: number): string => String(index).padStart(SAMPLE_KEY_DIGITS, '0');
+
+const shardDigits = (shard: number): string => String(shard).padStart(6, '0');
+
+/** Object keys under `output.uri`. */
+export const objects = {
+  manifest: 'dataset.json',
+  card: 'README.md',
+  croissant: 'croissant.json',
+  index: 'index.parquet',
+  wids: 'wids.json',
+  report: 'report.html',
+  /** Names the one plan that owns the prefix; written before anything else. */
+  claim: '_work/plan.json',
+  work: '_work/',
+  records: 'records/',
+  shards: 'shards/',
+  shard: (name: string, shard: number): string => `shards/${name}-${shardDigits(shard)}.tar`,
+  record: (shard: number): string => `records/${shardDigits(shard)}.json`,
+  /** Parts and the seal of one unfinished shard. */
+  shardWork: (shard: number): string => `_work/${shardDigits(shard)}/`,
+  part: (shard: number, start: number, end: number): string =>
+    `_work/${shardDigits(shard)}/${sampleKey(start)}-${sampleKey(end)}.tar`,
+  seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
+} as const;
+
+/** Reads `start` and `end` (sample indices, end exclusive) back from a part's key; null for any other key. */
+export function parsePartKey(key: string): { start: number; end: number } | null {
+  const match = /\/(\d{9,})-(\d{9,})\.tar$/.exec(key);
+  return match ? { start: Number(match[1]), end: Number(match[2]) } : null;
+}
+
+export const CONTENT_TYPES = {
+  json: 'application/json',
+  tar: 'application/x-tar',
+  html: 'text/html; charset=utf-8',
+  markdown: 'text/markdown; charset=utf-8',
+  parquet: 'application/vnd.apache.parquet',
+} as const;
+
+/** IPTC's term for an image made by a trained model; see https://cv.iptc.org/newscodes/digitalsourcetype/. */
+export const DIGITAL_SOURCE_TYPE = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia';

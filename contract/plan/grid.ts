@@ -1,0 +1,96 @@
+import type { Quota } from '../schema/spec.ts';
+
+/** The quota grid: axes and the allowed cells, in an order that the spelling of the spec does not change. */
+
+/** An inclusive range of whole numbers. */
+export interface Bin {
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Axis {
+  readonly name: string;
+  /** Names of the categories or the bins as written ("18-39"); sorted (bins by number). */
+  readonly values: readonly string[];
+  /** For an axis of numbers, the range of each value. */
+  readonly bins: readonly Bin[] | null;
+}
+
+/** One combination of axis values. */
+export interface Cell {
+  /** Position in the grid's list of allowed cells. */
+  readonly ordinal: number;
+  /** `age=18-39,finding=edema,…`: axes in order of name. */
+  readonly id: string;
+  /** One value per axis, in the order of `Grid.axes`. */
+  readonly values: readonly string[];
+}
+
+export interface Grid {
+  readonly axes: readonly Axis[];
+  readonly cells: readonly Cell[];
+  /** Cells before exclusion. */
+  readonly combinations: number;
+}
+
+/** More cells than this is a spelling mistake: no cohort fills them. */
+export const MAX_CELLS = 200_000;
+
+/** Reads "18-39". The schema has checked the form. */
+export function parseBin(text: string): Bin {
+  const [low, high] = text.split('-').map(Number);
+  return { low: low!, high: high! };
+}
+
+/** How many combinations the axes have, before exclusion. */
+export function countCombinations(axes: Quota['axes']): number {
+  return Object.values(axes).reduce((product, axis) => product * (axis.values ?? axis.bins ?? []).length, 1);
+}
+
+/** Builds the grid of a checked quota. Time and memory O(combinations). */
+export function buildGrid(quota: Pick<Quota, 'axes' | 'exclude'>): Grid {
+  const axes = Object.entries(quota.axes)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, axis]) => sortedAxis(name, axis));
+  const combinations = countCombinations(quota.axes);
+  const cells: Cell[] = [];
+  for (let i = 0; i < combinations; i++) {
+    const values = combination(axes, i);
+    if (quota.exclude.some((excluded) => matches(axes, values, excluded))) continue;
+    const id = axes.map((axis, k) => `${axis.name}=${values[k]}`).join(',');
+    cells.push({ ordinal: cells.length, id, values });
+  }
+  return { axes, cells, combinations };
+}
+
+function sortedAxis(name: string, axis: Quota['axes'][string]): Axis {
+  if (!axis.bins) return { name, values: [...axis.values!].sort(), bins: null };
+  const sorted = [...axis.bins].sort((a, b) => parseBin(a).low - parseBin(b).low);
+  return { name, values: sorted, bins: sorted.map(parseBin) };
+}
+
+/** The i-th combination in mixed radix, the last axis fastest. */
+function combination(axes: readonly Axis[], i: number): string[] {
+  const values = new Array<string>(axes.length);
+  let rest = i;
+  for (let k = axes.length - 1; k >= 0; k--) {
+    const list = axes[k]!.values;
+    values[k] = list[rest % list.length]!;
+    rest = Math.floor(rest / list.length);
+  }
+  return values;
+}
+
+/** Whether a cell's values agree with a partial cell on every axis that it names. */
+export function matches(
+  axes: readonly Axis[],
+  values: readonly string[],
+  partial: Readonly<Record<string, string>>,
+): boolean {
+  return axes.every((axis, k) => partial[axis.name] === undefined || partial[axis.name] === values[k]);
+}
+
+/** A cell's values by axis name. */
+export function cellRecord(grid: Grid, cell: Cell): Record<string, string> {
+  return Object.fromEntries(grid.axes.map((axis, k) => [axis.name, cell.values[k]!]));
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { datasetSchema } from './spec.ts';
+
+/** dataset.json: written last, its presence says that the dataset is complete. */
+
+const count = z.int().min(0);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+
+const manifestObject = z.strictObject({ key: z.string(), bytes: count, sha256: digest });
+export type ManifestObject = z.infer<typeof manifestObject>;
+
+export const manifestSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/manifest/v1'),
+  name: z.string(),
+  synthetic: z.literal(true),
+  generator: z.strictObject({ name: z.literal('cohortfarm'), version: z.string() }),
+  planDigest: digest,
+  model: z.strictObject({ uri: z.string(), digest, scheduler: z.string(), height: count, width: count }),
+  providers: z.array(z.string()),
+  samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),
+  rejected: z.record(z.string(), count),
+  cells: z.array(
+    z.strictObject({
+      cell: z.string(),
+      axes: z.record(z.string(), z.string()),
+      wanted: count,
+      accepted: count,
+      exhausted: count,
+      attempts: count,
+      rejected: z.record(z.string(), count),
+    }),
+  ),
+  shards: z.array(manifestObject.extend({ start: count, end: count, accepted: count, record: z.string() })),
+  /** The published objects beside the shards. */
+  files: z.array(manifestObject),
+  /** The resource as accepted, without credentials. */
+  dataset: datasetSchema,
+});
+export type Manifest = z.infer<typeof manifestSchema>;

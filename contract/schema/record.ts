@@ -1,0 +1,85 @@
+import { z } from 'zod';
+
+/** The texts that CohortFarm writes: a sample's JSON, a part's and a shard's record, the manifest. */
+
+const count = z.int().min(0);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const index = z.int().min(0);
+
+/** One generated image that a gate refused. */
+const rejection = z.strictObject({ attempt: count, seed: count, gate: z.string() });
+
+/** KEY.json in a shard. `cell` and `axes` say what was wanted, `scores` what the gates found. */
+export const sampleRecordSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/sample/v1'),
+  synthetic: z.literal(true),
+  index,
+  cell: z.string(),
+  axes: z.record(z.string(), z.string()),
+  exact: z.record(z.string(), z.number()),
+  sourceId: z.string().optional(),
+  prompt: z.string(),
+  seed: count,
+  attempt: count,
+  /** Probability of the wanted class, or the predicted number, by gate name. */
+  scores: z.record(z.string(), z.number()),
+  rejected: z.array(rejection),
+  planDigest: digest,
+  modelDigest: digest,
+});
+export type SampleRecord = z.infer<typeof sampleRecordSchema>;
+
+/** What became of a cell's samples in a part or a shard. */
+export const cellTallySchema = z.strictObject({
+  cell: z.string(),
+  /** Samples of the cell here; wanted = accepted + exhausted. */
+  wanted: count,
+  accepted: count,
+  exhausted: count,
+  /** Images generated; attempts = accepted + all rejected. */
+  attempts: count,
+  rejected: z.record(z.string(), count),
+});
+export type CellTally = z.infer<typeof cellTallySchema>;
+
+/** Begins a part: the first member of its tar, left out of the shard. */
+export const partRecordSchema = z.strictObject({
+  planDigest: digest,
+  start: index,
+  end: index,
+  provider: z.string(),
+  cells: z.array(cellTallySchema),
+  /** Indices of samples whose every attempt was rejected. */
+  exhausted: z.array(index),
+});
+export type PartRecord = z.infer<typeof partRecordSchema>;
+
+/** records/000000.json: the commit of a shard. */
+export const shardRecordSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/record/v1'),
+  planDigest: digest,
+  modelDigest: digest,
+  shard: index,
+  key: z.string(),
+  sha256: digest,
+  bytes: count,
+  start: index,
+  end: index,
+  accepted: count,
+  attempts: count,
+  provider: z.string(),
+  cells: z.array(cellTallySchema),
+  exhausted: z.array(index),
+});
+export type ShardRecord = z.infer<typeof shardRecordSchema>;
+
+/** _work/SHARD/seal.json: fixes which stored parts make the shard, before any byte of it is written. */
+export const sealSchema = z.strictObject({ parts: z.array(z.string()).min(1), record: shardRecordSchema });
+export type Seal = z.infer<typeof sealSchema>;
+
+/** _work/plan.json: the claim of a plan on the prefix. */
+export const claimSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/claim/v1'),
+  planDigest: digest,
+  dataset: z.string(),
+});
