@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { type FolderFile, folderDigest } from '../contract/folder.ts';
+import { openStore, type S3Options, StoreError } from './store/store.ts';
+
+/** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
+
+/** Where relative paths start, where models from S3 are kept, and how S3 is reached. */
+export interface ResourceContext {
+  readonly baseDir: string;
+  readonly cacheDir: string;
+  readonly s3?: S3Options;
+}
+
+/** Models that come with CohortFarm. */
+const EMBEDDED = resolve(import.meta.dirname, '../models');
+
+/**
+ * A URI as one that does not depend on the place of the spec: `embedded:NAME` and relative paths become absolute paths;
+ * s3:// stays.
+ */
+export function resolveUri(uri: string, baseDir: string): string {
+  if (uri.startsWith('embedded:')) {
+    const path = resolve(EMBEDDED, uri.slice('embedded:'.length));
+    if (!path.startsWith(EMBEDDED + sep))
+      throw new StoreError('terminal', `${JSON.stringify(uri)} leaves the folder of embedded models`);
+    return path;
+  }
+  if (uri.startsWith('file:')) return fileURLToPath(uri);
+  return /^[a-z][a-z0-9+.-]+:/i.test(uri) ? uri : resolve(baseDir, uri);
+}
+
+/** The bytes of one file. @throws StoreError (terminal) when it does not exist */
+export async function readResource(uri: string, context: ResourceContext): Promise<Uint8Array> {
+  const absolute = resolveUri(uri, context.baseDir);
+  const cut = absolute.lastIndexOf('/');
+  const bytes = await openStore(absolute.slice(0, cut) || '/', context.s3).get(absolute.slice(cut + 1));
+  if (bytes === null) throw new StoreError('terminal', `there is no file ${absolute}; check the URI`);
+  return bytes;
+}
+
+export interface Folder {
+  readonly dir: string;
+  readonly digest: string;
+}
+
+export interface FolderWanted {
+  readonly uri: string;
+  /** Whether a path below the folder belongs to it. */
+  readonly includes: (path: string) => boolean;
+  /** Refuse other contents. */
+  readonly sha256?: string | undefined;
+  /** For messages: the spec field that names the folder. */
+  readonly field: string;
+}
+
+/**
+ * Brings a folder onto this machine: a local one is used where it lies, one from S3 is copied into the cache (a pinned
+ * one only once). Digests are checked before anything is used.
+ * @throws StoreError (terminal) when it is empty or differs from the pin
+ */
+export async function fetchFolder(wanted: FolderWanted, context: ResourceContext): Promise<Folder> {
+  const uri = resolveUri(wanted.uri, context.baseDir);
+  const folder = uri.startsWith('s3:') ? await fetchRemote(uri, wanted, context) : await digestFolder(uri, wanted);
+  if (wanted.sha256 !== undefined && wanted.sha256 !== folder.digest) {
+    throw new StoreError(
+      'terminal',
+      `${wanted.field}: the digest of ${uri} is ${folder.digest}, not ${wanted.sha256} as sha256 demands; correct the pin or the URI`,
+    );
+  }
+  return folder;
+}
+
+async function digestFolder(dir: string, { includes, field }: FolderWanted): Promise<Folder> {
+  let names: string[] = [];
+  try {
+    names = (await readdir(dir, { recursive: true, withFileTypes: true }))
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) =>
+        join(entry.parentPath, entry.name)
+          .slice(dir.length + 1)
+          .split(sep)
+          .join('/'),
+      )
+      .filter(includes);
+  } catch (cause) {
+    throw new StoreError('terminal', `${field}: the folder ${dir} cannot be read; check the URI`, { cause });
+  }
+  if (names.length === 0)
+    throw new StoreError('terminal', `${field}: the folder ${dir} holds no model files; check the URI`);
+  const files: FolderFile[] = [];
+  for (const path of names) files.push({ path, sha256: await fileSha256(join(dir, path)) });
+  return { dir, digest: folderDigest(files) };
+}
+
+async function fileSha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function fetchRemote(uri: string, wanted: FolderWanted, context: ResourceContext): Promise<Folder> {
+  const kept = wanted.sha256 && join(context.cacheDir, 'models', wanted.sha256);
+  if (kept && (await stat(kept).catch(() => null))) return digestFolder(kept, wanted);
+  await mkdir(join(context.cacheDir, 'models'), { recursive: true });
+  const temporary = await mkdtemp(join(context.cacheDir, 'models', 'incoming-'));
+  try {
+    await copyRemote(uri, temporary, wanted, context);
+    const folder = await digestFolder(temporary, wanted);
+    const place = join(context.cacheDir, 'models', folder.digest);
+    // Another process may have put the same folder there meanwhile; then this copy is not needed.
+    await rename(temporary, place).catch(() => rm(temporary, { recursive: true, force: true }));
+    return { dir: place, digest: folder.digest };
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+const CHUNK = 64 * 2 ** 20;
+
+async function copyRemote(
+  uri: string,
+  target: string,
+  { includes, field }: FolderWanted,
+  context: ResourceContext,
+): Promise<void> {
+  const store = openStore(uri, context.s3);
+  let copied = 0;
+  for await (const { key, size } of store.list('')) {
+    if (!includes(key)) continue;
+    const path = join(target, key);
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(path, 'wx');
+    try {
+      for (let start = 0; start < size; start += CHUNK) {
+        const bytes = await store.get(key, { start, end: Math.min(size, start + CHUNK) });
+        if (bytes === null) throw new StoreError('retryable', `${uri}/${key} vanished while it was read; try again`);
+        await file.write(bytes);
+      }
+    } finally {
+      await file.close();
+    }
+    copied++;
+  }
+  if (copied === 0) throw new StoreError('terminal', `${field}: ${uri} holds no model files; check the URI`);
+}

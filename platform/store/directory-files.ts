@@ -1,0 +1,88 @@
+import { constants, type Dirent, type Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { codeOf } from './directory-errors.ts';
+import { StoreError } from './errors.ts';
+import type { ByteRange } from './types.ts';
+
+/** One read(2) takes at most 2^31 - 1 bytes; smaller reads also keep the thread pool fair. */
+const MAX_READ_BYTES = 64 * 1024 * 1024;
+
+/** Content of a regular file, or the part of it in `range`; null when there is none. Never follows a symbolic link. */
+export async function readWhole(path: string, range?: ByteRange): Promise<Uint8Array | null> {
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return null;
+    if (codeOf(error) === 'ELOOP') throw symlinkError(path);
+    throw error;
+  }
+  try {
+    const found = await file.stat();
+    if (!found.isFile()) return null;
+    const start = Math.min(range?.start ?? 0, found.size);
+    const bytes = new Uint8Array(Math.max(0, Math.min(range?.end ?? found.size, found.size) - start));
+    let done = 0;
+    while (done < bytes.length) {
+      const wanted = Math.min(MAX_READ_BYTES, bytes.length - done);
+      const { bytesRead } = await file.read(bytes, done, wanted, start + done);
+      if (bytesRead === 0) throw new StoreError('retryable', `${path} became shorter while it was read`);
+      done += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Entries of a folder; none when it is missing. */
+export async function readFolder(path: string): Promise<Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return [];
+    throw error;
+  }
+}
+
+/** What is at a path, a symbolic link not followed; null when nothing is. */
+export async function lstatOrNull(path: string): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return null;
+    throw error;
+  }
+}
+
+/** Makes a folder and those above it, and flushes the entries of the new ones. */
+export async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let folder = path; ; folder = dirname(folder)) {
+    await flushFolder(dirname(folder));
+    if (folder === first) return;
+  }
+}
+
+/** Makes the folder's entries survive a power failure. */
+export async function flushFolder(path: string): Promise<void> {
+  try {
+    const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    // The folder was pruned by another process together with what was in it.
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** Why an object behind a symbolic link is refused. */
+export function symlinkError(path: string): StoreError {
+  return new StoreError('terminal', `${path} is a symbolic link, which is not followed: put a copy in its place`);
+}
+
+/** For catch(): another process was faster, and the wanted state is reached. */
+export function ignoreMissing(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
+}

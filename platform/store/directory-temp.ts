@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from './directory-errors.ts';
+import { ignoreMissing } from './directory-files.ts';
+import type { ObjectBody } from './types.ts';
+
+/** Hidden folder for unfinished files, below the store's own folder so that both are on one file system. */
+export const TEMP_FOLDER = '.cohortfarm-tmp';
+
+/** No write takes this long: a file this old was left by a killed writer. */
+const LEFTOVER_AGE_MS = 60 * 60 * 1000;
+const MAX_WRITEV_CHUNKS = 1024; // IOV_MAX
+
+/** Writes unfinished files of one store, and removes what killed writers left. */
+export class TempFiles {
+  readonly #folder: string;
+  #swept = false;
+
+  constructor(root: string) {
+    this.#folder = join(root, TEMP_FOLDER);
+  }
+
+  /** Gives `use` the path of a flushed file with that content, and removes the path afterwards. */
+  async with<T>(body: ObjectBody, use: (path: string) => Promise<T>): Promise<T> {
+    if (!this.#swept) {
+      this.#swept = true;
+      await this.#sweep(Date.now() - LEFTOVER_AGE_MS);
+    }
+    const path = join(this.#folder, `${process.pid}-${randomUUID()}`);
+    try {
+      await this.#write(path, body instanceof Uint8Array ? [body] : body);
+      return await use(path);
+    } finally {
+      await unlink(path).catch(ignoreMissing);
+      await rmdir(this.#folder).catch(() => undefined); // stays while another writer has a file in it
+    }
+  }
+
+  async #write(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+    const file = await this.#open(path);
+    try {
+      for (let first = 0; first < chunks.length; first += MAX_WRITEV_CHUNKS) {
+        await writeFully(file, chunks.slice(first, first + MAX_WRITEV_CHUNKS));
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #open(path: string): Promise<Awaited<ReturnType<typeof open>>> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await mkdir(this.#folder, { recursive: true });
+        return await open(path, 'wx');
+      } catch (error) {
+        // Another writer may remove the empty folder between the two calls.
+        if (codeOf(error) !== 'ENOENT' || attempt === 100) throw error;
+      }
+    }
+  }
+
+  async #sweep(before: number): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    for (const name of names) {
+      const path = join(this.#folder, name);
+      try {
+        if ((await stat(path)).mtimeMs < before) await unlink(path);
+      } catch (error) {
+        ignoreMissing(error);
+      }
+    }
+  }
+}
+
+async function writeFully(file: Awaited<ReturnType<typeof open>>, chunks: readonly Uint8Array[]): Promise<void> {
+  const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  let { bytesWritten: done } = await file.writev([...chunks]);
+  if (done === total) return;
+  // A nearly full disk takes less than it was given; the next write then reports why.
+  const rest = Buffer.concat(chunks);
+  while (done < total) done += (await file.write(rest, done, total - done)).bytesWritten;
+}

@@ -1,0 +1,245 @@
+import { Readable } from 'node:stream';
+import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import { StoreError } from './errors.ts';
+import { assertKey, assertPrefix, compareKeys, isValidKey } from './keys.ts';
+import { isNotFound, isPreconditionFailed, notS3Answer, wrapS3Error } from './s3-errors.ts';
+import { retryConflicts } from './s3-retry.ts';
+import type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
+
+/** What the AWS defaults do not already say. Credentials and region come from the AWS chain when they are left out. */
+export interface S3Options {
+  /** URL of an S3-compatible server, such as http://minio:9000. */
+  endpoint?: string;
+  region?: string;
+  /** Bucket in the path instead of the host name; true by default when `endpoint` is given. */
+  forcePathStyle?: boolean;
+  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
+  /** Tries per request, first one included; 5 by default. */
+  maxAttempts?: number;
+}
+
+/** Above this, a body goes up in parts: a lost connection then costs one part. Bytes. */
+const MULTIPART_BYTES = 64 * 1024 * 1024;
+const PART_BYTES = 16 * 1024 * 1024;
+const PARALLEL_PARTS = 4;
+const MAX_DELETED_AT_ONCE = 1000; // S3's own limit
+const CONNECT_MS = 5_000;
+const IDLE_MS = 60_000;
+const REQUEST_MS = 300_000;
+
+/** Objects below a prefix of a bucket of AWS S3 or of a compatible server with conditional writes. */
+export class S3Store implements ObjectStore {
+  readonly uri: string;
+  readonly #bucket: string;
+  readonly #prefix: string;
+  readonly #options: S3Options;
+  #connected: Promise<S3> | undefined;
+  #bucketSeen = false;
+
+  constructor(place: { bucket: string; prefix: string }, options: S3Options) {
+    this.#bucket = place.bucket;
+    this.#prefix = place.prefix === '' ? '' : `${place.prefix}/`;
+    this.#options = options;
+    this.uri = `s3://${place.bucket}${place.prefix === '' ? '' : `/${place.prefix}`}`;
+    assertEndpoint(options.endpoint);
+  }
+
+  async get(key: string, range?: ByteRange): Promise<Uint8Array | null> {
+    assertKey(key);
+    if (range !== undefined && range.end <= range.start) return (await this.stat(key)) && new Uint8Array(0);
+    return this.#guard('read', key, async (s3) => {
+      try {
+        const Range = range && `bytes=${range.start}-${range.end - 1}`;
+        const output = await s3.getObject({ ...this.#name(key), ...(Range && { Range }) });
+        if (output.ETag === undefined || output.Body === undefined) throw notS3Answer();
+        const bytes = await output.Body.transformToByteArray();
+        // A server may ignore the range and send everything.
+        return range && output.ContentRange === undefined ? bytes.subarray(range.start, range.end) : bytes;
+      } catch (error) {
+        if (isNotFound(error)) return null;
+        if (isNamed(error, 'InvalidRange')) return new Uint8Array(0);
+        throw error;
+      }
+    });
+  }
+
+  async stat(key: string): Promise<{ size: number } | null> {
+    assertKey(key);
+    return this.#guard('read', key, async (s3) => {
+      try {
+        const output = await s3.headObject(this.#name(key));
+        if (output.ETag === undefined) throw notS3Answer();
+        this.#bucketSeen = true;
+        return { size: output.ContentLength ?? 0 };
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+        await this.#assertBucket(s3, key);
+        return null;
+      }
+    });
+  }
+
+  async create(key: string, body: ObjectBody, options: WriteOptions): Promise<'created' | 'exists'> {
+    assertKey(key);
+    return this.#guard('create', key, async (s3) => {
+      try {
+        await this.#put(s3, key, body, { ContentType: options.contentType, IfNoneMatch: '*' });
+        return 'created';
+      } catch (error) {
+        if (isPreconditionFailed(error)) return 'exists';
+        throw error;
+      }
+    });
+  }
+
+  async replace(key: string, body: ObjectBody, options: WriteOptions): Promise<void> {
+    assertKey(key);
+    await this.#guard('write', key, (s3) => this.#put(s3, key, body, { ContentType: options.contentType }));
+  }
+
+  async *list(prefix: string): AsyncIterable<ListedObject> {
+    assertPrefix(prefix);
+    const found: ListedObject[] = [];
+    let ContinuationToken: string | undefined;
+    do {
+      const page = await this.#guard('list', prefix, async (s3) => {
+        const output = await s3.listObjectsV2({
+          Bucket: this.#bucket,
+          Prefix: this.#prefix + prefix,
+          ...(ContinuationToken && { ContinuationToken }),
+        });
+        if (output.Name === undefined) throw notS3Answer();
+        return output;
+      });
+      for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+        const key = Key.slice(this.#prefix.length);
+        // Folder markers and other names that this store never writes.
+        if (isValidKey(key)) found.push({ key, size: Size });
+      }
+      ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (ContinuationToken !== undefined);
+    // Not every server lists in byte order, so the order is made here; sorting what is sorted costs one pass.
+    yield* found.sort((a, b) => compareKeys(a.key, b.key));
+  }
+
+  async remove(keys: readonly string[]): Promise<void> {
+    for (const key of keys) assertKey(key);
+    for (let first = 0; first < keys.length; first += MAX_DELETED_AT_ONCE) {
+      const batch = keys.slice(first, first + MAX_DELETED_AT_ONCE);
+      await this.#guard('remove', batch[0]!, async (s3) => {
+        const Objects = batch.map((key) => ({ Key: this.#prefix + key }));
+        const { Errors = [] } = await s3.deleteObjects({ Bucket: this.#bucket, Delete: { Objects, Quiet: true } });
+        const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
+        if (failed !== undefined) {
+          throw Object.assign(new Error(failed.Message), { name: failed.Code ?? 'UnknownError', key: failed.Key });
+        }
+      });
+    }
+  }
+
+  async #put(
+    s3: S3,
+    key: string,
+    body: ObjectBody,
+    options: { ContentType: string; IfNoneMatch?: '*' },
+  ): Promise<void> {
+    const chunks = body instanceof Uint8Array ? [body] : body;
+    const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const params = { ...this.#name(key), ...options, ChecksumAlgorithm: 'SHA256' as const };
+    await retryConflicts(async () => {
+      if (size <= MULTIPART_BYTES) {
+        const Body = body instanceof Uint8Array ? body : Buffer.concat(chunks);
+        const output = await s3.putObject({ ...params, Body });
+        if (output.ETag === undefined) throw notS3Answer();
+        return;
+      }
+      const { Upload } = await import('@aws-sdk/lib-storage');
+      // Carries IfNoneMatch to the completing request, and aborts the parts when anything fails.
+      const Body = Readable.from(chunks, { objectMode: false });
+      const upload = new Upload({
+        client: s3,
+        params: { ...params, Body },
+        partSize: Math.max(PART_BYTES, Math.ceil(size / 10_000)),
+        queueSize: PARALLEL_PARTS,
+      });
+      await upload.done();
+    });
+  }
+
+  /** A HEAD answer has no body, so "no such bucket" looks like "no such object" until a GET tells them apart. */
+  async #assertBucket(s3: S3, key: string): Promise<void> {
+    if (this.#bucketSeen) return;
+    try {
+      await s3.getObject({ ...this.#name(key), Range: 'bytes=0-0' });
+    } catch (error) {
+      if (!isNotFound(error) && !isNamed(error, 'InvalidRange')) throw error;
+    }
+    this.#bucketSeen = true;
+  }
+
+  #name(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#prefix + key };
+  }
+
+  async #guard<T>(action: string, key: string, run: (s3: S3) => Promise<T>): Promise<T> {
+    try {
+      return await run(await this.#connect());
+    } catch (error) {
+      throw wrapS3Error(error, { action, object: `${this.uri}/${key}`, options: this.#options });
+    }
+  }
+
+  #connect(): Promise<S3> {
+    this.#connected ??= connect(this.#options, process.env).catch((error) => {
+      this.#connected = undefined; // a failure is not kept
+      throw error;
+    });
+    return this.#connected;
+  }
+}
+
+async function connect(options: S3Options, env: NodeJS.ProcessEnv): Promise<S3> {
+  // Loaded on first use: a program that works on a folder does not pay for the S3 client.
+  const { S3 } = await import('@aws-sdk/client-s3');
+  const region =
+    options.region ??
+    env.AWS_REGION ??
+    env.AWS_DEFAULT_REGION ??
+    (options.endpoint === undefined ? undefined : 'us-east-1');
+  const config: S3ClientConfig = {
+    maxAttempts: options.maxAttempts ?? 5,
+    retryMode: 'standard', // exponential backoff with full jitter
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      socketTimeout: IDLE_MS,
+      requestTimeout: REQUEST_MS,
+      throwOnRequestTimeout: true,
+    },
+    forcePathStyle: options.forcePathStyle ?? options.endpoint !== undefined,
+    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
+    ...(region !== undefined && { region }),
+    ...(options.credentials !== undefined && { credentials: options.credentials }),
+  };
+  return new S3(config);
+}
+
+function assertEndpoint(endpoint: string | undefined): void {
+  if (endpoint === undefined) return;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw new StoreError(
+      'terminal',
+      'the S3 endpoint must be a URL such as https://s3.example.org or http://minio:9000',
+    );
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '') {
+    throw new StoreError(
+      'terminal',
+      'the S3 endpoint must not hold credentials: use the AWS credential chain or a Secret',
+    );
+  }
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name;
+}

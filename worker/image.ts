@@ -1,0 +1,71 @@
+import sharp from 'sharp';
+import { buildXmp, embedXmp, readXmpMark } from './image-mark.ts';
+
+/** Interleaved 8-bit pixels, row by row. */
+export interface RawImage {
+  width: number;
+  height: number;
+  channels: 1 | 3;
+  data: Uint8Array;
+}
+
+export interface EncodeOptions {
+  format: 'jpeg' | 'png';
+  /** 1 to 100, JPEG only. */
+  quality: number;
+  /** Free text for dc:description, such as the prompt. Untrusted. */
+  description?: string;
+  /** Name of the generating system. */
+  system?: string;
+}
+
+/**
+ * Encodes an image and marks it as made by a trained algorithm. Grayscale when every pixel is grey. The same input gives the
+ * same bytes: no time or host is written, and all encoder settings are fixed here.
+ */
+export async function encodeImage(raw: RawImage, options: EncodeOptions): Promise<Uint8Array> {
+  const { width, height, channels, data } = raw;
+  if (data.length !== width * height * channels) {
+    throw new RangeError(`an image of ${width}x${height}x${channels} needs other than ${data.length} bytes`);
+  }
+  const grey = channels === 1 ? data : greyPlane(data);
+  const input = grey === null ? { data, channels } : { data: grey, channels: 1 as const };
+  const pixels = sharp(input.data, { raw: { width, height, channels: input.channels } });
+  if (grey !== null) pixels.toColourspace('b-w');
+  const encoded = await (options.format === 'png'
+    ? pixels.png({ compressionLevel: 6, adaptiveFiltering: false, palette: false, progressive: false })
+    : pixels.jpeg({ quality: options.quality, chromaSubsampling: '4:4:4', mozjpeg: false, progressive: false })
+  ).toBuffer();
+  return embedXmp(encoded, options.format, buildXmp(options));
+}
+
+/** Pixels of an encoded image; a grayscale file gives one channel. */
+export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
+  const image = sharp(bytes, { failOn: 'warning' });
+  const { space } = await image.metadata();
+  const isGrey = space === 'b-w';
+  const { data, info } = await image
+    .toColourspace(isGrey ? 'b-w' : 'srgb')
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels !== 1 && info.channels !== 3)
+    throw new Error(`the image has ${info.channels} channels, not 1 or 3`);
+  return { width: info.width, height: info.height, channels: info.channels, data };
+}
+
+/** URI of the IPTC digital source type that the file declares; null when it declares none. */
+export async function readSyntheticMark(bytes: Uint8Array): Promise<string | null> {
+  const { xmpAsString } = await sharp(bytes).metadata();
+  return xmpAsString === undefined ? null : readXmpMark(xmpAsString);
+}
+
+/** The one channel of an image whose three are equal everywhere, else null. */
+function greyPlane(data: Uint8Array): Uint8Array | null {
+  const plane = new Uint8Array(data.length / 3);
+  for (let pixel = 0, at = 0; at < data.length; pixel++, at += 3) {
+    const value = data[at]!;
+    if (data[at + 1] !== value || data[at + 2] !== value) return null;
+    plane[pixel] = value;
+  }
+  return plane;
+}
