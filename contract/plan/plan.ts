@@ -37,8 +37,10 @@ export interface ResolvedSampling {
 
 export interface Plan {
   readonly name: string;
-  /** SHA-256 of all that decides the bytes. */
+  /** SHA-256 of `identity`. */
   readonly digest: string;
+  /** All that decides the bytes; published with the dataset, so that anyone can check the digest. */
+  readonly identity: PlanIdentity;
   readonly spec: Spec;
   readonly allocation: Allocation;
   /** Accepted images wanted. */
@@ -49,6 +51,9 @@ export interface Plan {
   readonly impressions: Readonly<Record<string, readonly string[]>>;
   readonly seedKeys: Uint32Array;
 }
+
+/** See `identityOf`. */
+export type PlanIdentity = Readonly<Record<string, unknown>> & { readonly quotas: Readonly<Record<string, number>> };
 
 /** One wanted image. */
 export interface Sample {
@@ -80,6 +85,7 @@ export function makePlan(dataset: SyntheticDataset, inputs: PlanInputs): Plan {
   return {
     name: dataset.metadata.name,
     digest: digestOf(identity),
+    identity,
     spec,
     allocation,
     samples,
@@ -123,7 +129,7 @@ interface Parts {
 }
 
 /** What the digest covers: names and defaults spelled out, places (URIs, credentials) and farm settings left out. */
-function identityOf(dataset: SyntheticDataset, { allocation, sampling, impressions, inputs }: Parts): unknown {
+function identityOf(dataset: SyntheticDataset, { allocation, sampling, impressions, inputs }: Parts): PlanIdentity {
   const { spec } = dataset;
   const { cells } = allocation.grid;
   const { format, quality } = spec.output.image;
@@ -131,8 +137,8 @@ function identityOf(dataset: SyntheticDataset, { allocation, sampling, impressio
     contract: 1,
     name: dataset.metadata.name,
     seed: spec.seed,
-    quotas: Object.fromEntries(cells.map((cell, i) => [cell.id, allocation.quotas[i]])),
-    table: allocation.table,
+    quotas: Object.fromEntries(cells.map((cell, i) => [cell.id, allocation.quotas[i]!])),
+    ...(allocation.table && { table: digestOf(allocation.table) }),
     template: spec.prompt.template,
     impressions,
     model: { digest: inputs.model.digest, sampling },

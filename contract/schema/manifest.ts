@@ -15,6 +15,8 @@ export const manifestSchema = z.strictObject({
   synthetic: z.literal(true),
   generator: z.strictObject({ name: z.literal('cohortfarm'), version: z.string() }),
   planDigest: digest,
+  /** What the plan digest is the digest of (see `PlanIdentity`). */
+  plan: z.looseObject({ quotas: z.record(z.string(), count) }),
   model: z.strictObject({ uri: z.string(), digest, scheduler: z.string(), height: count, width: count }),
   providers: z.array(z.string()),
   samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),

@@ -1,0 +1,144 @@
+import { CONTENT_TYPES, objects } from '../contract/names.ts';
+import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
+import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
+import type { ObjectStore } from '../platform/store/store.ts';
+import { ExhaustedError, StoppedError } from './errors.ts';
+import { roundScore, type Verdict } from './gate/verdict.ts';
+import type { RawImage } from './image.ts';
+import { commitShard, listParts, readRecord, readSeal, sealShard } from './shard/commit.ts';
+import { chainParts, encodePart, sampleMembers } from './shard/part.ts';
+import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './shard/refill.ts';
+
+/** The story of one shard, from nothing (or what a killed worker left) to its commit. */
+
+/** Verdicts on one image, by gate name in the order of the spec. */
+export type Verdicts = Readonly<Record<string, Verdict>>;
+
+/** What the story needs done for it. */
+export interface ShardContext {
+  readonly plan: Plan;
+  readonly store: ObjectStore;
+  generate(batch: readonly { prompt: string; seed: number }[]): Promise<RawImage[]>;
+  judge(images: readonly RawImage[], samples: readonly Sample[]): Promise<Verdicts[]>;
+  encode(image: RawImage, record: SampleRecord): Promise<Uint8Array>;
+  /** The hardware that the images come from, such as "cpu". */
+  readonly provider: string;
+  readonly batchSize: number;
+  readonly checkpointSamples: number;
+  /** Once true, no part is begun any more; those that have begun are finished. */
+  stopping(): boolean;
+  onBatch(progress: BatchProgress): void;
+}
+
+/** What one batch brought. */
+export interface BatchProgress {
+  readonly shard: number;
+  readonly attempts: number;
+  readonly accepted: number;
+  readonly rejected: Readonly<Record<string, number>>;
+}
+
+/**
+ * Brings a shard to its commit and returns its record. Work that the store already holds is not done again.
+ * @throws StoppedError when asked to stop, ExhaustedError when a sample cannot be had and the spec says Fail
+ */
+export async function runShard(context: ShardContext, shard: number): Promise<ShardRecord> {
+  const { store, plan } = context;
+  const committed = await readRecord(store, plan, shard);
+  if (committed) return committed;
+  let seal = await readSeal(store, plan, shard);
+  if (!seal) {
+    await generateParts(context, shard);
+    seal = await sealShard(store, plan, shard);
+  }
+  return commitShard(store, plan, seal);
+}
+
+async function generateParts(context: ShardContext, shard: number): Promise<void> {
+  const { plan, store } = context;
+  const { missing } = chainParts(await listParts(store, shard), shardRange(plan, shard), context.checkpointSamples);
+  const refill = createRefill(plan, missing);
+  let storing: Promise<void> = Promise.resolve();
+  for (;;) {
+    const batch = refill.next(context.batchSize, !context.stopping());
+    if (batch.length === 0) break;
+    const finished = await runBatch(context, refill, shard, batch);
+    // Storing overlaps the next batches, one part at a time; a failure surfaces at the next part or at the end.
+    if (finished.length > 0) {
+      await storing;
+      storing = storeParts(context, shard, finished);
+      storing.catch(() => {});
+    }
+  }
+  await storing;
+  if (context.stopping() && chainParts(await listParts(store, shard), shardRange(plan, shard), 1).missing.length > 0) {
+    throw new StoppedError(`shard ${shard} was stopped after a part; run again to go on`);
+  }
+}
+
+async function runBatch(context: ShardContext, refill: Refill, shard: number, batch: readonly Attempt[]): Promise<FinishedPart[]> {
+  const images = await context.generate(batch.map(({ sample, seed }) => ({ prompt: sample.prompt, seed })));
+  const verdicts = await context.judge(images, batch.map(({ sample }) => sample));
+  const finished: (FinishedPart | null)[] = [];
+  const rejected: Record<string, number> = {};
+  let accepted = 0;
+  batch.forEach((attempt, i) => {
+    const failed = Object.entries(verdicts[i]!).find(([, verdict]) => !verdict.passed)?.[0];
+    if (failed === undefined) {
+      accepted++;
+      const members = encodeSample(context, attempt, images[i]!, verdicts[i]!);
+      members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
+      finished.push(refill.accept({ attempt, members }));
+    } else {
+      rejected[failed] = (rejected[failed] ?? 0) + 1;
+      const outcome = refill.reject(attempt, failed);
+      if (outcome.exhausted) onExhausted(context.plan, outcome.exhausted);
+      finished.push(outcome.finished);
+    }
+  });
+  context.onBatch({ shard, attempts: batch.length, accepted, rejected });
+  return finished.filter((part) => part !== null);
+}
+
+function onExhausted(plan: Plan, { sample, rejected }: Attempt): void {
+  if (plan.spec.quality.onExhausted === 'Shortfall') return;
+  const counts = Map.groupBy(rejected, ({ gate }) => gate);
+  const byGate = [...counts].map(([gate, list]) => `${gate} ${list.length}`).join(', ');
+  const cell = plan.allocation.grid.cells[sample.cell]!.id;
+  throw new ExhaustedError(
+    `sample ${sample.key} of cell ${cell} failed all ${rejected.length} attempts (rejected by gate: ${byGate}); ` +
+      'raise spec.quality.maxAttempts, relax that gate, exclude the cell, or set spec.quality.onExhausted: Shortfall',
+  );
+}
+
+async function encodeSample(context: ShardContext, attempt: Attempt, image: RawImage, verdicts: Verdicts): Promise<Uint8Array[]> {
+  const { plan } = context;
+  const { sample } = attempt;
+  const record: SampleRecord = {
+    apiVersion: 'cohortfarm.dev/sample/v1',
+    synthetic: true,
+    index: sample.index,
+    cell: plan.allocation.grid.cells[sample.cell]!.id,
+    axes: { ...sample.axes },
+    exact: { ...sample.exact },
+    ...(sample.sourceId !== undefined && { sourceId: sample.sourceId }),
+    prompt: sample.prompt,
+    seed: attempt.seed,
+    attempt: attempt.attempt,
+    scores: Object.fromEntries(Object.entries(verdicts).map(([gate, { score }]) => [gate, roundScore(score)])),
+    rejected: [...attempt.rejected],
+    planDigest: plan.digest,
+    modelDigest: plan.model.digest,
+  };
+  const extension = plan.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  return sampleMembers(sample.key, extension, await context.encode(image, record), record);
+}
+
+async function storeParts({ plan, store, provider }: ShardContext, shard: number, parts: readonly FinishedPart[]): Promise<void> {
+  for (const part of parts) {
+    const members = (await Promise.all(part.accepted.map((accepted) => accepted.members))).flat();
+    const body = encodePart(partRecord(plan, part, provider), members);
+    // A part that is there already was made by another worker from the same plan; the first one counts.
+    await store.create(objects.part(shard, part.start, part.end), body, { contentType: CONTENT_TYPES.tar });
+  }
+}

@@ -1,0 +1,116 @@
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
+import { sumTallies, totals } from '../../contract/account/tally.ts';
+import { type Plan, shardRange } from '../../contract/plan/plan.ts';
+import { type PartRecord, type Seal, type ShardRecord, sealSchema, shardRecordSchema } from '../../contract/schema/record.ts';
+import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { chainParts, decodePart, type StoredPart } from './part.ts';
+import { TAR_END } from './tar.ts';
+
+/**
+ * How a shard becomes final, safe against being killed and against a second worker at the same shard:
+ *
+ *   parts --> seal (first writer decides which parts) --> tar --> record (the commit)
+ *
+ * Parts and seal are written once and never changed, so whoever finishes the shard, and however often, writes the very
+ * same bytes, even on hardware whose arithmetic is not repeatable.
+ */
+
+const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
+
+/** The record of a committed shard; null when it is not committed. @throws StoreError when it belongs to another plan */
+export async function readRecord(store: ObjectStore, plan: Plan, shard: number): Promise<ShardRecord | null> {
+  const bytes = await store.get(objects.record(shard));
+  if (!bytes) return null;
+  const record = shardRecordSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+  assertSamePlan(store, plan, objects.record(shard), record.planDigest);
+  return record;
+}
+
+function assertSamePlan(store: ObjectStore, plan: Plan, key: string, digest: string): void {
+  if (digest === plan.digest) return;
+  throw new StoreError('terminal', `${store.uri}/${key} belongs to another plan (${digest}, not ${plan.digest}); choose another output.uri`);
+}
+
+/** The stored parts of a shard. */
+export async function listParts(store: ObjectStore, shard: number): Promise<StoredPart[]> {
+  const parts: StoredPart[] = [];
+  for await (const { key } of store.list(objects.shardWork(shard))) {
+    const range = parsePartKey(key);
+    if (range) parts.push({ key, ...range });
+  }
+  return parts;
+}
+
+/** The seal of a shard; null while parts are missing. */
+export async function readSeal(store: ObjectStore, plan: Plan, shard: number): Promise<Seal | null> {
+  const bytes = await store.get(objects.seal(shard));
+  if (!bytes) return null;
+  const seal = sealSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+  assertSamePlan(store, plan, objects.seal(shard), seal.record.planDigest);
+  return seal;
+}
+
+interface Assembled {
+  readonly chunks: readonly Uint8Array[];
+  readonly parts: readonly PartRecord[];
+}
+
+async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[]): Promise<Assembled> {
+  const chunks: Uint8Array[] = [];
+  const parts: PartRecord[] = [];
+  for (const key of keys) {
+    const bytes = await store.get(key);
+    if (!bytes) throw new StoreError('retryable', `${store.uri}/${key} is gone while its shard is being finished; try again`);
+    const { record, members } = decodePart(bytes);
+    assertSamePlan(store, plan, key, record.planDigest);
+    chunks.push(members);
+    parts.push(record);
+  }
+  return { chunks: [...chunks, TAR_END], parts };
+}
+
+/** Seals a shard whose parts are all stored, unless another worker has: then that seal counts. */
+export async function sealShard(store: ObjectStore, plan: Plan, shard: number): Promise<Seal> {
+  const chain = chainParts(await listParts(store, shard), shardRange(plan, shard), plan.samples);
+  if (chain.missing.length > 0) throw new StoreError('retryable', `parts of shard ${shard} are missing from ${store.uri}; try again`);
+  const keys = chain.parts.map((part) => part.key);
+  const seal: Seal = { parts: keys, record: recordOf(plan, shard, await assemble(store, plan, keys)) };
+  await store.create(objects.seal(shard), json(seal), { contentType: CONTENT_TYPES.json });
+  return (await readSeal(store, plan, shard))!;
+}
+
+function recordOf(plan: Plan, shard: number, { chunks, parts }: Assembled): ShardRecord {
+  const cells = sumTallies(parts.flatMap((part) => part.cells));
+  const { accepted, attempts } = totals(cells);
+  return {
+    apiVersion: 'cohortfarm.dev/record/v1',
+    planDigest: plan.digest,
+    modelDigest: plan.model.digest,
+    shard,
+    key: objects.shard(plan.name, shard),
+    sha256: sha256(...chunks),
+    bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+    ...shardRange(plan, shard),
+    accepted,
+    attempts,
+    provider: [...new Set(parts.map((part) => part.provider))].sort().join('+'),
+    cells: cells.sort((a, b) => (a.cell < b.cell ? -1 : 1)),
+    exhausted: parts.flatMap((part) => part.exhausted),
+  };
+}
+
+/** Writes what a seal fixes: the tar, then the record that commits it. */
+export async function commitShard(store: ObjectStore, plan: Plan, seal: Seal): Promise<ShardRecord> {
+  const { record } = seal;
+  const { chunks } = await assemble(store, plan, seal.parts);
+  if (sha256(...chunks) !== record.sha256) {
+    throw new StoreError('terminal', `the parts of ${record.key} have changed since ${objects.seal(record.shard)} was written; remove ${objects.shardWork(record.shard)} from ${store.uri}`);
+  }
+  const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
+  if (written === 'exists' && (await store.stat(record.key))?.size !== record.bytes) {
+    throw new StoreError('terminal', `${store.uri}/${record.key} was written by something else; remove it`);
+  }
+  await store.create(objects.record(record.shard), json(record), { contentType: CONTENT_TYPES.json });
+  return record;
+}
