@@ -4,7 +4,7 @@ export const API_VERSION = 'cohortfarm.dev/v1alpha1';
 export const KIND = 'SyntheticDataset';
 
 /** Exit codes of every program (see the contract: the Job's podFailurePolicy reads them). */
-export const EXIT = { done: 0, usage: 2, shortfall: 3, tryAgain: 75, never: 78 } as const;
+export const EXIT = { done: 0, checkFailed: 1, usage: 2, shortfall: 3, tryAgain: 75, never: 78 } as const;
 
 export const SAMPLE_KEY_DIGITS = 9;
 

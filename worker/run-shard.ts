@@ -28,6 +28,8 @@ export interface ShardContext {
   /** Once true, no part is begun any more; those that have begun are finished. */
   stopping(): boolean;
   onBatch(progress: BatchProgress): void;
+  /** Says how many samples an interrupted shard has in stored parts. */
+  onResume(progress: { shard: number; samples: number }): void;
 }
 
 /** What one batch brought. */
@@ -56,7 +58,13 @@ export async function runShard(context: ShardContext, shard: number): Promise<Sh
 
 async function generateParts(context: ShardContext, shard: number): Promise<void> {
   const { plan, store } = context;
-  const { missing } = chainParts(await listParts(store, shard), shardRange(plan, shard), context.checkpointSamples);
+  const { parts, missing } = chainParts(
+    await listParts(store, shard),
+    shardRange(plan, shard),
+    context.checkpointSamples,
+  );
+  if (parts.length > 0)
+    context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
   let storing: Promise<void> = Promise.resolve();
   for (;;) {
@@ -76,9 +84,17 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   }
 }
 
-async function runBatch(context: ShardContext, refill: Refill, shard: number, batch: readonly Attempt[]): Promise<FinishedPart[]> {
+async function runBatch(
+  context: ShardContext,
+  refill: Refill,
+  shard: number,
+  batch: readonly Attempt[],
+): Promise<FinishedPart[]> {
   const images = await context.generate(batch.map(({ sample, seed }) => ({ prompt: sample.prompt, seed })));
-  const verdicts = await context.judge(images, batch.map(({ sample }) => sample));
+  const verdicts = await context.judge(
+    images,
+    batch.map(({ sample }) => sample),
+  );
   const finished: (FinishedPart | null)[] = [];
   const rejected: Record<string, number> = {};
   let accepted = 0;
@@ -111,7 +127,12 @@ function onExhausted(plan: Plan, { sample, rejected }: Attempt): void {
   );
 }
 
-async function encodeSample(context: ShardContext, attempt: Attempt, image: RawImage, verdicts: Verdicts): Promise<Uint8Array[]> {
+async function encodeSample(
+  context: ShardContext,
+  attempt: Attempt,
+  image: RawImage,
+  verdicts: Verdicts,
+): Promise<Uint8Array[]> {
   const { plan } = context;
   const { sample } = attempt;
   const record: SampleRecord = {
@@ -134,7 +155,11 @@ async function encodeSample(context: ShardContext, attempt: Attempt, image: RawI
   return sampleMembers(sample.key, extension, await context.encode(image, record), record);
 }
 
-async function storeParts({ plan, store, provider }: ShardContext, shard: number, parts: readonly FinishedPart[]): Promise<void> {
+async function storeParts(
+  { plan, store, provider }: ShardContext,
+  shard: number,
+  parts: readonly FinishedPart[],
+): Promise<void> {
   for (const part of parts) {
     const members = (await Promise.all(part.accepted.map((accepted) => accepted.members))).flat();
     const body = encodePart(partRecord(plan, part, provider), members);

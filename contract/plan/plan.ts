@@ -163,17 +163,20 @@ export function shardRange(plan: Plan, shard: number): { start: number; end: num
   return { start: shard * size, end: Math.min(plan.samples, (shard + 1) * size) };
 }
 
+/** What of a plan says which samples there are. */
+type SamplePlan = Pick<Plan, 'allocation' | 'impressions' | 'spec'>;
+
 /** The samples with indices `start` to `end` (exclusive). Time O(cells + samples asked for). */
-export function samplesBetween(plan: Plan, start: number, end: number): Sample[] {
+export function samplesBetween(plan: SamplePlan, start: number, end: number): Sample[] {
   return placesBetween(plan.allocation.quotas, start, end).map((place, i) => sampleOf(plan, start + i, place));
 }
 
 /** The seed of a sample's attempt: `torch.manual_seed` of its initial noise. */
-export function seedOf(plan: Plan, index: number, attempt: number): number {
+export function seedOf(plan: Pick<Plan, 'seedKeys' | 'spec'>, index: number, attempt: number): number {
   return attemptSeed(plan.seedKeys, index * plan.spec.quality.maxAttempts + attempt);
 }
 
-function sampleOf(plan: Plan, index: number, { cell, slot }: Place): Sample {
+function sampleOf(plan: SamplePlan, index: number, { cell, slot }: Place): Sample {
   const { grid, table } = plan.allocation;
   const axes = cellRecord(grid, grid.cells[cell]!);
   const row = table?.[cell]?.[slot];
@@ -196,7 +199,7 @@ const phraseInTurn = (phrases: readonly string[] | undefined, slot: number, peri
   phrases?.[turn(slot, phrases.length, period)];
 
 /** Each number of a cell cycles evenly through its bin. `period` is after how many slots all of them repeat. */
-function numbersInTurn(plan: Plan, cell: number, slot: number): { exact: Record<string, number>; period: number } {
+function numbersInTurn(plan: SamplePlan, cell: number, slot: number): { exact: Record<string, number>; period: number } {
   const { grid } = plan.allocation;
   const exact: Record<string, number> = {};
   let period = 1;

@@ -6,18 +6,61 @@ export interface Issue {
   readonly message: string;
 }
 
+/** More lines than this help nobody; the rest is counted. */
+const MAX_LINES = 100;
+
 /** Every issue of a resource at once; the message has one line each. */
 export class SpecError extends Error {
   override readonly name = 'SpecError';
   readonly issues: readonly Issue[];
   constructor(issues: readonly Issue[]) {
-    super(issues.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+    const lines = issues.slice(0, MAX_LINES).map(({ path, message }) => `${path}: ${message}`);
+    if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
+    super(lines.join('\n'));
     this.issues = issues;
   }
 }
 
+/** Where a field is: names of maps and positions in lists, from the outside in. */
+export type Path = readonly PropertyKey[];
+
+/** `['spec', 'gates', 0, 'a b']` as `spec.gates[0]["a b"]`. */
+export function pathOf(keys: Path): string {
+  const text = keys.map((key) => {
+    if (typeof key === 'number') return `[${key}]`;
+    return /^[A-Za-z_][\w-]*$/.test(String(key)) ? `.${String(key)}` : `[${show(String(key))}]`;
+  });
+  return text.join('').replace(/^\./, '') || '(document)';
+}
+
+export const issueAt = (keys: Path, message: string): Issue => ({ path: pathOf(keys), message });
+
 /** A value as an error shows it: JSON, cut to a readable length. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? showList(value) : showMap(value);
+  return cut(JSON.stringify(typeof value === 'string' ? value.slice(0, SHOWN) : value) ?? String(value));
+}
+
+const SHOWN = 80;
+
+const cut = (text: string): string => (text.length > SHOWN ? `${text.slice(0, SHOWN - 3)}...` : text);
+
+/** Lists and maps are shown one level deep: YAML aliases can make them circular, or endless to print. */
+const showFlat = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? (Array.isArray(value) ? '[...]' : '{...}') : show(value);
+
+const showList = (list: readonly unknown[]): string => cut(`[${list.slice(0, SHOWN).map(showFlat).join(', ')}]`);
+
+const showMap = (map: object): string =>
+  cut(
+    `{${Object.entries(map)
+      .slice(0, SHOWN)
+      .map(([key, value]) => `${show(key)}: ${showFlat(value)}`)
+      .join(', ')}}`,
+  );
+
+/** The first names of a list, and how many more there are. */
+export function listed(names: readonly string[], most = 20): string {
+  const rest = names.length - most;
+  return names.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }

@@ -4,36 +4,41 @@ import { API_VERSION, KIND } from '../names.ts';
 /** The `SyntheticDataset` resource as users write it. Descriptions are what `kubectl explain` shows. */
 
 const TEXT = 4096;
-const printable = z
+export const printable = z
   .string()
   .max(TEXT)
-  .regex(/^\P{Cc}*$/u, 'must not contain control characters');
-const label = z
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters, line breaks or halves of characters');
+export const label = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63');
 const uri = printable.min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
-const axisName = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first');
-const axisValue = z
+export const axisName = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first');
+export const axisValue = z
   .string()
   .regex(
     /^[A-Za-z0-9]([A-Za-z0-9_.+ -]{0,61}[A-Za-z0-9+])?$/,
     'must be letters, digits, "_ . + -" or blanks, at most 63',
   );
-const bin = z.string().regex(/^\d{1,6}-\d{1,6}$/, 'must be LOW-HIGH in whole numbers, both included, such as "18-39"');
+export const bin = z
+  .string()
+  .regex(
+    /^(0|[1-9]\d{0,5})-(0|[1-9]\d{0,5})$/,
+    'must be LOW-HIGH in whole numbers, both included, such as "18-39" (no blanks, no leading zeros)',
+  );
 const cellMap = z.record(axisName, axisValue);
 
 /** Any Kubernetes fragment that CohortFarm passes on to the API server without reading it. */
 const passThrough = z.record(z.string(), z.unknown());
 
-const axis = z
+export const axisSchema = z
   .strictObject({
     values: z.array(axisValue).min(1).max(1000).optional().describe('Names of the categories'),
     bins: z.array(bin).min(1).max(1000).optional().describe('Inclusive ranges of whole numbers that do not overlap'),
   })
   .describe('One axis of the quota grid: either values or bins');
 
-const column = z.strictObject({
+export const columnSchema = z.strictObject({
   name: z.string().min(1).describe('Header of the CSV column'),
   values: z.record(z.string(), axisValue).optional().describe('From what the CSV says to the axis value'),
   separator: z.string().min(1).max(8).optional().describe('Splits a cell that names several values, such as "|"'),
@@ -42,14 +47,14 @@ const column = z.strictObject({
 const cohort = z
   .strictObject({
     uri: uri.describe('CSV (or .csv.gz) with one row per real image'),
-    columns: z.record(axisName, column).describe('For each axis the column that holds it'),
+    columns: z.record(axisName, columnSchema).describe('For each axis the column that holds it'),
   })
   .describe('A real cohort whose gaps the synthetic images fill');
 
 const table = z
   .strictObject({
     uri: uri.describe('CSV (or .csv.gz) with one row per wanted image'),
-    columns: z.record(axisName, column).describe('For each axis the column that holds it'),
+    columns: z.record(axisName, columnSchema).describe('For each axis the column that holds it'),
     idColumn: z.string().min(1).optional().describe('Column whose text goes into the record as sourceId'),
     impressionColumn: z.string().min(1).optional().describe('Column that fills {impression} of the template'),
   })
@@ -57,7 +62,7 @@ const table = z
 
 export const STRATEGIES = ['Balanced', 'Marginals', 'Cells', 'Complement', 'Table'] as const;
 
-const allocation = z.strictObject({
+export const allocationSchema = z.strictObject({
   strategy: z.enum(STRATEGIES).default('Balanced').describe('How samples are shared among the allowed cells'),
   shares: z
     .record(axisName, z.record(z.string(), z.number().min(0).max(1)))
@@ -67,20 +72,23 @@ const allocation = z.strictObject({
     .array(z.strictObject({ cell: cellMap, weight: z.number().min(0).max(1e12) }))
     .max(100_000)
     .optional()
-    .describe('Cells: a weight for each cell; an axis left out of a cell stands for all its values'),
+    .describe('Cells: weights; an axis left out of a cell stands for all its values, and each cell so named gets the weight'),
   cohort: cohort.optional(),
   table: table.optional(),
 });
+
+/** Keys have nine digits. */
+const MAX_SAMPLES = 1e9;
 
 export const quotaSchema = z.strictObject({
   samples: z
     .int()
     .min(1)
-    .max(2 ** 32 - 1)
+    .max(MAX_SAMPLES)
     .optional()
     .describe('Accepted images wanted; for Table the number of rows'),
-  axes: z.record(axisName, axis).describe('The axes of the grid; sex, age, race and finding are the standard ones'),
-  allocation: allocation.prefault({}),
+  axes: z.record(axisName, axisSchema).describe('The axes of the grid; sex, age, race and finding are the standard ones'),
+  allocation: allocationSchema.prefault({}),
   exclude: z.array(cellMap).max(10_000).default([]).describe('Cells that make no sense, by any subset of the axes'),
   minPerCell: z.int().min(0).max(1e9).default(0).describe('No allowed cell gets fewer'),
 });
@@ -117,7 +125,7 @@ const model = z.strictObject({
   sampling: samplingSchema.prefault({}),
 });
 
-const gate = z.strictObject({
+export const gateSchema = z.strictObject({
   name: label,
   axis: axisName.describe('The axis whose wanted value the image must show'),
   type: z.enum(['Classifier', 'Regressor']),
@@ -138,14 +146,15 @@ const gate = z.strictObject({
 export const qualitySchema = z.strictObject({
   maxAttempts: z.int().min(1).max(10_000).default(8).describe('Images tried for one sample'),
   onExhausted: z.enum(['Fail', 'Shortfall']).default('Fail').describe('What to do when no attempt passes'),
-  gates: z.array(gate).max(32).default([]),
+  keepRejected: z.int().min(0).max(1000).default(0).describe('Rejected images to keep for each cell, under rejected/'),
+  gates: z.array(gateSchema).max(32).default([]),
 });
 
 const output = z.strictObject({
   uri: uri.describe('Where the dataset goes: s3://bucket/prefix, file:// or a path'),
   s3: z
     .strictObject({
-      endpoint: z.url({ protocol: /^https?$/ }).optional(),
+      endpoint: z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' }).optional(),
       region: z.string().min(1).optional(),
       forcePathStyle: z.boolean().optional(),
       credentialsSecretRef: z.strictObject({ name: z.string().min(1) }).optional(),
@@ -209,11 +218,12 @@ export const specSchema = z.strictObject({
   ttlSecondsAfterFinished: z.int().min(0).optional(),
 });
 
-export const datasetSchema = z.object({
+export const datasetSchema = z.strictObject({
   apiVersion: z.literal(API_VERSION),
   kind: z.literal(KIND),
   metadata: z.looseObject({ name: label, namespace: label.optional() }),
   spec: specSchema,
+  status: z.unknown().optional().describe('Written by the operator'),
 });
 
 export type SyntheticDataset = z.infer<typeof datasetSchema>;
@@ -221,6 +231,6 @@ export type Spec = z.infer<typeof specSchema>;
 export type Quota = z.infer<typeof quotaSchema>;
 export type Prompt = z.infer<typeof promptSchema>;
 export type Quality = z.infer<typeof qualitySchema>;
-export type Gate = z.infer<typeof gate>;
+export type Gate = z.infer<typeof gateSchema>;
 export type Sampling = z.infer<typeof samplingSchema>;
-export type ColumnMap = Readonly<Record<string, z.infer<typeof column>>>;
+export type ColumnMap = Readonly<Record<string, z.infer<typeof columnSchema>>>;

@@ -1,5 +1,5 @@
-import type { Gate } from '../../contract/schema/spec.ts';
 import type { GateModel } from '../../contract/schema/gate.ts';
+import type { Gate } from '../../contract/schema/spec.ts';
 
 /** What a gate's numbers mean for one image. Pure. */
 

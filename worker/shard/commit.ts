@@ -1,8 +1,14 @@
+import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
-import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { type Plan, shardRange } from '../../contract/plan/plan.ts';
-import { type PartRecord, type Seal, type ShardRecord, sealSchema, shardRecordSchema } from '../../contract/schema/record.ts';
+import {
+  type PartRecord,
+  type Seal,
+  type ShardRecord,
+  sealSchema,
+  shardRecordSchema,
+} from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { chainParts, decodePart, type StoredPart } from './part.ts';
 import { TAR_END } from './tar.ts';
@@ -29,7 +35,10 @@ export async function readRecord(store: ObjectStore, plan: Plan, shard: number):
 
 function assertSamePlan(store: ObjectStore, plan: Plan, key: string, digest: string): void {
   if (digest === plan.digest) return;
-  throw new StoreError('terminal', `${store.uri}/${key} belongs to another plan (${digest}, not ${plan.digest}); choose another output.uri`);
+  throw new StoreError(
+    'terminal',
+    `${store.uri}/${key} belongs to another plan (${digest}, not ${plan.digest}); choose another output.uri`,
+  );
 }
 
 /** The stored parts of a shard. */
@@ -61,7 +70,8 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
   const parts: PartRecord[] = [];
   for (const key of keys) {
     const bytes = await store.get(key);
-    if (!bytes) throw new StoreError('retryable', `${store.uri}/${key} is gone while its shard is being finished; try again`);
+    if (!bytes)
+      throw new StoreError('retryable', `${store.uri}/${key} is gone while its shard is being finished; try again`);
     const { record, members } = decodePart(bytes);
     assertSamePlan(store, plan, key, record.planDigest);
     chunks.push(members);
@@ -73,7 +83,8 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
 /** Seals a shard whose parts are all stored, unless another worker has: then that seal counts. */
 export async function sealShard(store: ObjectStore, plan: Plan, shard: number): Promise<Seal> {
   const chain = chainParts(await listParts(store, shard), shardRange(plan, shard), plan.samples);
-  if (chain.missing.length > 0) throw new StoreError('retryable', `parts of shard ${shard} are missing from ${store.uri}; try again`);
+  if (chain.missing.length > 0)
+    throw new StoreError('retryable', `parts of shard ${shard} are missing from ${store.uri}; try again`);
   const keys = chain.parts.map((part) => part.key);
   const seal: Seal = { parts: keys, record: recordOf(plan, shard, await assemble(store, plan, keys)) };
   await store.create(objects.seal(shard), json(seal), { contentType: CONTENT_TYPES.json });
@@ -105,7 +116,10 @@ export async function commitShard(store: ObjectStore, plan: Plan, seal: Seal): P
   const { record } = seal;
   const { chunks } = await assemble(store, plan, seal.parts);
   if (sha256(...chunks) !== record.sha256) {
-    throw new StoreError('terminal', `the parts of ${record.key} have changed since ${objects.seal(record.shard)} was written; remove ${objects.shardWork(record.shard)} from ${store.uri}`);
+    throw new StoreError(
+      'terminal',
+      `the parts of ${record.key} have changed since ${objects.seal(record.shard)} was written; remove ${objects.shardWork(record.shard)} from ${store.uri}`,
+    );
   }
   const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
   if (written === 'exists' && (await store.stat(record.key))?.size !== record.bytes) {

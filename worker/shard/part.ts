@@ -53,7 +53,10 @@ export function chainParts(
   let at = range.start;
   while (at < range.end) {
     const fitting = parts.filter((part) => part.start === at && part.end > at && part.end <= range.end);
-    const longest = fitting.reduce<StoredPart | null>((best, part) => (!best || part.end > best.end ? part : best), null);
+    const longest = fitting.reduce<StoredPart | null>(
+      (best, part) => (!best || part.end > best.end ? part : best),
+      null,
+    );
     if (longest) chain.push(longest);
     const next = longest?.end ?? nextCut(parts, range, at, size);
     if (!longest) missing.push({ start: at, end: next });
@@ -63,7 +66,12 @@ export function chainParts(
 }
 
 /** Where a new part that starts at `at` ends: at the next multiple of `size`, or where a stored part begins. */
-function nextCut(parts: readonly StoredPart[], range: { start: number; end: number }, at: number, size: number): number {
+function nextCut(
+  parts: readonly StoredPart[],
+  range: { start: number; end: number },
+  at: number,
+  size: number,
+): number {
   const grid = range.start + (Math.floor((at - range.start) / size) + 1) * size;
   const starts = parts.map((part) => part.start).filter((start) => start > at);
   return Math.min(range.end, grid, ...starts);

@@ -1,0 +1,83 @@
+import { writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { EXIT } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import { readManifest } from '../../worker/claim.ts';
+import { loadEngine } from '../../worker/engine.ts';
+import { TerminalError } from '../../worker/errors.ts';
+import { chooseProvider } from '../../worker/onnx.ts';
+import { prepareModel } from '../../worker/prepare.ts';
+import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
+import { cacheDir, s3Options } from '../load.ts';
+import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+
+/** `cohortfarm replay`: regenerates one sample and compares it with the published one. */
+
+interface ReplayOptions extends S3Flags {
+  readonly model?: string;
+  readonly save?: string;
+  readonly json?: boolean;
+}
+
+/** On other hardware the last bits of the arithmetic differ; more than this is another image. */
+const TOLERANCE = 2;
+
+export function addReplay(program: Command): void {
+  addS3Options(
+    program
+      .command('replay')
+      .description(
+        'Regenerate one sample from the prompt and seed of its record and compare it with the published image.',
+      )
+      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .argument('<key>', 'sample, such as 000000017')
+      .option('--model <uri>', "where the model lies now; default: the dataset's spec.model.uri")
+      .option('--save <file>', 'write the regenerated image')
+      .option('--json', 'print JSON'),
+  ).action(async (uri: string, key: string, options: ReplayOptions) => {
+    process.exitCode = await replay(uri, key, options);
+  });
+}
+
+async function replay(uri: string, key: string, options: ReplayOptions): Promise<number> {
+  const store = openDataset(uri, options);
+  const manifest = await readManifest(store);
+  if (!manifest) throw new TerminalError(`${store.uri} holds no complete dataset: dataset.json is missing`);
+  const published = await readPublished(store, manifest, key);
+  const engine = await engineOf(manifest, options);
+  const comparison = await replaySample(engine, published);
+  if (options.save) await writeFile(options.save, comparison.regenerated);
+  const { record, shard } = published;
+  if (options.json) {
+    const { identical, maxDifference } = comparison;
+    process.stdout.write(
+      `${JSON.stringify({ key, shard, prompt: record.prompt, seed: record.seed, identical, maxDifference })}\n`,
+    );
+  } else
+    process.stdout.write(
+      `${key}: "${record.prompt}", seed ${record.seed}, attempt ${record.attempt}\n${describe(comparison)}\n`,
+    );
+  return comparison.maxDifference <= TOLERANCE ? EXIT.done : EXIT.checkFailed;
+}
+
+async function engineOf(manifest: Manifest, options: ReplayOptions) {
+  const { dataset } = manifest;
+  const resources = { baseDir: process.cwd(), cacheDir: cacheDir(), s3: s3Options(dataset) };
+  const modelDir = await prepareModel(options.model ?? dataset.spec.model.uri, manifest.model.digest, resources);
+  const { provider } = await chooseProvider('auto');
+  const plan = {
+    sampling: { ...dataset.spec.model.sampling, ...pick(manifest.model) },
+    model: { digest: manifest.model.digest },
+    spec: { ...dataset.spec, quality: { ...dataset.spec.quality, gates: [] } },
+  };
+  return loadEngine({ plan, modelDir, gateDirs: [] }, { provider });
+}
+
+const pick = ({ scheduler, height, width }: Manifest['model']) => ({ scheduler, height, width });
+
+function describe({ identical, maxDifference }: Comparison): string {
+  if (identical) return 'identical to the published image, byte for byte';
+  return maxDifference <= TOLERANCE
+    ? `equal to the published image within ${maxDifference} of 255 levels (other hardware)`
+    : `DIFFERS from the published image by up to ${maxDifference} of 255 levels`;
+}

@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { EXIT } from '../../contract/names.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { verify } from '../../worker/verify/verify.ts';
+import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+
+/** `cohortfarm verify`: exit 0 only if every digest, member, image, count and quota is as it should be. */
+
+const SHOWN = 20;
+
+export function addVerify(program: Command): void {
+  addS3Options(
+    program
+      .command('verify')
+      .description('Check a published dataset: every digest, tar member, image, count and quota.')
+      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .option('--json', 'print JSON with every fault'),
+  ).action(async (uri: string, options: S3Flags & { json?: boolean }) => {
+    process.exitCode = await reportVerification(openDataset(uri, options), { json: options.json === true });
+  });
+}
+
+/** Verifies, prints the result, and returns the exit code: 0, 1 for a fault, 3 for a sound dataset with a shortfall. */
+export async function reportVerification(
+  store: ObjectStore,
+  options: { json?: boolean; quiet?: boolean } = {},
+): Promise<number> {
+  const { manifest, faults, images } = await verify(store);
+  const shortfall = manifest ? manifest.samples.wanted - manifest.samples.accepted : 0;
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ uri: store.uri, ok: faults.length === 0, images, shortfall, faults })}\n`);
+  for (const { object, message } of options.json ? [] : faults.slice(0, SHOWN))
+    process.stderr.write(`${object}: ${message}\n`);
+  if (faults.length > SHOWN && !options.json)
+    process.stderr.write(`... and ${faults.length - SHOWN} more faults (--json lists them)\n`);
+  if (faults.length > 0) {
+    if (!options.json)
+      process.stderr.write(
+        `NOT verified: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} in ${store.uri}\n`,
+      );
+    return EXIT.checkFailed;
+  }
+  if (!options.json && !options.quiet) {
+    const quota = shortfall === 0 ? 'every quota met' : `${shortfall} images short of the quota, as recorded`;
+    process.stdout.write(
+      `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}.\n`,
+    );
+  }
+  return shortfall === 0 ? EXIT.done : EXIT.shortfall;
+}

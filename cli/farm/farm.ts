@@ -1,0 +1,136 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { EXIT } from '../../contract/names.ts';
+import { StoppedError, TerminalError } from '../../worker/errors.ts';
+import type { FromWorker, StartMessage, ToWorker } from '../../worker/messages.ts';
+
+/** A farm on this machine: worker processes that are handed one shard at a time, and replaced when they die. */
+
+/** A failure that a worker reported; its exit code becomes the command's. */
+export class WorkerError extends Error {
+  override readonly name = 'WorkerError';
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export interface FarmOptions {
+  readonly workers: number;
+  readonly start: StartMessage;
+  /** Shards to do, in order. */
+  readonly shards: readonly number[];
+  readonly onMessage: (message: FromWorker) => void;
+  /** Says that a worker died and its shard goes to another. */
+  readonly onLost: (shard: number | null, reason: string) => void;
+}
+
+export interface Farm {
+  /** Resolves when every shard is committed. @throws WorkerError, StoppedError */
+  readonly done: Promise<void>;
+  /** Lets each worker finish its running part, then ends with StoppedError. */
+  stop(): void;
+  /** Ends all workers at once. */
+  kill(): void;
+  /** Process ids of the workers alive. */
+  pids(): number[];
+}
+
+/** A shard whose workers died this often is given up: the next would die too. */
+const MAX_LOSSES = 5;
+
+interface Worker {
+  readonly process: ChildProcess;
+  shard: number | null;
+}
+
+const WORKER = new URL('../../worker/main.ts', import.meta.url);
+
+export function startFarm(options: FarmOptions): Farm {
+  const queue = [...options.shards];
+  const workers = new Set<Worker>();
+  const losses = new Map<number | null, number>();
+  const finished = Promise.withResolvers<void>();
+  let open = queue.length;
+  let stopping = false;
+  let ended = false;
+
+  function end(error?: Error): void {
+    if (ended) return;
+    ended = true;
+    for (const { process } of workers) process.kill('SIGKILL');
+    if (error) finished.reject(error);
+    else finished.resolve();
+  }
+
+  function tell(worker: Worker, message: ToWorker): void {
+    // A worker that died meanwhile is dealt with by its exit event.
+    if (worker.process.connected) worker.process.send(message, () => {});
+  }
+
+  function assign(worker: Worker): void {
+    const shard = stopping ? undefined : queue.shift();
+    worker.shard = shard ?? null;
+    if (shard !== undefined) tell(worker, { type: 'shard', shard });
+    else worker.process.kill('SIGKILL');
+  }
+
+  function onMessage(worker: Worker, message: FromWorker): void {
+    options.onMessage(message);
+    if (message.type === 'committed') {
+      worker.shard = null;
+      if (--open === 0) end();
+    } else if (message.type === 'idle') assign(worker);
+    else if (message.type === 'failed' && !(stopping && message.exitCode === EXIT.tryAgain)) onFailure(worker, message);
+  }
+
+  function onFailure(worker: Worker, { exitCode, message }: Extract<FromWorker, { type: 'failed' }>): void {
+    if (exitCode === EXIT.tryAgain) countLoss(worker.shard, message);
+    else end(new WorkerError(message, exitCode));
+  }
+
+  function countLoss(shard: number | null, reason: string): void {
+    const count = (losses.get(shard) ?? 0) + 1;
+    losses.set(shard, count);
+    options.onLost(shard, reason);
+    if (count >= MAX_LOSSES) {
+      const what = shard === null ? 'while starting' : `at shard ${shard}`;
+      end(new WorkerError(`workers failed ${count} times ${what}, the last time: ${reason}`, EXIT.tryAgain));
+    }
+  }
+
+  function onExit(worker: Worker, code: number | null, signal: string | null): void {
+    workers.delete(worker);
+    if (ended) return;
+    if (worker.shard !== null) queue.unshift(worker.shard);
+    if (stopping) {
+      if (workers.size === 0) end(new StoppedError('stopped; run the same command again to go on'));
+      return;
+    }
+    // A reported failure has been counted already.
+    if (signal !== null || code === 0)
+      countLoss(worker.shard, `worker ${worker.process.pid} was ended by ${signal ?? 'its channel'}`);
+    if (!ended && queue.length > 0) hire();
+  }
+
+  function hire(): void {
+    const worker: Worker = { process: fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }), shard: null };
+    workers.add(worker);
+    worker.process.on('message', (message) => onMessage(worker, message as FromWorker));
+    worker.process.on('exit', (code, signal) => onExit(worker, code, signal));
+    worker.process.on('error', (cause) => end(new TerminalError('a worker process cannot be started', { cause })));
+    tell(worker, options.start);
+  }
+
+  if (open === 0) finished.resolve();
+  for (let i = 0; i < Math.min(options.workers, open); i++) hire();
+  return {
+    done: finished.promise,
+    stop() {
+      stopping = true;
+      for (const worker of workers) tell(worker, { type: 'stop' });
+    },
+    kill: () => end(new StoppedError('stopped; run the same command again to go on')),
+    pids: () => [...workers].flatMap(({ process }) => process.pid ?? []),
+  };
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { SpecError } from '../contract/schema/issue.ts';
+import { parseDataset } from '../contract/schema/parse.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import type { ResourceContext } from '../platform/resource.ts';
+import { resolveUri } from '../platform/resource.ts';
+import type { S3Options } from '../platform/store/store.ts';
+
+/** Bad usage: the message says what to write instead. Exit 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const MAX_BYTES = 16 * 2 ** 20;
+
+export interface Loaded {
+  readonly dataset: SyntheticDataset;
+  readonly resources: ResourceContext;
+}
+
+/**
+ * Reads the SyntheticDataset of a YAML file.
+ * @throws UsageError when there is no such file or resource, SpecError with every issue of the resource
+ */
+export async function loadDataset(file: string): Promise<Loaded> {
+  const text = await readFile(file).catch((cause) => {
+    throw new UsageError(
+      `${file} cannot be read (${(cause as NodeJS.ErrnoException).code}); give the path of a dataset.yaml`,
+      { cause },
+    );
+  });
+  if (text.length > MAX_BYTES) throw new UsageError(`${file} is larger than ${MAX_BYTES} bytes`);
+  const dataset = parseDataset(documentOf(text.toString(), file));
+  return { dataset, resources: { baseDir: dirname(resolve(file)), cacheDir: cacheDir(), s3: s3Options(dataset) } };
+}
+
+function documentOf(text: string, file: string): unknown {
+  const documents = parseAllDocuments(text, { strict: true, uniqueKeys: true });
+  if (!Array.isArray(documents) || documents.length === 0)
+    throw new UsageError(`${file} is empty; write a SyntheticDataset`);
+  const errors = documents.flatMap((document) => document.errors);
+  if (errors.length > 0) {
+    throw new SpecError(
+      errors.map((error) => ({ path: file, message: error.message.split('\n')[0]!.replace(/:$/, '') })),
+    );
+  }
+  if (documents.length > 1)
+    throw new UsageError(`${file} holds ${documents.length} documents; keep the one SyntheticDataset`);
+  return documents[0]!.toJS({ maxAliasCount: 100 });
+}
+
+/** Where models from S3 are kept between runs. */
+export const cacheDir = (): string =>
+  process.env.COHORTFARM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cohortfarm');
+
+/** How S3 is reached, from `spec.output.s3`; it holds for every s3:// URI of the dataset. */
+export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
+  const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
+  return {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(forcePathStyle !== undefined && { forcePathStyle }),
+  };
+}
+
+/** The same dataset with another place for the output, given on the command line (relative to the working directory). */
+export function withOutput(dataset: SyntheticDataset, output: string | undefined): SyntheticDataset {
+  if (output === undefined) return dataset;
+  return {
+    ...dataset,
+    spec: { ...dataset.spec, output: { ...dataset.spec.output, uri: resolveUri(output, process.cwd()) } },
+  };
+}

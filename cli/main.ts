@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '../contract/names.ts';
+import { describeError, exitCodeOf } from '../worker/exit.ts';
+import { addPlan } from './commands/plan.ts';
+import { addReplay } from './commands/replay.ts';
+import { addReport } from './commands/report.ts';
+import { addRun } from './commands/run.ts';
+import { addVerify } from './commands/verify.ts';
+import { WorkerError } from './farm/farm.ts';
+import { UsageError } from './load.ts';
+import { VERSION } from './version.ts';
+
+/** The command line. Exit codes: 0 done, 1 a check failed, 2 bad usage or spec, 3 shortfall, 75 try again, 78 never. */
+
+const program = new Command('cohortfarm')
+  .description('Grows demographically balanced synthetic imaging cohorts.')
+  .version(VERSION)
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    '\nExit codes:\n  0 done   1 a check failed   2 bad usage or spec   3 a shortfall\n  75 try again   78 will never work this way',
+  );
+for (const add of [addPlan, addRun, addVerify, addReplay, addReport]) add(program);
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  else {
+    process.stderr.write(
+      `${error instanceof UsageError || error instanceof WorkerError ? error.message : describeError(error)}\n`,
+    );
+    process.exitCode =
+      error instanceof WorkerError ? error.exitCode : error instanceof UsageError ? EXIT.usage : exitCodeOf(error);
+  }
+}

@@ -1,0 +1,76 @@
+import type { z } from 'zod';
+import { makePlan, type Plan } from '../../contract/plan/plan.ts';
+import { parseDataset } from '../../contract/schema/parse.ts';
+import type { SyntheticDataset, specSchema } from '../../contract/schema/spec.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import type { RawImage } from '../../worker/image.ts';
+import { encodeImage } from '../../worker/image.ts';
+import type { ShardContext } from '../../worker/run-shard.ts';
+
+/** Small datasets for tests of what comes after the model: images are drawn from the seed, gates are coins. */
+
+export const SIZE = 64;
+
+type SpecInput = z.input<typeof specSchema>;
+
+/** A document with sensible values; `change` may rewrite its spec before it is parsed. */
+export function smallDataset(change: (spec: SpecInput) => void = () => {}): SyntheticDataset {
+  const spec: SpecInput = {
+    seed: 7,
+    quota: { samples: 24, axes: { sex: { values: ['female', 'male'] }, age: { bins: ['18-39', '40-90'] } } },
+    prompt: { template: '{age} year old {sex}' },
+    model: { uri: 'unused', sampling: { steps: 1, height: SIZE, width: SIZE } },
+    quality: {
+      maxAttempts: 8,
+      gates: [
+        { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'unused' },
+        { name: 'age', axis: 'age', type: 'Regressor', modelUri: 'unused', tolerance: 16 },
+      ],
+    },
+    output: { uri: 'unused', image: { format: 'png' }, shard: { samples: 10 } },
+    workers: { batchSize: 4, checkpointSamples: 4 },
+  };
+  change(spec);
+  return parseDataset({
+    apiVersion: 'cohortfarm.dev/v1alpha1',
+    kind: 'SyntheticDataset',
+    metadata: { name: 'small' },
+    spec,
+  });
+}
+
+export function planOf(dataset: SyntheticDataset): Plan {
+  return makePlan(dataset, {
+    model: { digest: 'a'.repeat(64), defaults: { scheduler: 'PNDM', height: SIZE, width: SIZE } },
+    gateDigests: dataset.spec.quality.gates.map(() => 'b'.repeat(64)),
+  });
+}
+
+/** An image that only the seed decides. */
+export function drawImage(seed: number): RawImage {
+  const data = Uint8Array.from({ length: SIZE * SIZE }, (_, i) => (Math.imul(seed + 1, i + 1) >>> 13) & 0xff);
+  return { width: SIZE, height: SIZE, channels: 1, data };
+}
+
+/** A context whose sex gate refuses about a third of all images, by their first pixels. */
+export function drawingContext(plan: Plan, store: ObjectStore, change: Partial<ShardContext> = {}): ShardContext {
+  const { batchSize, checkpointSamples } = plan.spec.workers;
+  return {
+    plan,
+    store,
+    generate: async (batch) => batch.map(({ seed }) => drawImage(seed)),
+    judge: async (images, samples) =>
+      images.map((image, i) => ({
+        sex: { score: image.data[9]! % 3 === 0 ? 0.25 : 0.75, passed: image.data[9]! % 3 !== 0 },
+        age: { score: samples[i]!.exact.age! + 1, passed: true },
+      })),
+    encode: (image, record) => encodeImage(image, { format: 'png', quality: 95, description: record.prompt }),
+    provider: 'cpu',
+    batchSize,
+    checkpointSamples,
+    stopping: () => false,
+    onBatch: () => {},
+    onResume: () => {},
+    ...change,
+  };
+}

@@ -1,0 +1,135 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Sample } from '../../contract/plan/plan.ts';
+import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
+import type { Gate } from '../../contract/schema/spec.ts';
+import { TerminalError } from '../errors.ts';
+import type { RawImage } from '../image.ts';
+import { openSession, type ProviderName, type Session } from '../onnx.ts';
+import { resizeImage } from '../resize.ts';
+import { activate, judge, type Verdict } from './verdict.ts';
+
+/** A gate in use: its graph, and how images go in and verdicts come out. */
+
+export interface LoadedGate {
+  readonly name: string;
+  /** One verdict per image; null where the gate does not apply to the wanted value. */
+  judge(images: readonly RawImage[], samples: readonly Sample[]): Promise<(Verdict | null)[]>;
+}
+
+/**
+ * Loads a gate from its folder (`model.onnx`, `gate.json`).
+ * @throws TerminalError that names the file and the spec field when they do not fit
+ */
+export async function loadGate(
+  gate: Gate,
+  dir: string,
+  options: { provider: ProviderName; threads?: number },
+): Promise<LoadedGate> {
+  const model = await readGateModel(gate, dir);
+  const classes = classesOf(gate, model);
+  const session = await openSession(join(dir, 'model.onnx'), options);
+  const [input, output] = [session.inputs[0]!.name, session.outputs[0]!.name];
+  return {
+    name: gate.name,
+    async judge(images, samples) {
+      const applies = samples.map(({ axes }) => !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis]!));
+      const chosen = images.filter((_, i) => applies[i]);
+      if (chosen.length === 0) return images.map(() => null);
+      const rows = await infer({ session, input, output, model, width: classes.length || 1, gate }, chosen);
+      let next = 0;
+      return samples.map(({ axes, exact }, i) => {
+        if (!applies[i]) return null;
+        const outputs = activate(rows[next++]!, model.output.activation);
+        return judge(gate, outputs, classes, { value: axes[gate.axis]!, exact: exact[gate.axis] });
+      });
+    },
+  };
+}
+
+async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
+  const file = join(dir, 'gate.json');
+  const problem = (what: string, cause?: unknown): TerminalError =>
+    new TerminalError(`gate ${gate.name}: ${file} ${what}`, { cause });
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw problem('cannot be read; a gate folder holds model.onnx and gate.json (see docs/gates.md)', cause);
+  });
+  let parsed: ReturnType<typeof gateModelSchema.safeParse>;
+  try {
+    parsed = gateModelSchema.safeParse(JSON.parse(text));
+  } catch (cause) {
+    throw problem('is no JSON', cause);
+  }
+  if (!parsed.success) {
+    throw problem(
+      `is not valid: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+    );
+  }
+  if (parsed.data.type !== gate.type)
+    throw problem(`describes a ${parsed.data.type}, but the spec says type: ${gate.type}`);
+  return parsed.data;
+}
+
+function classesOf(gate: Gate, model: GateModel): readonly string[] {
+  if (gate.type === 'Regressor') return [];
+  const described = model.output.classes!;
+  const classes = gate.classes ?? described;
+  if (classes.length !== described.length) {
+    throw new TerminalError(
+      `gate ${gate.name}: spec classes are ${classes.length} names, but the model has ${described.length} (${described.join(', ')})`,
+    );
+  }
+  return classes;
+}
+
+interface Inference {
+  readonly session: Session;
+  readonly input: string;
+  readonly output: string;
+  readonly model: GateModel;
+  /** Numbers per image that the graph must give. */
+  readonly width: number;
+  readonly gate: Gate;
+}
+
+async function infer(
+  { session, input, output, model, width, gate }: Inference,
+  images: readonly RawImage[],
+): Promise<Float32Array[]> {
+  const { channels, height, width: columns } = model.input;
+  const size = channels * height * columns;
+  const pixels = new Float32Array(images.length * size);
+  for (const [i, image] of images.entries()) {
+    const fitted = await resizeImage(image, { width: columns, height });
+    normalise(fitted, model.input, pixels.subarray(i * size, (i + 1) * size));
+  }
+  const results = await session.run({
+    [input]: { type: 'float32', data: pixels, dims: [images.length, channels, height, columns] },
+  });
+  const data = results[output]!.data as Float32Array;
+  if (data.length !== images.length * width) {
+    throw new TerminalError(
+      `gate ${gate.name}: the graph gives ${data.length / images.length} numbers per image, not ${width}`,
+    );
+  }
+  return images.map((_, i) => data.subarray(i * width, (i + 1) * width));
+}
+
+/** Interleaved bytes to planar floats, (v / 255 - mean) / std; grey from colour by ITU-R BT.601 luma, as PIL does. */
+function normalise(image: RawImage, { channels, mean, std }: GateModel['input'], out: Float32Array): void {
+  const { data } = image;
+  const pixels = data.length / image.channels;
+  for (let c = 0; c < channels; c++) {
+    const scale = 1 / (255 * std[c]!);
+    const shift = mean[c]! / std[c]!;
+    for (let i = 0; i < pixels; i++)
+      out[c * pixels + i] = sampleAt(data, i, image.channels, channels, c) * scale - shift;
+  }
+}
+
+function sampleAt(data: Uint8Array, pixel: number, from: number, to: number, channel: number): number {
+  if (from === 1) return data[pixel]!;
+  const at = 3 * pixel;
+  if (to === 3) return data[at + channel]!;
+  return Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
+}

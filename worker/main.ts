@@ -1,0 +1,65 @@
+import { openStore } from '../platform/store/store.ts';
+import { loadEngine, shardContext } from './engine.ts';
+import { TerminalError } from './errors.ts';
+import { describeError, exitCodeOf } from './exit.ts';
+import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
+import { prepare } from './prepare.ts';
+import { runShard, type ShardContext } from './run-shard.ts';
+
+/** A worker process of a local farm: computes the plan itself, then does the shards it is given, one at a time. */
+
+let stopping = false;
+let context: ShardContext | null = null;
+
+const send = (message: FromWorker): void => {
+  process.send?.(message);
+};
+
+async function start(message: StartMessage): Promise<void> {
+  const prepared = await prepare(message.dataset, message.resources);
+  if (prepared.plan.digest !== message.planDigest) {
+    throw new TerminalError(
+      `this worker plans ${prepared.plan.digest}, not ${message.planDigest}: a model or CSV file has changed; start again`,
+    );
+  }
+  const engine = await loadEngine(prepared, message);
+  context = shardContext(prepared.plan, openStore(message.output, message.resources.s3), engine, {
+    provider: message.provider,
+    stopping: () => stopping,
+    onBatch: (progress) => send({ type: 'progress', ...progress }),
+    onResume: (progress) => send({ type: 'resumed', ...progress }),
+  });
+  send({ type: 'idle' });
+}
+
+async function work(shard: number): Promise<void> {
+  const record = await runShard(context!, shard);
+  send({
+    type: 'committed',
+    shard,
+    attempts: record.attempts,
+    accepted: record.accepted,
+    exhausted: record.exhausted.length,
+  });
+  send({ type: 'idle' });
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  if (message.type === 'stop') stopping = true;
+  else if (message.type === 'start') await start(message);
+  else await work(message.shard);
+}
+
+function fail(error: unknown): void {
+  const exitCode = exitCodeOf(error);
+  process.send?.({ type: 'failed', exitCode, message: describeError(error) } satisfies FromWorker, () =>
+    process.exit(exitCode),
+  );
+}
+
+// Ctrl-C reaches the whole process group; the farm decides when its workers stop.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit(0));
+process.on('message', (message) => {
+  handle(message as ToWorker).catch(fail);
+});

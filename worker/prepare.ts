@@ -1,0 +1,66 @@
+import { isGateFile, isModelFile } from '../contract/folder.ts';
+import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
+import { SpecError } from '../contract/schema/issue.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { readCsv } from '../platform/csv.ts';
+import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
+import { readModelDefaults } from './model-defaults.ts';
+
+/** From a spec to a plan: fetches what the spec names and hands it to the pure planner. */
+
+export interface Prepared {
+  readonly plan: Plan;
+  readonly modelDir: string;
+  /** One per gate, in order. */
+  readonly gateDirs: readonly string[];
+}
+
+/** @throws SpecError, StoreError or ModelError */
+export async function prepare(dataset: SyntheticDataset, context: ResourceContext): Promise<Prepared> {
+  const { model, quality } = dataset.spec;
+  const tables = await readTables(dataset, context);
+  const modelFolder = await fetchFolder(
+    { uri: model.uri, includes: isModelFile, sha256: model.sha256, field: 'spec.model.uri' },
+    context,
+  );
+  const gateFolders: Folder[] = [];
+  for (const [i, gate] of quality.gates.entries()) {
+    const field = `spec.quality.gates[${i}].modelUri`;
+    gateFolders.push(
+      await fetchFolder({ uri: gate.modelUri, includes: isGateFile, sha256: gate.sha256, field }, context),
+    );
+  }
+  const identity = { digest: modelFolder.digest, defaults: await readModelDefaults(modelFolder.dir) };
+  const plan = makePlan(dataset, { ...tables, model: identity, gateDigests: gateFolders.map(({ digest }) => digest) });
+  return { plan, modelDir: modelFolder.dir, gateDirs: gateFolders.map(({ dir }) => dir) };
+}
+
+/** Fetches the model of a published dataset. @throws StoreError when it is not the one the dataset was made with */
+export async function prepareModel(uri: string, sha256: string, context: ResourceContext): Promise<string> {
+  return (await fetchFolder({ uri, includes: isModelFile, sha256, field: 'model' }, context)).dir;
+}
+
+/** The CSV files of a spec: cohort, table, impressions. */
+export async function readTables(
+  { spec }: SyntheticDataset,
+  context: ResourceContext,
+): Promise<Pick<PlanInputs, 'cohort' | 'table' | 'impressions'>> {
+  const { cohort, table } = spec.quota.allocation;
+  const { impressionsFrom } = spec.prompt;
+  const rows = async (uri: string) => readCsv(await readResource(uri, context), uri);
+  return {
+    ...(cohort && { cohort: await rows(cohort.uri) }),
+    ...(table && { table: await rows(table.uri) }),
+    ...(impressionsFrom && { impressions: groupImpressions([...(await rows(impressionsFrom.uri))]) }),
+  };
+}
+
+/** Rows of `finding,impression` as lists in file order. */
+function groupImpressions(rows: readonly Readonly<Record<string, string>>[]): Record<string, string[]> {
+  const path = 'spec.prompt.impressionsFrom';
+  const missing = ['finding', 'impression'].filter((name) => rows[0]?.[name] === undefined);
+  if (missing.length > 0)
+    throw new SpecError([{ path, message: `the CSV has no column ${missing.join(', ')} or no rows` }]);
+  const lists = Map.groupBy(rows, (row) => row.finding!);
+  return Object.fromEntries([...lists].map(([finding, list]) => [finding, list.map((row) => row.impression!)]));
+}

@@ -1,0 +1,61 @@
+import type { Manifest } from '../contract/schema/manifest.ts';
+import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
+import type { ObjectStore } from '../platform/store/store.ts';
+import type { Engine } from './engine.ts';
+import { TerminalError } from './errors.ts';
+import { decodeImage } from './image.ts';
+import { listMembers } from './shard/tar.ts';
+
+/** Regenerating one published sample and comparing it with what was published. */
+
+export interface Published {
+  readonly record: SampleRecord;
+  readonly image: Uint8Array;
+  readonly shard: string;
+}
+
+/** Reads one sample out of its shard. @throws TerminalError when the dataset has no such sample */
+export async function readPublished(store: ObjectStore, manifest: Manifest, key: string): Promise<Published> {
+  const index = /^\d+$/.test(key) ? Number(key) : Number.NaN;
+  const shard = manifest.shards.find(({ start, end }) => start <= index && index < end);
+  if (!shard)
+    throw new TerminalError(
+      `there is no sample ${JSON.stringify(key)}; keys go from 0 to ${manifest.samples.wanted - 1}`,
+    );
+  const bytes = await store.get(shard.key);
+  if (!bytes) throw new TerminalError(`${store.uri}/${shard.key} is missing`);
+  const members = listMembers(bytes).filter(({ name }) => Number(name.split('.')[0]) === index);
+  const content = (extension: string): Uint8Array | undefined => {
+    const member = members.find(({ name }) => name.endsWith(`.${extension}`));
+    return member && bytes.subarray(member.offset, member.offset + member.size);
+  };
+  const [json, image] = [content('json'), content('jpg') ?? content('png')];
+  if (!json || !image)
+    throw new TerminalError(`sample ${key} was exhausted: no attempt passed every gate, so it has no image`);
+  return { record: sampleRecordSchema.parse(JSON.parse(Buffer.from(json).toString())), image, shard: shard.key };
+}
+
+export interface Comparison {
+  /** The encoded files are equal byte for byte. */
+  readonly identical: boolean;
+  /** Largest difference of a decoded pixel, in grey levels (0..255). */
+  readonly maxDifference: number;
+  readonly regenerated: Uint8Array;
+}
+
+/** Generates a sample anew from its record's prompt and seed, and compares the two images. */
+export async function replaySample(
+  engine: Pick<Engine, 'generate' | 'encode'>,
+  { record, image }: Published,
+): Promise<Comparison> {
+  const [raw] = await engine.generate([{ prompt: record.prompt, seed: record.seed }]);
+  const regenerated = await engine.encode(raw!, record);
+  const [ours, theirs] = [await decodeImage(regenerated), await decodeImage(image)];
+  if (ours.data.length !== theirs.data.length) {
+    throw new TerminalError(
+      `the regenerated image is ${ours.height}x${ours.width}x${ours.channels}, the published one ${theirs.height}x${theirs.width}x${theirs.channels}`,
+    );
+  }
+  const maxDifference = ours.data.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs.data[i]!)), 0);
+  return { identical: Buffer.compare(regenerated, image) === 0, maxDifference, regenerated };
+}

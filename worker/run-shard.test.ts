@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { tallyFault } from '../contract/account/tally.ts';
+import { objects } from '../contract/names.ts';
+import type { ObjectStore } from '../platform/store/store.ts';
+import { openStore } from '../platform/store/store.ts';
+import { drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
+import { ExhaustedError, StoppedError } from './errors.ts';
+import { runShard } from './run-shard.ts';
+import { listMembers } from './shard/tar.ts';
+
+async function freshStore(t: TestContext): Promise<ObjectStore> {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return openStore(dir);
+}
+
+/** A store in which the n-th write (from 0) and all later ones fail, as if the worker had been killed. */
+function failingAt(store: ObjectStore, n: number): ObjectStore {
+  let writes = 0;
+  return {
+    uri: store.uri,
+    get: store.get.bind(store),
+    stat: store.stat.bind(store),
+    list: store.list.bind(store),
+    remove: store.remove.bind(store),
+    replace: store.replace.bind(store),
+    create: (...args) => (writes++ >= n ? Promise.reject(new Error('killed')) : store.create(...args)),
+  };
+}
+
+const plan = planOf(smallDataset());
+
+test('a shard ends with its record, whose counts add up and whose samples are in order', async (t) => {
+  const store = await freshStore(t);
+  const record = await runShard(drawingContext(plan, store), 1);
+  assert.equal(record.accepted, 10);
+  assert.ok(record.attempts > record.accepted, 'the gate refuses some images');
+  assert.deepEqual(
+    record.cells.map(tallyFault),
+    record.cells.map(() => null),
+  );
+  const names = listMembers((await store.get(record.key))!).map(({ name }) => name);
+  const expected = Array.from({ length: 10 }, (_, i) => `0000000${i + 10}`).flatMap((key) => [
+    `${key}.png`,
+    `${key}.txt`,
+    `${key}.json`,
+  ]);
+  assert.deepEqual(names, expected);
+});
+
+test('a shard that is killed at any write and run again has the bytes of an undisturbed one', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  for (let n = 0; n < 8; n++) {
+    const store = await freshStore(t);
+    const failure = await runShard(drawingContext(plan, failingAt(store, n)), 0).then(
+      () => null,
+      (error: Error) => error.message,
+    );
+    assert.equal(failure, n < 6 ? 'killed' : null, `write ${n} of 3 parts, seal, tar, record`);
+    assert.equal((await runShard(drawingContext(plan, store), 0)).sha256, sha256);
+  }
+});
+
+test('batch and checkpoint sizes do not change the bytes', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  for (const [batchSize, checkpointSamples] of [
+    [1, 1],
+    [3, 7],
+    [16, 100],
+  ] as const) {
+    const record = await runShard(drawingContext(plan, await freshStore(t), { batchSize, checkpointSamples }), 0);
+    assert.equal(record.sha256, sha256);
+  }
+});
+
+test('two workers at one shard agree, even when the arithmetic of their hardware differs', async (t) => {
+  const store = await freshStore(t);
+  const other = drawingContext(plan, store, {
+    checkpointSamples: 3,
+    encode: async (image, record) => {
+      const data = image.data.map((value) => value ^ 1);
+      return drawingContext(plan, store).encode({ ...image, data }, record);
+    },
+  });
+  const [a, b] = await Promise.all([runShard(drawingContext(plan, store), 0), runShard(other, 0)]);
+  assert.deepEqual(a, b);
+  assert.equal((await store.get(a.key))!.length, a.bytes);
+});
+
+test('a committed shard is not generated again', async (t) => {
+  const store = await freshStore(t);
+  const record = await runShard(drawingContext(plan, store), 0);
+  const again = drawingContext(plan, store, { generate: () => Promise.reject(new Error('generated again')) });
+  assert.deepEqual(await runShard(again, 0), record);
+});
+
+test('a stopped shard finishes the parts that have begun and says that it was stopped', async (t) => {
+  const store = await freshStore(t);
+  let batches = 0;
+  const context = drawingContext(plan, store, { stopping: () => batches > 0, onBatch: () => batches++ });
+  await assert.rejects(runShard(context, 0), StoppedError);
+  const keys: string[] = [];
+  for await (const { key } of store.list(objects.shardWork(0))) keys.push(key);
+  assert.deepEqual(keys, [objects.part(0, 0, 4)]);
+});
+
+const never = { judge: async (images: readonly unknown[]) => images.map(() => ({ sex: { score: 0, passed: false } })) };
+
+test('a sample that no attempt satisfies stops a spec that says Fail, naming cell and gate', async (t) => {
+  await assert.rejects(runShard(drawingContext(plan, await freshStore(t), never), 0), (error: Error) => {
+    assert.ok(error instanceof ExhaustedError);
+    assert.match(
+      error.message,
+      /sample 00000000\d of cell age=.*,sex=.* failed all 8 attempts \(rejected by gate: sex 8\)/,
+    );
+    return true;
+  });
+});
+
+test('a spec that says Shortfall commits what there is and accounts for the rest', async (t) => {
+  const tolerant = planOf(
+    smallDataset((spec) => {
+      spec.quality = { ...spec.quality, onExhausted: 'Shortfall' };
+    }),
+  );
+  const record = await runShard(drawingContext(tolerant, await freshStore(t), never), 0);
+  assert.equal(record.accepted, 0);
+  assert.equal(record.attempts, 80);
+  assert.deepEqual(record.exhausted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});

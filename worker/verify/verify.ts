@@ -1,0 +1,178 @@
+import { sumTallies, totals } from '../../contract/account/tally.ts';
+import { sha256 } from '../../contract/digest.ts';
+import { objects } from '../../contract/names.ts';
+import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
+import { type CellTally, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { checkIndex } from './index.ts';
+import { type Rebuilt, rebuildPlan } from './rebuild.ts';
+import { checkShard } from './shard.ts';
+
+/** Checks a published dataset against itself: every digest, member, image, count and quota. */
+
+export interface Fault {
+  /** The object at fault. */
+  readonly object: string;
+  readonly message: string;
+}
+
+export interface Verification {
+  /** Null when there is no readable manifest. */
+  readonly manifest: Manifest | null;
+  readonly faults: readonly Fault[];
+  readonly images: number;
+}
+
+/** @param onShard called after each shard, with how many are done */
+export async function verify(
+  store: ObjectStore,
+  onShard: (done: number, all: number) => void = () => {},
+): Promise<Verification> {
+  const manifest = await readManifestStrictly(store);
+  if ('object' in manifest) return { manifest: null, faults: [manifest], images: 0 };
+  const rebuilt = rebuildPlan(manifest);
+  if (typeof rebuilt === 'string')
+    return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0 };
+  const faults: Fault[] = [];
+  const recorded: CellTally[] = [];
+  let images = 0;
+  for (const [shard, entry] of manifest.shards.entries()) {
+    const record = await readRecordStrictly(store, shard, entry.record);
+    if ('object' in record) faults.push(record);
+    else {
+      recorded.push(...record.cells);
+      const found = await checkEntry(store, { entry, record, manifest, rebuilt });
+      faults.push(...found.faults);
+      images += found.images;
+    }
+    onShard(shard + 1, manifest.shards.length);
+  }
+  faults.push(
+    ...quotaFaults(manifest, rebuilt, recorded),
+    ...(await fileFaults(store, manifest)),
+    ...(await strayFaults(store, manifest)),
+  );
+  if (faults.length === 0) faults.push(...(await checkIndex(store, manifest)));
+  return { manifest, faults, images };
+}
+
+async function readManifestStrictly(store: ObjectStore): Promise<Manifest | Fault> {
+  const object = objects.manifest;
+  const bytes = await store.get(object);
+  if (!bytes)
+    return { object, message: `is missing: ${store.uri} holds no complete dataset (run it again to complete it)` };
+  return parseObject(bytes, object, (value) => manifestSchema.safeParse(value));
+}
+
+async function readRecordStrictly(store: ObjectStore, shard: number, key: string): Promise<ShardRecord | Fault> {
+  if (key !== objects.record(shard))
+    return { object: objects.manifest, message: `shards[${shard}].record is ${key}, not ${objects.record(shard)}` };
+  const bytes = await store.get(key);
+  if (!bytes) return { object: key, message: 'is missing' };
+  return parseObject(bytes, key, (value) => shardRecordSchema.safeParse(value));
+}
+
+type Parse<T> = (
+  value: unknown,
+) => { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
+
+function parseObject<T>(bytes: Uint8Array, object: string, parse: Parse<T>): T | Fault {
+  try {
+    const parsed = parse(JSON.parse(Buffer.from(bytes).toString()));
+    if (parsed.success) return parsed.data;
+    return {
+      object,
+      message: `is not valid: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
+    };
+  } catch {
+    return { object, message: 'is no JSON' };
+  }
+}
+
+interface Entry {
+  readonly entry: Manifest['shards'][number];
+  readonly record: ShardRecord;
+  readonly manifest: Manifest;
+  readonly rebuilt: Rebuilt;
+}
+
+async function checkEntry(
+  store: ObjectStore,
+  { entry, record, manifest, rebuilt }: Entry,
+): Promise<{ faults: Fault[]; images: number }> {
+  const faults: Fault[] = [];
+  for (const field of ['key', 'bytes', 'sha256', 'start', 'end', 'accepted'] as const) {
+    if (entry[field] !== record[field])
+      faults.push({ object: entry.record, message: `${field} is ${record[field]}, the manifest says ${entry[field]}` });
+  }
+  if (record.planDigest !== manifest.planDigest)
+    faults.push({ object: entry.record, message: 'belongs to another plan' });
+  const bytes = await store.get(record.key);
+  if (!bytes) return { faults: [...faults, { object: record.key, message: 'is missing' }], images: 0 };
+  const findings = await checkShard(bytes, record, manifest, rebuilt);
+  faults.push(...findings.faults.map((message) => ({ object: record.key, message })));
+  return { faults, images: findings.tallies.length };
+}
+
+/** The records together against the manifest and the plan's quotas. */
+function quotaFaults(manifest: Manifest, rebuilt: Rebuilt, recorded: readonly CellTally[]): Fault[] {
+  const object = objects.manifest;
+  const faults: Fault[] = [];
+  const sums = new Map(sumTallies(recorded).map((tally) => [tally.cell, tally]));
+  const all = totals(recorded);
+  if (rebuilt.samples !== manifest.samples.wanted)
+    faults.push({
+      object,
+      message: `samples.wanted is ${manifest.samples.wanted}, the quotas add up to ${rebuilt.samples}`,
+    });
+  for (const field of ['wanted', 'accepted', 'exhausted', 'attempts'] as const) {
+    if (all[field] !== manifest.samples[field])
+      faults.push({
+        object,
+        message: `samples.${field} is ${manifest.samples[field]}, the records add up to ${all[field]}`,
+      });
+  }
+  for (const cell of rebuilt.cells) {
+    const quota = manifest.plan.quotas[cell]!;
+    const [sum, claimed] = [sums.get(cell), manifest.cells.find((entry) => entry.cell === cell)];
+    if ((sum?.wanted ?? 0) !== quota)
+      faults.push({
+        object,
+        message: `cell ${cell} has a quota of ${quota}, the records account for ${sum?.wanted ?? 0}`,
+      });
+    if ((claimed?.accepted ?? 0) !== (sum?.accepted ?? 0))
+      faults.push({
+        object,
+        message: `cell ${cell} claims ${claimed?.accepted ?? 0} accepted, the records ${sum?.accepted ?? 0}`,
+      });
+  }
+  const covered = manifest.shards.every(
+    (shard, i) => shard.start === (manifest.shards[i - 1]?.end ?? 0) && shard.end > shard.start,
+  );
+  if (!covered || (manifest.shards.at(-1)?.end ?? 0) !== rebuilt.samples)
+    faults.push({ object, message: 'the shards do not cover the samples without gaps' });
+  return faults;
+}
+
+async function fileFaults(store: ObjectStore, manifest: Manifest): Promise<Fault[]> {
+  const faults: Fault[] = [];
+  for (const { key, bytes, sha256: digest } of manifest.files) {
+    const found = await store.get(key);
+    if (!found) faults.push({ object: key, message: 'is missing' });
+    else if (found.length !== bytes || sha256(found) !== digest)
+      faults.push({ object: key, message: `SHA-256 is ${sha256(found)}, the manifest says ${digest}` });
+  }
+  return faults;
+}
+
+/** Shards and records that the manifest does not know would be read by anyone who lists the folder. */
+async function strayFaults(store: ObjectStore, manifest: Manifest): Promise<Fault[]> {
+  const known = new Set(manifest.shards.flatMap(({ key, record }) => [key, record]));
+  const faults: Fault[] = [];
+  for (const prefix of [objects.shards, objects.records]) {
+    for await (const { key } of store.list(prefix)) {
+      if (!known.has(key)) faults.push({ object: key, message: 'is not part of the dataset; remove it' });
+    }
+  }
+  return faults;
+}
