@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everything: types, lint, unused code, unit tests, then what needs servers, Python and the embedded model.
+# What a test needs it installs itself: Go tools into a cache, Python packages into virtual environments there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+npm run --silent check:types
+npm run --silent check:lint
+npm run --silent check:unused
+# bench and models hold no tests; one runner prints one summary.
+exec node --test --test-reporter=spec 'contract/**/*.test.ts' 'platform/**/*.test.ts' 'worker/**/*.test.ts' 'cli/**/*.test.ts' 'test/**/*.test.ts'
