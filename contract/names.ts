@@ -11,7 +11,11 @@ export const SAMPLE_KEY_DIGITS = 9;
 /** The WebDataset key of a sample: its global index in nine digits. */
 export const sampleKey = (index: number): string => String(index).padStart(SAMPLE_KEY_DIGITS, '0');
 
-const shardDigits = (shard: number): string => String(shard).padStart(6, '0');
+const SHARD_DIGITS = 6;
+/** So that shards sort by name. */
+export const MAX_SHARDS = 10 ** SHARD_DIGITS;
+
+const shardDigits = (shard: number): string => String(shard).padStart(SHARD_DIGITS, '0');
 
 /** Object keys under `output.uri`. */
 export const objects = {

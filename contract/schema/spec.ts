@@ -150,7 +150,7 @@ export const qualitySchema = z.strictObject({
   gates: z.array(gateSchema).max(32).default([]),
 });
 
-const output = z.strictObject({
+export const outputSchema = z.strictObject({
   uri: uri.describe('Where the dataset goes: s3://bucket/prefix, file:// or a path'),
   s3: z
     .strictObject({
@@ -211,7 +211,7 @@ export const specSchema = z.strictObject({
   prompt: promptSchema.prefault({}),
   model,
   quality: qualitySchema.prefault({}),
-  output,
+  output: outputSchema,
   workers: workers.prefault({}),
   training: training.optional(),
   deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain'),

@@ -74,7 +74,7 @@ function meaningOf({ name, code, status = 0, message }: Facts): Meaning | undefi
   if (status >= 500 || status === 429 || name === 'ConditionalRequestConflict') return BUSY;
   if (status === 403) return S3_MEANINGS.AccessDenied;
   if (status === 301) return S3_MEANINGS.PermanentRedirect;
-  if (/checksum mismatch/i.test(message)) return DAMAGED;
+  if (name === 'BrokenBodyError' || /checksum mismatch/i.test(message)) return DAMAGED;
   if (message === 'Region is missing') return NO_REGION;
   if (/^(CERT_|ERR_SSL|ERR_TLS|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code)) return TLS;
   if (name === NOT_S3_NAME || /deserialization error/i.test(message)) return NOT_S3;

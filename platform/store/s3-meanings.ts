@@ -78,7 +78,7 @@ export const NETWORK_MEANINGS: Record<string, Meaning> = Object.fromEntries(
 export const BUSY: Meaning = { kind: 'retryable', says: 'the server is busy or failing', fix: 'try again later' };
 export const DAMAGED: Meaning = {
   kind: 'retryable',
-  says: 'the bytes were damaged on the way',
+  says: 'the bytes were cut off or damaged on the way',
   fix: 'try again; if it stays, check the network and proxies',
 };
 export const TLS: Meaning = {

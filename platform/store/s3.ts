@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
-import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { GetObjectCommandOutput, S3, S3ClientConfig } from '@aws-sdk/client-s3';
 import { StoreError } from './errors.ts';
 import { assertKey, assertPrefix, compareKeys, isValidKey } from './keys.ts';
 import { isNotFound, isPreconditionFailed, notS3Answer, wrapS3Error } from './s3-errors.ts';
-import { retryConflicts } from './s3-retry.ts';
+import { BrokenBodyError, retryBriefly } from './s3-retry.ts';
 import type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
 
 /** What the AWS defaults do not already say. Credentials and region come from the AWS chain when they are left out. */
@@ -47,14 +47,16 @@ export class S3Store implements ObjectStore {
   async get(key: string, range?: ByteRange): Promise<Uint8Array | null> {
     assertKey(key);
     if (range !== undefined && range.end <= range.start) return (await this.stat(key)) && new Uint8Array(0);
+    const Range = range && `bytes=${range.start}-${range.end - 1}`;
+    const request = { ...this.#name(key), ...(Range && { Range }) };
     return this.#guard('read', key, async (s3) => {
       try {
-        const Range = range && `bytes=${range.start}-${range.end - 1}`;
-        const output = await s3.getObject({ ...this.#name(key), ...(Range && { Range }) });
-        if (output.ETag === undefined || output.Body === undefined) throw notS3Answer();
-        const bytes = await output.Body.transformToByteArray();
-        // A server may ignore the range and send everything.
-        return range && output.ContentRange === undefined ? bytes.subarray(range.start, range.end) : bytes;
+        return await retryBriefly(async () => {
+          const output = await s3.getObject(request);
+          const bytes = await bodyOf(output);
+          // A server may ignore the range and send everything.
+          return range && output.ContentRange === undefined ? bytes.subarray(range.start, range.end) : bytes;
+        });
       } catch (error) {
         if (isNotFound(error)) return null;
         if (isNamed(error, 'InvalidRange')) return new Uint8Array(0);
@@ -146,7 +148,7 @@ export class S3Store implements ObjectStore {
     const chunks = body instanceof Uint8Array ? [body] : body;
     const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const params = { ...this.#name(key), ...options, ChecksumAlgorithm: 'SHA256' as const };
-    await retryConflicts(async () => {
+    await retryBriefly(async () => {
       if (size <= MULTIPART_BYTES) {
         const Body = body instanceof Uint8Array ? body : Buffer.concat(chunks);
         const output = await s3.putObject({ ...params, Body });
@@ -221,6 +223,15 @@ async function connect(options: S3Options, env: NodeJS.ProcessEnv): Promise<S3> 
     ...(options.credentials !== undefined && { credentials: options.credentials }),
   };
   return new S3(config);
+}
+
+async function bodyOf({ ETag, Body }: GetObjectCommandOutput): Promise<Uint8Array> {
+  if (ETag === undefined || Body === undefined) throw notS3Answer();
+  try {
+    return await Body.transformToByteArray();
+  } catch (cause) {
+    throw new BrokenBodyError(`the answer broke off: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
 }
 
 function assertEndpoint(endpoint: string | undefined): void {
