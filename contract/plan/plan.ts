@@ -5,8 +5,9 @@ import type { Spec, SyntheticDataset } from '../schema/spec.ts';
 import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import { type Place, placesBetween } from './order.ts';
-import { placeholders, renderPrompt, turn } from './prompts.ts';
+import { placeholders, renderPrompt } from './prompts.ts';
 import { attemptSeed, SEED_SPACE, seedKeys } from './seeds.ts';
+import { turn } from './turns.ts';
 
 /** The plan: everything that decides the bytes of a dataset, and how to find any sample of it. */
 
@@ -199,7 +200,11 @@ const phraseInTurn = (phrases: readonly string[] | undefined, slot: number, peri
   phrases?.[turn(slot, phrases.length, period)];
 
 /** Each number of a cell cycles evenly through its bin. `period` is after how many slots all of them repeat. */
-function numbersInTurn(plan: SamplePlan, cell: number, slot: number): { exact: Record<string, number>; period: number } {
+function numbersInTurn(
+  plan: SamplePlan,
+  cell: number,
+  slot: number,
+): { exact: Record<string, number>; period: number } {
   const { grid } = plan.allocation;
   const exact: Record<string, number> = {};
   let period = 1;

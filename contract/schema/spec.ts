@@ -13,7 +13,9 @@ export const label = z
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63');
 const uri = printable.min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
-export const axisName = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first');
+export const axisName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first');
 export const axisValue = z
   .string()
   .regex(
@@ -72,7 +74,9 @@ export const allocationSchema = z.strictObject({
     .array(z.strictObject({ cell: cellMap, weight: z.number().min(0).max(1e12) }))
     .max(100_000)
     .optional()
-    .describe('Cells: weights; an axis left out of a cell stands for all its values, and each cell so named gets the weight'),
+    .describe(
+      'Cells: weights; an axis left out of a cell stands for all its values, and each cell so named gets the weight',
+    ),
   cohort: cohort.optional(),
   table: table.optional(),
 });
@@ -81,13 +85,10 @@ export const allocationSchema = z.strictObject({
 const MAX_SAMPLES = 1e9;
 
 export const quotaSchema = z.strictObject({
-  samples: z
-    .int()
-    .min(1)
-    .max(MAX_SAMPLES)
-    .optional()
-    .describe('Accepted images wanted; for Table the number of rows'),
-  axes: z.record(axisName, axisSchema).describe('The axes of the grid; sex, age, race and finding are the standard ones'),
+  samples: z.int().min(1).max(MAX_SAMPLES).optional().describe('Accepted images wanted; for Table the number of rows'),
+  axes: z
+    .record(axisName, axisSchema)
+    .describe('The axes of the grid; sex, age, race and finding are the standard ones'),
   allocation: allocationSchema.prefault({}),
   exclude: z.array(cellMap).max(10_000).default([]).describe('Cells that make no sense, by any subset of the axes'),
   minPerCell: z.int().min(0).max(1e9).default(0).describe('No allowed cell gets fewer'),
