@@ -53,5 +53,21 @@ export const CONTENT_TYPES = {
   parquet: 'application/vnd.apache.parquet',
 } as const;
 
+/**
+ * Annotations of the resource that describe its publication, all optional: they go into the dataset card and croissant.json
+ * and decide no byte of an image.
+ */
+export const PUBLICATION_ANNOTATIONS = {
+  title: 'cohortfarm.dev/title',
+  /** An SPDX identifier such as CC-BY-4.0, or the URL of the license. */
+  license: 'cohortfarm.dev/license',
+  creator: 'cohortfarm.dev/creator',
+  /** The web page of the dataset. */
+  url: 'cohortfarm.dev/url',
+  citation: 'cohortfarm.dev/citation',
+  /** YYYY-MM-DD. */
+  datePublished: 'cohortfarm.dev/date-published',
+} as const;
+
 /** IPTC's term for an image made by a trained model; see https://cv.iptc.org/newscodes/digitalsourcetype/. */
 export const DIGITAL_SOURCE_TYPE = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia';

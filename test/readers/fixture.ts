@@ -1,0 +1,84 @@
+import type { Plan } from '../../contract/plan/plan.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { encodeImage, type RawImage } from '../../worker/image.ts';
+import { publish } from '../../worker/publish/publish.ts';
+import { runShard, type ShardContext } from '../../worker/run-shard.ts';
+import { drawingContext, planOf, smallDataset } from '../support/dataset.ts';
+
+/** A dataset with every feature that a reader could stumble over, grown without a model. */
+
+const FINDINGS: Readonly<Record<string, string[]>> = {
+  'no-finding': ['No acute cardiopulmonary process .', 'Lungs are clear .'],
+  cardiomegaly: ['The heart is enlarged .'],
+  edema: ['Mild interstitial edema, "new" since <prior> .', 'Pulmonary edema | both bases .'],
+  effusion: ['Small left pleural effusion .'],
+};
+
+/** Four axes with an exclusion, so that cells differ in size, and two gates, one of which does not judge every value. */
+export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticDataset {
+  return smallDataset((spec) => {
+    spec.quota = {
+      samples,
+      axes: {
+        sex: { values: ['female', 'male'] },
+        age: { bins: ['18-39', '40-59', '60-79'] },
+        race: { values: ['ASIAN', 'BLACK', 'WHITE'] },
+        finding: { values: Object.keys(FINDINGS) },
+      },
+      exclude: [{ finding: 'edema', age: '18-39' }],
+    };
+    spec.prompt = { template: '{age} year old {race} {sex}. {impression}', impressions: FINDINGS };
+    spec.quality = {
+      maxAttempts: 3,
+      onExhausted: 'Shortfall',
+      gates: [
+        { name: 'finding', axis: 'finding', type: 'Classifier', modelUri: 'gates/finding', multiLabel: true },
+        { name: 'age', axis: 'age', type: 'Regressor', modelUri: 'gates/age', tolerance: 16 },
+        { name: 'race', axis: 'race', type: 'Classifier', modelUri: 'gates/race', appliesTo: ['ASIAN', 'WHITE'] },
+      ],
+    };
+    spec.output = { uri: 'unused', image: { format, quality: 90 }, shard: { samples: 40 } };
+  });
+}
+
+/** Grows and publishes a dataset in a store. */
+export async function growDataset(store: ObjectStore, dataset: SyntheticDataset): Promise<{ plan: Plan; manifest: Manifest }> {
+  const plan = planOf(dataset);
+  const context = drawingContext(plan, store, { generate: draw, judge, encode: encoder(plan) });
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(context, shard);
+  return { plan, manifest: await publish({ plan, dataset, store, version: '0.1.0' }) };
+}
+
+const SIZE = 64;
+
+/** A blurred disc whose place and brightness the seed decides. */
+const draw: ShardContext['generate'] = async (batch) =>
+  batch.map(({ seed }): RawImage => {
+    const [cx, cy, radius] = [20 + (seed % 24), 20 + ((seed >>> 5) % 24), 10 + ((seed >>> 10) % 14)];
+    const data = Uint8Array.from({ length: SIZE * SIZE }, (_, i) => {
+      const distance = Math.hypot((i % SIZE) - cx, Math.floor(i / SIZE) - cy);
+      return Math.round(24 + 200 / (1 + Math.exp((distance - radius) / 3)) + 20 * Math.sin(i / 97));
+    });
+    return { width: SIZE, height: SIZE, channels: 1, data };
+  });
+
+/** Coins weighted by what was wanted: some findings are harder than others. */
+const judge: ShardContext['judge'] = async (images, samples) =>
+  images.map(({ data }, i) => {
+    const { axes, exact } = samples[i]!;
+    const coin = (salt: number): number => ((data[9]! * 31 + data[700]! * 17 + data[2100]! * 7 + salt * 41) % 97) / 97;
+    const hard = axes.finding === 'edema' ? 0.55 : axes.finding === 'effusion' ? 0.35 : 0.12;
+    const off = (coin(3) - 0.5) * 36;
+    return {
+      finding: { score: 1 - coin(1), passed: coin(1) > hard },
+      age: { score: exact.age! + off, passed: Math.abs(off) <= 16 },
+      ...(axes.race !== 'BLACK' && { race: { score: 1 - coin(2) / 2, passed: coin(2) > 0.1 } }),
+    };
+  });
+
+const encoder = (plan: Plan): ShardContext['encode'] => {
+  const { format, quality } = plan.spec.output.image;
+  return (image, record) => encodeImage(image, { format, quality, description: record.prompt });
+};

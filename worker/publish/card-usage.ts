@@ -1,0 +1,77 @@
+import { objects } from '../../contract/names.ts';
+import type { Draft } from './manifest.ts';
+
+/** The parts of the dataset card that say how to use the data. Each snippet runs as it stands in a copy of the dataset. */
+
+export function loadingSection({ name, shards, dataset }: Draft): string {
+  const extension = dataset.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  const last = String(shards.length - 1).padStart(6, '0');
+  return `## Load it
+
+In a local copy of the dataset, or with its URL before the names.
+
+Streaming, with [WebDataset](https://github.com/webdataset/webdataset):
+
+\`\`\`python
+import webdataset as wds
+
+dataset = wds.WebDataset("shards/${name}-{000000..${last}}.tar", shardshuffle=False).decode("pil")
+for sample in dataset:
+    image, prompt, record = sample["${extension}"], sample["txt"], sample["json"]
+\`\`\`
+
+Random access, with \`wids\` (it comes with webdataset 0.2):
+
+\`\`\`python
+import wids
+
+dataset = wids.ShardListDataset("${objects.wids}")
+image = dataset[17][".${extension}"]
+\`\`\`
+
+Labels and gate scores of all images at once, and one image by its place, with PyArrow:
+
+\`\`\`python
+import pyarrow.parquet as pq
+
+row = pq.read_table("${objects.index}").slice(17, 1).to_pylist()[0]
+with open(row["shard"], "rb") as shard:
+    shard.seek(row["image_offset"])
+    encoded = shard.read(row["image_size"])
+\`\`\`
+
+By its metadata, with \`mlcroissant\`:
+
+\`\`\`python
+import mlcroissant
+
+records = mlcroissant.Dataset("${objects.croissant}").records("samples")
+\`\`\``;
+}
+
+export function regeneratingSection({ model, dataset }: Draft): string {
+  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  return `## Regenerate one image
+
+\`\`\`sh
+npx cohortfarm replay URI KEY
+\`\`\`
+
+generates an image anew from its record and compares the two. With diffusers, from the same model:
+
+\`\`\`python
+import json, torch
+from diffusers import StableDiffusionPipeline
+
+record = json.load(open("KEY.json"))
+pipeline = StableDiffusionPipeline.from_pretrained("MODEL")  # sampler: ${model.scheduler}
+image = pipeline(
+    record["prompt"], negative_prompt=${pythonString(negativePrompt)}, height=${model.height}, width=${model.width},
+    num_inference_steps=${steps}, guidance_scale=${guidanceScale},
+    generator=torch.Generator("cpu").manual_seed(record["seed"]),
+).images[0]
+\`\`\``;
+}
+
+/** JSON strings are Python strings too; a backtick could end the code block. */
+const pythonString = (value: string): string => JSON.stringify(value).replaceAll('`', '\\x60');

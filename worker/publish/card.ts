@@ -1,0 +1,169 @@
+import { objects } from '../../contract/names.ts';
+import { loadingSection, regeneratingSection } from './card-usage.ts';
+import type { Draft } from './manifest.ts';
+import { code, table, text } from './markdown.ts';
+import { gateRule, grouped, limitations, listed, NOTICE, percent, type Publication, publicationOf } from './publication.ts';
+import { byAxisValue, rejectedBy } from './summary.ts';
+
+/** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */
+
+export function renderCard(draft: Draft): string {
+  const publication = publicationOf(draft);
+  const sections = [
+    frontMatter(draft, publication),
+    `# ${text(publication.title)}`,
+    `**${NOTICE}**`,
+    overview(draft),
+    making(draft),
+    gates(draft),
+    quotas(draft),
+    loadingSection(draft),
+    regeneratingSection(draft),
+    FILES,
+    `## Limits\n\n${limitations(draft)
+      .map((line) => `- ${text(line)}`)
+      .join('\n')}`,
+    terms(publication),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+/** JSON is YAML too: quoted as JSON, any text stays inside its scalar. */
+const quote = (value: string): string => JSON.stringify(value);
+
+function frontMatter({ samples, name }: Draft, { title, license }: Publication): string {
+  const list = (items: readonly string[]): string => items.map((item) => `\n- ${item}`).join('');
+  return [
+    '---',
+    ...licenseLines(license),
+    `pretty_name: ${quote(title)}`,
+    `language:${list(['en'])}`,
+    `task_categories:${list(['image-classification', 'text-to-image'])}`,
+    `tags:${list(['synthetic', 'medical', 'webdataset', 'croissant', 'cohortfarm'])}`,
+    `size_categories:${list([sizeCategory(samples.accepted)])}`,
+    'configs:',
+    '- config_name: default',
+    '  data_files:',
+    '  - split: train',
+    `    path: ${quote(`shards/${name}-*.tar`)}`,
+    '---',
+  ].join('\n');
+}
+
+function licenseLines(license: Publication['license']): string[] {
+  if (!license) return ['license: other', 'license_name: not-stated'];
+  if (license.hub !== 'other') return [`license: ${quote(license.hub)}`];
+  const link = license.url === null ? [] : [`license_link: ${quote(license.url)}`];
+  return ['license: other', `license_name: ${quote(license.label)}`, ...link];
+}
+
+/** The hub's classes of size. */
+const SIZES: readonly (readonly [number, string])[] = [
+  [1e3, 'n<1K'],
+  [1e4, '1K<n<10K'],
+  [1e5, '10K<n<100K'],
+  [1e6, '100K<n<1M'],
+  [1e7, '1M<n<10M'],
+  [1e8, '10M<n<100M'],
+  [1e9, '100M<n<1B'],
+  [1e10, '1B<n<10B'],
+];
+
+const sizeCategory = (samples: number): string => SIZES.find(([limit]) => samples < limit)![1];
+
+function overview({ samples, cells, shards, model, dataset }: Draft): string {
+  const filled = cells.filter((cell) => cell.wanted > 0).length;
+  const megabytes = shards.reduce((sum, shard) => sum + shard.bytes, 0) / 1e6;
+  const shortfall =
+    samples.exhausted > 0
+      ? ` ${grouped(samples.exhausted)} wanted images are missing, because no attempt passed every gate.`
+      : '';
+  return (
+    `${grouped(samples.accepted)} of ${grouped(samples.wanted)} wanted images of ${model.width}x${model.height} pixels, in ` +
+    `${grouped(shards.length)} WebDataset shards (${megabytes.toFixed(1)} MB), over ${grouped(filled)} cells of a quota grid of ` +
+    `${text(listed(Object.keys(dataset.spec.quota.axes)))}.${shortfall} \`${objects.report}\` shows them at a glance.`
+  );
+}
+
+function making({ planDigest, model, dataset, providers, generator, samples }: Draft): string {
+  const { seed, prompt, quality } = dataset.spec;
+  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  const rows = [
+    ['Plan (SHA-256)', code(planDigest)],
+    ['Model (SHA-256)', code(model.digest)],
+    ['Model from', code(model.uri)],
+    ['Prompt template', code(prompt.template)],
+    ['Negative prompt', negativePrompt === '' ? 'none' : code(negativePrompt)],
+    ['Sampler', `${text(model.scheduler)}, ${steps} steps, guidance ${guidanceScale}`],
+    ['Seed', String(seed)],
+    ['Hardware', text(listed(providers))],
+    ['Made by', `${generator.name} ${text(generator.version)}`],
+  ];
+  const story =
+    `A quota fixes how many images each cell gets. For each wanted image up to ${quality.maxAttempts} were generated, each from ` +
+    `a seed of its own, and the first that passed every gate was kept: ${grouped(samples.accepted)} of ` +
+    `${grouped(samples.attempts)} (${percent(samples.accepted, samples.attempts)}).`;
+  return `## How it was made\n\n${story}\n\n${table(['What', 'Value'], rows)}`;
+}
+
+function gates(draft: Draft): string {
+  const rows = rejectedBy(draft).map(({ name, gate, rejected }) => [
+    text(name),
+    gate ? text(gate.axis) : '',
+    gate ? text(gateRule(gate)) : 'the image must be finite and not constant',
+    gate?.appliesTo ? text(listed(gate.appliesTo)) : 'all',
+    grouped(rejected),
+    percent(rejected, draft.samples.attempts),
+  ]);
+  const head = ['Gate', 'Axis', 'Passes', 'Applies to', 'Rejected', 'Of all attempts'];
+  const body = rows.length > 0 ? table(head, rows) : 'There were no gates: every image was kept.';
+  return `## Gates\n\nAn image counts under the first gate that rejected it.\n\n${body}`;
+}
+
+/** More cells than this would make the card unreadable; they stand in the manifest. */
+const MAX_CELL_ROWS = 64;
+
+function quotas(draft: Draft): string {
+  const counts = (tally: { wanted: number; accepted: number; attempts: number }): string[] => [
+    grouped(tally.wanted),
+    grouped(tally.accepted),
+    grouped(tally.attempts),
+    percent(tally.accepted, tally.attempts),
+  ];
+  const head = ['Wanted', 'Accepted', 'Attempts', 'Acceptance'];
+  const margins = byAxisValue(draft).map(({ axis, value, ...tally }) => [text(axis), text(value), ...counts(tally)]);
+  const axes = Object.keys(draft.cells[0]?.axes ?? {});
+  const cells =
+    draft.cells.length <= MAX_CELL_ROWS
+      ? table(
+          [...axes.map(text), ...head],
+          draft.cells.map((cell) => [...axes.map((axis) => text(cell.axes[axis]!)), ...counts(cell)]),
+        )
+      : `Its ${grouped(draft.cells.length)} cells are listed in \`${objects.manifest}\`.`;
+  return `## Quota\n\n${table(['Axis', 'Value', ...head], margins)}\n\n${cells}`;
+}
+
+const FILES = `## Files
+
+| Object | What it holds |
+| --- | --- |
+| \`shards/*.tar\` | WebDataset: KEY.jpg or KEY.png, KEY.txt (prompt), KEY.json (record) |
+| \`${objects.index}\` | one row per image: labels, prompt, seed, gate scores, shard, byte offsets and sizes |
+| \`${objects.wids}\` | shard index for random access with \`wids\` |
+| \`${objects.croissant}\` | Croissant 1.1 metadata with RAI 1.0 and provenance |
+| \`${objects.report}\` | quota, acceptance and sample images on one page |
+| \`records/*.json\` | counts and SHA-256 of each shard |
+| \`${objects.manifest}\` | the manifest: plan, digests of all objects |
+
+Each image declares itself synthetic in its XMP metadata (IPTC digital source type \`trainedAlgorithmicMedia\`).`;
+
+function terms({ license, creator, citation }: Publication): string {
+  const lines = [
+    license
+      ? `License: ${license.url ? `[${text(license.label)}](<${license.url}>)` : text(license.label)}.`
+      : 'License: **none stated**. Ask the publisher before using the data; the licenses of the model and of its training data may matter too.',
+    ...(creator ? [`Published by ${text(creator)}.`] : []),
+    ...(citation ? [`Please cite:\n\n${code(citation)}`] : []),
+  ];
+  return `## License and citation\n\n${lines.join('\n\n')}`;
+}

@@ -1,0 +1,119 @@
+import { sumTallies, totals } from '../../contract/account/tally.ts';
+import { objects, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { cellRecord } from '../../contract/plan/grid.ts';
+import type { Plan } from '../../contract/plan/plan.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { TerminalError } from '../errors.ts';
+
+/** The manifest: what the plan wanted, what the records say came of it, and the resource without its secrets. */
+
+/** All of a manifest but the list of published files, from which those files are made. */
+export type Draft = Omit<Manifest, 'files'>;
+
+/** A shard as the manifest lists it. */
+export type ShardEntry = Manifest['shards'][number];
+
+export const shardEntry = ({ key, bytes, sha256, start, end, accepted, shard }: ShardRecord): ShardEntry => ({
+  key,
+  bytes,
+  sha256,
+  start,
+  end,
+  accepted,
+  record: objects.record(shard),
+});
+
+/** What the records of all shards say, folded. */
+export interface Counted {
+  readonly shards: readonly ShardEntry[];
+  readonly tallies: readonly CellTally[];
+  readonly providers: ReadonlySet<string>;
+}
+
+/** @throws TerminalError when a cell's samples are not accounted for */
+export function draftManifest(context: { plan: Plan; dataset: SyntheticDataset; version: string; counted: Counted }): Draft {
+  const { plan, dataset, version, counted } = context;
+  const cells = cellsOf(plan, counted.tallies);
+  const { rejected, ...samples } = totals(cells);
+  return {
+    apiVersion: 'cohortfarm.dev/manifest/v1',
+    name: plan.name,
+    synthetic: true,
+    generator: { name: 'cohortfarm', version },
+    planDigest: plan.digest,
+    plan: { ...plan.identity, quotas: { ...plan.identity.quotas } },
+    model: {
+      uri: withoutUserinfo(dataset.spec.model.uri),
+      digest: plan.model.digest,
+      scheduler: plan.sampling.scheduler,
+      height: plan.sampling.height,
+      width: plan.sampling.width,
+    },
+    providers: [...counted.providers].sort(),
+    samples,
+    rejected: { ...rejected },
+    cells,
+    shards: [...counted.shards],
+    dataset: publicDataset(dataset),
+  };
+}
+
+/** The tallies in order of the grid, with cells of which nothing was wanted. */
+function cellsOf({ allocation }: Plan, tallies: readonly CellTally[]): Manifest['cells'] {
+  const byCell = new Map(sumTallies(tallies).map((tally) => [tally.cell, tally]));
+  const cells = allocation.grid.cells.map((cell, i) => {
+    const tally = byCell.get(cell.id) ?? { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
+    byCell.delete(cell.id);
+    if (tally.wanted !== allocation.quotas[i]) {
+      throw new TerminalError(`the records account for ${tally.wanted} samples of cell ${cell.id}, the plan wants ${allocation.quotas[i]}`);
+    }
+    return { ...tally, cell: cell.id, axes: cellRecord(allocation.grid, cell) };
+  });
+  const [stranger] = byCell.keys();
+  if (stranger !== undefined) throw new TerminalError(`the records name cell ${stranger}, which the plan does not have`);
+  return cells;
+}
+
+/**
+ * The resource as anyone may read it. Farm settings, training and the cluster's metadata stay out: they decide no byte of an
+ * image and may hold anything, such as secrets in environment variables. So does a local output folder, which means nothing
+ * to others and would make a moved dataset another one.
+ */
+export function publicDataset({ apiVersion, kind, metadata, spec }: SyntheticDataset): SyntheticDataset {
+  const { seed, quota, prompt, model, quality, output } = spec;
+  const uri = /^s3:/i.test(output.uri) ? output.uri : '.';
+  const annotations = publicationAnnotations(metadata);
+  const published = {
+    apiVersion,
+    kind,
+    metadata: { name: metadata.name, ...(Object.keys(annotations).length > 0 && { annotations }) },
+    spec: { seed, quota, prompt, model, quality, output: { ...output, uri } },
+  };
+  // Whoever reads the manifest gets the defaults of what is left out from the schema.
+  return withoutCredentials(published) as SyntheticDataset;
+}
+
+const PUBLIC_ANNOTATIONS: ReadonlySet<string> = new Set(Object.values(PUBLICATION_ANNOTATIONS));
+
+/** The annotations that describe the publication. */
+function publicationAnnotations({ annotations }: SyntheticDataset['metadata']): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(annotations ?? {}).filter(([name]) => PUBLIC_ANNOTATIONS.has(name)));
+}
+
+/** Drops `user:password@` from a URI. */
+export const withoutUserinfo = (uri: string): string => uri.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/i, '$1');
+
+const URI_FIELDS: ReadonlySet<string> = new Set(['uri', 'modelUri', 'endpoint']);
+
+/** A copy in which no field that holds a URI has userinfo. */
+function withoutCredentials(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([name, member]) => [
+    name,
+    typeof member === 'string' && URI_FIELDS.has(name) ? withoutUserinfo(member) : withoutCredentials(member),
+  ]);
+  return Object.fromEntries(entries);
+}

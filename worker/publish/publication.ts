@@ -1,0 +1,87 @@
+import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import type { Draft } from './manifest.ts';
+
+/** What the publisher says about the dataset, and the sentences that card, Croissant and report share. */
+
+export interface License {
+  /** As the Hugging Face hub spells it: a lower-case SPDX identifier, or `other`. */
+  readonly hub: string;
+  /** Where its text stands. */
+  readonly url: string | null;
+  readonly label: string;
+}
+
+export interface Publication {
+  readonly title: string;
+  readonly license: License | null;
+  readonly creator: string | null;
+  readonly url: string | null;
+  readonly citation: string | null;
+  readonly datePublished: string | null;
+}
+
+/** Reads the annotations of the resource (see PUBLICATION_ANNOTATIONS); what is absent or malformed is null. */
+export function publicationOf({ name, dataset }: Pick<Draft, 'name' | 'dataset'>): Publication {
+  const annotations = new Map<string, unknown>(Object.entries(dataset.metadata.annotations ?? {}));
+  const text = (key: keyof typeof PUBLICATION_ANNOTATIONS): string | null => {
+    const value = annotations.get(PUBLICATION_ANNOTATIONS[key]);
+    return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+  };
+  const [license, url, date] = [text('license'), text('url'), text('datePublished')];
+  const { uri } = dataset.spec.output;
+  return {
+    title: text('title') ?? name,
+    license: license === null ? null : readLicense(license),
+    creator: text('creator'),
+    url: url !== null && isWebUrl(url) ? url : /^s3:/i.test(uri) ? uri : null,
+    citation: text('citation'),
+    datePublished: date !== null && /^\d{4}-\d{2}-\d{2}$/.test(date) ? date : null,
+  };
+}
+
+const isWebUrl = (text: string): boolean => /^https?:\/\/[^\s<>"]+$/i.test(text);
+
+function readLicense(text: string): License {
+  if (isWebUrl(text)) return { hub: 'other', url: text, label: text };
+  const identifier = /^[A-Za-z0-9][A-Za-z0-9.+-]*$/.test(text);
+  if (!identifier) return { hub: 'other', url: null, label: text };
+  return { hub: text.toLowerCase(), url: `https://spdx.org/licenses/${text}`, label: text };
+}
+
+export const NOTICE =
+  'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
+
+/** What anyone who trains on the data should know; `axes` are the names of the quota grid's axes. */
+export function limitations(draft: Draft): string[] {
+  const { axes, quality } = { axes: Object.keys(draft.dataset.spec.quota.axes), quality: draft.dataset.spec.quality };
+  const gated = [...new Set(quality.gates.map((gate) => gate.axis))];
+  const ungated = axes.filter((axis) => !gated.includes(axis));
+  const gates =
+    gated.length > 0
+      ? `Labels are what was asked of the generator. Automatic classifiers agreed on ${listed(gated)}, with the thresholds stated; no expert has looked at the images.`
+      : 'Labels are what was asked of the generator; nothing and nobody has checked that the images show it.';
+  return [
+    gates,
+    ...(gated.length > 0 && ungated.length > 0 ? [`Nothing has checked ${listed(ungated)}.`] : []),
+    'The quota balances counts. It does not balance what the generator and the gates learned from their own training data: images of some groups may be less varied or less faithful, which the acceptance rate by cell hints at.',
+    'Images that pass a gate resemble what the gate knows, so variety is lost where a gate is strict, and a model that is judged by a similar classifier looks better than it is.',
+    'A generative model can reproduce images of its training data; whether this one does has not been tested here.',
+    'Do not estimate how often anything occurs in people from these counts: they are a design, not an observation.',
+  ];
+}
+
+/** `a, b and c`. */
+export const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+
+/** `77.4 %`; a dash where there is nothing to divide by. */
+export const percent = (part: number, whole: number): string => (whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : '–');
+
+/** `565,000`. */
+export const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+
+/** How a gate decides, in words. */
+export function gateRule(gate: Draft['dataset']['spec']['quality']['gates'][number]): string {
+  if (gate.type === 'Regressor') return `within ${gate.tolerance} of the wanted number`;
+  return `wanted class ${gate.multiLabel ? '' : 'the most probable and '}at least ${gate.minProbability} probable`;
+}

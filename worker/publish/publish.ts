@@ -1,0 +1,146 @@
+import { sumTallies } from '../../contract/account/tally.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { CONTENT_TYPES, objects } from '../../contract/names.ts';
+import type { Plan } from '../../contract/plan/plan.ts';
+import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
+import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { readManifest } from '../claim.ts';
+import { renderCard } from './card.ts';
+import { renderCroissant } from './croissant.ts';
+import { createIndex } from './index.ts';
+import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
+import { checkShard, readRecords } from './records.ts';
+import { renderReport } from './report/report.ts';
+import { createSheet, type Thumbnail } from './thumbnails.ts';
+import { renderWids } from './wids.ts';
+
+/**
+ * Publishing: what the workers committed becomes a dataset that anyone can read.
+ *
+ *   records, shards --check--> index, wids, card, Croissant, report --> dataset.json --> _work/ removed
+ *
+ * All that is written follows from the shards and the plan, byte for byte. So publishing may be stopped anywhere and run
+ * again, and the manifest, which says that the dataset is complete, is written once everything that it names is there.
+ */
+export interface PublishContext {
+  readonly plan: Plan;
+  readonly dataset: SyntheticDataset;
+  readonly store: ObjectStore;
+  /** Of CohortFarm. */
+  readonly version: string;
+  /** Called after each shard, with how many are checked. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/**
+ * Publishes a dataset whose shards are all committed; one that is published already only has its clean-up finished.
+ * @throws StoreError (retryable) when shards are missing, DatasetError when one is not what its record says
+ */
+export async function publish(context: PublishContext): Promise<Manifest> {
+  const { store, plan } = context;
+  let manifest = await readOwnManifest(store, plan);
+  if (!manifest) {
+    const { counted, index, thumbnails } = await readShards(context);
+    const draft = draftManifest({ ...context, counted });
+    const files = await writeFiles(store, draft, { index, thumbnails });
+    manifest = await writeManifest(store, plan, { ...draft, files });
+  }
+  await removeWork(store);
+  return manifest;
+}
+
+async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<Manifest | null> {
+  const manifest = await readManifest(store);
+  if (manifest && manifest.planDigest !== plan.digest) {
+    throw new StoreError(
+      'terminal',
+      `${store.uri} holds the dataset of another plan (${manifest.planDigest}, not ${plan.digest}); nothing was changed: choose another output.uri`,
+    );
+  }
+  return manifest;
+}
+
+interface ReadShards {
+  readonly counted: Counted;
+  readonly index: Uint8Array;
+  readonly thumbnails: readonly Thumbnail[];
+}
+
+/** Reads each shard once, one after the other, while the next is being fetched. */
+async function readShards({ plan, store, onProgress }: PublishContext): Promise<ReadShards> {
+  const shards: ShardEntry[] = [];
+  let tallies: readonly CellTally[] = [];
+  const providers = new Set<string>();
+  const sheet = createSheet(plan);
+  const index = createIndex(plan.spec, {
+    'cohortfarm.dataset': plan.name,
+    'cohortfarm.plan_digest': plan.digest,
+    'cohortfarm.model_digest': plan.model.digest,
+    'cohortfarm.synthetic': 'true',
+  });
+  for await (const { record, bytes } of fetchAhead(store, plan)) {
+    const samples = checkShard(bytes, record);
+    index.add(record.key, samples);
+    await sheet.add(bytes!, samples);
+    shards.push(shardEntry(record));
+    tallies = sumTallies([...tallies, ...record.cells]);
+    for (const provider of record.provider.split('+')) providers.add(provider);
+    onProgress?.(shards.length, plan.shards);
+  }
+  return { counted: { shards, tallies, providers }, index: index.finish(), thumbnails: sheet.thumbnails() };
+}
+
+interface FetchedShard {
+  readonly record: ShardRecord;
+  readonly bytes: Uint8Array | null;
+}
+
+/** Each shard with its record, in order; two shards are in memory at most. */
+async function* fetchAhead(store: ObjectStore, plan: Plan): AsyncGenerator<FetchedShard, void> {
+  let ahead: Promise<FetchedShard> | null = null;
+  for await (const record of readRecords(store, plan)) {
+    const current = ahead;
+    ahead = store.get(record.key).then((bytes) => ({ record, bytes }));
+    ahead.catch(() => {}); // Awaited next, or not at all after an error before it.
+    if (current) yield await current;
+  }
+  if (ahead) yield await ahead;
+}
+
+/** Writes what is derived from the shards, and says what was written. */
+async function writeFiles(store: ObjectStore, draft: Draft, { index, thumbnails }: Omit<ReadShards, 'counted'>): Promise<ManifestObject[]> {
+  const indexObject = { key: objects.index, bytes: index.length, sha256: sha256(index) };
+  const files: readonly (readonly [string, string, Uint8Array])[] = [
+    [objects.index, CONTENT_TYPES.parquet, index],
+    [objects.wids, CONTENT_TYPES.json, Buffer.from(renderWids(draft))],
+    [objects.croissant, CONTENT_TYPES.json, Buffer.from(renderCroissant(draft, indexObject))],
+    [objects.card, CONTENT_TYPES.markdown, Buffer.from(renderCard(draft))],
+    [objects.report, CONTENT_TYPES.html, Buffer.from(renderReport(draft, thumbnails))],
+  ];
+  for (const [key, contentType, body] of files) await store.replace(key, body, { contentType });
+  return files.map(([key, , body]) => ({ key, bytes: body.length, sha256: sha256(body) }));
+}
+
+/** Completes the dataset. Another publisher of the same plan may have been first; then its manifest counts. */
+async function writeManifest(store: ObjectStore, plan: Plan, manifest: Manifest): Promise<Manifest> {
+  const body = Buffer.from(`${canonicalJson(manifest)}\n`);
+  const written = await store.create(objects.manifest, body, { contentType: CONTENT_TYPES.json });
+  if (written === 'exists') return (await readOwnManifest(store, plan))!;
+  return manifestSchema.parse(JSON.parse(body.toString()));
+}
+
+const REMOVED_AT_ONCE = 1000;
+
+async function removeWork(store: ObjectStore): Promise<void> {
+  let keys: string[] = [];
+  for await (const { key } of store.list(objects.work)) {
+    keys.push(key);
+    if (keys.length === REMOVED_AT_ONCE) {
+      await store.remove(keys);
+      keys = [];
+    }
+  }
+  if (keys.length > 0) await store.remove(keys);
+}

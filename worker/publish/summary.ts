@@ -1,0 +1,58 @@
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { Draft } from './manifest.ts';
+
+/** Sums over a manifest's cells. */
+
+export interface Sum {
+  readonly wanted: number;
+  readonly accepted: number;
+  readonly exhausted: number;
+  readonly attempts: number;
+}
+
+type CellEntry = Manifest['cells'][number];
+
+export const sumOf = (cells: readonly CellEntry[]): Sum => ({
+  wanted: cells.reduce((sum, cell) => sum + cell.wanted, 0),
+  accepted: cells.reduce((sum, cell) => sum + cell.accepted, 0),
+  exhausted: cells.reduce((sum, cell) => sum + cell.exhausted, 0),
+  attempts: cells.reduce((sum, cell) => sum + cell.attempts, 0),
+});
+
+/** The axes with their values, in order of the grid; values of which no cell is left do not appear. */
+export function axesOf({ cells }: Pick<Draft, 'cells'>): { name: string; values: string[] }[] {
+  return Object.keys(cells[0]?.axes ?? {}).map((name) => ({
+    name,
+    values: [...new Set(cells.map((cell) => cell.axes[name]!))].sort(compareValues),
+  }));
+}
+
+/** Bins by number, names by code unit, as the grid sorts them. */
+function compareValues(a: string, b: string): number {
+  const [low, high] = [Number.parseInt(a, 10), Number.parseInt(b, 10)];
+  const bins = /^\d+-\d+$/.test(a) && /^\d+-\d+$/.test(b);
+  return (bins ? low - high : 0) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/** The sum for each value of each axis. */
+export function byAxisValue(draft: Pick<Draft, 'cells'>): (Sum & { axis: string; value: string })[] {
+  return axesOf(draft).flatMap(({ name, values }) => {
+    const groups = Map.groupBy(draft.cells, (cell) => cell.axes[name]!);
+    return values.map((value) => ({ axis: name, value, ...sumOf(groups.get(value)!) }));
+  });
+}
+
+export interface GateSum {
+  readonly name: string;
+  /** Null for what the worker rejects by itself, such as a degenerate image. */
+  readonly gate: Manifest['dataset']['spec']['quality']['gates'][number] | null;
+  readonly rejected: number;
+}
+
+/** What each gate rejected, gates that rejected nothing included. */
+export function rejectedBy({ rejected, dataset }: Pick<Draft, 'rejected' | 'dataset'>): GateSum[] {
+  const counts = new Map(Object.entries(rejected));
+  const gates = dataset.spec.quality.gates.map((gate) => ({ name: gate.name, gate, rejected: counts.get(gate.name) ?? 0 }));
+  const others = [...counts].filter(([name]) => !gates.some((gate) => gate.name === name)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...gates, ...others.map(([name, n]) => ({ name, gate: null, rejected: n }))];
+}
