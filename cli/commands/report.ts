@@ -1,0 +1,26 @@
+import { writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { readManifest } from '../../worker/claim.ts';
+import { TerminalError } from '../../worker/errors.ts';
+import { renderPublishedReport } from '../../worker/publish/publish.ts';
+import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+
+/** `cohortfarm report`: renders the report of a published dataset anew, into a local file. */
+
+export function addReport(program: Command): void {
+  addS3Options(
+    program
+      .command('report')
+      .description(
+        'Render the report of a published dataset with this version of CohortFarm. The dataset is not changed.',
+      )
+      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .option('-o, --output <file>', 'HTML file to write', 'report.html'),
+  ).action(async (uri: string, options: S3Flags & { output: string }) => {
+    const store = openDataset(uri, options);
+    const manifest = await readManifest(store);
+    if (!manifest) throw new TerminalError(`${store.uri} holds no complete dataset: dataset.json is missing`);
+    await writeFile(options.output, await renderPublishedReport(store, manifest));
+    process.stdout.write(`${options.output}\n`);
+  });
+}

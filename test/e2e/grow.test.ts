@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { sha256 } from '../../contract/digest.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { childrenOf, REPO, runCli, startCli } from '../support/cli.ts';
+
+/** The whole path on one machine, with the embedded model: grow, verify, replay; stopped, killed, and damaged. */
+
+let dir: string;
+let file: string;
+let reference: Record<string, string>;
+
+const SAMPLES = 48;
+
+/** The demo's resource, smaller, so that many runs fit into a test. */
+async function smallDemo(change: (spec: SyntheticDataset['spec']) => void = () => {}): Promise<string> {
+  const document = parse(await readFile(join(REPO, 'examples/demo.yaml'), 'utf8')) as SyntheticDataset;
+  const { spec } = document;
+  spec.quota.samples = SAMPLES;
+  spec.output.shard.samples = 12;
+  spec.workers.checkpointSamples = 4;
+  spec.model.sampling.steps = 8;
+  // Few steps draw poorly; what is tested here is the path, and a missed quota would end it early.
+  spec.quality.maxAttempts = 200;
+  change(spec);
+  const path = join(dir, `${Math.random().toString(36).slice(2)}.yaml`);
+  await writeFile(path, stringify(document));
+  return path;
+}
+
+async function shardDigests(output: string): Promise<Record<string, string>> {
+  const names = (await readdir(join(output, 'shards'))).sort();
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, sha256(await readFile(join(output, 'shards', name)))])),
+  );
+}
+
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'cohortfarm-e2e-'));
+  file = await smallDemo();
+  const output = join(dir, 'reference');
+  const { code, stderr } = await runCli(['run', '-f', file, '-o', output, '--workers', '1']);
+  assert.equal(code, 0, stderr);
+  reference = await shardDigests(output);
+});
+
+after(() => rm(dir, { recursive: true, force: true }));
+
+test('a grown dataset verifies, and images were rejected on the way', async () => {
+  const { code, stdout, stderr } = await runCli(['verify', join(dir, 'reference'), '--json']);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), {
+    uri: join(dir, 'reference'),
+    ok: true,
+    images: SAMPLES,
+    shortfall: 0,
+    faults: [],
+  });
+  const manifest = JSON.parse(await readFile(join(dir, 'reference/dataset.json'), 'utf8'));
+  assert.ok(manifest.samples.attempts > SAMPLES, 'gates have work');
+});
+
+test('four workers write the same shards as one', async () => {
+  const output = join(dir, 'four');
+  const { code, stderr } = await runCli(['run', '-f', file, '-o', output, '--workers', '4']);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(await shardDigests(output), reference);
+});
+
+test('workers and the command killed at random moments and run again write the same shards', async () => {
+  const output = join(dir, 'killed');
+  let kills = 0;
+  for (let round = 0; ; round++) {
+    assert.ok(round < 40, 'the work gets done');
+    const run = startCli(['run', '-f', file, '-o', output, '--workers', '4']);
+    let ended = false;
+    void run.outcome.then(() => {
+      ended = true;
+    });
+    while (!ended) {
+      await new Promise((resolve) => setTimeout(resolve, 1500 + Math.random() * 2500));
+      const workers = ended ? [] : await childrenOf(run.process.pid!);
+      const victim = round % 3 === 0 ? run.process.pid : workers[Math.floor(Math.random() * workers.length)];
+      if (ended || victim === undefined || kills >= 12) continue;
+      process.kill(victim, 'SIGKILL');
+      kills++;
+    }
+    if ((await run.outcome).code === 0) break;
+  }
+  assert.ok(kills > 3, `${kills} processes were killed`);
+  assert.deepEqual(await shardDigests(output), reference);
+  assert.equal((await runCli(['verify', output])).code, 0);
+});
+
+test('Ctrl-C lets running parts finish, and the next run goes on from there', async () => {
+  const output = join(dir, 'stopped');
+  const run = startCli(['run', '-f', file, '-o', output, '--workers', '2']);
+  await new Promise((resolve) => setTimeout(resolve, 6000));
+  run.process.kill('SIGINT');
+  const { code, stderr } = await run.outcome;
+  assert.equal(code, 75, stderr);
+  assert.match(stderr, /run the same command again to go on/);
+  const parts = (await readdir(join(output, '_work'), { recursive: true })).filter((name) => name.endsWith('.tar'));
+  assert.ok(parts.length > 0, 'finished parts are kept');
+  assert.equal((await runCli(['run', '-f', file, '-o', output, '--workers', '2'])).code, 0);
+  assert.deepEqual(await shardDigests(output), reference);
+});
+
+test('a second plan at the same place is refused and nothing is overwritten', async () => {
+  const other = await smallDemo((spec) => {
+    spec.seed = 43;
+  });
+  const output = join(dir, 'reference');
+  const before = sha256(await readFile(join(output, 'dataset.json')));
+  const { code, stderr } = await runCli(['run', '-f', other, '-o', output]);
+  assert.equal(code, 78, stderr);
+  assert.match(stderr, /holds dataset "phantom-demo" of plan .* nothing was changed: choose another output/);
+  assert.equal(sha256(await readFile(join(output, 'dataset.json'))), before);
+  assert.deepEqual(await shardDigests(output), reference);
+});
+
+test('one flipped byte of one shard is found and the shard is named', async () => {
+  const output = join(dir, 'four');
+  const shard = join(output, 'shards/phantom-demo-000001.tar');
+  const bytes = await readFile(shard);
+  bytes[Math.floor(bytes.length / 2)]! ^= 1;
+  await writeFile(shard, bytes);
+  const { code, stderr } = await runCli(['verify', output]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^shards\/phantom-demo-000001\.tar: has SHA-256 /m);
+  assert.match(stderr, /NOT verified: 1 fault/);
+});
+
+test('a sample is regenerated byte for byte', async () => {
+  const { code, stdout, stderr } = await runCli(['replay', join(dir, 'reference'), '000000017', '--json']);
+  assert.equal(code, 0, stderr);
+  const { identical, maxDifference } = JSON.parse(stdout);
+  assert.deepEqual({ identical, maxDifference }, { identical: true, maxDifference: 0 });
+});

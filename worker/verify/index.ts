@@ -1,0 +1,49 @@
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
+import { objects } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { describeIndex } from '../publish/index.ts';
+import type { ShardSample } from '../shard/read.ts';
+
+/** `index.parquet` against the shards: every row must say where its sample really lies, and what it is. */
+
+export interface IndexRows {
+  /** Compares the next rows with the samples of the next shard. */
+  faults(shard: string, samples: readonly ShardSample[]): Promise<string[]>;
+  /** What is wrong with the file as a whole, once all shards have been compared. */
+  rest(): string[];
+}
+
+/** Rows that read like the samples' columns; JSON has no 64-bit integers. */
+const plain = (value: unknown): unknown => (typeof value === 'bigint' ? Number(value) : (value ?? null));
+
+export async function openIndex(store: ObjectStore, manifest: Manifest): Promise<IndexRows> {
+  const bytes = await store.get(objects.index);
+  if (!bytes) return unreadable('is missing');
+  const file = new Uint8Array(bytes).buffer;
+  let rows: number;
+  try {
+    rows = Number(parquetMetadata(file).num_rows);
+  } catch (error) {
+    return unreadable(`is no Parquet file: ${(error as Error).message}`);
+  }
+  const columns = describeIndex(manifest.dataset.spec);
+  let next = 0;
+  return {
+    async faults(shard, samples) {
+      const found = await parquetReadObjects({ file, rowStart: next, rowEnd: next + samples.length });
+      next += samples.length;
+      return samples.flatMap((sample, i) => {
+        const wrong = columns.find(({ name, value }) => plain(found[i]?.[name]) !== plain(value(shard, sample)));
+        if (!wrong) return [];
+        const [says, is] = [plain(found[i]?.[wrong.name]), plain(wrong.value(shard, sample))];
+        return [
+          `sample ${sample.key}: ${objects.index} says ${wrong.name} ${JSON.stringify(says)}, not ${JSON.stringify(is)}`,
+        ];
+      });
+    },
+    rest: () => (next === rows ? [] : [`has ${rows} rows, the shards hold ${next} samples`]),
+  };
+}
+
+const unreadable = (fault: string): IndexRows => ({ faults: async () => [], rest: () => [fault] });
