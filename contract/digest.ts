@@ -1,22 +1,24 @@
 import { createHash } from 'node:crypto';
 
-/** What JSON can hold. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-
 /**
  * Canonical JSON: object keys in code-unit order, no white space, numbers as ECMAScript prints them (the rules of
  * RFC 8785), so that equal values have equal bytes. Members that are undefined are left out.
+ * @throws TypeError for what JSON cannot hold: undefined in a list, functions, symbols, bigints, NaN and infinities, and
+ *   objects that are no plain maps, such as a Date
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) throw new TypeError('JSON cannot hold class instances');
     const members = Object.entries(value)
       .filter(([, member]) => member !== undefined)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
     return `{${members.join(',')}}`;
   }
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`JSON cannot hold ${value}`);
+  const scalar = value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  if (!scalar) throw new TypeError(`JSON cannot hold ${String(value)}`);
   return JSON.stringify(value);
 }
 

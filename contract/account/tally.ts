@@ -18,7 +18,10 @@ function addTally(sum: CellTally, tally: CellTally): void {
   sum.accepted += tally.accepted;
   sum.exhausted += tally.exhausted;
   sum.attempts += tally.attempts;
-  for (const [gate, n] of Object.entries(tally.rejected)) sum.rejected[gate] = (sum.rejected[gate] ?? 0) + n;
+  for (const [gate, n] of Object.entries(tally.rejected)) {
+    // A gate may be called "constructor": only own members count.
+    sum.rejected[gate] = n + (Object.hasOwn(sum.rejected, gate) ? sum.rejected[gate]! : 0);
+  }
 }
 
 export interface Totals {

@@ -1,10 +1,14 @@
-import { type Issue, SpecError } from '../schema/issue.ts';
+import { type Issue, issueAt, SpecError } from '../schema/issue.ts';
 import type { Quota } from '../schema/spec.ts';
+import { type CohortCounts, countCohort } from './cohort.ts';
+import type { Row } from './columns.ts';
 import { fillToLevel } from './complement.ts';
-import { buildGrid, type Cell, countCombinations, type Grid, MAX_CELLS, matches } from './grid.ts';
+import { crowdedValues, explainConflicts } from './conflicts.ts';
+import { buildGrid, type Cell, type Grid } from './grid.ts';
 import { largestRemainder, scaleShares } from './integers.ts';
-import { fitMarginals, type Marginal } from './marginals.ts';
-import { type CohortCounts, countCohort, type Row, readTable, type WantedRow } from './rows.ts';
+import { fitMarginals, targetsOf } from './marginals.ts';
+import { partialMatcher } from './partial.ts';
+import { readTable, type WantedRow } from './wanted.ts';
 
 /** From a quota to whole numbers per cell. */
 
@@ -29,135 +33,111 @@ export interface Allocation {
 
 /** Shares a quota's samples among its cells. @throws SpecError when it cannot be met, with the conflict. */
 export function allocate(quota: Quota, inputs: QuotaInputs = {}): Allocation {
-  const combinations = countCombinations(quota.axes);
-  if (combinations > MAX_CELLS) {
-    fail('spec.quota.axes', `have ${combinations} combinations; the most is ${MAX_CELLS}: use fewer or coarser axes`);
+  const grid = buildGrid(quota);
+  if (grid.cells.length === 0) {
+    throw new SpecError([issueAt(['spec', 'quota', 'exclude'], 'excludes every cell; remove an entry')]);
   }
-  const whole = buildGrid(quota);
-  if (whole.cells.length === 0) fail('spec.quota.exclude', 'excludes every cell; remove an entry');
-  if (quota.allocation.strategy === 'Table') return allocateTable(quota, whole, inputs.table!);
-  const { grid, weights, cohort } = weigh(quota, whole, inputs);
-  const samples = quota.samples!;
-  const least = quota.minPerCell * grid.cells.length;
-  if (least > samples) {
-    const fix = `raise samples to at least ${least}, or lower minPerCell`;
-    fail(
-      'spec.quota.minPerCell',
-      `${quota.minPerCell} for each of ${grid.cells.length} cells is ${least}, more than samples (${samples}); ${fix}`,
-    );
-  }
-  const shares = scaleShares(weights, samples, quota.minPerCell);
-  const quotas = largestRemainder(
-    shares,
-    samples,
-    grid.cells.map((cell) => cell.id),
-  );
-  return { grid, shares, quotas, cohort, table: null };
-}
-
-function fail(path: string, message: string): never {
-  throw new SpecError([{ path, message }]);
-}
-
-interface Weighed {
-  readonly grid: Grid;
-  readonly weights: readonly number[];
-  readonly cohort: CohortCounts | null;
-}
-
-function weigh(quota: Quota, grid: Grid, inputs: QuotaInputs): Weighed {
-  const { strategy, shares, cells, cohort } = quota.allocation;
-  switch (strategy) {
-    case 'Marginals': {
-      const fit = fitMarginals(grid, shares!);
-      if (fit.conflicts.length > 0) throw new SpecError(explainConflicts(grid, fit.conflicts));
-      return { grid, weights: fit.weights, cohort: null };
-    }
+  switch (quota.allocation.strategy) {
+    case 'Table':
+      return allocateTable(quota, grid, given(inputs.table, 'table'));
+    case 'Complement':
+      return allocateComplement(quota, grid, given(inputs.cohort, 'cohort'));
+    case 'Marginals':
+      return allocateWeights(quota, grid, weighMarginals(grid, quota.allocation.shares!));
     case 'Cells':
-      return { ...weighCells(grid, cells!), cohort: null };
-    case 'Complement': {
-      const counted = countCohort(grid, cohort!.columns, inputs.cohort!);
-      return { grid, weights: fillToLevel(counted.counts, quota.samples!), cohort: counted };
-    }
-    default:
-      return { grid, weights: grid.cells.map(() => 1), cohort: null };
+      return allocateCells(quota, grid, quota.allocation.cells!);
+    case 'Balanced':
+      return allocateWeights(quota, grid, new Array<number>(grid.cells.length).fill(1));
   }
+}
+
+function given(rows: Iterable<Row> | undefined, name: string): Iterable<Row> {
+  if (!rows) throw new TypeError(`the quota names a ${name}, but its rows are not given`);
+  return rows;
+}
+
+function allocateWeights(quota: Quota, grid: Grid, weights: readonly number[]): Allocation {
+  checkLeast(quota, grid);
+  return round(quota, grid, scaleShares(weights, quota.samples!, quota.minPerCell), null);
+}
+
+function allocateComplement(quota: Quota, grid: Grid, rows: Iterable<Row>): Allocation {
+  checkLeast(quota, grid);
+  const cohort = countCohort(grid, quota.allocation.cohort!.columns, rows);
+  return round(quota, grid, fillToLevel(cohort.counts, quota.samples!, quota.minPerCell), cohort);
+}
+
+function round(quota: Quota, grid: Grid, shares: readonly number[], cohort: CohortCounts | null): Allocation {
+  const ids = grid.cells.map((cell) => cell.id);
+  return { grid, shares, quotas: largestRemainder(shares, quota.samples!, ids), cohort, table: null };
+}
+
+function checkLeast({ minPerCell, samples }: Quota, { cells }: Grid): void {
+  const least = minPerCell * cells.length;
+  if (least <= samples!) return;
+  const fix = `raise samples to at least ${least}, or lower minPerCell`;
+  const message = `${minPerCell} for each of ${cells.length} cells is ${least}, more than samples (${samples}); ${fix}`;
+  throw new SpecError([issueAt(['spec', 'quota', 'minPerCell'], message)]);
+}
+
+function weighMarginals(grid: Grid, shares: NonNullable<Quota['allocation']['shares']>): readonly number[] {
+  const targets = targetsOf(grid, shares);
+  const crowded = crowdedValues(grid, targets);
+  if (crowded.length > 0) throw new SpecError(crowded);
+  const { weights, conflicts } = fitMarginals(grid, targets);
+  if (conflicts.length > 0) throw new SpecError(explainConflicts(grid, targets, conflicts));
+  return weights;
 }
 
 /** Keeps the cells that `kept` names, numbered anew. */
-function restrict(grid: Grid, kept: ReadonlySet<number>): Grid {
-  const cells = grid.cells
-    .filter((cell) => kept.has(cell.ordinal))
-    .map((cell, ordinal): Cell => ({ ...cell, ordinal }));
+function restrict(grid: Grid, kept: (ordinal: number) => boolean): Grid {
+  const cells = grid.cells.filter((cell) => kept(cell.ordinal)).map((cell, ordinal): Cell => ({ ...cell, ordinal }));
   return { ...grid, cells };
 }
 
-function weighCells(grid: Grid, entries: NonNullable<Quota['allocation']['cells']>): Pick<Weighed, 'grid' | 'weights'> {
-  const path = 'spec.quota.allocation.cells';
-  const weightOf = new Map<number, { weight: number; entry: number }>();
-  const issues: Issue[] = [];
-  entries.forEach((entry, i) => {
-    const named = grid.cells.filter((cell) => matches(grid.axes, cell.values, entry.cell));
-    if (named.length === 0)
-      issues.push({ path: `${path}[${i}].cell`, message: 'names no allowed cell; remove it or the exclusion' });
-    for (const cell of named) {
-      const earlier = weightOf.get(cell.ordinal);
-      if (earlier) {
-        issues.push({
-          path: `${path}[${i}].cell`,
-          message: `weighs ${cell.id} again, after cells[${earlier.entry}]; name each cell once`,
-        });
-        break;
-      }
-      weightOf.set(cell.ordinal, { weight: entry.weight, entry: i });
+function allocateCells(quota: Quota, grid: Grid, entries: NonNullable<Quota['allocation']['cells']>): Allocation {
+  const path = ['spec', 'quota', 'allocation', 'cells'];
+  const matching = partialMatcher(
+    grid.axes,
+    entries.map((entry) => entry.cell),
+  );
+  const used = new Set<number>();
+  const again = new Map<number, Issue>();
+  const weights = grid.cells.map(({ id, values }) => {
+    const [first, second] = matching(values);
+    for (const i of matching(values)) used.add(i);
+    if (second !== undefined && !again.has(second)) {
+      const message = `weighs ${id} again, after cells[${first}]; name each cell once`;
+      again.set(second, issueAt([...path, second, 'cell'], message));
     }
+    return first === undefined ? null : entries[first]!.weight;
   });
-  if (issues.length === 0 && ![...weightOf.values()].some(({ weight }) => weight > 0)) {
-    issues.push({ path, message: 'gives no cell a weight above 0' });
+  const issues = [...again.values()];
+  entries.forEach((_, i) => {
+    if (used.has(i)) return;
+    issues.push(issueAt([...path, i, 'cell'], 'names no allowed cell; remove it or the exclusion'));
+  });
+  if (issues.length === 0 && !weights.some((weight) => weight !== null && weight > 0)) {
+    issues.push(issueAt(path, 'gives no cell a weight above 0; raise one'));
   }
   if (issues.length > 0) throw new SpecError(issues);
-  const restricted = restrict(grid, new Set(weightOf.keys()));
-  const weights = grid.cells.flatMap((cell) => weightOf.get(cell.ordinal)?.weight ?? []);
-  return { grid: restricted, weights };
+  const named = restrict(grid, (ordinal) => weights[ordinal] !== null);
+  return allocateWeights(
+    quota,
+    named,
+    weights.filter((weight) => weight !== null),
+  );
 }
 
 function allocateTable(quota: Quota, grid: Grid, rows: Iterable<Row>): Allocation {
-  const wanted = readTable(grid, quota.allocation.table!, rows);
-  if (quota.samples !== undefined && quota.samples !== wanted.length) {
-    fail('spec.quota.samples', `${quota.samples} is not the number of rows of the table (${wanted.length}); remove it`);
-  }
-  const used = restrict(grid, new Set(wanted.map((row) => row.cell)));
-  const position = new Map(used.cells.map((cell) => [cell.id, cell.ordinal]));
-  const table: WantedRow[][] = used.cells.map(() => []);
-  for (const row of wanted) table[position.get(grid.cells[row.cell]!.id)!]!.push(row);
+  const byCell = readTable(grid, quota.allocation.table!, rows);
+  const table = byCell.filter((list) => list.length > 0);
   const quotas = table.map((list) => list.length);
+  const total = quotas.reduce((sum, n) => sum + n, 0);
+  if (quota.samples !== undefined && quota.samples !== total) {
+    const message = `${quota.samples} is not the number of rows of the table (${total}); remove it`;
+    throw new SpecError([issueAt(['spec', 'quota', 'samples'], message)]);
+  }
+  const used = restrict(grid, (ordinal) => byCell[ordinal]!.length > 0);
   return { grid: used, shares: quotas, quotas, cohort: null, table };
-}
-
-const percent = (share: number): string => `${Number((100 * share).toFixed(2))} %`;
-
-/** Names what stands in a marginal's way: the partners that exclusions leave it, and what those may take. */
-function explainConflicts(grid: Grid, conflicts: readonly Marginal[]): Issue[] {
-  const field = 'spec.quota.allocation.shares';
-  return conflicts.map(({ axis, value, wanted, reached }) => {
-    const k = grid.axes.findIndex(({ name }) => name === axis);
-    const cells = grid.cells.filter((cell) => cell.values[k] === value);
-    const path = `${field}.${axis}["${value}"]`;
-    if (cells.length === 0)
-      return { path, message: `${percent(wanted)} is wanted, but spec.quota.exclude leaves no cell; set it to 0` };
-    const limits = grid.axes.flatMap((other, o) => {
-      const partners = new Set(cells.map((cell) => cell.values[o]!));
-      return o !== k && partners.size < other.values.length
-        ? [`only with ${other.name} ${[...partners].join(', ')}`]
-        : [];
-    });
-    const why =
-      limits.length > 0
-        ? `exclusions allow it ${limits.join(' and ')}`
-        : 'the other shares and exclusions leave it no room';
-    return {
-      path,
-      message: `${percent(wanted)} is wanted, but at most about ${percent(reached)} fits: ${why}; change the shares or the exclusions`,
-    };
-  });
 }

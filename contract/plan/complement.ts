@@ -1,18 +1,20 @@
 /**
  * What a real cohort lacks. The union of real and synthetic images is as level as it can be: cells are filled from the
- * emptiest up to one common level (water filling), so that no synthetic image goes to a cell above the level.
+ * emptiest up to one common level (water filling), so that no synthetic image goes to a cell above the level, except for
+ * the `min` that every cell gets.
  * @param have real images in each cell (may be fractions)
- * @param samples synthetic images to give out
- * @returns real-valued shares that add up to `samples`: max(0, level - have)
+ * @param samples synthetic images to give out, at least `min` for each cell
+ * @returns real-valued shares that add up to `samples`: max(min, level - have)
  */
-export function fillToLevel(have: readonly number[], samples: number): number[] {
-  const sorted = [...have].sort((a, b) => a - b);
+export function fillToLevel(have: readonly number[], samples: number, min = 0): number[] {
+  const ascending = have.map((count) => count + min).sort((a, b) => a - b);
+  const free = samples - min * have.length;
   let level = 0;
   let below = 0;
-  for (let k = 1; k <= sorted.length; k++) {
-    below += sorted[k - 1]!;
-    level = (samples + below) / k;
-    if (k === sorted.length || level <= sorted[k]!) break;
+  for (const [k, count] of ascending.entries()) {
+    below += count;
+    level = (free + below) / (k + 1);
+    if (level <= (ascending[k + 1] ?? Number.POSITIVE_INFINITY)) break;
   }
-  return have.map((count) => Math.max(0, level - count));
+  return have.map((count) => Math.max(min, level - count));
 }

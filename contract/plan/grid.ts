@@ -1,4 +1,5 @@
 import type { Quota } from '../schema/spec.ts';
+import { partialMatcher } from './partial.ts';
 
 /** The quota grid: axes and the allowed cells, in an order that the spelling of the spec does not change. */
 
@@ -53,10 +54,11 @@ export function buildGrid(quota: Pick<Quota, 'axes' | 'exclude'>): Grid {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, axis]) => sortedAxis(name, axis));
   const combinations = countCombinations(quota.axes);
+  const excludedBy = partialMatcher(axes, quota.exclude);
   const cells: Cell[] = [];
   for (let i = 0; i < combinations; i++) {
     const values = combination(axes, i);
-    if (quota.exclude.some((excluded) => matches(axes, values, excluded))) continue;
+    if (excludedBy(values).length > 0) continue;
     const id = axes.map((axis, k) => `${axis.name}=${values[k]}`).join(',');
     cells.push({ ordinal: cells.length, id, values });
   }
@@ -79,15 +81,6 @@ function combination(axes: readonly Axis[], i: number): string[] {
     rest = Math.floor(rest / list.length);
   }
   return values;
-}
-
-/** Whether a cell's values agree with a partial cell on every axis that it names. */
-export function matches(
-  axes: readonly Axis[],
-  values: readonly string[],
-  partial: Readonly<Record<string, string>>,
-): boolean {
-  return axes.every((axis, k) => partial[axis.name] === undefined || partial[axis.name] === values[k]);
 }
 
 /** A cell's values by axis name. */

@@ -6,24 +6,22 @@ import { sha256 } from '../digest.ts';
 const NOISE = 1e-7;
 
 /**
- * Scales weights to shares that add up to `total` with none below `min`: cells that would fall short get `min`, and
- * the rest is shared among the others in proportion to their weights.
- * @param weights at least one positive, none negative
+ * Scales weights to shares that add up to `total` with none below `min`: max(min, factor * weight) for the one factor
+ * that makes the sum right. Weights that are all 0 are taken as equal.
+ * @param weights none negative
+ * @param total at least min for each weight
  */
 export function scaleShares(weights: readonly number[], total: number, min: number): number[] {
-  const shares = new Array<number>(weights.length).fill(min);
-  let open = weights.map((_, i) => i);
-  for (;;) {
-    const left = total - min * (weights.length - open.length);
-    const weight = open.reduce((sum, i) => sum + weights[i]!, 0);
-    const scaled = (i: number): number => (weight > 0 ? (left * weights[i]!) / weight : left / open.length);
-    const enough = open.filter((i) => scaled(i) >= min);
-    if (enough.length === open.length) {
-      for (const i of open) shares[i] = scaled(i);
-      return shares;
-    }
-    open = enough;
-  }
+  const largest = weights.reduce((a, b) => Math.max(a, b), 0);
+  // Scaled to 1 first, so that sums and products neither overflow nor lose digits.
+  const scaled = weights.map((weight) => (largest > 0 ? weight / largest : 1));
+  const ascending = [...scaled].sort((a, b) => a - b);
+  const above = new Float64Array(ascending.length + 1);
+  for (let i = ascending.length - 1; i >= 0; i--) above[i] = above[i + 1]! + ascending[i]!;
+  // The smallest weights fall short and get `min`; the larger ones share the rest. The largest, 1, never falls short.
+  const factor = (short: number): number => (total - min * short) / above[short]!;
+  const short = ascending.findIndex((weight, i) => factor(i) * weight >= min);
+  return scaled.map((weight) => Math.max(min, factor(short) * weight));
 }
 
 /**
@@ -37,10 +35,12 @@ export function largestRemainder(shares: readonly number[], total: number, ids: 
   const floors = shares.map((share) => Math.floor(share + NOISE));
   const left = total - floors.reduce((sum, n) => sum + n, 0);
   const remainders = shares.map((share, i) => Math.round(Math.max(0, share - floors[i]!) / NOISE));
-  const order = shares
+  const open = shares
     .map((_, i) => i)
+    .filter((i) => remainders[i]! > 0)
     .map((i) => ({ i, remainder: remainders[i]!, tie: sha256(ids[i]!) }))
     .sort((a, b) => b.remainder - a.remainder || (a.tie < b.tie ? -1 : 1));
-  for (const { i } of order.slice(0, left)) floors[i]!++;
+  if (left < 0 || left > open.length) throw new RangeError(`shares do not add up to ${total}`);
+  for (const { i } of open.slice(0, left)) floors[i]!++;
   return floors;
 }

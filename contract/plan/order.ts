@@ -1,6 +1,13 @@
 /**
  * The order of samples. Sample `slot` of a cell with quota q stands at (slot + 0.5) / q; all samples are sorted by that
- * position, ties by cell. So every prefix holds each cell to within one of its share.
+ * position, ties by cell.
+ *
+ * What this promises, for N samples in C cells:
+ * - Every prefix reaches up to some position x, and holds q·x of each cell to within half an image. So cells grow in step:
+ *   whatever the prefix, two cells are filled to the same fraction, to within half an image of each.
+ * - The length of a prefix is then N·x to within C/2, so each cell is within (1 + q·C/N) / 2 of its share of the prefix:
+ *   within one image where the cell's quota is at most the average N/C, as in a balanced grid.
+ * - A shard is the difference of two prefixes: one image off at most from the fraction that all cells share in it.
  */
 
 export interface Place {
@@ -9,15 +16,11 @@ export interface Place {
   readonly slot: number;
 }
 
-/** Cells whose positions are closer than this are compared exactly. */
-const CLOSE = 1e-12;
-
-const position = (slot: number, quota: number): number => (2 * slot + 1) / (2 * quota);
-
-/** Sign of (2a+1)/(2p) - (2b+1)/(2q), without rounding. */
+/** Sign of (2a+1)/(2p) - (2b+1)/(2q), without error: rounding never turns an order round, it can only make numbers equal. */
 function comparePositions(a: number, p: number, b: number, q: number): number {
-  const difference = position(a, p) - position(b, q);
-  if (Math.abs(difference) > CLOSE) return difference;
+  const left = (2 * a + 1) * q;
+  const right = (2 * b + 1) * p;
+  if (left !== right || left <= Number.MAX_SAFE_INTEGER) return left - right;
   const exact = BigInt(2 * a + 1) * BigInt(q) - BigInt(2 * b + 1) * BigInt(p);
   return exact < 0n ? -1 : exact > 0n ? 1 : 0;
 }
@@ -25,13 +28,15 @@ function comparePositions(a: number, p: number, b: number, q: number): number {
 /**
  * The samples with global indices `start` to `end` (exclusive), in order.
  *
- * A cell has between q·x - 1/2 and q·x + 1/2 samples below position x, so all C cells together have at most C/2 more
- * or fewer than N·x. A window of positions widened by that much holds every sample wanted and at most about 2C others:
- * time O((C + end - start) log), memory the same, whatever N is.
+ * All C cells together have N·x samples below position x, to within C/2 (see above). A window of positions widened by
+ * that much, and by 2 for rounding, holds every sample wanted and at most about 2C others: time
+ * O((C + end - start) log), memory the same, whatever N is.
  */
 export function placesBetween(quotas: readonly number[], start: number, end: number): Place[] {
   const total = quotas.reduce((sum, quota) => sum + quota, 0);
-  if (start < 0 || end > total || start > end) throw new RangeError(`samples ${start} to ${end} of ${total}`);
+  const whole = Number.isInteger(start) && Number.isInteger(end);
+  if (!whole || start < 0 || end > total || start > end) throw new RangeError(`samples ${start} to ${end} of ${total}`);
+  if (start === end) return [];
   const slack = quotas.length / 2 + 2;
   const low = (start - slack) / total;
   const high = (end + slack) / total;

@@ -23,12 +23,12 @@ function shift(slot: number, length: number, period: number): number {
 /**
  * Where each cell of a group begins, so that the cells together also use all things equally often (to within one): each
  * goes on where the one before it stopped.
- * @param quotas samples of each cell of the group
+ * @param cells samples of each cell of the group, and the period of the rest of them
  * @returns what to add to each cell's turns (mod length)
  */
-export function starts(quotas: readonly number[], length: number, period: number): number[] {
+export function starts(cells: readonly { quota: number; period: number }[], length: number): number[] {
   let next = 0;
-  return quotas.map((quota) => {
+  return cells.map(({ quota, period }) => {
     // The unfinished cycle at the cell's end is the only part that is uneven: it is to begin at `next`.
     const rest = quota % length;
     const begin = (next - shift(quota - rest, length, period) + length) % length;

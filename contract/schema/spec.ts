@@ -6,11 +6,12 @@ import { API_VERSION, KIND } from '../names.ts';
 const TEXT = 4096;
 export const printable = z
   .string()
-  .max(TEXT)
+  .max(TEXT, `must have at most ${TEXT} characters`)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters, line breaks or halves of characters');
 export const label = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63');
+export const phrase = printable.min(1, 'must not be empty');
 const uri = printable.min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 export const axisName = z
@@ -100,7 +101,7 @@ export const promptSchema = z.strictObject({
     .default('{age} year old {race} {sex}. {impression}')
     .describe('Axis names in braces are replaced by the value, {impression} by a phrase for the finding'),
   impressions: z
-    .record(axisValue, z.array(printable.min(1)).min(1).max(10_000))
+    .record(axisValue, z.array(phrase).min(1).max(10_000))
     .optional()
     .describe('Phrases for each value of the finding axis, used in turn'),
   impressionsFrom: z.strictObject({ uri: uri.describe('CSV with the columns finding and impression') }).optional(),

@@ -1,0 +1,51 @@
+import { issueAt, type Path, SpecError, show } from '../schema/issue.ts';
+import type { ColumnMap } from '../schema/spec.ts';
+import type { Axis } from './grid.ts';
+
+/** What the columns of a CSV say about the axes of a grid. */
+
+export type Row = Readonly<Record<string, string>>;
+
+/** What one row says about one axis: the values it names that the grid has, and the number if the axis has numbers. */
+export interface Reading {
+  readonly values: readonly string[];
+  readonly number: number | null;
+}
+
+/** Whole numbers as data dictionaries write ages: "57", "057Y" (DICOM), "57.0"; what follows the point is dropped. */
+const NUMBER = /^(\d{1,9})(\.\d{0,9})?Y?$/;
+
+/** Reads one axis from a row. The row has the column. */
+export function readAxis(axis: Axis, column: ColumnMap[string], row: Row): Reading {
+  const text = row[column.name]!.trim();
+  if (axis.bins) {
+    const digits = NUMBER.exec(text)?.[1];
+    const number = digits === undefined ? null : Number(digits);
+    const i = number === null ? -1 : axis.bins.findIndex((bin) => bin.low <= number && number <= bin.high);
+    return { values: i < 0 ? [] : [axis.values[i]!], number };
+  }
+  const labels = column.separator === undefined ? [text] : text.split(column.separator).map((label) => label.trim());
+  const values = labels.map((label) => translate(column, label)).filter((value) => axis.values.includes(value));
+  return { values: values.length > 1 ? [...new Set(values)] : values, number: null };
+}
+
+/** The axis value that a label stands for; '', which is no value, for a label that `values` does not list. */
+function translate({ values }: ColumnMap[string], label: string): string {
+  if (!values) return label;
+  return Object.hasOwn(values, label) ? values[label]! : '';
+}
+
+/** @throws SpecError that names the columns that a CSV lacks, and those that it has */
+export function checkHeader(columns: readonly (string | undefined)[], row: Row, path: Path): void {
+  const missing = columns.filter((name) => name !== undefined && !Object.hasOwn(row, name));
+  if (missing.length === 0) return;
+  const header = Object.keys(row).slice(0, 40).map(show).join(', ');
+  throw new SpecError([
+    issueAt(path, `the CSV has no column ${missing.map(show).join(', ')}; its columns are ${header}`),
+  ]);
+}
+
+/** @throws SpecError when a CSV has a header at most */
+export function noRows(path: Path): never {
+  throw new SpecError([issueAt([...path, 'uri'], 'the CSV has no rows; give one with a header and at least one row')]);
+}

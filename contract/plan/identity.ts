@@ -1,0 +1,64 @@
+import { digestOf } from '../digest.ts';
+import type { Gate, SyntheticDataset } from '../schema/spec.ts';
+import type { Allocation } from './allocate.ts';
+import type { Grid } from './grid.ts';
+import type { Impressions } from './impressions.ts';
+
+/** What makes a plan this plan: all that decides the bytes of its shards, and nothing else. */
+
+/** `spec.model.sampling` with nothing left open. */
+export interface ResolvedSampling {
+  readonly scheduler: string;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly negativePrompt: string;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** See `identityOf`. */
+export type PlanIdentity = Readonly<Record<string, unknown>> & { readonly quotas: Readonly<Record<string, number>> };
+
+interface Parts {
+  readonly allocation: Allocation;
+  readonly sampling: ResolvedSampling;
+  readonly impressions: Impressions;
+  readonly modelDigest: string;
+  readonly gateDigests: readonly string[];
+}
+
+/**
+ * What the plan digest covers. Defaults are spelled out and sets are sorted, so that another spelling of the same resource
+ * is the same plan. Left out is what decides no byte of a shard: places (URIs, credentials), farm settings, training.
+ */
+export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): PlanIdentity {
+  const { grid, quotas, table } = parts.allocation;
+  const { maxAttempts, onExhausted, gates } = spec.quality;
+  const { format, quality } = spec.output.image;
+  return {
+    contract: 1,
+    name: metadata.name,
+    seed: spec.seed,
+    /** The same cells ask for other prompts where an axis has numbers. */
+    numericAxes: grid.axes.filter((axis) => axis.bins).map((axis) => axis.name),
+    quotas: Object.fromEntries(grid.cells.map((cell, i) => [cell.id, quotas[i]!])),
+    ...(table && { table: digestOf(table) }),
+    template: spec.prompt.template,
+    impressions: parts.impressions,
+    model: { digest: parts.modelDigest, sampling: parts.sampling },
+    quality: {
+      maxAttempts,
+      onExhausted,
+      gates: gates.map((gate, i) => gateIdentity(gate, grid, parts.gateDigests[i]!)),
+    },
+    image: format === 'jpeg' ? { format, quality } : { format },
+    shardSamples: spec.output.shard.samples,
+  };
+}
+
+function gateIdentity(gate: Gate, grid: Grid, digest: string): unknown {
+  const { name, axis, type, classes, multiLabel, minProbability, tolerance } = gate;
+  const judged = gate.appliesTo ?? grid.axes.find((one) => one.name === axis)!.values;
+  const verdict = type === 'Regressor' ? { tolerance } : { ...(classes && { classes }), multiLabel, minProbability };
+  return { name, axis, type, digest, appliesTo: [...new Set(judged)].sort(), ...verdict };
+}

@@ -1,0 +1,65 @@
+import { sampleKey } from '../names.ts';
+import type { Allocation } from './allocate.ts';
+import { cellRecord } from './grid.ts';
+import type { Impressions } from './impressions.ts';
+import { type Place, placesBetween } from './order.ts';
+import { renderPrompt } from './prompts.ts';
+import { type CellTracks, thingAt, tracksOf } from './tracks.ts';
+
+/** The samples of a plan: what each image is to show. */
+
+/** One wanted image. */
+export interface Sample {
+  readonly index: number;
+  /** WebDataset key. */
+  readonly key: string;
+  /** Ordinal in `plan.allocation.grid.cells`. */
+  readonly cell: number;
+  readonly axes: Readonly<Record<string, string>>;
+  /** The number wanted on each axis of numbers, such as {age: 63} (years). */
+  readonly exact: Readonly<Record<string, number>>;
+  readonly prompt: string;
+  readonly sourceId?: string;
+}
+
+/** What of a plan says which samples there are. */
+export interface SamplePlan {
+  readonly allocation: Allocation;
+  readonly impressions: Impressions;
+  readonly spec: { readonly prompt: { readonly template: string } };
+}
+
+/** The samples with indices `start` to `end` (exclusive). Memory and, but for sorting, time O(cells + samples asked for). */
+export function samplesBetween(plan: SamplePlan, start: number, end: number): Sample[] {
+  const tracks = tracksOf(plan);
+  return placesBetween(plan.allocation.quotas, start, end).map((place, i) => {
+    return sampleOf(plan, tracks[place.cell]!, start + i, place);
+  });
+}
+
+function sampleOf(plan: SamplePlan, tracks: CellTracks, index: number, { cell, slot }: Place): Sample {
+  const { grid, table } = plan.allocation;
+  const axes = cellRecord(grid, grid.cells[cell]!);
+  const row = table?.[cell]?.[slot];
+  const exact = row?.exact ?? numbersAt(tracks, slot);
+  const impression = row?.impression ?? phraseAt(plan.impressions[axes.finding ?? ''], tracks, slot);
+  const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
+  const words = { ...axes, ...Object.fromEntries(numbers), ...(impression !== undefined && { impression }) };
+  return {
+    index,
+    key: sampleKey(index),
+    cell,
+    axes,
+    exact,
+    prompt: renderPrompt(plan.spec.prompt.template, words),
+    ...(row?.sourceId !== undefined && { sourceId: row.sourceId }),
+  };
+}
+
+function numbersAt({ numbers }: CellTracks, slot: number): Record<string, number> {
+  return Object.fromEntries(numbers.map(({ axis, low, track }) => [axis, low + thingAt(track, slot)]));
+}
+
+function phraseAt(list: readonly string[] | undefined, { phrases }: CellTracks, slot: number): string | undefined {
+  return phrases ? list?.[thingAt(phrases, slot)] : undefined;
+}
