@@ -44,7 +44,10 @@ export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticD
 }
 
 /** Grows and publishes a dataset in a store. */
-export async function growDataset(store: ObjectStore, dataset: SyntheticDataset): Promise<{ plan: Plan; manifest: Manifest }> {
+export async function growDataset(
+  store: ObjectStore,
+  dataset: SyntheticDataset,
+): Promise<{ plan: Plan; manifest: Manifest }> {
   const plan = planOf(dataset);
   const context = drawingContext(plan, store, { generate: draw, judge, encode: encoder(plan) });
   for (let shard = 0; shard < plan.shards; shard++) await runShard(context, shard);

@@ -1,8 +1,18 @@
 import { objects } from '../../contract/names.ts';
+import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
-import { gateRule, grouped, limitations, listed, NOTICE, percent, type Publication, publicationOf } from './publication.ts';
+import {
+  gateRule,
+  grouped,
+  limitations,
+  listed,
+  NOTICE,
+  type Publication,
+  percent,
+  publicationOf,
+} from './publication.ts';
 import { byAxisValue, rejectedBy } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */
@@ -31,7 +41,7 @@ export function renderCard(draft: Draft): string {
 /** JSON is YAML too: quoted as JSON, any text stays inside its scalar. */
 const quote = (value: string): string => JSON.stringify(value);
 
-function frontMatter({ samples, name }: Draft, { title, license }: Publication): string {
+function frontMatter({ samples, name, dataset }: Draft, { title, license }: Publication): string {
   const list = (items: readonly string[]): string => items.map((item) => `\n- ${item}`).join('');
   return [
     '---',
@@ -46,6 +56,7 @@ function frontMatter({ samples, name }: Draft, { title, license }: Publication):
     '  data_files:',
     '  - split: train',
     `    path: ${quote(`shards/${name}-*.tar`)}`,
+    ...hubFeatures(dataset.spec),
     '---',
   ].join('\n');
 }

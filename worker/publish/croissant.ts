@@ -66,7 +66,12 @@ export function renderCroissant(draft: Draft, index: ManifestObject): string {
     version: '1.0.0',
     identifier: `urn:cohortfarm:plan:${draft.planDigest}`,
     isLiveDataset: false,
-    keywords: ['synthetic', 'medical imaging', 'text-to-image diffusion', ...Object.keys(draft.dataset.spec.quota.axes)],
+    keywords: [
+      'synthetic',
+      'medical imaging',
+      'text-to-image diffusion',
+      ...Object.keys(draft.dataset.spec.quota.axes),
+    ],
     inLanguage: 'en',
     ...(url !== null && { url }),
     ...(license !== null && { license: license.url ?? license.label }),
@@ -88,7 +93,11 @@ function describe({ samples, cells, dataset }: Draft): string {
 }
 
 function provenance({ model, generator, planDigest, plan, dataset }: Draft): Record<string, unknown> {
-  const entity = (digest: unknown, label: string) => ({ '@id': `urn:sha256:${digest}`, '@type': 'prov:Entity', 'prov:label': label });
+  const entity = (digest: unknown, label: string) => ({
+    '@id': `urn:sha256:${digest}`,
+    '@type': 'prov:Entity',
+    'prov:label': label,
+  });
   const generating = entity(model.digest, 'text-to-image diffusion model');
   const gates = (plan.quality as { gates: { name: string; digest: string }[] }).gates;
   return {
@@ -97,7 +106,10 @@ function provenance({ model, generator, planDigest, plan, dataset }: Draft): Rec
       '@type': 'prov:Activity',
       'prov:label': `Sampling by plan ${planDigest} (seed ${dataset.spec.seed}), each image gated`,
       'prov:used': [generating, ...gates.map((gate) => entity(gate.digest, `gate ${gate.name}`))],
-      'prov:wasAssociatedWith': { '@type': 'prov:SoftwareAgent', 'prov:label': `${generator.name} ${generator.version}` },
+      'prov:wasAssociatedWith': {
+        '@type': 'prov:SoftwareAgent',
+        'prov:label': `${generator.name} ${generator.version}`,
+      },
     },
   };
 }
@@ -114,14 +126,21 @@ function responsibleAi(draft: Draft): Record<string, unknown> {
     ],
     'rai:dataAnnotationProtocol':
       'The labels are the attributes that the prompt asked for. Gates, where there are any, are automatic models that judged each image.',
-    'rai:machineAnnotationTools': gates.map((gate) => `Gate ${gate.name} (${gate.type} for ${gate.axis}): ${gateRule(gate)}`),
+    'rai:machineAnnotationTools': gates.map(
+      (gate) => `Gate ${gate.name} (${gate.type} for ${gate.axis}): ${gateRule(gate)}`,
+    ),
     'rai:annotationsPerItem': 'no human annotation',
-    'rai:dataUseCases': ['Training and augmentation of image models in research', 'Not for clinical use, and not for estimating prevalence'],
+    'rai:dataUseCases': [
+      'Training and augmentation of image models in research',
+      'Not for clinical use, and not for estimating prevalence',
+    ],
     'rai:dataLimitations': [NOTICE, ...limitations(draft)],
     'rai:dataBiases': [
       'Counts follow the quota. Biases of the generator, of the gates and of the data they were trained on remain.',
     ],
-    'rai:personalSensitiveInformation': ['None: attributes such as sex, age or race are those of people who do not exist.'],
+    'rai:personalSensitiveInformation': [
+      'None: attributes such as sex, age or race are those of people who do not exist.',
+    ],
   };
 }
 
@@ -176,7 +195,12 @@ function samplesSet({ dataset }: Draft): unknown {
 
 /** The images themselves, by key. */
 function imagesSet(_draft: Draft): unknown {
-  const field = (name: string, rest: Record<string, unknown>) => ({ '@type': 'cr:Field', '@id': `images/${name}`, name, ...rest });
+  const field = (name: string, rest: Record<string, unknown>) => ({
+    '@type': 'cr:Field',
+    '@id': `images/${name}`,
+    name,
+    ...rest,
+  });
   const fileSet = { '@id': 'image-files' };
   return {
     '@type': 'cr:RecordSet',
@@ -190,7 +214,11 @@ function imagesSet(_draft: Draft): unknown {
         dataType: 'sc:Text',
         source: { fileSet, extract: { fileProperty: 'filename' }, transform: { regex: '(\\d+)\\.(?:jpg|png)$' } },
       }),
-      field('image', { description: 'The image', dataType: 'sc:ImageObject', source: { fileSet, extract: { fileProperty: 'content' } } }),
+      field('image', {
+        description: 'The image',
+        dataType: 'sc:ImageObject',
+        source: { fileSet, extract: { fileProperty: 'content' } },
+      }),
     ],
   };
 }

@@ -64,7 +64,12 @@ export interface IndexColumn {
 /** The columns of a dataset's index, in order. */
 export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
   const { axes, exact, scores } = indexColumns(spec);
-  const column = (name: string, type: IndexColumn['type'], description: string, value: IndexColumn['value']): IndexColumn => ({
+  const column = (
+    name: string,
+    type: IndexColumn['type'],
+    description: string,
+    value: IndexColumn['value'],
+  ): IndexColumn => ({
     name,
     type,
     nullable: false,
@@ -83,17 +88,33 @@ export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
     ...extent('txt', 'the prompt', (s) => s.text),
     ...extent('json', 'the record', (s) => s.json),
     column('cell', 'STRING', 'Cell of the quota grid', (_, s) => s.record.cell),
-    ...Object.entries(axes).map(([axis, name]) => column(name, 'STRING', `Wanted value of axis ${axis}`, (_, s) => s.record.axes[axis]!)),
-    ...Object.entries(exact).map(([axis, name]) => column(name, 'INT32', `Wanted number on axis ${axis}`, (_, s) => s.record.exact[axis]!)),
+    ...Object.entries(axes).map(([axis, name]) =>
+      column(name, 'STRING', `Wanted value of axis ${axis}`, (_, s) => s.record.axes[axis]!),
+    ),
+    ...Object.entries(exact).map(([axis, name]) =>
+      column(name, 'INT32', `Wanted number on axis ${axis}`, (_, s) => s.record.exact[axis]!),
+    ),
     column('prompt', 'STRING', 'Text that the image was generated from', (_, s) => s.record.prompt),
-    column('seed', 'INT64', 'Seed of the initial noise: torch.Generator("cpu").manual_seed(seed)', (_, s) => BigInt(s.record.seed)),
+    column('seed', 'INT64', 'Seed of the initial noise: torch.Generator("cpu").manual_seed(seed)', (_, s) =>
+      BigInt(s.record.seed),
+    ),
     column('attempt', 'INT32', 'How many earlier images of the sample were rejected', (_, s) => s.record.attempt),
     ...Object.entries(scores).map(([gate, name]) => ({
-      ...column(name, 'DOUBLE', `Score by gate ${gate}; null where the gate does not apply`, (_, { record: { scores } }) => (Object.hasOwn(scores, gate) ? scores[gate]! : null)),
+      ...column(
+        name,
+        'DOUBLE',
+        `Score by gate ${gate}; null where the gate does not apply`,
+        (_, { record: { scores } }) => (Object.hasOwn(scores, gate) ? scores[gate]! : null),
+      ),
       nullable: true,
     })),
     ...(sourceId
-      ? [{ ...column('source_id', 'STRING', 'Row of the table of wanted images', (_, s) => s.record.sourceId ?? null), nullable: true }]
+      ? [
+          {
+            ...column('source_id', 'STRING', 'Row of the table of wanted images', (_, s) => s.record.sourceId ?? null),
+            nullable: true,
+          },
+        ]
       : []),
   ];
 }
@@ -103,6 +124,8 @@ export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
  * too, lets it and others read less than a group.
  */
 export const ROW_GROUP = 10_000;
+/** Bytes before compression. Few rows to a page, so that a browser fetches little to show a few samples. */
+const PAGE = 32 * 1024;
 
 export interface IndexWriter {
   /** Adds the samples of a shard. Shards come in order. */
@@ -117,8 +140,12 @@ export function createIndex(spec: SyntheticDataset['spec'], keyValues: Readonly<
   const file = new ByteWriter();
   const writer = new ParquetWriter({
     writer: file,
-    schema: schemaFromColumnData({ columnData: columns.map(({ name, type, nullable }) => ({ name, type, nullable, data: [] })) }) as SchemaElement[],
-    kvMetadata: Object.entries({ ...keyValues, 'cohortfarm.columns': JSON.stringify(indexColumns(spec)) }).map(([key, value]) => ({ key, value })),
+    schema: schemaFromColumnData({
+      columnData: columns.map(({ name, type, nullable }) => ({ name, type, nullable, data: [] })),
+    }) as SchemaElement[],
+    kvMetadata: Object.entries({ ...keyValues, 'cohortfarm.columns': JSON.stringify(indexColumns(spec)) }).map(
+      ([key, value]) => ({ key, value }),
+    ),
     createdBy: 'cohortfarm',
   });
   let group: unknown[][] = columns.map(() => []);
@@ -126,8 +153,15 @@ export function createIndex(spec: SyntheticDataset['spec'], keyValues: Readonly<
   const flush = (): void => {
     const data = group as (string | number | bigint | null)[][];
     writer.write({
-      columnData: columns.map(({ name, type, nullable }, i) => ({ name, type, nullable, data: data[i]!, columnIndex: true })),
+      columnData: columns.map(({ name, type, nullable }, i) => ({
+        name,
+        type,
+        nullable,
+        data: data[i]!,
+        columnIndex: true,
+      })),
       rowGroupSize: rows,
+      pageSize: PAGE,
     });
     group = columns.map(() => []);
     rows = 0;

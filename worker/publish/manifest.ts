@@ -33,10 +33,15 @@ export interface Counted {
 }
 
 /** @throws TerminalError when a cell's samples are not accounted for */
-export function draftManifest(context: { plan: Plan; dataset: SyntheticDataset; version: string; counted: Counted }): Draft {
+export function draftManifest(context: {
+  plan: Plan;
+  dataset: SyntheticDataset;
+  version: string;
+  counted: Counted;
+}): Draft {
   const { plan, dataset, version, counted } = context;
   const cells = cellsOf(plan, counted.tallies);
-  const { rejected, ...samples } = totals(cells);
+  const { wanted, accepted, exhausted, attempts, rejected } = totals(cells);
   return {
     apiVersion: 'cohortfarm.dev/manifest/v1',
     name: plan.name,
@@ -52,7 +57,7 @@ export function draftManifest(context: { plan: Plan; dataset: SyntheticDataset; 
       width: plan.sampling.width,
     },
     providers: [...counted.providers].sort(),
-    samples,
+    samples: { wanted, accepted, exhausted, attempts },
     rejected: { ...rejected },
     cells,
     shards: [...counted.shards],
@@ -67,12 +72,15 @@ function cellsOf({ allocation }: Plan, tallies: readonly CellTally[]): Manifest[
     const tally = byCell.get(cell.id) ?? { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
     byCell.delete(cell.id);
     if (tally.wanted !== allocation.quotas[i]) {
-      throw new TerminalError(`the records account for ${tally.wanted} samples of cell ${cell.id}, the plan wants ${allocation.quotas[i]}`);
+      throw new TerminalError(
+        `the records account for ${tally.wanted} samples of cell ${cell.id}, the plan wants ${allocation.quotas[i]}`,
+      );
     }
     return { ...tally, cell: cell.id, axes: cellRecord(allocation.grid, cell) };
   });
   const [stranger] = byCell.keys();
-  if (stranger !== undefined) throw new TerminalError(`the records name cell ${stranger}, which the plan does not have`);
+  if (stranger !== undefined)
+    throw new TerminalError(`the records name cell ${stranger}, which the plan does not have`);
   return cells;
 }
 

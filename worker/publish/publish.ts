@@ -110,7 +110,11 @@ async function* fetchAhead(store: ObjectStore, plan: Plan): AsyncGenerator<Fetch
 }
 
 /** Writes what is derived from the shards, and says what was written. */
-async function writeFiles(store: ObjectStore, draft: Draft, { index, thumbnails }: Omit<ReadShards, 'counted'>): Promise<ManifestObject[]> {
+async function writeFiles(
+  store: ObjectStore,
+  draft: Draft,
+  { index, thumbnails }: Omit<ReadShards, 'counted'>,
+): Promise<ManifestObject[]> {
   const indexObject = { key: objects.index, bytes: index.length, sha256: sha256(index) };
   const files: readonly (readonly [string, string, Uint8Array])[] = [
     [objects.index, CONTENT_TYPES.parquet, index],
@@ -126,9 +130,10 @@ async function writeFiles(store: ObjectStore, draft: Draft, { index, thumbnails 
 /** Completes the dataset. Another publisher of the same plan may have been first; then its manifest counts. */
 async function writeManifest(store: ObjectStore, plan: Plan, manifest: Manifest): Promise<Manifest> {
   const body = Buffer.from(`${canonicalJson(manifest)}\n`);
+  // Read as its readers will, before it is there for good.
+  const published = manifestSchema.parse(JSON.parse(body.toString()));
   const written = await store.create(objects.manifest, body, { contentType: CONTENT_TYPES.json });
-  if (written === 'exists') return (await readOwnManifest(store, plan))!;
-  return manifestSchema.parse(JSON.parse(body.toString()));
+  return written === 'created' ? published : (await readOwnManifest(store, plan))!;
 }
 
 const REMOVED_AT_ONCE = 1000;

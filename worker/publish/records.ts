@@ -64,14 +64,19 @@ function parseRecord(key: string, bytes: Uint8Array): ShardRecord {
   try {
     return shardRecordSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
   } catch (cause) {
-    throw new DatasetError(key, 'is not the record of a shard; restore it, or remove it and its shard to have both made again', { cause });
+    throw new DatasetError(
+      key,
+      'is not the record of a shard; restore it, or remove it and its shard to have both made again',
+      { cause },
+    );
   }
 }
 
 /** Why a record does not fit in its place, or null. */
 function recordFault(record: ShardRecord, place: { expected: Expected; shard: number; start: number }): string | null {
   const { expected, shard, start } = place;
-  if (record.planDigest !== expected.digest) return `belongs to another plan (${record.planDigest}, not ${expected.digest})`;
+  if (record.planDigest !== expected.digest)
+    return `belongs to another plan (${record.planDigest}, not ${expected.digest})`;
   if (record.shard !== shard) return `says that it is of shard ${record.shard}`;
   const key = objects.shard(expected.name, shard);
   if (record.key !== key) return `names the shard ${record.key}, not ${key}`;
@@ -103,7 +108,11 @@ function countFault(record: ShardRecord): string | null {
  * @throws DatasetError that names the shard
  */
 export function checkShard(bytes: Uint8Array | null, record: ShardRecord): ShardSample[] {
-  if (!bytes) throw new DatasetError(record.key, `is missing, although ${objects.record(record.shard)} says that it was committed`);
+  if (!bytes)
+    throw new DatasetError(
+      record.key,
+      `is missing, although ${objects.record(record.shard)} says that it was committed`,
+    );
   const digest = sha256(bytes);
   if (digest !== record.sha256) {
     const found = `has SHA-256 ${digest} (${bytes.length} bytes)`;
@@ -128,11 +137,14 @@ function membersFault(samples: readonly ShardSample[], record: ShardRecord): str
   for (let index = record.start; index < record.end; index++) {
     if (exhausted.has(index)) continue;
     const sample = samples[at++];
-    if (sample?.key !== sampleKey(index) || sample.record.index !== index) return `has no sample ${sampleKey(index)} in its place`;
+    if (sample?.key !== sampleKey(index) || sample.record.index !== index)
+      return `has no sample ${sampleKey(index)} in its place`;
     if (sample.record.planDigest !== record.planDigest) return `holds sample ${sample.key} of another plan`;
     accepted.set(sample.record.cell, (accepted.get(sample.record.cell) ?? 0) + 1);
   }
   if (at !== samples.length) return `holds sample ${samples[at]!.key}, which its record does not know`;
   const wrong = record.cells.find((tally) => tally.accepted !== (accepted.get(tally.cell) ?? 0));
-  return wrong ? `holds ${accepted.get(wrong.cell) ?? 0} images of cell ${wrong.cell}, its record says ${wrong.accepted}` : null;
+  return wrong
+    ? `holds ${accepted.get(wrong.cell) ?? 0} images of cell ${wrong.cell}, its record says ${wrong.accepted}`
+    : null;
 }

@@ -52,7 +52,13 @@ export interface GateSum {
 /** What each gate rejected, gates that rejected nothing included. */
 export function rejectedBy({ rejected, dataset }: Pick<Draft, 'rejected' | 'dataset'>): GateSum[] {
   const counts = new Map(Object.entries(rejected));
-  const gates = dataset.spec.quality.gates.map((gate) => ({ name: gate.name, gate, rejected: counts.get(gate.name) ?? 0 }));
-  const others = [...counts].filter(([name]) => !gates.some((gate) => gate.name === name)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const gates = dataset.spec.quality.gates.map((gate) => ({
+    name: gate.name,
+    gate,
+    rejected: counts.get(gate.name) ?? 0,
+  }));
+  const others = [...counts]
+    .filter(([name]) => !gates.some((gate) => gate.name === name))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return [...gates, ...others.map(([name, n]) => ({ name, gate: null, rejected: n }))];
 }

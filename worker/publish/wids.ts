@@ -7,7 +7,12 @@ export function renderWids({ name, planDigest, shards }: Draft): string {
     wids_version: 1,
     name,
     plan_digest: planDigest,
-    shardlist: shards.map(({ key, accepted, bytes, sha256 }) => ({ url: key, nsamples: accepted, filesize: bytes, sha256 })),
+    shardlist: shards.map(({ key, accepted, bytes, sha256 }) => ({
+      url: key,
+      nsamples: accepted,
+      filesize: bytes,
+      sha256,
+    })),
   };
   return `${JSON.stringify(index, null, 1)}\n`;
 }

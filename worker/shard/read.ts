@@ -37,7 +37,8 @@ const NAME = /^(\d{9,})\.(jpg|png)$/;
 
 function readSample(shard: Uint8Array, [image, text, json]: readonly Member[]): ShardSample {
   const [, key, extension] = NAME.exec(image!.name) ?? [];
-  if (key === undefined || extension === undefined) throw new TarError(`member ${image!.name} is not the image of a sample`);
+  if (key === undefined || extension === undefined)
+    throw new TarError(`member ${image!.name} is not the image of a sample`);
   if (text?.name !== `${key}.txt` || json?.name !== `${key}.json`) {
     throw new TarError(`sample ${key} is not followed by its .txt and its .json`);
   }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { before, describe, type TestContext, test } from 'node:test';
+import { openStore } from '../../platform/store/store.ts';
+import { growDataset, readersDataset } from './fixture.ts';
+import { missingForReaders, readDataset, readersPython } from './python.ts';
+
+/** A published dataset is read by the tools that its users have, without help from CohortFarm. */
+
+const READERS = ['hashlib', 'webdataset', 'wids', 'pyarrow', 'mlcroissant', 'datasets'];
+
+async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-readers-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe('Python reads a published dataset', { skip: await missingForReaders() }, () => {
+  let python: string;
+  before(async () => {
+    python = await readersPython();
+  });
+
+  for (const [format, samples, what] of [
+    ['jpeg', 90, 'JPEG images in three shards'],
+    ['png', 30, 'PNG images in one shard'],
+  ] as const) {
+    test(what, async (t) => {
+      const folder = await temporaryFolder(t);
+      await growDataset(openStore(folder), readersDataset(format, samples));
+      const said = await readDataset(python, folder);
+      assert.deepEqual(
+        said
+          .trim()
+          .split('\n')
+          .map((line) => line.split(/[ :]/)[0]),
+        READERS,
+      );
+    });
+  }
+
+  test('one flipped byte in a shard is noticed', async (t) => {
+    const folder = await temporaryFolder(t);
+    const { manifest } = await growDataset(openStore(folder), readersDataset('jpeg', 30));
+    const shard = join(folder, manifest.shards[0]!.key);
+    const bytes = await readFile(shard);
+    bytes[1000]! ^= 1;
+    await writeFile(shard, bytes);
+    await assert.rejects(readDataset(python, folder), /SHA-256 of shards\/small-000000\.tar/);
+  });
+});

@@ -1,0 +1,81 @@
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+
+/**
+ * The types of a sample's members, for the front matter. Without them the Hugging Face `datasets` library guesses from the
+ * first five samples, and fails later when none of those had been rejected once or was judged by every gate.
+ */
+
+interface Feature {
+  readonly name: string;
+  readonly type: string | { readonly kind: 'struct' | 'list'; readonly fields: readonly Feature[] };
+}
+
+const field = (name: string, dtype: string): Feature => ({ name, type: dtype });
+
+const group = (kind: 'struct' | 'list', name: string, fields: readonly Feature[]): Feature => ({
+  name,
+  type: { kind, fields },
+});
+
+/** YAML lines of `dataset_info`. */
+export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']): string[] {
+  const axes = Object.entries(quota.axes);
+  const bins = axes.filter(([, axis]) => axis.bins);
+  const { gates } = quality;
+  const record: readonly Feature[] = [
+    field('apiVersion', 'string'),
+    field('synthetic', 'bool'),
+    field('index', 'int64'),
+    field('cell', 'string'),
+    group(
+      'struct',
+      'axes',
+      axes.map(([name]) => field(name, 'string')),
+    ),
+    // A struct without fields cannot be stored as Parquet, which the hub does.
+    ...(bins.length > 0
+      ? [
+          group(
+            'struct',
+            'exact',
+            bins.map(([name]) => field(name, 'int64')),
+          ),
+        ]
+      : []),
+    ...(quota.allocation.table?.idColumn !== undefined ? [field('sourceId', 'string')] : []),
+    field('prompt', 'string'),
+    field('seed', 'int64'),
+    field('attempt', 'int64'),
+    ...(gates.length > 0
+      ? [
+          group(
+            'struct',
+            'scores',
+            gates.map((gate) => field(gate.name, 'float64')),
+          ),
+        ]
+      : []),
+    group('list', 'rejected', [field('attempt', 'int64'), field('seed', 'int64'), field('gate', 'string')]),
+    field('planDigest', 'string'),
+    field('modelDigest', 'string'),
+  ];
+  const members = [
+    field(output.image.format === 'jpeg' ? 'jpg' : 'png', 'image'),
+    field('txt', 'string'),
+    group('struct', 'json', record),
+    field('__key__', 'string'),
+    field('__url__', 'string'),
+  ];
+  return [
+    'dataset_info:',
+    '- config_name: default',
+    '  features:',
+    ...members.flatMap((member) => lines(member, '  ')),
+  ];
+}
+
+function lines({ name, type }: Feature, indent: string): string[] {
+  const head = `${indent}- name: ${JSON.stringify(name)}`;
+  if (typeof type === 'string') return [head, `${indent}  dtype: ${type}`];
+  return [head, `${indent}  ${type.kind}:`, ...type.fields.flatMap((inner) => lines(inner, `${indent}  `))];
+}
