@@ -49,7 +49,11 @@ function documentOf(text: string, file: string): unknown {
   }
   if (documents.length > 1)
     throw new UsageError(`${file} holds ${documents.length} documents; keep the one SyntheticDataset`);
-  return documents[0]!.toJS({ maxAliasCount: 100 });
+  try {
+    return documents[0]!.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw new UsageError(`${file}: ${(cause as Error).message}; write the values out`, { cause });
+  }
 }
 
 /** Where models from S3 are kept between runs. */

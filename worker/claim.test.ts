@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { openStore } from '../platform/store/store.ts';
+import { planOf, smallDataset } from '../test/support/dataset.ts';
+import { claim } from './claim.ts';
+
+const mine = planOf(smallDataset());
+const other = planOf(
+  smallDataset((spec) => {
+    spec.seed = 8;
+  }),
+);
+
+async function freshStore(t: TestContext) {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return openStore(dir);
+}
+
+test('a prefix may be claimed again and again by the same plan', async (t) => {
+  const store = await freshStore(t);
+  assert.equal(await claim(store, mine), 'open');
+  assert.equal(await claim(store, mine), 'open');
+});
+
+test('a second plan is told whose the prefix is, and nothing is changed', async (t) => {
+  const store = await freshStore(t);
+  await claim(store, mine);
+  await assert.rejects(claim(store, other), (error: Error) => {
+    assert.match(error.message, /holds dataset "small" of plan/);
+    assert.match(error.message, new RegExp(mine.digest.slice(0, 12)));
+    assert.match(error.message, /nothing was changed: choose another output/);
+    return true;
+  });
+  assert.equal(await claim(store, mine), 'open');
+});
+
+test('of many plans that claim a prefix at once exactly one gets it', async (t) => {
+  const store = await freshStore(t);
+  const plans = Array.from({ length: 10 }, (_, seed) =>
+    planOf(
+      smallDataset((spec) => {
+        spec.seed = seed;
+      }),
+    ),
+  );
+  const results = await Promise.allSettled(plans.map((plan) => claim(store, plan)));
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { activate, judge, roundScore } from './verdict.ts';
+
+const classifier = { type: 'Classifier', multiLabel: false, minProbability: 0.5, tolerance: undefined } as const;
+const classes = ['female', 'male', 'unsure'];
+const wanted = (value: string, exact?: number) => ({ value, exact });
+
+test('a classifier passes the most probable class that is probable enough', () => {
+  assert.deepEqual(judge(classifier, [0.7, 0.2, 0.1], classes, wanted('female')), { score: 0.7, passed: true });
+  assert.deepEqual(judge(classifier, [0.7, 0.2, 0.1], classes, wanted('male')), { score: 0.2, passed: false });
+});
+
+test('the most probable class does not pass below minProbability, nor another one above it', () => {
+  assert.equal(judge(classifier, [0.45, 0.35, 0.2], classes, wanted('female')).passed, false);
+  assert.equal(judge({ ...classifier, minProbability: 0.3 }, [0.45, 0.35, 0.2], classes, wanted('male')).passed, false);
+});
+
+test('a multi-label classifier asks only for the probability of the wanted class', () => {
+  const verdict = judge({ ...classifier, multiLabel: true }, [0.9, 0.6, 0.1], classes, wanted('male'));
+  assert.deepEqual(verdict, { score: 0.6, passed: true });
+});
+
+test('a regressor passes within its tolerance, both ends included', () => {
+  const regressor = { ...classifier, type: 'Regressor', tolerance: 16 } as const;
+  for (const [score, passed] of [
+    [34, true],
+    [66, true],
+    [33.9, false],
+    [66.1, false],
+  ] as const) {
+    assert.deepEqual(judge(regressor, [score], [], wanted('40-59', 50)), { score, passed });
+  }
+});
+
+test('a graph that answers NaN passes nothing', () => {
+  assert.equal(judge(classifier, [Number.NaN, 0.9, 0.1], classes, wanted('female')).passed, false);
+  assert.equal(
+    judge({ ...classifier, type: 'Regressor', tolerance: 16 }, [Number.NaN], [], wanted('40-59', 50)).passed,
+    false,
+  );
+});
+
+test('softmax gives probabilities that add up to 1, however large the logits', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.float({ min: -1000, max: 1000, noNaN: true }), { minLength: 1, maxLength: 20 }),
+      (logits) => {
+        const sum = activate(Float32Array.from(logits), 'softmax').reduce((a, b) => a + b, 0);
+        assert.ok(Math.abs(sum - 1) < 1e-9);
+      },
+    ),
+  );
+});
+
+test('sigmoid judges each class by itself; identity leaves numbers alone', () => {
+  assert.deepEqual(activate(Float32Array.of(0, 0), 'sigmoid'), [0.5, 0.5]);
+  assert.deepEqual(activate(Float32Array.of(57.5), 'identity'), [57.5]);
+});
+
+test('scores are kept to six digits', () => {
+  assert.equal(roundScore(0.123456789), 0.123457);
+  assert.equal(roundScore(57.123456789), 57.1235);
+});
