@@ -9,7 +9,8 @@ export function placeholders(template: string): string[] {
 
 /** The first brace that belongs to no `{name}`, with the text around it; null when there is none. */
 export function strayBrace(template: string): string | null {
-  return /.{0,10}[{}].{0,10}/.exec(template.replace(PLACEHOLDER, ''))?.[0] ?? null;
+  const at = template.replace(PLACEHOLDER, (name) => ' '.repeat(name.length)).search(/[{}]/);
+  return at < 0 ? null : template.slice(Math.max(0, at - 10), at + 11);
 }
 
 /** Replaces each `{name}` by its word; text that replaces is not read again. The caller has checked the names. */

@@ -47,9 +47,9 @@ function fault(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_value':
       return `is not valid: write ${wanted(issue)}`;
     case 'too_small':
-      return `is not valid: the least is ${issue.minimum}${unit(issue.origin)}`;
+      return `is not valid: ${bound('least', issue.origin, issue.minimum)}`;
     case 'too_big':
-      return `is not valid: the most is ${issue.maximum}${unit(issue.origin)}`;
+      return `is not valid: ${bound('most', issue.origin, issue.maximum)}`;
     case 'not_multiple_of':
       return `is not valid: it must be a multiple of ${issue.divisor}`;
     default:
@@ -69,9 +69,10 @@ function misquoted(expected: string, value: unknown): string | null {
   return null;
 }
 
-function unit(origin: string): string {
-  if (origin === 'string') return ' characters';
-  return origin === 'array' ? ' entries' : '';
+function bound(which: 'least' | 'most', origin: string, limit: number | bigint): string {
+  if (origin === 'string') return `it must have at ${which} ${limit} character${limit === 1 ? '' : 's'}`;
+  if (origin === 'array') return `it must have at ${which} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
+  return `the ${which} is ${limit}`;
 }
 
 const NOUNS: ReadonlyMap<string, string> = new Map([
