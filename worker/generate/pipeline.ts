@@ -1,0 +1,132 @@
+import type { RawImage } from '../image.ts';
+import { decodeLatents, toRawImage } from './decode.ts';
+import { createWorkspace, type DenoiseSetting, denoise, isGuided, type Workspace } from './denoise.ts';
+import { createEmbeddings, type Embeddings } from './embeddings.ts';
+import { ModelError } from './errors.ts';
+import type { DiffusionModel } from './model.ts';
+import { randn } from './noise.ts';
+import { SCHEDULERS } from './schedulers/names.ts';
+import { plan } from './schedulers/plan.ts';
+import { checkShape } from './tensors.ts';
+
+export { ModelError } from './errors.ts';
+export { type DiffusionModel, loadModel } from './model.ts';
+export { SCHEDULERS, type SchedulerName } from './schedulers/names.ts';
+
+/** Prompts and seeds in, images out. */
+export interface Sampler {
+  /**
+   * One image for each wanted, in order. An image depends on its prompt and seed, not on the others.
+   * @throws what `signal` was aborted with, between two steps
+   */
+  sample(wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]>;
+}
+
+export interface Wanted {
+  readonly prompt: string;
+  /** An integer in 0..2^32-1; see `randn`. */
+  readonly seed: number;
+}
+
+export interface Sampling {
+  /** One of SCHEDULERS; left out, the model's own. */
+  readonly scheduler?: string | undefined;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly negativePrompt: string;
+  /** Pixels. */
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface SamplerOptions {
+  /** Every call gets exactly this many rows: fewer are filled up, more are split. Steady shapes suit CUDA. */
+  readonly padTo?: number;
+}
+
+/** @throws ModelError when the model cannot do what is asked */
+export function createSampler(model: DiffusionModel, sampling: Sampling, { padTo }: SamplerOptions = {}): Sampler {
+  const setting = settingOf(model, sampling);
+  const embeddings = createEmbeddings(model);
+  // Memory that is free for a batch; one that is in use is not in here.
+  const workspaces: Workspace[] = [];
+  const takeWorkspace = (rows: number): Workspace => {
+    const at = workspaces.findIndex((workspace) => workspace.rows === rows);
+    return at >= 0 ? workspaces.splice(at, 1)[0]! : createWorkspace(model, setting, rows);
+  };
+  const sampleRows = async (wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> => {
+    const workspace = takeWorkspace(wanted.length);
+    try {
+      return await sampleBatch(
+        { model, setting, embeddings, workspace, negativePrompt: sampling.negativePrompt },
+        wanted,
+        signal,
+      );
+    } finally {
+      workspaces.splice(0, workspaces.length, workspace);
+    }
+  };
+  return {
+    async sample(wanted, signal) {
+      if (wanted.length === 0) return [];
+      if (padTo === undefined) return sampleRows(wanted, signal);
+      const images: RawImage[] = [];
+      for (let at = 0; at < wanted.length; at += padTo) {
+        const rows = wanted.slice(at, at + padTo);
+        const filled = Array.from({ length: padTo }, (_, i) => rows[i] ?? rows[0]!);
+        images.push(...(await sampleRows(filled, signal)).slice(0, rows.length));
+      }
+      return images;
+    },
+  };
+}
+
+/** Checks what is asked against the model, once. */
+function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
+  const { vae, unet, scheduler, tokenizer, textEncoder } = model;
+  const { height, width, guidanceScale, steps } = sampling;
+  for (const [field, value] of Object.entries({ height, width })) {
+    if (!Number.isInteger(value / vae.scale) || value <= 0) {
+      throw new ModelError(`sampling.${field}: ${value} is not a multiple of ${vae.scale}, as this model needs`);
+    }
+  }
+  const name = SCHEDULERS.find((known) => known === (sampling.scheduler ?? scheduler.name));
+  if (!name) throw new ModelError(`sampling.scheduler: ${sampling.scheduler} is not one of ${SCHEDULERS.join(', ')}`);
+  const size = { height: height / vae.scale, width: width / vae.scale };
+  const { sample, encoder_hidden_states: hidden } = unet.ports;
+  const batch = (port: { shape: readonly (string | number)[] }): number => Number(port.shape[0]) || 1;
+  checkShape(unet.session, sample, [batch(sample), vae.latentChannels, size.height, size.width]);
+  checkShape(unet.session, hidden, [batch(hidden), tokenizer.length, textEncoder.width]);
+  checkShape(vae.session, vae.input, [batch(vae.input), vae.latentChannels, size.height, size.width]);
+  return { schedule: plan(name, scheduler.config, steps), guidanceScale, ...size };
+}
+
+interface Batch {
+  readonly model: DiffusionModel;
+  readonly setting: DenoiseSetting;
+  readonly embeddings: Embeddings;
+  readonly workspace: Workspace;
+  readonly negativePrompt: string;
+}
+
+async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> {
+  const { model, setting, workspace, negativePrompt } = batch;
+  const embeddings: Float32Array[] = [];
+  for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
+  const negative = isGuided(setting.guidanceScale) ? await batch.embeddings.of(negativePrompt) : undefined;
+  const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
+  const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal });
+  const values = await decodeLatents(model, latents, setting);
+  workspace.spares.giveBack([latents]);
+  const { scale, imageChannels } = model.vae;
+  const size = { width: setting.width * scale, height: setting.height * scale };
+  const length = values.length / wanted.length;
+  return wanted.map((_, i) => toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size));
+}
+
+/** Each row from its own generator, so that its noise does not depend on its place. */
+function noiseOf(wanted: readonly Wanted[], length: number): Float32Array {
+  const noise = new Float32Array(wanted.length * length);
+  for (const [i, { seed }] of wanted.entries()) randn(seed, noise.subarray(i * length, (i + 1) * length));
+  return noise;
+}
