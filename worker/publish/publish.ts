@@ -7,11 +7,12 @@ import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
+import { readShardSamples } from '../shard/read.ts';
 import { renderCard } from './card.ts';
 import { renderCroissant } from './croissant.ts';
 import { createIndex } from './index.ts';
 import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
-import { checkShard, readRecords } from './records.ts';
+import { checkShard, DatasetError, readRecords } from './records.ts';
 import { renderReport } from './report/report.ts';
 import { createSheet, type Thumbnail } from './thumbnails.ts';
 import { renderWids } from './wids.ts';
@@ -73,7 +74,8 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
   const shards: ShardEntry[] = [];
   let tallies: readonly CellTally[] = [];
   const providers = new Set<string>();
-  const sheet = createSheet(plan);
+  const { grid, quotas } = plan.allocation;
+  const sheet = createSheet(grid.cells.map(({ id }, i) => ({ cell: id, wanted: quotas[i]! })));
   const index = createIndex(plan.spec, {
     'cohortfarm.dataset': plan.name,
     'cohortfarm.plan_digest': plan.digest,
@@ -148,4 +150,16 @@ async function removeWork(store: ObjectStore): Promise<void> {
     }
   }
   if (keys.length > 0) await store.remove(keys);
+}
+
+/** Renders the report of a published dataset anew. Reads shards only until the contact sheet is full. */
+export async function renderPublishedReport(store: ObjectStore, manifest: Manifest): Promise<string> {
+  const sheet = createSheet(manifest.cells);
+  for (const { key } of manifest.shards) {
+    if (sheet.isComplete()) break;
+    const shard = await store.get(key);
+    if (!shard) throw new DatasetError(key, 'is missing');
+    await sheet.add(shard, readShardSamples(shard));
+  }
+  return renderReport(manifest, sheet.thumbnails());
 }

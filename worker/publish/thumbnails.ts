@@ -1,5 +1,4 @@
 import sharp from 'sharp';
-import type { Plan } from '../../contract/plan/plan.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 
 /** The images of the report's contact sheet: a few, spread evenly over the cells. */
@@ -18,33 +17,43 @@ export const SHEET = 48;
 /** Longer side in pixels: sharp on a display with two pixels to the point. */
 const SIDE = 192;
 /** Together they stay below this, whatever the images are, so that the report stays below 3 MB. */
-const MAX_BYTES = 1.5 * 2 ** 20;
+const MAX_BYTES = 2 ** 20;
+
+/** A cell as the sheet sees it. */
+export interface SheetCell {
+  readonly cell: string;
+  /** Images that the plan wants of it; cells of which none is wanted get no place. */
+  readonly wanted: number;
+}
 
 export interface ContactSheet {
   /** Takes what the sheet still lacks from a shard's samples. */
   add(shard: Uint8Array, samples: readonly ShardSample[]): Promise<void>;
+  /** Whether nothing is lacking; a cell whose samples were exhausted may lack some for ever. */
+  isComplete(): boolean;
   /** In order of the cells. */
   thumbnails(): Thumbnail[];
 }
 
 /** Starts a sheet: the first samples of each cell, the same number from each, or from every n-th cell when there are many. */
-export function createSheet({ allocation }: Plan): ContactSheet {
-  const cells = allocation.grid.cells.filter((cell) => allocation.quotas[cell.ordinal]! > 0);
-  const share = (i: number): number => Math.floor((i * SHEET) / cells.length);
-  const wanted = new Map(cells.map((cell, i) => [cell.id, share(i + 1) - share(i)]));
-  const taken = new Map<string, Thumbnail[]>(cells.map((cell) => [cell.id, []]));
+export function createSheet(cells: readonly SheetCell[]): ContactSheet {
+  const filled = cells.filter((cell) => cell.wanted > 0);
+  const share = (i: number): number => Math.floor((i * SHEET) / filled.length);
+  const places = new Map(filled.map(({ cell, wanted }, i) => [cell, Math.min(wanted, share(i + 1) - share(i))]));
+  const taken = new Map<string, Thumbnail[]>(filled.map(({ cell }) => [cell, []]));
   let bytes = 0;
+  const isFull = (cell: string): boolean => bytes > MAX_BYTES || taken.get(cell)!.length >= places.get(cell)!;
   return {
     async add(shard, samples) {
       for (const sample of samples) {
         const { cell, axes, prompt } = sample.record;
-        const list = taken.get(cell);
-        if (!list || list.length >= wanted.get(cell)! || bytes > MAX_BYTES) continue;
+        if (!taken.has(cell) || isFull(cell)) continue;
         const { data, info } = await shrink(contentOf(shard, sample.image));
         bytes += data.length;
-        list.push({ key: sample.key, axes, prompt, jpeg: data, width: info.width, height: info.height });
+        taken.get(cell)!.push({ key: sample.key, axes, prompt, jpeg: data, width: info.width, height: info.height });
       }
     },
+    isComplete: () => [...taken.keys()].every(isFull),
     thumbnails: () => [...taken.values()].flat(),
   };
 }
