@@ -25,6 +25,7 @@ const MEANINGS: Record<string, { kind: StoreErrorKind; says: string; fix: string
   },
   ENAMETOOLONG: { kind: 'terminal', says: 'the name is too long', fix: 'use a shorter output folder or dataset name' },
   ENOTDIR: { kind: 'terminal', says: 'a file stands where a folder is needed', fix: 'choose another output folder' },
+  EISDIR: { kind: 'terminal', says: 'a folder of objects stands there', fix: 'remove it or choose another folder' },
   EEXIST: { kind: 'terminal', says: 'a file stands where a folder is needed', fix: 'choose another output folder' },
 };
 

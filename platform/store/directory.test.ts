@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { wrapFileError } from './directory-errors.ts';
+import { TEMP_FOLDER } from './directory-temp.ts';
+import { isRetryable, openStore, StoreError } from './store.ts';
+import { describeStore } from './store-behaviour.ts';
+
+const TEXT = { contentType: 'text/plain' };
+const folder = mkdtempSync(join(tmpdir(), 'cohortfarm-store-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describeStore('directory', (place) => openStore(join(folder, place)));
+
+describe('directory: a writer killed at any moment', () => {
+  it('leaves whole objects only, and nothing in the way of the next one', async () => {
+    const root = join(folder, 'killed');
+    let made = 0;
+    for (let round = 0; round < 15; round++) {
+      const writer = spawn(process.execPath, ['--input-type=module', '-e', writerProgram(root, round)]);
+      const end = once(writer, 'exit');
+      await Promise.race([once(writer.stdout, 'data'), end]);
+      await sleep(Math.random() * 60);
+      writer.kill('SIGKILL');
+      await end;
+      const store = openStore(root);
+      for await (const { key } of store.list('')) {
+        const [digest, ...content] = Buffer.from((await store.get(key))!)
+          .toString('latin1')
+          .split('\n');
+        assert.equal(sha256(content.join('\n')), digest, `${key} is whole`);
+        made++;
+      }
+      assert.equal(await store.create(`after/${round}`, signed('x'), TEXT), 'created');
+    }
+    assert.ok(made > 0, 'the writers got to write something');
+  });
+
+  it('leaves a file that is not listed, and that goes when it is an hour old', async () => {
+    const root = join(folder, 'leftovers');
+    const temporary = join(root, TEMP_FOLDER);
+    await mkdir(temporary, { recursive: true });
+    await writeFile(join(temporary, 'old'), 'half');
+    await writeFile(join(temporary, 'new'), 'half');
+    const hourAgo = Date.now() / 1000 - 3700;
+    await utimes(join(temporary, 'old'), hourAgo, hourAgo);
+    const store = openStore(root);
+    await store.create('object', Buffer.from('x'), TEXT);
+    assert.deepEqual(await Array.fromAsync(store.list(''), ({ key }) => key), ['object']);
+    assert.deepEqual(await readdir(temporary), ['new']);
+    await assert.rejects(store.get(`${TEMP_FOLDER}/new`), StoreError);
+  });
+});
+
+describe('directory: what is in it', () => {
+  it('is only what was written: no temporary folder stays', async () => {
+    const root = join(folder, 'tidy');
+    const store = openStore(root);
+    await store.create('shards/a.tar', Buffer.from('x'), TEXT);
+    await store.replace('report.html', Buffer.from('x'), TEXT);
+    await store.create('_work/0/part', Buffer.from('x'), TEXT);
+    await store.remove(['_work/0/part']);
+    assert.deepEqual((await readdir(root)).sort(), ['report.html', 'shards']);
+  });
+
+  it('is never reached through a symbolic link', async () => {
+    const root = join(folder, 'links');
+    const outside = join(folder, 'outside');
+    await mkdir(root);
+    await mkdir(outside);
+    await writeFile(join(outside, 'secret'), 'secret');
+    await symlink(outside, join(root, 'out'));
+    await symlink(join(outside, 'secret'), join(root, 'link'));
+    const store = openStore(root);
+    const refused = { name: 'StoreError', kind: 'terminal', message: /symbolic link/ };
+    await assert.rejects(store.get('out/secret'), refused);
+    await assert.rejects(store.get('link'), refused);
+    await assert.rejects(store.stat('link'), refused);
+    await assert.rejects(store.create('out/new', Buffer.from('x'), TEXT), refused);
+    await assert.rejects(store.remove(['out/secret']), refused);
+    assert.equal(await store.create('link', Buffer.from('x'), TEXT), 'exists');
+    await store.replace('link', Buffer.from('inside'), TEXT);
+    assert.deepEqual(await Array.fromAsync(store.list(''), ({ key }) => key), ['link']);
+    assert.equal(await readFile(join(outside, 'secret'), 'utf8'), 'secret');
+    assert.deepEqual(await readdir(outside), ['secret']);
+  });
+});
+
+describe('directory: errors', () => {
+  it('say what is wrong and what to do, and are of the right kind', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, 'x');
+    const store = openStore(folder);
+    await store.create('taken/below', Buffer.from('x'), TEXT);
+    const x = Buffer.from('x');
+    const cases: [() => Promise<unknown>, RegExp][] = [
+      [
+        () => openStore(file).create('key', x, TEXT),
+        /cannot create .*file\/key.*a file stands where a folder is needed/,
+      ],
+      [() => store.create('taken', x, TEXT), /taken is a folder of objects/],
+      [() => store.replace('taken', x, TEXT), /taken: a folder of objects stands there/],
+      [() => store.create('file/below', x, TEXT), /file is an object already/],
+      [() => store.create('n'.repeat(300), x, TEXT), /the name is too long \(ENAMETOOLONG\): use a shorter/],
+    ];
+    for (const [call, message] of cases) {
+      await assert.rejects(call, (error: unknown) => {
+        assert.ok(error instanceof StoreError && !isRetryable(error));
+        assert.match(error.message, message);
+        return true;
+      });
+    }
+    assert.equal(await store.get('taken'), null);
+    assert.equal(await store.stat('taken'), null);
+    assert.equal(await store.get('file/below'), null);
+  });
+
+  it('of a full disk can be retried', () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const error = wrapFileError(full, 'create', 'file:///out/shards/a.tar');
+    assert.ok(isRetryable(error));
+    assert.match(error.message, /cannot create file:\/\/\/out\/shards\/a.tar: the disk is full \(ENOSPC\): free space/);
+    assert.equal(error.cause, full);
+  });
+});
+
+/** A program that creates objects, each of which carries its own digest, until it is killed. */
+function writerProgram(root: string, round: number): string {
+  const store = fileURLToPath(new URL('./store.ts', import.meta.url));
+  return `
+    import { createHash, randomBytes } from 'node:crypto';
+    const { openStore } = await import(${JSON.stringify(store)});
+    const store = openStore(${JSON.stringify(root)});
+    process.stdout.write('ready');
+    await Promise.all([0, 1, 2].map(async (lane) => {
+      for (let turn = 0; ; turn++) {
+        const content = randomBytes(1_500_000).toString('latin1');
+        const digest = createHash('sha256').update(content, 'latin1').digest('hex');
+        const body = [Buffer.from(digest + '\\n'), Buffer.from(content, 'latin1')];
+        const write = turn % 3 === 2 ? 'replace' : 'create';
+        await store[write](\`${round}/\${lane}/\${turn % 3}\`, body, { contentType: 'text/plain' });
+      }
+    }));`;
+}
+
+function signed(content: string): Uint8Array {
+  return Buffer.from(`${sha256(content)}\n${content}`);
+}
+
+function sha256(content: string): string {
+  return createHash('sha256').update(content, 'latin1').digest('hex');
+}

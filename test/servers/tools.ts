@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process';
+import { access, mkdir, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A program that tests start, built from a Go module of its own below tools/. Its version is the one in that go.mod. */
+export interface GoTool {
+  /** Folder below tools/. */
+  module: string;
+  /** Module that the version is read from. */
+  versionOf: string;
+  /** Package to build. */
+  package: string;
+  name: string;
+}
+
+const REQUIRED: readonly { command: string; install: string }[] = [
+  { command: 'go', install: 'Go 1.25 or newer (https://go.dev/dl)' },
+  { command: 'flock', install: 'util-linux' },
+  { command: 'setpriv', install: 'util-linux' },
+];
+
+/**
+ * One line that says what to install before servers can be built and run, for `describe(name, {skip})`; false when all is
+ * there. With CI set, what is missing is an error instead: nothing skips there.
+ */
+export async function missingForServers(env: NodeJS.ProcessEnv = process.env): Promise<string | false> {
+  for (const { command, install } of REQUIRED) {
+    const found = await run('sh', ['-c', `command -v ${command}`], { env }).catch(() => undefined);
+    if (found !== undefined) continue;
+    const line = `these tests start real servers and need "${command}" on the PATH: install ${install}`;
+    if (env.CI) throw new Error(line);
+    return line;
+  }
+  return false;
+}
+
+/**
+ * Path of a built tool: `${COHORTFARM_CACHE:-~/.cache/cohortfarm}/bin/NAME-VERSION`. The first call builds it (a minute or
+ * two on two cores); others wait for that build. A killed build leaves no half-written program.
+ */
+export async function goTool(tool: GoTool, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const folder = fileURLToPath(new URL(`tools/${tool.module}/`, import.meta.url));
+  const bin = join(env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm'), 'bin');
+  const path = join(bin, `${tool.name}-${await requiredVersion(join(folder, 'go.mod'), tool.versionOf)}`);
+  const isBuilt = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (isBuilt) return path;
+  await mkdir(bin, { recursive: true });
+  // The lock goes with its holder, however that ends. Whoever waited finds the program built.
+  const script = `
+    test -x "$TARGET" && exit
+    go build -trimpath -buildvcs=false -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
+  try {
+    await run('flock', [`${path}.lock`, 'sh', '-c', script], {
+      cwd: folder,
+      env: { ...env, CGO_ENABLED: '0', TARGET: path, PACKAGE: tool.package },
+    });
+  } catch (cause) {
+    throw new Error(`cannot build ${tool.name} in ${folder}: ${(cause as { stderr?: string }).stderr}`, { cause });
+  }
+  return path;
+}
+
+async function requiredVersion(goMod: string, module: string): Promise<string> {
+  const lines = (await readFile(goMod, 'utf8')).split('\n').map((line) => line.trim().replace(/^require\s+/, ''));
+  const version = lines.find((line) => line.startsWith(`${module} v`))?.split(' ')[1];
+  if (version === undefined) throw new Error(`${goMod} requires no version of ${module}`);
+  return version;
+}
