@@ -42,6 +42,8 @@ const MAX_LOSSES = 5;
 interface Worker {
   readonly process: ChildProcess;
   shard: number | null;
+  /** It was sent home: there is nothing left for it to do. */
+  retired: boolean;
 }
 
 const WORKER = new URL('../../worker/main.ts', import.meta.url);
@@ -71,8 +73,12 @@ export function startFarm(options: FarmOptions): Farm {
   function assign(worker: Worker): void {
     const shard = stopping ? undefined : queue.shift();
     worker.shard = shard ?? null;
-    if (shard !== undefined) tell(worker, { type: 'shard', shard });
-    else worker.process.kill('SIGKILL');
+    if (shard !== undefined) {
+      tell(worker, { type: 'shard', shard });
+    } else {
+      worker.retired = true;
+      worker.process.kill('SIGKILL');
+    }
   }
 
   function onMessage(worker: Worker, message: FromWorker): void {
@@ -108,13 +114,17 @@ export function startFarm(options: FarmOptions): Farm {
       return;
     }
     // A reported failure has been counted already.
-    if (signal !== null || code === 0)
+    if (!worker.retired && (signal !== null || code === 0))
       countLoss(worker.shard, `worker ${worker.process.pid} was ended by ${signal ?? 'its channel'}`);
     if (!ended && queue.length > 0) hire();
   }
 
   function hire(): void {
-    const worker: Worker = { process: fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }), shard: null };
+    const worker: Worker = {
+      process: fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+      shard: null,
+      retired: false,
+    };
     workers.add(worker);
     worker.process.on('message', (message) => onMessage(worker, message as FromWorker));
     worker.process.on('exit', (code, signal) => onExit(worker, code, signal));

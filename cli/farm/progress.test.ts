@@ -29,6 +29,7 @@ test('what a lost worker had in hand is not counted twice, and committed shards 
   let seconds = 0;
   const stream = { isTTY: false, write: (line: string) => lines.push(line) } as unknown as NodeJS.WriteStream;
   const view = showProgress({ wanted: 30, before: 10, stream, now: () => seconds });
+  view.update({ type: 'idle' });
   view.update({ type: 'progress', shard: 1, attempts: 8, accepted: 6, rejected: { sex: 2 } });
   seconds = 5;
   view.update({ type: 'resumed', shard: 1, samples: 4 });

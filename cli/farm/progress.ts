@@ -8,7 +8,7 @@ export interface ProgressState {
   readonly done: number;
   readonly attempts: number;
   readonly accepted: number;
-  /** Seconds since the first image of this run. */
+  /** Seconds since the first worker was ready. */
   readonly seconds: number;
 }
 
@@ -78,8 +78,9 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
   };
   return {
     update(message) {
-      if (message.type === 'progress') {
-        begun ??= now();
+      // The first worker that is ready starts the clock: loading the model is no measure of the rate.
+      if (message.type === 'idle') begun ??= now();
+      else if (message.type === 'progress') {
         attempts += message.attempts;
         accepted += message.accepted;
         open.set(message.shard, (open.get(message.shard) ?? 0) + message.accepted);

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** Measuring fairly on a noisy machine: everything that is compared runs in turn, and medians are compared. */
+
+export interface Contender {
+  readonly name: string;
+  /** Does the work once; resolves to the seconds that it took. */
+  run(): Promise<number>;
+}
+
+export interface Measured {
+  readonly name: string;
+  /** Seconds, one per round. */
+  readonly seconds: readonly number[];
+}
+
+/** Runs all contenders in turn, `rounds` times, after a round that does not count. */
+export async function interleave(contenders: readonly Contender[], rounds: number): Promise<Measured[]> {
+  const results = contenders.map(({ name }) => ({ name, seconds: [] as number[] }));
+  for (let round = -1; round < rounds; round++) {
+    for (const [i, contender] of contenders.entries()) {
+      const seconds = await contender.run();
+      if (round >= 0) results[i]!.seconds.push(seconds);
+    }
+  }
+  return results;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** How many times as fast as its peer `ours` is: the median over rounds of the ratio within the round. */
+export const speedup = (ours: Measured, peer: Measured): number =>
+  median(ours.seconds.map((seconds, round) => peer.seconds[round]! / seconds));
+
+/** Seconds that an asynchronous action takes. */
+export async function timed(action: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await action();
+  return (performance.now() - begin) / 1000;
+}
+
+/** A process that answers one JSON line per request. */
+export interface Peer {
+  ask(request: unknown): Promise<{ seconds: number }>;
+  end(): void;
+}
+
+export async function startPeer(command: string, args: readonly string[]): Promise<Peer> {
+  const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const answer = async (): Promise<{ seconds: number }> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${command} ${args.join(' ')} ended`);
+    return JSON.parse(value);
+  };
+  await answer();
+  return {
+    ask(request) {
+      child.stdin!.write(`${JSON.stringify(request)}\n`);
+      return answer();
+    },
+    end: () => child.kill(),
+  };
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs all benchmarks and writes bench/results.md. Python peers live in a virtual environment in the cache.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache="${COHORTFARM_CACHE:-$HOME/.cache/cohortfarm}"
+venv="$cache/venv-bench-$(sha256sum bench/requirements.txt | cut -c1-12)"
+if [ ! -e "$venv/complete" ]; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --requirement bench/requirements.txt
+  touch "$venv/complete"
+fi
+midsize="$cache/bench-midsize"
+if [ ! -e "$midsize/complete" ]; then
+  rm -rf "$midsize"
+  "$venv/bin/python" bench/python/make_midsize.py "$midsize" models/phantom/tokenizer
+  touch "$midsize/complete"
+fi
+exec node bench/main.ts --python "$venv/bin/python" --midsize "$midsize" "$@"
