@@ -34,12 +34,15 @@ export function scaleShares(weights: readonly number[], total: number, min: numb
 export function largestRemainder(shares: readonly number[], total: number, ids: readonly string[]): number[] {
   const floors = shares.map((share) => Math.floor(share + NOISE));
   const left = total - floors.reduce((sum, n) => sum + n, 0);
-  const remainders = shares.map((share, i) => Math.round(Math.max(0, share - floors[i]!) / NOISE));
   const open = shares
-    .map((_, i) => i)
-    .filter((i) => remainders[i]! > 0)
-    .map((i) => ({ i, remainder: remainders[i]!, tie: sha256(ids[i]!) }))
-    .sort((a, b) => b.remainder - a.remainder || (a.tie < b.tie ? -1 : 1));
+    .map((share, i) => ({ i, remainder: share - floors[i]!, group: 0, tie: sha256(ids[i]!) }))
+    .filter(({ remainder }) => remainder > NOISE)
+    .sort((a, b) => b.remainder - a.remainder);
+  open.forEach((cell, k) => {
+    const above = open[k - 1];
+    if (above) cell.group = above.remainder - cell.remainder <= NOISE ? above.group : above.group + 1;
+  });
+  open.sort((a, b) => a.group - b.group || (a.tie < b.tie ? -1 : 1));
   if (left < 0 || left > open.length) throw new RangeError(`shares do not add up to ${total}`);
   for (const { i } of open.slice(0, left)) floors[i]!++;
   return floors;

@@ -1,5 +1,5 @@
 import type { Grid } from './grid.ts';
-import { newtonStep } from './newton.ts';
+import { takeNewtonStep } from './newton.ts';
 import { type Table, tableOf } from './table.ts';
 
 /**
@@ -30,7 +30,7 @@ export interface Fit {
 }
 
 /** Largest distance from a share at which the fit is done. */
-const CONVERGED = 1e-13;
+const CONVERGED = 1e-12;
 /** A fit that settles this far from a share never reaches it. */
 const INFEASIBLE = 1e-9;
 /** Rounds of plain fitting before Newton steps join in, and rounds in all. */
@@ -58,7 +58,7 @@ export function fitMarginals(grid: Grid, targets: Targets): Fit {
     if (worst <= CONVERGED) break;
     if (worst < mark.worst / 2) mark = { worst, round };
     if (round - mark.round > PATIENCE) break;
-    if (round >= PLAIN) tryStep(table, worst);
+    if (round >= PLAIN) takeNewtonStep(table);
   }
   const sums = table.sums();
   const conflicts = grid.axes.flatMap((axis, k) =>
@@ -81,11 +81,4 @@ function sweep(table: Table): number {
 
 function distance(table: Table): number {
   return table.sums().reduce((worst, sum, n) => Math.max(worst, Math.abs(sum - table.targets[n]!)), 0);
-}
-
-/** Takes a Newton step, and takes it back where it does not bring the table nearer. */
-function tryStep(table: Table, worst: number): void {
-  const before = table.weights.slice();
-  table.scale(newtonStep(table));
-  if (!(distance(table) < worst)) table.weights.set(before);
 }

@@ -7,24 +7,32 @@ import type { Table } from './table.ts';
  * preconditioner, so that nothing larger than the table itself is held.
  */
 
-/** Largest change of a marginal's number in one step. */
+/** Largest change of a marginal's number in one step, and the shortest part of a step that is tried. */
 const LONGEST = 1;
+const SHORTEST = 1 / 1024;
+/** How much of the slope that a step goes down it may climb again beyond the lowest point. */
+const OVERSHOOT = 0.1;
 const ITERATIONS = 100;
-/** Residual, as part of the first one, at which the system counts as solved. */
-const SOLVED = 1e-8;
+/**
+ * Residual, as part of the first one, at which the system counts as solved. Much less would be noise near the end of a fit,
+ * and noise has parts that the Hessian, which is singular, cannot explain.
+ */
+const SOLVED = 1e-4;
 
-/** The factor of each marginal for one step from a table towards its targets. */
-export function newtonStep(table: Table): Float64Array {
-  const sums = table.sums();
-  const step = solve(
-    (x) => hessian(table, x),
-    sums,
-    table.targets.map((target, n) => target - sums[n]!),
-  );
-  const longest = step.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const scale = longest > LONGEST ? LONGEST / longest : 1;
-  // (2 + x) / (2 - x) is exp(x) to third order, and unlike Math.exp the same to the last bit on every machine.
-  return step.map((x) => (2 + scale * x) / (2 - scale * x));
+/** Moves a table towards its targets, in place. */
+export function takeNewtonStep(table: Table): void {
+  const gaps = (): Float64Array => table.sums().map((sum, n) => table.targets[n]! - sum);
+  const gap = gaps();
+  const step = solve((x) => hessian(table, x), table.sums(), gap);
+  const slope = dot(gap, step);
+  const longest = step.reduce((most, x) => Math.max(most, Math.abs(x)), LONGEST);
+  const before = table.weights.slice();
+  for (let length = LONGEST / longest; slope > 0 && length >= SHORTEST; length /= 2) {
+    // (2 + x) / (2 - x) is exp(x) to third order, and unlike Math.exp the same to the last bit on every machine.
+    table.scale(step.map((x) => (2 + length * x) / (2 - length * x)));
+    if (dot(gaps(), step) >= -OVERSHOOT * slope) return;
+    table.weights.set(before);
+  }
 }
 
 /** The Hessian times x. */
