@@ -1,0 +1,1 @@
+"""CohortFarm's embedded model: chest phantoms, and a small latent diffusion model and gates trained on them."""
