@@ -54,7 +54,7 @@ export function heatmaps(draft: Draft): Html {
       : html`<label><input type="radio" name="${name}" id="${id}"><span>${text}</span></label>`;
   return html`<section class="quota" aria-labelledby="quota">
 <h2 id="quota">Quota grid</h2>
-<p class="lede">How many images each combination has, summed over the other axes, and below that the share of its attempts that was accepted.</p>
+<p class="lede">How many images each combination has, summed over the other axes, and below that the share of its attempts that was accepted.${draft.samples.exhausted > 0 ? ' Underlined sums are short of their quota.' : ''}</p>
 <div class="controls">
 <fieldset class="choices"><legend>Axes</legend>${pairs.map((pair, i) => choice('pair', `pair-${i}`, label(pair), i === 0))}</fieldset>
 <fieldset class="choices"><legend>Colour shows</legend>${choice('tone', 'tone-images', 'images', true)}${choice('tone', 'tone-rate', 'acceptance', false)}</fieldset>

@@ -143,7 +143,7 @@ function cellTable(draft: Draft, cells: readonly CellEntry[], caption: string): 
     const short = cell.exhausted > 0 ? html` <b class="short">−${grouped(cell.exhausted)}</b>` : null;
     return html`<tr>${axes.map((axis) => html`<td>${cell.axes[axis]!}</td>`)}<td class="number">${grouped(cell.accepted)}${short}</td><td class="number">${grouped(cell.attempts)}</td><td class="number"><b>${percent(cell.accepted, cell.attempts)}</b></td><td class="meter">${bar(rate(cell), 'accepted')}</td><td>${gates || '–'}</td></tr>`;
   });
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table><caption>${caption}</caption><thead><tr>${axes.map((axis) => html`<th scope="col">${axis}</th>`)}<th scope="col" class="number">Images</th><th scope="col" class="number">Attempts</th><th scope="col" class="number">Acceptance</th><td></td><th scope="col">Rejected by</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption}"><table class="cells"><caption>${caption}</caption><thead><tr>${axes.map((axis) => html`<th scope="col">${axis}</th>`)}<th scope="col" class="number">Images</th><th scope="col" class="number">Attempts</th><th scope="col" class="number">Acceptance</th><td></td><th scope="col">Rejected by</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 export const limits = (draft: Draft): Html =>

@@ -40,6 +40,7 @@ tbody th{font-weight:600;white-space:nowrap}
 td small{display:block}
 .number{text-align:right;white-space:nowrap}
 .number+:not(.number){padding-left:1rem}
+.cells td{white-space:nowrap}
 .rule{min-width:13rem}
 .mostly{min-width:11rem}
 .scroll{overflow-x:auto}
@@ -57,7 +58,7 @@ td small{display:block}
 .heat caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .heat th,.heat td{border:0}
 .heat thead th{padding:0 .25rem .25rem;text-align:center}
-.heat thead tr:last-child th:first-child{text-align:left}
+.heat thead tr:last-child th:first-child{padding-left:0;text-align:left}
 .heat thead th[scope=colgroup]{padding-bottom:0}
 .heat thead th[scope=colgroup],.heat thead tr:last-child th:first-child{color:var(--ink);font-weight:650}
 .heat thead td{padding:0}

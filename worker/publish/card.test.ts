@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { draftOf } from '../../test/readers/draft.ts';
+import { smallDataset } from '../../test/support/dataset.ts';
+import { renderCard } from './card.ts';
+
+function annotated(annotations: Partial<Record<keyof typeof PUBLICATION_ANNOTATIONS, string>>): SyntheticDataset {
+  const dataset = smallDataset();
+  dataset.metadata.annotations = Object.fromEntries(
+    Object.entries(annotations).map(([key, value]) => [
+      PUBLICATION_ANNOTATIONS[key as keyof typeof annotations],
+      value,
+    ]),
+  );
+  return dataset;
+}
+
+function split(card: string): { matter: Record<string, unknown>; body: string } {
+  const [, matter, body] = /^---\n(.*?)\n---\n(.*)$/s.exec(card)!;
+  return { matter: parse(matter!), body: body! };
+}
+
+test('the front matter says what the hub needs to know', () => {
+  const { matter } = split(renderCard(draftOf()));
+  assert.deepEqual([matter.license, matter.license_name], ['other', 'not-stated']);
+  assert.deepEqual(matter.size_categories, ['n<1K']);
+  assert.ok((matter.tags as string[]).includes('synthetic'));
+  assert.deepEqual(matter.configs, [
+    { config_name: 'default', data_files: [{ split: 'train', path: 'shards/small-*.tar' }] },
+  ]);
+  const [{ features }] = matter.dataset_info as [{ features: { name: string }[] }];
+  assert.deepEqual(
+    features.map(({ name }) => name),
+    ['png', 'txt', 'json', '__key__', '__url__'],
+  );
+});
+
+const licenses: readonly (readonly [string, Record<string, string>, RegExp])[] = [
+  ['CC-BY-4.0', { license: 'cc-by-4.0' }, /License: \[CC-BY-4\.0\]\(<https:\/\/spdx\.org\/licenses\/CC-BY-4\.0>\)/],
+  [
+    'https://example.org/terms',
+    { license: 'other', license_name: 'https://example.org/terms', license_link: 'https://example.org/terms' },
+    /\(<https:\/\/example\.org\/terms>\)/,
+  ],
+  ['ask: us\n- nicely', { license: 'other', license_name: 'ask: us\n- nicely' }, /License: ask: us - nicely\./],
+];
+
+for (const [license, wanted, body] of licenses) {
+  test(`the license ${JSON.stringify(license)} is stated for people and for the hub`, () => {
+    const card = split(renderCard(draftOf(annotated({ license }))));
+    const found = Object.entries(card.matter).filter(([name]) => name.startsWith('license'));
+    assert.deepEqual(Object.fromEntries(found), wanted);
+    assert.match(card.body, body);
+  });
+}
+
+test('it says that the images are synthetic, how they were made and how to get at them', () => {
+  const { body } = split(renderCard(draftOf()));
+  for (const text of [
+    'None shows a patient',
+    'guidance 7.5',
+    'import webdataset',
+    'import wids',
+    'pyarrow',
+    'mlcroissant',
+    'cohortfarm replay',
+  ]) {
+    assert.ok(body.includes(text), text);
+  }
+  assert.match(body, /shards\/small-\{000000\.\.000002\}\.tar/);
+});
+
+test('whatever a title, a template or a citation contains, it stays text', () => {
+  const dataset = annotated({
+    title: '</script><img src=x onerror=alert(1)> | **x** `y` \n# heading',
+    citation: '</code><script>1</script>',
+    url: 'javascript:alert(1)',
+  });
+  dataset.spec.prompt.template = '<b>{sex}</b> | `x` \u2028 {age}';
+  const { matter, body } = split(renderCard(draftOf(dataset)));
+  assert.equal(matter.pretty_name, '</script><img src=x onerror=alert(1)> | **x** `y` \n# heading');
+  assert.doesNotMatch(body, /<img|<script|<b>|javascript:/);
+  assert.doesNotMatch(body, /^# heading/m);
+  const row = body.split('\n').find((line) => line.startsWith('| Prompt template'))!;
+  assert.equal(row.split('|').length, 4, 'one row of two cells');
+});
+
+test('a negative prompt cannot end its code block', () => {
+  const dataset = smallDataset((spec) => {
+    spec.model.sampling!.negativePrompt = '"\\ ``` <b>';
+  });
+  const { body } = split(renderCard(draftOf(dataset)));
+  assert.match(body, /negative_prompt="\\"\\\\ \\x60\\x60\\x60 <b>"/);
+});
+
+test('a grid of many cells is summed up, not listed', () => {
+  const dataset = smallDataset((spec) => {
+    spec.quota.axes.finding = { values: Array.from({ length: 40 }, (_, i) => `f${i}`) };
+    spec.quota.samples = 400;
+  });
+  const card = renderCard(draftOf(dataset));
+  assert.match(card, /Its 160 cells are listed in `dataset\.json`/);
+});
