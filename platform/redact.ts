@@ -40,7 +40,8 @@ export function redact(
 ): string {
   let clean = text;
   for (const secret of [...secrets, ...SECRET_VARIABLES.map((name) => env[name])]) {
-    if (secret !== undefined && secret.length >= MIN_SECRET_LENGTH) clean = clean.replaceAll(secret, REDACTED);
+    if (secret === undefined || secret.length < MIN_SECRET_LENGTH) continue;
+    clean = clean.replaceAll(secret, REDACTED).replaceAll(encodeURIComponent(secret), REDACTED);
   }
   for (const [shape, replacement] of SHAPES) clean = clean.replace(shape, replacement);
   return clean;

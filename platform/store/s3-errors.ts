@@ -1,6 +1,6 @@
 import { redact } from '../redact.ts';
 import { StoreError } from './errors.ts';
-import type { S3Options } from './s3.ts';
+import type { S3Options } from './s3-client.ts';
 import { BUSY, DAMAGED, type Meaning, NETWORK_MEANINGS, NO_REGION, NOT_S3, S3_MEANINGS, TLS } from './s3-meanings.ts';
 
 /** Where a call was going, for the message. */
@@ -10,17 +10,24 @@ export interface S3Call {
   options: S3Options;
 }
 
-const NOT_S3_NAME = 'NotS3Answer';
-
 /** For an answer of status 200 that lacks what every S3 answer has, such as a web page. */
 export function notS3Answer(): Error {
-  return Object.assign(new Error('the answer has no S3 headers'), { name: NOT_S3_NAME });
+  return Object.assign(new Error('the answer has no S3 headers'), { name: 'NotS3Answer' });
 }
 
-/** True for an absent object; an absent bucket is another error, except in answers to HEAD. */
-export function isNotFound(error: unknown): boolean {
-  const { name } = factsOf(error);
-  return name === 'NoSuchKey' || name === 'NotFound';
+/** True for an absent object, said by an S3 server: an absent bucket and a page that is not found are other errors. */
+export function isNoSuchKey(error: unknown): boolean {
+  return factsOf(error).name === 'NoSuchKey';
+}
+
+/** True for a refusal of HEAD, whose answers have no body to say why. */
+export function isBareAnswer(error: unknown): boolean {
+  return [301, 400, 403, 404].includes(factsOf(error).status ?? 0);
+}
+
+/** True for the answer to HEAD when the object, the bucket or the whole S3 server is missing. */
+export function isBareNotFound(error: unknown): boolean {
+  return factsOf(error).name === 'NotFound';
 }
 
 /** True when a conditional write found an object of that name. */
@@ -71,12 +78,13 @@ function factsOf(error: unknown): Facts {
 function meaningOf({ name, code, status = 0, message }: Facts): Meaning | undefined {
   const known = S3_MEANINGS[name] ?? NETWORK_MEANINGS[name] ?? NETWORK_MEANINGS[code];
   if (known !== undefined) return known;
+  if (status === 501) return S3_MEANINGS.NotImplemented;
   if (status >= 500 || status === 429 || name === 'ConditionalRequestConflict') return BUSY;
+  if (name === 'BrokenBodyError' || /checksum mismatch/i.test(message)) return DAMAGED;
+  if (/^(NotS3Answer|NotFound)$/.test(name) || /deserialization error/i.test(message)) return NOT_S3;
   if (status === 403) return S3_MEANINGS.AccessDenied;
   if (status === 301) return S3_MEANINGS.PermanentRedirect;
-  if (name === 'BrokenBodyError' || /checksum mismatch/i.test(message)) return DAMAGED;
   if (message === 'Region is missing') return NO_REGION;
   if (/^(CERT_|ERR_SSL|ERR_TLS|EPROTO|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code)) return TLS;
-  if (name === NOT_S3_NAME || /deserialization error/i.test(message)) return NOT_S3;
   return undefined;
 }

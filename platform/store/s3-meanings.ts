@@ -24,6 +24,7 @@ export const S3_MEANINGS: Record<string, Meaning> = {
   AccessDenied: { kind: 'terminal', says: 'access is denied', fix: PERMISSION_FIX },
   AllAccessDisabled: { kind: 'terminal', says: 'access is denied', fix: PERMISSION_FIX },
   InvalidAccessKeyId: { kind: 'terminal', says: 'the access key is unknown', fix: KEY_FIX },
+  XAdminUserNotFound: { kind: 'terminal', says: 'the access key is unknown', fix: KEY_FIX }, // versitygw's name for it
   SignatureDoesNotMatch: { kind: 'terminal', says: 'the secret key is wrong', fix: KEY_FIX },
   InvalidToken: { kind: 'terminal', says: 'the session token is not valid', fix: RELOGIN_FIX },
   ExpiredToken: { kind: 'retryable', says: 'the session token has expired', fix: RELOGIN_FIX },

@@ -9,9 +9,13 @@ export class BrokenBodyError extends Error {
 }
 
 /**
- * Runs a request again after what the S3 client does not retry by itself: an answer that broke off, and a conditional write
- * that met another one of the same name in flight (the next try either succeeds or finds the object there).
+ * Refusals that pass. The first: another conditional write of that name was in flight, so the next try either succeeds or
+ * finds the object there. The second: a gateway on a file system was just removing the folder that a new object needs; an
+ * object whose name is really a folder is refused in the end.
  */
+const PASSING_CONFLICTS: readonly string[] = ['ConditionalRequestConflict', 'ExistingObjectIsDirectory'];
+
+/** Runs a request again after what the S3 client does not retry by itself: passing conflicts, and a broken off answer. */
 export async function retryBriefly<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -24,5 +28,5 @@ export async function retryBriefly<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function isWorthRetrying(error: unknown): boolean {
-  return error instanceof BrokenBodyError || (error instanceof Error && error.name === 'ConditionalRequestConflict');
+  return error instanceof BrokenBodyError || (error instanceof Error && PASSING_CONFLICTS.includes(error.name));
 }

@@ -1,31 +1,24 @@
 import { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, S3, S3ClientConfig } from '@aws-sdk/client-s3';
-import { StoreError } from './errors.ts';
+import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3';
+import type { StoreError } from './errors.ts';
 import { assertKey, assertPrefix, compareKeys, isValidKey } from './keys.ts';
-import { isNotFound, isPreconditionFailed, notS3Answer, wrapS3Error } from './s3-errors.ts';
+import { assertEndpoint, connect, type S3Options } from './s3-client.ts';
+import {
+  isBareAnswer,
+  isBareNotFound,
+  isNoSuchKey,
+  isPreconditionFailed,
+  notS3Answer,
+  wrapS3Error,
+} from './s3-errors.ts';
 import { BrokenBodyError, retryBriefly } from './s3-retry.ts';
 import type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
-
-/** What the AWS defaults do not already say. Credentials and region come from the AWS chain when they are left out. */
-export interface S3Options {
-  /** URL of an S3-compatible server, such as http://minio:9000. */
-  endpoint?: string;
-  region?: string;
-  /** Bucket in the path instead of the host name; true by default when `endpoint` is given. */
-  forcePathStyle?: boolean;
-  credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
-  /** Tries per request, first one included; 5 by default. */
-  maxAttempts?: number;
-}
 
 /** Above this, a body goes up in parts: a lost connection then costs one part. Bytes. */
 const MULTIPART_BYTES = 64 * 1024 * 1024;
 const PART_BYTES = 16 * 1024 * 1024;
 const PARALLEL_PARTS = 4;
 const MAX_DELETED_AT_ONCE = 1000; // S3's own limit
-const CONNECT_MS = 5_000;
-const IDLE_MS = 60_000;
-const REQUEST_MS = 300_000;
 
 /** Objects below a prefix of a bucket of AWS S3 or of a compatible server with conditional writes. */
 export class S3Store implements ObjectStore {
@@ -58,7 +51,7 @@ export class S3Store implements ObjectStore {
           return range && output.ContentRange === undefined ? bytes.subarray(range.start, range.end) : bytes;
         });
       } catch (error) {
-        if (isNotFound(error)) return null;
+        if (isNoSuchKey(error)) return null;
         if (isNamed(error, 'InvalidRange')) return new Uint8Array(0);
         throw error;
       }
@@ -74,9 +67,11 @@ export class S3Store implements ObjectStore {
         this.#bucketSeen = true;
         return { size: output.ContentLength ?? 0 };
       } catch (error) {
-        if (!isNotFound(error)) throw error;
-        await this.#assertBucket(s3, key);
-        return null;
+        if (!isBareAnswer(error)) throw error;
+        const isAbsent = isBareNotFound(error);
+        if (!isAbsent || !this.#bucketSeen) await this.#explain(s3, key);
+        if (isAbsent) return null;
+        throw error;
       }
     });
   }
@@ -130,10 +125,12 @@ export class S3Store implements ObjectStore {
       const batch = keys.slice(first, first + MAX_DELETED_AT_ONCE);
       await this.#guard('remove', batch[0]!, async (s3) => {
         const Objects = batch.map((key) => ({ Key: this.#prefix + key }));
-        const { Errors = [] } = await s3.deleteObjects({ Bucket: this.#bucket, Delete: { Objects, Quiet: true } });
-        const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
+        const { Deleted, Errors } = await s3.deleteObjects({ Bucket: this.#bucket, Delete: { Objects } });
+        if (Deleted === undefined && Errors === undefined) throw notS3Answer();
+        const failed = Errors?.find(({ Code }) => Code !== 'NoSuchKey');
         if (failed !== undefined) {
-          throw Object.assign(new Error(failed.Message), { name: failed.Code ?? 'UnknownError', key: failed.Key });
+          const error = Object.assign(new Error(failed.Message), { name: failed.Code ?? 'UnknownError' });
+          throw this.#wrap(error, 'remove', (failed.Key ?? '').slice(this.#prefix.length));
         }
       });
     }
@@ -168,13 +165,12 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  /** A HEAD answer has no body, so "no such bucket" looks like "no such object" until a GET tells them apart. */
-  async #assertBucket(s3: S3, key: string): Promise<void> {
-    if (this.#bucketSeen) return;
+  /** Throws what a bare answer to HEAD left unsaid; returns when no more than the object is missing. */
+  async #explain(s3: S3, key: string): Promise<void> {
     try {
       await s3.getObject({ ...this.#name(key), Range: 'bytes=0-0' });
     } catch (error) {
-      if (!isNotFound(error) && !isNamed(error, 'InvalidRange')) throw error;
+      if (!isNoSuchKey(error) && !isNamed(error, 'InvalidRange')) throw error;
     }
     this.#bucketSeen = true;
   }
@@ -187,8 +183,12 @@ export class S3Store implements ObjectStore {
     try {
       return await run(await this.#connect());
     } catch (error) {
-      throw wrapS3Error(error, { action, object: `${this.uri}/${key}`, options: this.#options });
+      throw this.#wrap(error, action, key);
     }
+  }
+
+  #wrap(error: unknown, action: string, key: string): StoreError {
+    return wrapS3Error(error, { action, object: `${this.uri}/${key}`, options: this.#options });
   }
 
   #connect(): Promise<S3> {
@@ -200,54 +200,12 @@ export class S3Store implements ObjectStore {
   }
 }
 
-async function connect(options: S3Options, env: NodeJS.ProcessEnv): Promise<S3> {
-  // Loaded on first use: a program that works on a folder does not pay for the S3 client.
-  const { S3 } = await import('@aws-sdk/client-s3');
-  const region =
-    options.region ??
-    env.AWS_REGION ??
-    env.AWS_DEFAULT_REGION ??
-    (options.endpoint === undefined ? undefined : 'us-east-1');
-  const config: S3ClientConfig = {
-    maxAttempts: options.maxAttempts ?? 5,
-    retryMode: 'standard', // exponential backoff with full jitter
-    requestHandler: {
-      connectionTimeout: CONNECT_MS,
-      socketTimeout: IDLE_MS,
-      requestTimeout: REQUEST_MS,
-      throwOnRequestTimeout: true,
-    },
-    forcePathStyle: options.forcePathStyle ?? options.endpoint !== undefined,
-    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
-    ...(region !== undefined && { region }),
-    ...(options.credentials !== undefined && { credentials: options.credentials }),
-  };
-  return new S3(config);
-}
-
 async function bodyOf({ ETag, Body }: GetObjectCommandOutput): Promise<Uint8Array> {
   if (ETag === undefined || Body === undefined) throw notS3Answer();
   try {
     return await Body.transformToByteArray();
   } catch (cause) {
     throw new BrokenBodyError(`the answer broke off: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  }
-}
-
-function assertEndpoint(endpoint: string | undefined): void {
-  if (endpoint === undefined) return;
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new StoreError(
-      'terminal',
-      'the S3 endpoint must be a URL such as https://s3.example.org or http://minio:9000',
-    );
-  }
-  if (url.username !== '' || url.password !== '' || url.search !== '') {
-    throw new StoreError(
-      'terminal',
-      'the S3 endpoint must not hold credentials: use the AWS credential chain or a Secret',
-    );
   }
 }
 

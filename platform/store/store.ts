@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DirectoryStore } from './directory.ts';
 import { StoreError } from './errors.ts';
-import { type S3Options, S3Store } from './s3.ts';
+import { S3Store } from './s3.ts';
+import type { S3Options } from './s3-client.ts';
 import type { ObjectStore } from './types.ts';
 
 export { isRetryable, StoreError, type StoreErrorKind } from './errors.ts';
-export type { S3Options } from './s3.ts';
+export type { S3Options } from './s3-client.ts';
 export type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
 
 const SUPPORTED = 'use s3://bucket/prefix, file:///folder or a plain path';
@@ -29,8 +30,9 @@ export function openStore(uri: string, options: S3Options = {}): ObjectStore {
 function parseFileUri(uri: string): string {
   try {
     return resolve(fileURLToPath(uri));
-  } catch (cause) {
-    throw new StoreError('terminal', `the store URI must look like file:///folder: ${SUPPORTED}`, { cause });
+  } catch {
+    // Without the cause, which repeats the URI and a password in it.
+    throw new StoreError('terminal', `the store URI must look like file:///folder: ${SUPPORTED}`);
   }
 }
 
