@@ -3,10 +3,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { parse, stringify } from 'yaml';
 import { sha256 } from '../../contract/digest.ts';
-import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import { childrenOf, REPO, runCli, startCli } from '../support/cli.ts';
+import { childrenOf, runCli, startCli } from '../support/cli.ts';
+import { SMALL_DEMO_SAMPLES, shardDigests, writeSmallDemo } from '../support/demo.ts';
 
 /** The whole path on one machine, with the embedded model: grow, verify, replay; stopped, killed, and damaged. */
 
@@ -14,34 +13,9 @@ let dir: string;
 let file: string;
 let reference: Record<string, string>;
 
-const SAMPLES = 48;
-
-/** The demo's resource, smaller, so that many runs fit into a test. */
-async function smallDemo(change: (spec: SyntheticDataset['spec']) => void = () => {}): Promise<string> {
-  const document = parse(await readFile(join(REPO, 'examples/demo.yaml'), 'utf8')) as SyntheticDataset;
-  const { spec } = document;
-  spec.quota.samples = SAMPLES;
-  spec.output.shard.samples = 12;
-  spec.workers.checkpointSamples = 4;
-  spec.model.sampling.steps = 8;
-  // Few steps draw poorly; what is tested here is the path, and a missed quota would end it early.
-  spec.quality.maxAttempts = 200;
-  change(spec);
-  const path = join(dir, `${Math.random().toString(36).slice(2)}.yaml`);
-  await writeFile(path, stringify(document));
-  return path;
-}
-
-async function shardDigests(output: string): Promise<Record<string, string>> {
-  const names = (await readdir(join(output, 'shards'))).sort();
-  return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, sha256(await readFile(join(output, 'shards', name)))])),
-  );
-}
-
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'cohortfarm-e2e-'));
-  file = await smallDemo();
+  file = await writeSmallDemo(dir);
   const output = join(dir, 'reference');
   const { code, stderr } = await runCli(['run', '-f', file, '-o', output, '--workers', '1']);
   assert.equal(code, 0, stderr);
@@ -56,12 +30,12 @@ test('a grown dataset verifies, and images were rejected on the way', async () =
   assert.deepEqual(JSON.parse(stdout), {
     uri: join(dir, 'reference'),
     ok: true,
-    images: SAMPLES,
+    images: SMALL_DEMO_SAMPLES,
     shortfall: 0,
     faults: [],
   });
   const manifest = JSON.parse(await readFile(join(dir, 'reference/dataset.json'), 'utf8'));
-  assert.ok(manifest.samples.attempts > SAMPLES, 'gates have work');
+  assert.ok(manifest.samples.attempts > SMALL_DEMO_SAMPLES, 'gates have work');
 });
 
 test('four workers write the same shards as one', async () => {
@@ -111,7 +85,7 @@ test('Ctrl-C lets running parts finish, and the next run goes on from there', as
 });
 
 test('a second plan at the same place is refused and nothing is overwritten', async () => {
-  const other = await smallDemo((spec) => {
+  const other = await writeSmallDemo(dir, (spec) => {
     spec.seed = 43;
   });
   const output = join(dir, 'reference');

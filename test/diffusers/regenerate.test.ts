@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { REPO, runCli } from '../support/cli.ts';
+import { missingPython, virtualPython } from '../support/venv.ts';
+
+const run = promisify(execFile);
+
+/** Grey levels of 255 by which two implementations may differ. */
+const TOLERANCE = 2;
+const KEYS = ['000000000', '000000017', '000000063', '000000064', '000000100', '000000191'];
+
+test('images of the demo regenerate in diffusers from prompt and seed', { skip: await missingPython() }, async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-diffusers-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const demo = await runCli(['run', '-f', join(REPO, 'examples/demo.yaml'), '-o', dir, '--workers', '2', '--verify']);
+  assert.equal(demo.code, 0, demo.stderr);
+  const python = await virtualPython('diffusers', [join(import.meta.dirname, 'requirements.txt')]);
+  const script = join(import.meta.dirname, 'regenerate.py');
+  const { stdout } = await run(python, [script, dir, join(REPO, 'models/phantom/diffusers'), ...KEYS]);
+  const results = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { key: string; max_difference: number });
+  assert.deepEqual(
+    results.map(({ key }) => key),
+    KEYS,
+  );
+  for (const { key, max_difference } of results) {
+    t.diagnostic(`${key}: at most ${max_difference} grey levels apart`);
+    assert.ok(max_difference <= TOLERANCE, `${key} differs by ${max_difference}`);
+  }
+});
