@@ -30,7 +30,7 @@ const REQUIRED: readonly { command: string; install: string }[] = [
  */
 export async function missingForServers(env: NodeJS.ProcessEnv = process.env): Promise<string | false> {
   for (const { command, install } of REQUIRED) {
-    const found = await run('sh', ['-c', `command -v ${command}`], { env }).catch(() => undefined);
+    const found = await run('/bin/sh', ['-c', `command -v ${command}`], { env }).catch(() => undefined);
     if (found !== undefined) continue;
     const line = `these tests start real servers and need "${command}" on the PATH: install ${install}`;
     if (env.CI) throw new Error(line);
@@ -53,9 +53,10 @@ export async function goTool(tool: GoTool, env: NodeJS.ProcessEnv = process.env)
   );
   if (isBuilt) return path;
   await mkdir(bin, { recursive: true });
+  process.stderr.write(`building ${tool.name} for the tests (a minute or two, once)\n`);
   // The lock goes with its holder, however that ends. Whoever waited finds the program built.
   const script = `
-    test -x "$TARGET" && exit
+    test -e "$TARGET" && exit
     go build -trimpath -buildvcs=false -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
   try {
     await run('flock', [`${path}.lock`, 'sh', '-c', script], {
