@@ -32,10 +32,13 @@ export interface Totals {
   readonly rejected: Readonly<Record<string, number>>;
 }
 
+const NOTHING: Totals = { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
+
 /** The totals over all cells. */
 export function totals(tallies: Iterable<CellTally>): Totals {
   const [sum] = sumTallies([...tallies].map((tally) => ({ ...tally, cell: '' })));
-  return sum ?? { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
+  const { wanted, accepted, exhausted, attempts, rejected } = sum ?? NOTHING;
+  return { wanted, accepted, exhausted, attempts, rejected };
 }
 
 /** Why a tally contradicts itself, or null. */

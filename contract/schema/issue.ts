@@ -38,7 +38,7 @@ export const issueAt = (keys: Path, message: string): Issue => ({ path: pathOf(k
 /** A value as an error shows it: JSON, cut to a readable length. */
 export function show(value: unknown): string {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? showList(value) : showMap(value);
-  return cut(JSON.stringify(typeof value === 'string' ? value.slice(0, SHOWN) : value) ?? String(value));
+  return cut(typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN)) : String(value));
 }
 
 const SHOWN = 80;
