@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { sha256 } from '../../contract/digest.ts';
 import { childrenOf, runCli, startCli } from '../support/cli.ts';
 import { SMALL_DEMO_SAMPLES, shardDigests, writeSmallDemo } from '../support/demo.ts';
@@ -28,7 +29,7 @@ test('a grown dataset verifies, and images were rejected on the way', async () =
   const { code, stdout, stderr } = await runCli(['verify', join(dir, 'reference'), '--json']);
   assert.equal(code, 0, stderr);
   assert.deepEqual(JSON.parse(stdout), {
-    uri: join(dir, 'reference'),
+    uri: pathToFileURL(join(dir, 'reference')).href,
     ok: true,
     images: SMALL_DEMO_SAMPLES,
     shortfall: 0,

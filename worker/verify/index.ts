@@ -8,10 +8,10 @@ import type { ShardSample } from '../shard/read.ts';
 /** `index.parquet` against the shards: every row must say where its sample really lies, and what it is. */
 
 export interface IndexRows {
-  /** Compares the next rows with the samples of the next shard. */
-  faults(shard: string, samples: readonly ShardSample[]): Promise<string[]>;
-  /** What is wrong with the file as a whole, once all shards have been compared. */
-  rest(): string[];
+  /** Compares a shard's samples with the rows from `first` on. */
+  faults(first: number, shard: string, samples: readonly ShardSample[]): Promise<string[]>;
+  /** What is wrong with the file as a whole. */
+  readonly fault: string | null;
 }
 
 /** Rows that read like the samples' columns; JSON has no 64-bit integers. */
@@ -28,11 +28,10 @@ export async function openIndex(store: ObjectStore, manifest: Manifest): Promise
     return unreadable(`is no Parquet file: ${(error as Error).message}`);
   }
   const columns = describeIndex(manifest.dataset.spec);
-  let next = 0;
+  const { accepted } = manifest.samples;
   return {
-    async faults(shard, samples) {
-      const found = await parquetReadObjects({ file, rowStart: next, rowEnd: next + samples.length });
-      next += samples.length;
+    async faults(first, shard, samples) {
+      const found = await parquetReadObjects({ file, rowStart: first, rowEnd: first + samples.length });
       return samples.flatMap((sample, i) => {
         const wrong = columns.find(({ name, value }) => plain(found[i]?.[name]) !== plain(value(shard, sample)));
         if (!wrong) return [];
@@ -42,8 +41,8 @@ export async function openIndex(store: ObjectStore, manifest: Manifest): Promise
         ];
       });
     },
-    rest: () => (next === rows ? [] : [`has ${rows} rows, the shards hold ${next} samples`]),
+    fault: rows === accepted ? null : `has ${rows} rows, the shards hold ${accepted} samples`,
   };
 }
 
-const unreadable = (fault: string): IndexRows => ({ faults: async () => [], rest: () => [fault] });
+const unreadable = (fault: string): IndexRows => ({ faults: async () => [], fault });

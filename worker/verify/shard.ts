@@ -20,10 +20,11 @@ export interface ShardFindings {
   readonly images: number;
 }
 
-/** Checks one shard's bytes, samples and counts. */
+/** Checks one shard's bytes, samples and counts. `firstRow` is the row of the index at which the shard begins. */
 export async function verifyShard(
   bytes: Uint8Array | null,
   record: ShardRecord,
+  firstRow: number,
   published: Published,
 ): Promise<ShardFindings> {
   let samples: ShardSample[];
@@ -37,7 +38,7 @@ export async function verifyShard(
   const expected = published.rebuilt
     .samplesBetween(record.start, record.end)
     .filter(({ index }) => !exhausted.has(index));
-  const faults = await published.index.faults(record.key, samples);
+  const faults = await published.index.faults(firstRow, record.key, samples);
   for (const [i, sample] of samples.entries()) {
     const text = Buffer.from(contentOf(bytes!, sample.text)).toString();
     const found = [

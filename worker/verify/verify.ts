@@ -36,24 +36,23 @@ export async function verify(
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
   const recorded: CellTally[] = [];
-  let images = 0;
+  let [images, firstRow] = [0, 0];
   for (const [shard, entry] of manifest.shards.entries()) {
     const record = await readRecordStrictly(store, shard, entry.record);
     if ('object' in record) faults.push(record);
     else {
       recorded.push(...record.cells);
       faults.push(...entryFaults(entry, record, manifest));
-      const found = await verifyShard(await store.get(record.key), record, published);
+      const found = await verifyShard(await store.get(record.key), record, firstRow, published);
       faults.push(...found.faults.map((message) => ({ object: record.key, message })));
       images += found.images;
     }
+    firstRow += entry.accepted;
     onShard(shard + 1, manifest.shards.length);
   }
   faults.push(...quotaFaults(manifest, rebuilt, recorded), ...(await fileFaults(store, manifest)));
   faults.push(...(await strayFaults(store, manifest)));
-  // After a faulty shard the rows no longer line up; the shard has been named.
-  if (faults.length === 0)
-    faults.push(...published.index.rest().map((message) => ({ object: objects.index, message })));
+  if (published.index.fault) faults.push({ object: objects.index, message: published.index.fault });
   return { manifest, faults, images };
 }
 
