@@ -108,7 +108,7 @@ function raggedIssue(name: string, line: number, fields: readonly string[], head
       : 'add the missing commas or remove the line';
   return {
     path: `${name} line ${line}`,
-    message: `has ${fields.length} fields, the header has ${header.length}; ${fix}`,
+    message: `has ${fields.length === 1 ? '1 field' : `${fields.length} fields`}, the header has ${header.length}; ${fix}`,
   };
 }
 
