@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * IPTC term for an image made by a trained model. In IPTC Photo Metadata, Digital Source Type exists as an XMP property only
- * (Iptc4xmpExt:DigitalSourceType; the older IIM block has no field for it), so the XMP packet is the whole mark: it is what
- * ExifTool, Google's "AI info" and IPTC's own checker read, in JPEG and in PNG.
+ * IPTC term for an image made by a trained model. In the IPTC Photo Metadata Standard, Digital Source Type is an XMP property
+ * only (the older IIM block has no field for it), so an XMP packet is the whole mark in JPEG and PNG alike. ExifTool shows it as
+ * XMP-iptcExt:DigitalSourceType, and search engines label images by it.
  */
 export const TRAINED_ALGORITHMIC_MEDIA = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia';
 
@@ -14,8 +14,8 @@ const MAX_JPEG_XMP_BYTES = 0xffff - 2 - JPEG_XMP_HEADER.length;
 const PNG_XMP_HEADER = Buffer.from('XML:com.adobe.xmp\0\0\0\0\0', 'latin1');
 /** PNG signature and the IHDR chunk, always first: other chunks may follow. */
 const PNG_HEADER_BYTES = 8 + 25;
-/** Keeps the packet of a hostile description within one JPEG segment: escaping grows a character to 6 bytes at most. */
-const MAX_DESCRIPTION_CHARACTERS = 8000;
+/** Keeps the packet of two hostile texts within one JPEG segment: escaping grows a character to 5 bytes at most. */
+const MAX_TEXT_CHARACTERS = 5000;
 
 /** The XMP packet that marks an image as synthetic. `description` and `system` may be any text. */
 export function buildXmp({ description, system }: { description?: string; system?: string }): Buffer {
@@ -70,7 +70,7 @@ function embedInPng(image: Buffer, xmp: Buffer): Buffer {
 
 /** Escapes markup and drops what XML 1.0 cannot hold: most control characters, lone surrogates, two noncharacters. */
 function toXmlText(text: string): string {
-  const shortened = text.slice(0, MAX_DESCRIPTION_CHARACTERS).toWellFormed();
+  const shortened = text.slice(0, MAX_TEXT_CHARACTERS).toWellFormed();
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is dropped here
   const legal = shortened.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '');
   return legal.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
