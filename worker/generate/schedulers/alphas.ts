@@ -58,13 +58,13 @@ function betasOf(config: SchedulerConfig): Float32Array {
 
 const cosineAlpha = (t: number): number => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
 
-/** torch.linspace in float32: from both ends to the middle. */
+/** torch.linspace in float32: from both ends to the middle, rounded once. */
 function linspace32(start: number, end: number, count: number): Float32Array {
   const [first, last] = [f32(start), f32(end)];
   if (count === 1) return Float32Array.of(first);
   const step = f32(f32(last - first) / (count - 1));
   return Float32Array.from({ length: count }, (_, i) =>
-    i < count >> 1 ? first + f32(step * i) : last - f32(step * (count - 1 - i)),
+    i < count >> 1 ? first + step * i : last - step * (count - 1 - i),
   );
 }
 

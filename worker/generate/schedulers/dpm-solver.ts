@@ -57,9 +57,7 @@ function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: numbe
   if (ramp) {
     sigmas = rampSigmas(ramp, config, { high: table.at(-1)!, low: table[0]! }, steps);
     const rounded = ramp !== 'exponential' && config.beta_schedule !== 'squaredcos_cap_v2';
-    timesteps = sigmas
-      .map((sigma) => timestepOfSigma(sigma, table))
-      .map((timestep) => (rounded ? roundHalfEven(timestep) : Math.trunc(timestep)));
+    timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, table)).map(rounded ? roundHalfEven : Math.trunc);
   }
   checkVisited(timesteps, train);
   return { timesteps, sigmas: [...sigmas, finalSigma(config, table[0]!)].map(f32) };

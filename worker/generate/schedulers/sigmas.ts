@@ -39,7 +39,7 @@ export function rampSigmas(
   count: number,
 ): number[] {
   if (ramp === 'lu') {
-    const [high, low] = [Math.log(range.high), Math.log(range.low)];
+    const [high, low] = [Math.fround(Math.log(range.high)), Math.fround(Math.log(range.low))];
     return linspace(0, 1, count).map((at) => Math.exp(high + at * (low - high)));
   }
   const high = config.sigma_max ?? range.high;
@@ -50,7 +50,10 @@ export function rampSigmas(
   return linspace(0, 1, count).map((at) => (from + at * (to - from)) ** rho);
 }
 
-/** The (fractional) training timestep of a noise level, linear in its logarithm. Source: diffusers, _sigma_to_t. */
+/**
+ * The (fractional) training timestep of a noise level, linear in its logarithm. Those of the table are rounded to float32,
+ * since a result cut to a whole number can hang on that. Source: diffusers, _sigma_to_t.
+ */
 export function timestepOfSigma(sigma: number, table: Float32Array): number {
   const wanted = Math.log(Math.max(sigma, 1e-10));
   const logs = table.map(Math.log);
@@ -59,7 +62,7 @@ export function timestepOfSigma(sigma: number, table: Float32Array): number {
     logs.subarray(0, -1).findLastIndex((log) => log <= wanted),
   );
   const [from, to] = [logs[low]!, logs[low + 1]!];
-  const share = Math.min(Math.max((from - wanted) / (from - to), 0), 1);
+  const share = Math.min(Math.max((from - wanted) / Math.fround(from - to), 0), 1);
   return (1 - share) * low + share * (low + 1);
 }
 

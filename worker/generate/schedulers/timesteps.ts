@@ -77,7 +77,7 @@ export function checkVisited(timesteps: readonly number[], train: number): void 
   const outside = timesteps.find((timestep) => timestep < 0 || timestep > train - 1);
   if (outside !== undefined) {
     throw new ModelError(
-      `sampling.steps: ${timesteps.length} steps would visit timestep ${outside}, but the model was trained on 0 to ${train - 1}; use fewer steps`,
+      `sampling.steps: ${timesteps.length} steps would visit timestep ${outside}, but the model was trained on 0 to ${train - 1}; use another number of steps`,
     );
   }
 }
