@@ -26,11 +26,10 @@ async function sheetOf(cells: number, each: number, wanted = 1000) {
   return sheet;
 }
 
-test('few cells share the sheet evenly', async () => {
+test('few cells get the same number of places each', async () => {
   const thumbnails = (await sheetOf(5, 20)).thumbnails();
   const counts = [...Map.groupBy(thumbnails, ({ axes }) => axes.cell).values()].map((list) => list.length);
-  assert.equal(thumbnails.length, SHEET);
-  assert.deepEqual(counts, [9, 10, 9, 10, 10]);
+  assert.deepEqual(counts, [9, 9, 9, 9, 9]);
 });
 
 test('of many cells every n-th gets one place', async () => {

@@ -38,8 +38,11 @@ export interface ContactSheet {
 /** Starts a sheet: the first samples of each cell, the same number from each, or from every n-th cell when there are many. */
 export function createSheet(cells: readonly SheetCell[]): ContactSheet {
   const filled = cells.filter((cell) => cell.wanted > 0);
-  const share = (i: number): number => Math.floor((i * SHEET) / filled.length);
-  const places = new Map(filled.map(({ cell, wanted }, i) => [cell, Math.min(wanted, share(i + 1) - share(i))]));
+  const each = Math.floor(SHEET / filled.length);
+  const chosen = (i: number): number => Math.floor((i * SHEET) / filled.length);
+  const places = new Map(
+    filled.map(({ cell, wanted }, i) => [cell, Math.min(wanted, each || chosen(i + 1) - chosen(i))]),
+  );
   const taken = new Map<string, Thumbnail[]>(filled.map(({ cell }) => [cell, []]));
   let bytes = 0;
   const isFull = (cell: string): boolean => bytes > MAX_BYTES || taken.get(cell)!.length >= places.get(cell)!;

@@ -19,7 +19,7 @@ export function heading(draft: Draft, { title }: Publication): Html {
   return html`<header>
 <p class="eyebrow">Synthetic imaging cohort</p>
 <h1>${title}</h1>
-<p class="lede">${grouped(draft.samples.accepted)} generated images, balanced by quota over ${axes}.</p>
+<p class="lede">${grouped(draft.samples.accepted)} generated images that fill a quota grid of ${axes}.</p>
 <p class="notice">${NOTICE}</p>
 </header>`;
 }
@@ -73,10 +73,10 @@ ${gates.length > 0 ? gateTable(draft, gates) : html`<p class="note">There were n
 function gateTable(draft: Draft, gates: readonly GateSum[]): Html {
   const rows = gates.map(
     ({ name, gate, rejected }) =>
-      html`<tr><th scope="row">${name}</th><td class="rule">${gate ? gateRule(gate) : 'image is finite and not constant'}${gate?.appliesTo ? html`<small>only ${listed(gate.appliesTo)}</small>` : null}</td><td class="number">${grouped(rejected)}</td><td class="number">${percent(rejected, draft.samples.attempts)}</td><td class="mostly">${gate ? hardest(draft, gate.axis, name) : '–'}</td></tr>`,
+      html`<tr><th scope="row">${name}</th><td class="rule">${gate ? gateRule(gate) : 'image is finite and not constant'}${gate?.appliesTo ? html`<small>only ${listed(gate.appliesTo)}</small>` : null}</td><td class="number">${grouped(rejected)}</td><td class="number">${percent(rejected, draft.samples.attempts)}</td><td class="hardest">${gate ? hardest(draft, gate.axis, name) : '–'}</td></tr>`,
   );
   return html`<div class="scroll" role="region" tabindex="0" aria-label="Gates"><table><caption>An image counts under the first gate that rejected it.</caption>
-<thead><tr><th scope="col">Gate</th><th scope="col">Passes when</th><th scope="col" class="number">Rejected</th><th scope="col" class="number">Of attempts</th><th scope="col">Mostly</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+<thead><tr><th scope="col">Gate</th><th scope="col">Passes when</th><th scope="col" class="number">Rejected</th><th scope="col" class="number">Of attempts</th><th scope="col">Hardest value</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 /** The value of a gate's axis of which it rejected the largest share. */

@@ -10,7 +10,7 @@ color-scheme:light dark;
 --mono:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}
 @media (prefers-color-scheme:dark){:root{
 --paper:#111412;--card:#181c19;--ink:#e9ece6;--muted:#a0aaa3;--line:#2c332e;--accent:#6fc79a;--warn:#f3b18a;--warn-paper:#2b1d14;
---shade-0:#1c231f;--shade-1:#1f2f27;--shade-2:#213a2f;--shade-3:#234637;--shade-4:#25523f;--shade-5:#275e48;--shade-6:#2a6b51;--shade-7:#2d785a;
+--shade-0:#1c231f;--shade-1:#1f2f27;--shade-2:#213a2f;--shade-3:#234637;--shade-4:#25523f;--shade-5:#275e48;--shade-6:#286850;--shade-7:#2a7257;
 --gate0:#d9814f;--gate1:#e3b36f;--gate2:#a88bcb;--gate3:#78a6cf;--gate4:#c97a8e;--gate5:#a3a39a}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
@@ -33,7 +33,7 @@ header .lede{font-size:1.125rem}
 .tiles b{display:block;font:600 clamp(1.6rem,4vw,2.25rem)/1.2 var(--serif);letter-spacing:-.02em;font-variant-numeric:lining-nums tabular-nums}
 .tiles span{color:var(--muted);font-size:.8125rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
-caption{padding:0 0 .5rem;color:var(--muted);font-size:.8125rem;text-align:left}
+caption{overflow-wrap:anywhere;padding:0 0 .5rem;color:var(--muted);font-size:.8125rem;text-align:left}
 th,td{padding:.45rem .75rem .45rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:baseline}
 thead th{color:var(--muted);font-size:.8125rem;font-weight:500;white-space:nowrap}
 tbody th{font-weight:600;white-space:nowrap}
@@ -42,7 +42,7 @@ td small{display:block}
 .number+:not(.number){padding-left:1rem}
 .cells td{white-space:nowrap}
 .rule{min-width:13rem}
-.mostly{min-width:11rem}
+.hardest{min-width:11rem}
 .scroll{overflow-x:auto}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:.25rem}
 .short{color:var(--warn)}
@@ -51,7 +51,7 @@ td small{display:block}
 .choices legend{float:left;margin:.3rem .6rem 0 0;padding:0;color:var(--muted);font-size:.8125rem}
 .choices label{position:relative;cursor:pointer}
 .choices input{position:absolute;inset:0;width:100%;height:100%;margin:0;opacity:0;cursor:pointer}
-.choices span{display:block;padding:.25rem .7rem;border:1px solid var(--line);border-radius:2rem;background:var(--card);font-size:.875rem}
+.choices span{overflow-wrap:anywhere;display:block;padding:.25rem .7rem;border:1px solid var(--line);border-radius:2rem;background:var(--card);font-size:.875rem}
 .choices input:checked+span{border-color:var(--accent);background:var(--accent);color:var(--paper)}
 .choices input:focus-visible+span{outline:2px solid var(--accent);outline-offset:2px}
 .heat{width:auto;min-width:min(100%,34rem);border-collapse:separate;border-spacing:3px;margin:-3px}
@@ -74,23 +74,26 @@ td small{display:block}
 .scale.rate{display:none}
 .scale span:first-child{margin-right:.4rem}
 .scale span:last-child{margin-left:.4rem}
-.sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr));gap:1.1rem .8rem}
+.sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.2rem,1fr));gap:1.1rem .8rem}
 figure{margin:0;min-width:0}
 figure img{display:block;width:100%;height:auto;border-radius:.35rem;background:#000}
 figcaption{margin-top:.35rem;font-size:.75rem;line-height:1.35;overflow-wrap:anywhere}
 figcaption small{display:block;font-size:.6875rem;font-variant-numeric:tabular-nums}
-.stack{display:block;width:100%;height:1.75rem;border-radius:.35rem;overflow:hidden}
+.stack{display:block;width:100%;margin-top:1rem;height:1.75rem;border-radius:.35rem;overflow:hidden}
 .stack rect{stroke:var(--paper);stroke-width:2px;vector-effect:non-scaling-stroke}
 .accepted{fill:var(--accent)}.gate0{fill:var(--gate0)}.gate1{fill:var(--gate1)}.gate2{fill:var(--gate2)}.gate3{fill:var(--gate3)}.gate4{fill:var(--gate4)}.gate5{fill:var(--gate5)}
 .track{fill:var(--line)}
-.legend{display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;margin:.9rem 0 1.75rem;padding:0;list-style:none;font-size:.875rem;font-variant-numeric:tabular-nums}
+.legend{overflow-wrap:anywhere;display:flex;flex-wrap:wrap;gap:.3rem 1.5rem;margin:.9rem 0 1.75rem;padding:0;list-style:none;font-size:.875rem;font-variant-numeric:tabular-nums}
 .legend svg{width:.7rem;height:.7rem;margin-right:.45rem}
 .legend span{color:var(--muted)}
 .bar{display:block;width:100%;height:.45rem;border-radius:1rem;overflow:hidden}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:2rem 3rem;align-items:start}
 .bars caption{font-weight:650;color:var(--ink);font-size:.9375rem}
 .bars td,.bars th{vertical-align:middle}
-.bars th,.bars .number{width:1%}
+.bars{table-layout:fixed}
+.bars th{width:30%;white-space:normal;overflow-wrap:anywhere}
+.bars td:nth-child(3){width:4.5rem}
+.bars td:last-child{width:7.5rem;white-space:normal}
 .bars td:last-child{padding-right:0}
 .bars .of{color:var(--muted)}
 .quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -112,6 +115,9 @@ section{margin-top:2.75rem}
 .facts dd{grid-column:1}
 .choices legend{float:none;width:100%;margin:0 0 .25rem}
 .heat tbody td{min-width:4rem;padding:.45rem .2rem}
+.bars th{width:40%}
+.bars td:nth-child(3){padding-right:0}
+.bars td:last-child{display:none}
 .sheet{grid-template-columns:repeat(auto-fill,minmax(5.5rem,1fr));gap:.9rem .6rem}
 }
 @media print{.controls,.scale{display:none}details{display:none}section{break-inside:avoid-page}}
