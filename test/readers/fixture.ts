@@ -1,3 +1,4 @@
+import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
@@ -41,6 +42,19 @@ export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticD
     };
     spec.output = { uri: 'unused', image: { format, quality: 90 }, shard: { samples: 40 } };
   });
+}
+
+/** The same with all that a publisher can say about it. */
+export function described(dataset: SyntheticDataset): SyntheticDataset {
+  const annotations = {
+    [PUBLICATION_ANNOTATIONS.title]: 'Small "cohort" of <discs>',
+    [PUBLICATION_ANNOTATIONS.license]: 'CC-BY-4.0',
+    [PUBLICATION_ANNOTATIONS.creator]: 'A laboratory',
+    [PUBLICATION_ANNOTATIONS.url]: 'https://example.org/small',
+    [PUBLICATION_ANNOTATIONS.citation]: '@misc{small, title={Small}}',
+    [PUBLICATION_ANNOTATIONS.datePublished]: '2026-01-31',
+  };
+  return { ...dataset, metadata: { ...dataset.metadata, annotations } };
 }
 
 /** Grows and publishes a dataset in a store. */

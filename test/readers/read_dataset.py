@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import types
@@ -175,6 +176,21 @@ def read_huggingface(root, records):
     print(f"{version('datasets')}: {loaded.num_rows} rows by the dataset card")
 
 
+def run_card(root):
+    """The snippets of the dataset card, as they stand, in the folder of the dataset."""
+    snippets = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    ours = [snippet for snippet in snippets if "diffusers" not in snippet]
+    sys.modules["wids"] = import_wids()
+    here = os.getcwd()
+    os.chdir(root)
+    try:
+        for snippet in ours:
+            exec(compile(snippet, "README.md", "exec"), {})
+    finally:
+        os.chdir(here)
+    print(f"README.md: {len(ours)} snippets run as they stand")
+
+
 def check_digests(root, manifest):
     """Sizes and SHA-256 of all that the manifest lists."""
     objects = manifest["shards"] + manifest["files"]
@@ -196,6 +212,7 @@ def main():
     read_pyarrow(root, manifest, raw, records)
     read_mlcroissant(root, manifest, raw, records)
     read_huggingface(root, records)
+    run_card(root)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, type TestContext, test } from 'node:test';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { openStore } from '../../platform/store/store.ts';
-import { growDataset, readersDataset } from './fixture.ts';
+import { described, growDataset, readersDataset } from './fixture.ts';
 import { missingForReaders, readDataset, readersPython } from './python.ts';
 
 /** A published dataset is read by the tools that its users have, without help from CohortFarm. */
 
-const READERS = ['hashlib', 'webdataset', 'wids', 'pyarrow', 'mlcroissant', 'datasets'];
+const READERS = ['hashlib', 'webdataset', 'wids', 'pyarrow', 'mlcroissant', 'datasets', 'README.md'];
 
 async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-readers-'));
@@ -23,21 +24,21 @@ describe('Python reads a published dataset', { skip: await missingForReaders() }
     python = await readersPython();
   });
 
-  for (const [format, samples, what] of [
-    ['jpeg', 90, 'JPEG images in three shards'],
-    ['png', 30, 'PNG images in one shard'],
-  ] as const) {
+  const datasets: readonly (readonly [string, SyntheticDataset, RegExp])[] = [
+    ['JPEG images in three shards', readersDataset('jpeg', 90), /no errors, 3 warnings/],
+    ['PNG images in one shard, with license and all', described(readersDataset('png', 30)), /no errors, 0 warnings/],
+  ];
+  for (const [what, dataset, croissant] of datasets) {
     test(what, async (t) => {
       const folder = await temporaryFolder(t);
-      await growDataset(openStore(folder), readersDataset(format, samples));
+      await growDataset(openStore(folder), dataset);
       const said = await readDataset(python, folder);
-      assert.deepEqual(
-        said
-          .trim()
-          .split('\n')
-          .map((line) => line.split(/[ :]/)[0]),
-        READERS,
-      );
+      const readers = said
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/[ :]/)[0]);
+      assert.deepEqual(readers, READERS);
+      assert.match(said, croissant);
     });
   }
 

@@ -3,8 +3,9 @@ import type { Draft } from './manifest.ts';
 
 /** The parts of the dataset card that say how to use the data. Each snippet runs as it stands in a copy of the dataset. */
 
-export function loadingSection({ name, shards, dataset }: Draft): string {
+export function loadingSection({ name, shards, samples, dataset }: Draft): string {
   const extension = dataset.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  const any = Math.max(0, Math.min(17, samples.accepted - 1));
   const last = String(shards.length - 1).padStart(6, '0');
   return `## Load it
 
@@ -26,7 +27,7 @@ Random access, with \`wids\` (it comes with webdataset 0.2):
 import wids
 
 dataset = wids.ShardListDataset("${objects.wids}")
-image = dataset[17][".${extension}"]
+image = dataset[${any}][".${extension}"]
 \`\`\`
 
 Labels and gate scores of all images at once, and one image by its place, with PyArrow:
@@ -34,7 +35,7 @@ Labels and gate scores of all images at once, and one image by its place, with P
 \`\`\`python
 import pyarrow.parquet as pq
 
-row = pq.read_table("${objects.index}").slice(17, 1).to_pylist()[0]
+row = pq.read_table("${objects.index}").slice(${any}, 1).to_pylist()[0]
 with open(row["shard"], "rb") as shard:
     shard.seek(row["image_offset"])
     encoded = shard.read(row["image_size"])
