@@ -50,13 +50,11 @@ export function readXmpMark(xmp: string): string | null {
 function embedInJpeg(image: Buffer, xmp: Buffer): Buffer {
   if (xmp.length > MAX_JPEG_XMP_BYTES)
     throw new RangeError(`an XMP packet of ${xmp.length} bytes does not fit in a JPEG`);
-  // After the JFIF segment, which must stay the first one.
-  const hasJfif = image.readUInt16BE(2) === 0xffe0;
-  const at = hasJfif ? 4 + image.readUInt16BE(4) : 2;
   const marker = Buffer.alloc(4);
   marker.writeUInt16BE(0xffe1, 0);
   marker.writeUInt16BE(2 + JPEG_XMP_HEADER.length + xmp.length, 2);
-  return Buffer.concat([image.subarray(0, at), marker, JPEG_XMP_HEADER, xmp, image.subarray(at)]);
+  // sharp writes no JFIF segment, which would have to stay the first one.
+  return Buffer.concat([image.subarray(0, 2), marker, JPEG_XMP_HEADER, xmp, image.subarray(2)]);
 }
 
 function embedInPng(image: Buffer, xmp: Buffer): Buffer {

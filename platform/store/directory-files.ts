@@ -1,6 +1,6 @@
 import { constants, type Dirent, type Stats } from 'node:fs';
-import { lstat, mkdir, open, readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { lstat, mkdir, open, readdir, realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { codeOf } from './directory-errors.ts';
 import { StoreError } from './errors.ts';
 import type { ByteRange } from './types.ts';
@@ -15,7 +15,6 @@ export async function readWhole(path: string, range?: ByteRange): Promise<Uint8A
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return null;
-    if (codeOf(error) === 'ELOOP') throw symlinkError(path);
     throw error;
   }
   try {
@@ -77,9 +76,17 @@ export async function flushFolder(path: string): Promise<void> {
   }
 }
 
-/** Why an object behind a symbolic link is refused. */
-export function symlinkError(path: string): StoreError {
-  return new StoreError('terminal', `${path} is a symbolic link, which is not followed: put a copy in its place`);
+/**
+ * Where the symbolic link at `path` leads; null when that is nowhere.
+ * @throws StoreError (terminal) when it leads out of `root`
+ */
+export async function followInside(root: string, path: string): Promise<string | null> {
+  const target = await realpath(path).catch((error) => {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (target === null || target.startsWith(join(await realpath(root), '/'))) return target;
+  throw new StoreError('terminal', `${path} is a symbolic link that leads out of ${root}: put a copy in its place`);
 }
 
 /** For catch(): another process was faster, and the wanted state is reached. */

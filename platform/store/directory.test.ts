@@ -71,7 +71,7 @@ describe('directory: what is in it', () => {
     assert.deepEqual((await readdir(root)).sort(), ['report.html', 'shards']);
   });
 
-  it('is never reached through a symbolic link', async () => {
+  it('is all that a name can reach: no symbolic link leads out', async () => {
     const root = join(folder, 'links');
     const outside = join(folder, 'outside');
     await mkdir(root);
@@ -92,6 +92,21 @@ describe('directory: what is in it', () => {
     assert.equal(await readFile(join(outside, 'secret'), 'utf8'), 'secret');
     assert.deepEqual(await readdir(outside), ['secret']);
   });
+
+  it('may be linked inside, as in a mounted ConfigMap', async () => {
+    const root = join(folder, 'mounted');
+    await mkdir(join(root, '..2026'), { recursive: true });
+    await writeFile(join(root, '..2026', 'table.csv'), 'a,b');
+    await symlink('..2026', join(root, '..data'));
+    await symlink('..data/table.csv', join(root, 'table.csv'));
+    await symlink('nowhere', join(root, 'dangling'));
+    const store = openStore(root);
+    assert.equal(Buffer.from((await store.get('table.csv'))!).toString(), 'a,b');
+    assert.deepEqual(await store.stat('table.csv'), { size: 3 });
+    assert.deepEqual(await store.stat('..data/table.csv'), { size: 3 });
+    assert.equal(await store.get('dangling'), null);
+    assert.equal(await store.stat('dangling/below'), null);
+  });
 });
 
 describe('directory: errors', () => {
@@ -108,7 +123,7 @@ describe('directory: errors', () => {
       ],
       [() => store.create('taken', x, TEXT), /taken is a folder of objects/],
       [() => store.replace('taken', x, TEXT), /taken: a folder of objects stands there/],
-      [() => store.create('file/below', x, TEXT), /file is an object already/],
+      [() => store.create('file/below', x, TEXT), /file is an object already and cannot be a folder/],
       [() => store.create('n'.repeat(300), x, TEXT), /the name is too long \(ENAMETOOLONG\): use a shorter/],
     ];
     for (const [call, message] of cases) {

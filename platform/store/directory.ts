@@ -4,12 +4,12 @@ import { pathToFileURL } from 'node:url';
 import { codeOf, wrapFileError } from './directory-errors.ts';
 import {
   flushFolder,
+  followInside,
   ignoreMissing,
   lstatOrNull,
   makeFolder,
   readFolder,
   readWhole,
-  symlinkError,
 } from './directory-files.ts';
 import { TEMP_FOLDER, TempFiles } from './directory-temp.ts';
 import { StoreError } from './errors.ts';
@@ -18,8 +18,8 @@ import type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } f
 
 /**
  * Objects as files under one folder, on any file system with hard links. An object becomes visible by link(2) or rename(2)
- * of a finished, flushed temporary file, so a process killed at any moment leaves the object whole or absent. Symbolic links
- * below the folder are never followed: an object name must not lead out of it.
+ * of a finished, flushed temporary file, so a process killed at any moment leaves the object whole or absent. An object name
+ * never leads out of the folder: symbolic links are followed inside it only, and not listed.
  */
 export class DirectoryStore implements ObjectStore {
   readonly uri: string;
@@ -35,16 +35,15 @@ export class DirectoryStore implements ObjectStore {
 
   async get(key: string, range?: ByteRange): Promise<Uint8Array | null> {
     return this.#guard('read', key, async () => {
-      const path = await this.#locate(key);
+      const path = await this.#locateTarget(key);
       return path === null ? null : readWhole(path, range);
     });
   }
 
   async stat(key: string): Promise<{ size: number } | null> {
     return this.#guard('read', key, async () => {
-      const path = await this.#locate(key);
+      const path = await this.#locateTarget(key);
       const found = path === null ? null : await lstatOrNull(path);
-      if (found?.isSymbolicLink()) throw symlinkError(path!);
       return found?.isFile() ? { size: found.size } : null;
     });
   }
@@ -112,7 +111,7 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  /** Path of a key once every folder on the way is known to be a real folder; null (or made) when one is missing. */
+  /** Path of a key, every folder on the way being below the root; null (or made) when one is missing. */
   async #locate(key: string, missing: 'make'): Promise<string>;
   async #locate(key: string): Promise<string | null>;
   async #locate(key: string, missing?: 'make'): Promise<string | null> {
@@ -121,18 +120,34 @@ export class DirectoryStore implements ObjectStore {
     if (segments[0] === TEMP_FOLDER)
       throw new StoreError('terminal', `object names must not start with ${TEMP_FOLDER}/`);
     if (missing === 'make') await makeFolder(this.#root);
-    let path = this.#root;
+    let folder = this.#root;
     for (const segment of segments.slice(0, -1)) {
-      path = join(path, segment);
-      const found = await lstatOrNull(path);
-      if (found === null && missing === undefined) return null;
-      if (found === null) await makeFolder(path);
-      else if (found.isSymbolicLink()) throw symlinkError(path);
-      else if (!found.isDirectory() && missing === undefined) return null;
-      else if (!found.isDirectory())
-        throw new StoreError('terminal', `${this.uri}/${key}: ${path} is an object already`);
+      const next = await this.#enter(join(folder, segment), missing);
+      if (next === null) return null;
+      folder = next;
     }
-    return join(path, segments.at(-1)!);
+    return join(folder, segments.at(-1)!);
+  }
+
+  /** The folder at a path, a symbolic link followed; null when there is none and none is to be made. */
+  async #enter(path: string, missing?: 'make'): Promise<string | null> {
+    const found = await lstatOrNull(path);
+    if (found?.isDirectory()) return path;
+    if (found?.isSymbolicLink()) {
+      const target = await followInside(this.#root, path);
+      if (target !== null && (await lstatOrNull(target))?.isDirectory()) return target;
+    }
+    if (missing === undefined) return null;
+    if (found !== null) throw new StoreError('terminal', `${path} is an object already and cannot be a folder as well`);
+    await makeFolder(path);
+    return path;
+  }
+
+  /** As {@link #locate}, and on to what a symbolic link of that name stands for. */
+  async #locateTarget(key: string): Promise<string | null> {
+    const path = await this.#locate(key);
+    const found = path === null ? null : await lstatOrNull(path);
+    return found?.isSymbolicLink() ? followInside(this.#root, path!) : path;
   }
 
   /** Runs a step that needs the object's folder, made again when another process pruned it in between. */

@@ -46,6 +46,7 @@ export const S3_MEANINGS: Record<string, Meaning> = {
     says: 'the region is wrong',
     fix: "set the region to the bucket's",
   },
+  NoSuchUpload: { kind: 'retryable', says: 'the upload was ended by something else', fix: 'try again' },
   NotImplemented: {
     kind: 'terminal',
     says: 'the server does not support the request',

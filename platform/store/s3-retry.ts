@@ -9,11 +9,15 @@ export class BrokenBodyError extends Error {
 }
 
 /**
- * Refusals that pass. The first: another conditional write of that name was in flight, so the next try either succeeds or
- * finds the object there. The second: a gateway on a file system was just removing the folder that a new object needs; an
- * object whose name is really a folder is refused in the end.
+ * Refusals that pass. The first two: another conditional write of that name was in flight, or the answer to the end of an
+ * upload was lost, so the next try either succeeds or finds the object there. The third: a gateway on a file system was just
+ * removing the folder that a new object needs; an object whose name is really a folder is refused in the end.
  */
-const PASSING_CONFLICTS: readonly string[] = ['ConditionalRequestConflict', 'ExistingObjectIsDirectory'];
+const PASSING_CONFLICTS: readonly string[] = [
+  'ConditionalRequestConflict',
+  'NoSuchUpload',
+  'ExistingObjectIsDirectory',
+];
 
 /** Runs a request again after what the S3 client does not retry by itself: passing conflicts, and a broken off answer. */
 export async function retryBriefly<T>(run: () => Promise<T>): Promise<T> {

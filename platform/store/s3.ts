@@ -20,7 +20,11 @@ const PART_BYTES = 16 * 1024 * 1024;
 const PARALLEL_PARTS = 4;
 const MAX_DELETED_AT_ONCE = 1000; // S3's own limit
 
-/** Objects below a prefix of a bucket of AWS S3 or of a compatible server with conditional writes. */
+/**
+ * Objects below a prefix of a bucket of AWS S3 or of a compatible server with conditional writes. A killed writer can leave
+ * parts of a large upload: invisible, but paid for until a lifecycle rule of the bucket (AbortIncompleteMultipartUpload)
+ * removes them.
+ */
 export class S3Store implements ObjectStore {
   readonly uri: string;
   readonly #bucket: string;
@@ -78,6 +82,8 @@ export class S3Store implements ObjectStore {
 
   async create(key: string, body: ObjectBody, options: WriteOptions): Promise<'created' | 'exists'> {
     assertKey(key);
+    // A look first: the server would refuse a large body only after all of it is there.
+    if (sizeOf(body) > MULTIPART_BYTES && (await this.stat(key)) !== null) return 'exists';
     return this.#guard('create', key, async (s3) => {
       try {
         await this.#put(s3, key, body, { ContentType: options.contentType, IfNoneMatch: '*' });
@@ -143,7 +149,7 @@ export class S3Store implements ObjectStore {
     options: { ContentType: string; IfNoneMatch?: '*' },
   ): Promise<void> {
     const chunks = body instanceof Uint8Array ? [body] : body;
-    const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const size = sizeOf(body);
     const params = { ...this.#name(key), ...options, ChecksumAlgorithm: 'SHA256' as const };
     await retryBriefly(async () => {
       if (size <= MULTIPART_BYTES) {
@@ -207,6 +213,10 @@ async function bodyOf({ ETag, Body }: GetObjectCommandOutput): Promise<Uint8Arra
   } catch (cause) {
     throw new BrokenBodyError(`the answer broke off: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
+}
+
+function sizeOf(body: ObjectBody): number {
+  return body instanceof Uint8Array ? body.length : body.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 function isNamed(error: unknown, name: string): boolean {
