@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalJson, digestOf, sha256 } from './digest.ts';
+import { canonicalJson, digestOf, digestOfLines, sha256 } from './digest.ts';
 
 test('by hand: keys are sorted by code unit, nothing is spaced', () => {
   assert.equal(
@@ -33,6 +33,11 @@ test('the order in which keys were added does not matter, that of lists does', (
     }),
   );
   assert.notEqual(digestOf([1, 2]), digestOf([2, 1]));
+});
+
+test('by hand: the digest of lines is that of their text', () => {
+  assert.equal(digestOfLines([{ b: 1, a: 2 }, 'x']), sha256('{"a":2,"b":1}\n"x"\n'));
+  assert.equal(digestOfLines([]), sha256(''));
 });
 
 test('what JSON cannot hold is refused, not passed over', () => {

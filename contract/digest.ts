@@ -33,3 +33,10 @@ export function sha256(...chunks: readonly (string | Uint8Array)[]): string {
 export function digestOf(value: unknown): string {
   return sha256(canonicalJson(value));
 }
+
+/** The SHA-256 of the canonical JSON of many values, a line each: of a list that may be too long for one text. */
+export function digestOfLines(values: Iterable<unknown>): string {
+  const hash = createHash('sha256');
+  for (const value of values) hash.update(`${canonicalJson(value)}\n`);
+  return hash.digest('hex');
+}

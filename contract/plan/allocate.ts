@@ -104,8 +104,9 @@ function allocateCells(quota: Quota, grid: Grid, entries: NonNullable<Quota['all
   const used = new Set<number>();
   const again = new Map<number, Issue>();
   const weights = grid.cells.map(({ id, values }) => {
-    const [first, second] = matching(values);
-    for (const i of matching(values)) used.add(i);
+    const entriesHere = matching(values);
+    const [first, second] = entriesHere;
+    for (const i of entriesHere) used.add(i);
     if (second !== undefined && !again.has(second)) {
       const message = `weighs ${id} again, after cells[${first}]; name each cell once`;
       again.set(second, issueAt([...path, second, 'cell'], message));

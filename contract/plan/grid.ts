@@ -48,12 +48,13 @@ export function countCombinations(axes: Quota['axes']): number {
   return Object.values(axes).reduce((product, axis) => product * (axis.values ?? axis.bins ?? []).length, 1);
 }
 
-/** Builds the grid of a checked quota. Time and memory O(combinations). */
+/** Builds the grid of a checked quota. Time and memory O(combinations). @throws RangeError beyond MAX_CELLS of them */
 export function buildGrid(quota: Pick<Quota, 'axes' | 'exclude'>): Grid {
   const axes = Object.entries(quota.axes)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, axis]) => sortedAxis(name, axis));
   const combinations = countCombinations(quota.axes);
+  if (combinations > MAX_CELLS) throw new RangeError(`${combinations} combinations; the most is ${MAX_CELLS}`);
   const excludedBy = partialMatcher(axes, quota.exclude);
   const cells: Cell[] = [];
   for (let i = 0; i < combinations; i++) {

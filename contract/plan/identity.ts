@@ -1,4 +1,4 @@
-import { digestOf } from '../digest.ts';
+import { digestOfLines } from '../digest.ts';
 import type { Gate, SyntheticDataset } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
 import type { Grid } from './grid.ts';
@@ -42,7 +42,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     /** The same cells ask for other prompts where an axis has numbers. */
     numericAxes: grid.axes.filter((axis) => axis.bins).map((axis) => axis.name),
     quotas: Object.fromEntries(grid.cells.map((cell, i) => [cell.id, quotas[i]!])),
-    ...(table && { table: digestOf(table) }),
+    ...(table && { table: digestOfLines(table.map(digestOfLines)) }),
     template: spec.prompt.template,
     impressions: parts.impressions,
     model: { digest: parts.modelDigest, sampling: parts.sampling },
