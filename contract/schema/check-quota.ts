@@ -1,7 +1,7 @@
 import { type Bin, countCombinations, MAX_CELLS, parseBin } from '../plan/grid.ts';
 import { type Issue, issueAt, listed, type Path, show } from './issue.ts';
 import { items, member, members, sound, soundItems } from './salvage.ts';
-import { axisName, axisSchema, axisValue, bin } from './spec.ts';
+import { axisName, axisSchema, axisValue, bin, MAX_AXES } from './spec.ts';
 
 /** The meaning of `spec.quota`: its axes, and the cells that name them. */
 
@@ -13,8 +13,6 @@ interface KnownAxis {
   readonly numeric: boolean;
 }
 
-/** A grid has 2^axes kinds of partial cells; nobody reads a cohort by more axes than this. */
-const MAX_AXES = 16;
 /** The placeholder of the template that is no axis. */
 const RESERVED = 'impression';
 const AXES: Path = ['spec', 'quota', 'axes'];

@@ -3,6 +3,11 @@ import { API_VERSION, KIND } from '../names.ts';
 
 /** The `SyntheticDataset` resource as users write it. Descriptions are what `kubectl explain` shows. */
 
+/*
+ * `meta` states bounds that follow from a pattern or from the checks of meaning: the API server wants them as numbers, to
+ * judge beforehand what a rule may cost.
+ */
+
 const TEXT = 4096;
 export const printable = z
   .string()
@@ -10,34 +15,46 @@ export const printable = z
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters, line breaks or halves of characters');
 export const label = z
   .string()
-  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63');
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63')
+  .meta({ maxLength: 63 });
 export const phrase = printable.min(1, 'must not be empty');
 const uri = printable.min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 export const axisName = z
   .string()
-  .regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first');
+  .regex(/^[a-z][a-z0-9_]{0,31}$/, 'must be a-z, 0-9 and _, at most 32, a letter first')
+  .meta({ maxLength: 32 });
 export const axisValue = z
   .string()
   .regex(
     /^[A-Za-z0-9]([A-Za-z0-9_.+ -]{0,61}[A-Za-z0-9+])?$/,
     'must be letters, digits, "_ . + -" or blanks, at most 63',
-  );
+  )
+  .meta({ maxLength: 63 });
 export const bin = z
   .string()
   .regex(
     /^(0|[1-9]\d{0,5})-(0|[1-9]\d{0,5})$/,
     'must be LOW-HIGH in whole numbers, both included, such as "18-39" (no blanks, no leading zeros)',
-  );
-const cellMap = z.record(axisName, axisValue);
+  )
+  .meta({ maxLength: 13 });
+/** A grid has 2^axes kinds of partial cells; nobody reads a cohort by more axes than this. */
+export const MAX_AXES = 16;
+const MAX_VALUES = 1000;
+const cellMap = z.record(axisName, axisValue).meta({ maxProperties: MAX_AXES });
 
 /** Any Kubernetes fragment that CohortFarm passes on to the API server without reading it. */
 const passThrough = z.record(z.string(), z.unknown());
 
 export const axisSchema = z
   .strictObject({
-    values: z.array(axisValue).min(1).max(1000).optional().describe('Names of the categories'),
-    bins: z.array(bin).min(1).max(1000).optional().describe('Inclusive ranges of whole numbers that do not overlap'),
+    values: z.array(axisValue).min(1).max(MAX_VALUES).optional().describe('Names of the categories'),
+    bins: z
+      .array(bin)
+      .min(1)
+      .max(MAX_VALUES)
+      .optional()
+      .describe('Inclusive ranges of whole numbers that do not overlap'),
   })
   .describe('One axis of the quota grid: either values or bins');
 
@@ -47,32 +64,43 @@ export const columnSchema = z.strictObject({
   separator: z.string().min(1).max(8).optional().describe('Splits a cell that names several values, such as "|"'),
 });
 
+const columns = z
+  .record(axisName, columnSchema)
+  .meta({ maxProperties: MAX_AXES })
+  .describe('For each axis the column that holds it');
+
 const cohort = z
   .strictObject({
     uri: uri.describe('CSV (or .csv.gz) with one row per real image'),
-    columns: z.record(axisName, columnSchema).describe('For each axis the column that holds it'),
+    columns,
   })
-  .describe('A real cohort whose gaps the synthetic images fill');
+  .describe('Complement: a real cohort whose gaps the synthetic images fill');
 
 const table = z
   .strictObject({
     uri: uri.describe('CSV (or .csv.gz) with one row per wanted image'),
-    columns: z.record(axisName, columnSchema).describe('For each axis the column that holds it'),
+    columns,
     idColumn: z.string().min(1).optional().describe('Column whose text goes into the record as sourceId'),
     impressionColumn: z.string().min(1).optional().describe('Column that fills {impression} of the template'),
   })
-  .describe('A list of wanted images');
+  .describe('Table: a list of wanted images');
 
 export const STRATEGIES = ['Balanced', 'Marginals', 'Cells', 'Complement', 'Table'] as const;
 
 export const allocationSchema = z.strictObject({
   strategy: z.enum(STRATEGIES).default('Balanced').describe('How samples are shared among the allowed cells'),
   shares: z
-    .record(axisName, z.record(z.string(), z.number().min(0).max(1)))
+    .record(axisName, z.record(z.string(), z.number().min(0).max(1)).meta({ maxProperties: MAX_VALUES }))
+    .meta({ maxProperties: MAX_AXES })
     .optional()
     .describe('Marginals: for each axis the share of each value; an axis left out is shared evenly'),
   cells: z
-    .array(z.strictObject({ cell: cellMap, weight: z.number().min(0).max(1e12) }))
+    .array(
+      z.strictObject({
+        cell: cellMap.describe('A value for each of some axes, such as {sex: female, finding: edema}'),
+        weight: z.number().min(0).max(1e12).describe('Its share, relative to the other weights'),
+      }),
+    )
     .max(100_000)
     .optional()
     .describe(
@@ -89,8 +117,9 @@ export const quotaSchema = z.strictObject({
   samples: z.int().min(1).max(MAX_SAMPLES).optional().describe('Accepted images wanted; for Table the number of rows'),
   axes: z
     .record(axisName, axisSchema)
+    .meta({ maxProperties: MAX_AXES })
     .describe('The axes of the grid; sex, age, race and finding are the standard ones'),
-  allocation: allocationSchema.prefault({}),
+  allocation: allocationSchema.prefault({}).describe('How the samples are shared among the cells'),
   exclude: z.array(cellMap).max(10_000).default([]).describe('Cells that make no sense, by any subset of the axes'),
   minPerCell: z.int().min(0).max(1e9).default(0).describe('No allowed cell gets fewer'),
 });
@@ -102,9 +131,13 @@ export const promptSchema = z.strictObject({
     .describe('Axis names in braces are replaced by the value, {impression} by a phrase for the finding'),
   impressions: z
     .record(axisValue, z.array(phrase).min(1).max(10_000))
+    .meta({ maxProperties: MAX_VALUES })
     .optional()
     .describe('Phrases for each value of the finding axis, used in turn'),
-  impressionsFrom: z.strictObject({ uri: uri.describe('CSV with the columns finding and impression') }).optional(),
+  impressionsFrom: z
+    .strictObject({ uri: uri.describe('CSV with the columns finding and impression') })
+    .optional()
+    .describe('Reads the phrases from a file, instead of impressions'),
 });
 
 /** Names of the samplers, as `diffusers` users abbreviate them. */
@@ -113,9 +146,14 @@ const pixels = z.int().min(64).max(4096).multipleOf(8);
 
 export const samplingSchema = z.strictObject({
   scheduler: z.enum(SCHEDULERS).optional().describe("Default: the model's own scheduler"),
-  steps: z.int().min(1).max(1000).default(50),
-  guidanceScale: z.number().min(0).max(100).default(7.5),
-  negativePrompt: printable.default(''),
+  steps: z.int().min(1).max(1000).default(50).describe('Denoising steps of one image'),
+  guidanceScale: z
+    .number()
+    .min(0)
+    .max(100)
+    .default(7.5)
+    .describe('Weight of the prompt (classifier-free guidance); 1 or less switches guidance off'),
+  negativePrompt: printable.default('').describe('What guidance leads away from'),
   height: pixels.optional().describe("Pixels; default: the model's own size"),
   width: pixels.optional().describe("Pixels; default: the model's own size"),
 });
@@ -123,16 +161,21 @@ export const samplingSchema = z.strictObject({
 const model = z.strictObject({
   uri: uri.describe('Folder in the diffusers layout exported to ONNX: s3://, file://, a path, or embedded:NAME'),
   sha256: digest.optional().describe('Refuse any other model'),
-  executionProvider: z.enum(['auto', 'cuda', 'cpu']).default('auto'),
-  sampling: samplingSchema.prefault({}),
+  executionProvider: z
+    .enum(['auto', 'cuda', 'cpu'])
+    .default('auto')
+    .describe('What runs the model; auto takes the GPU where there is one'),
+  sampling: samplingSchema.prefault({}).describe('How an image is drawn from noise'),
 });
 
 export const gateSchema = z.strictObject({
-  name: label,
+  name: label.describe('Its name in records and reports'),
   axis: axisName.describe('The axis whose wanted value the image must show'),
-  type: z.enum(['Classifier', 'Regressor']),
+  type: z
+    .enum(['Classifier', 'Regressor'])
+    .describe('Classifier: probabilities of classes; Regressor: one number, such as the age'),
   modelUri: uri.describe('Folder with model.onnx and gate.json'),
-  sha256: digest.optional(),
+  sha256: digest.optional().describe('Refuse any other gate model'),
   classes: z
     .array(axisValue)
     .min(1)
@@ -149,75 +192,127 @@ export const qualitySchema = z.strictObject({
   maxAttempts: z.int().min(1).max(10_000).default(8).describe('Images tried for one sample'),
   onExhausted: z.enum(['Fail', 'Shortfall']).default('Fail').describe('What to do when no attempt passes'),
   keepRejected: z.int().min(0).max(1000).default(0).describe('Rejected images to keep for each cell, under rejected/'),
-  gates: z.array(gateSchema).max(32).default([]),
+  gates: z
+    .array(gateSchema)
+    .max(32)
+    .default([])
+    .describe('Models that judge each image, asked in order; an image must pass all'),
 });
 
 export const outputSchema = z.strictObject({
   uri: uri.describe('Where the dataset goes: s3://bucket/prefix, file:// or a path'),
   s3: z
     .strictObject({
-      endpoint: z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' }).optional(),
-      region: z.string().min(1).optional(),
-      forcePathStyle: z.boolean().optional(),
-      credentialsSecretRef: z.strictObject({ name: z.string().min(1) }).optional(),
+      endpoint: z
+        .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
+        .meta({ pattern: '^https?://.' })
+        .optional()
+        .describe('URL of the server, for stores other than AWS'),
+      region: z.string().min(1).optional().describe('Region of the bucket, such as eu-west-1'),
+      forcePathStyle: z.boolean().optional().describe('Names the bucket in the path, not in the host name'),
+      credentialsSecretRef: z
+        .strictObject({ name: z.string().min(1).describe('Name of the Secret, in the namespace of the dataset') })
+        .optional()
+        .describe('A Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'),
     })
     .optional()
     .describe('All optional: the default AWS chain applies'),
   image: z
     .strictObject({
-      format: z.enum(['jpeg', 'png']).default('jpeg'),
+      format: z.enum(['jpeg', 'png']).default('jpeg').describe('How images are encoded'),
       quality: z.int().min(1).max(100).default(95).describe('JPEG only'),
     })
-    .prefault({}),
-  shard: z.strictObject({ samples: z.int().min(1).max(100_000).default(1000) }).prefault({}),
+    .prefault({})
+    .describe('The image files'),
+  shard: z
+    .strictObject({ samples: z.int().min(1).max(100_000).default(1000).describe('Images in one tar file') })
+    .prefault({})
+    .describe('The tar files that hold the images, for WebDataset'),
 });
 
 const workers = z.strictObject({
-  replicas: z.int().min(1).max(10_000).default(1),
-  gpus: z.int().min(0).max(64).default(0),
-  image: z.string().min(1).optional(),
-  batchSize: z.int().min(1).max(1024).default(4),
-  checkpointSamples: z.int().min(1).max(100_000).default(64),
-  resources: passThrough.optional(),
-  nodeSelector: z.record(z.string(), z.string()).optional(),
-  tolerations: z.array(passThrough).optional(),
-  queueName: z.string().min(1).optional(),
-  podTemplate: passThrough.optional(),
+  replicas: z.int().min(1).max(10_000).default(1).describe('Worker pods; may change while they run'),
+  gpus: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(0)
+    .describe('GPUs (nvidia.com/gpu) of each worker; other devices go into resources'),
+  image: z.string().min(1).optional().describe("Container image of the workers; default: the operator's own choice"),
+  batchSize: z.int().min(1).max(1024).default(4).describe('Images sampled at once by one worker'),
+  checkpointSamples: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(64)
+    .describe('Accepted images between two checkpoints: the most that a killed worker loses'),
+  resources: passThrough.optional().describe('Requests and limits of the worker container, as in a Pod'),
+  nodeSelector: z.record(z.string(), z.string()).optional().describe('Labels that a node must have, as in a Pod'),
+  tolerations: z.array(passThrough).optional().describe('Taints that workers tolerate, as in a Pod'),
+  queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
+  podTemplate: passThrough
+    .optional()
+    .describe('Strategic merge patch over the pod template of the workers, for all that has no field here'),
 });
 
 const stage = z.strictObject({
-  name: label,
-  type: z.enum(['Pretrain', 'Finetune']),
-  from: label.optional(),
-  data: uri.optional(),
-  image: z.string().min(1).optional(),
-  resources: passThrough.optional(),
-  nodes: z.int().min(1).default(1),
-  processesPerNode: z.int().min(1).default(1),
-  args: z.array(z.string()).optional(),
-  env: z.array(passThrough).optional(),
-  podTemplate: passThrough.optional(),
-  runtimeRef: passThrough.optional(),
+  name: label.describe('Its name; results go to training/NAME/ below the output'),
+  type: z
+    .enum(['Pretrain', 'Finetune'])
+    .describe('Pretrain: on the synthetic images; Finetune: on real ones, from an earlier stage'),
+  from: label.optional().describe('Stage whose weights this one begins with'),
+  data: uri.optional().describe('Folder of real images; default: the synthetic dataset'),
+  image: z.string().min(1).optional().describe('Container image of the trainer'),
+  resources: passThrough.optional().describe('Requests and limits of each trainer pod, as in a Pod'),
+  nodes: z.int().min(1).default(1).describe('Pods that train together'),
+  processesPerNode: z.int().min(1).default(1).describe('Processes in each pod, usually one for each GPU'),
+  args: z.array(z.string()).optional().describe('Arguments of the trainer'),
+  env: z.array(passThrough).optional().describe('Environment variables of the trainer, as in a Pod'),
+  podTemplate: passThrough.optional().describe('Strategic merge patch over the pod template of the stage'),
+  runtimeRef: passThrough.optional().describe('Training runtime to use, where Kubeflow Trainer is installed'),
 });
 
 const training = z.strictObject({
-  stages: z.array(stage).max(32).default([]),
-  evaluation: z.strictObject({ sites: z.array(z.strictObject({ name: label, uri })).max(100) }).optional(),
-  compare: z.array(z.enum(['RealOnly', 'Mixed', 'SyntheticOnly'])).default([]),
+  stages: z.array(stage).max(32).default([]).describe('What is trained, each on what the one before left'),
+  evaluation: z
+    .strictObject({
+      sites: z
+        .array(
+          z.strictObject({
+            name: label.describe('Its name in the metrics'),
+            uri: uri.describe('Folder of its labelled real images'),
+          }),
+        )
+        .max(100)
+        .describe('Hospitals or cohorts, each evaluated on its own'),
+    })
+    .optional()
+    .describe('Real test sets that no stage trains on'),
+  compare: z
+    .array(z.enum(['RealOnly', 'Mixed', 'SyntheticOnly']))
+    .default([])
+    .describe('Baselines to train and evaluate beside the stages'),
 });
 
 export const specSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Decides every image; another seed is another dataset'),
-  suspend: z.boolean().default(false),
-  quota: quotaSchema,
-  prompt: promptSchema.prefault({}),
-  model,
-  quality: qualitySchema.prefault({}),
-  output: outputSchema,
-  workers: workers.prefault({}),
-  training: training.optional(),
-  deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain'),
-  ttlSecondsAfterFinished: z.int().min(0).optional(),
+  suspend: z.boolean().default(false).describe('Stops the workers after their current part; nothing is lost'),
+  quota: quotaSchema.describe('How many images of whom, with what findings'),
+  prompt: promptSchema.prefault({}).describe('The text that each image is drawn from'),
+  model: model.describe('The diffusion model'),
+  quality: qualitySchema.prefault({}).describe('What an image must pass to be accepted'),
+  output: outputSchema.describe('Where and in what form the dataset is stored'),
+  workers: workers.prefault({}).describe('The pods that generate; decides no byte of an image'),
+  training: training.optional().describe('What is trained once the dataset is published'),
+  deletionPolicy: z
+    .enum(['Retain', 'Delete'])
+    .default('Retain')
+    .describe('What becomes of the stored objects when this resource is deleted'),
+  ttlSecondsAfterFinished: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('Seconds after which the Jobs of a finished dataset are removed; default: they stay'),
 });
 
 export const datasetSchema = z.strictObject({
