@@ -102,9 +102,9 @@ export function acceptance(draft: Draft): Html {
       .slice(0, MAX_VALUES)
       .map(
         (sum) =>
-          html`<tr><th scope="row">${sum.value}</th><td class="wide">${bar(rate(sum), 'accepted')}</td><td class="number"><b>${percent(sum.accepted, sum.attempts)}</b></td><td class="number">${grouped(sum.accepted)}<span class="of"> of ${grouped(sum.attempts)}</span></td></tr>`,
+          html`<tr><th scope="row">${sum.value}</th><td>${bar(rate(sum), 'accepted')}</td><td class="number"><b>${percent(sum.accepted, sum.attempts)}</b></td><td class="number">${grouped(sum.accepted)}<span class="of"> of ${grouped(sum.attempts)}</span></td></tr>`,
       );
-    return html`<table class="bars"><caption>${axis}</caption><thead class="quiet"><tr><th scope="col">Value</th><th scope="col">Acceptance</th><th scope="col">Share</th><th scope="col">Accepted of attempts</th></tr></thead><tbody>${rows}</tbody></table>`;
+    return html`<table class="bars"><caption>${axis}</caption><thead><tr><th scope="col"><span class="quiet">Value</span></th><th scope="col"><span class="quiet">Acceptance</span></th><th scope="col"><span class="quiet">Share</span></th><th scope="col"><span class="quiet">Accepted of attempts</span></th></tr></thead><tbody>${rows}</tbody></table>`;
   });
   return html`<section aria-labelledby="acceptance"><h2 id="acceptance">Acceptance by group</h2><p class="lede">${spread(draft.cells)}</p><div class="columns">${axes}</div></section>`;
 }

@@ -91,10 +91,12 @@ figcaption small{display:block;font-size:.6875rem;font-variant-numeric:tabular-n
 .bars caption{font-weight:650;color:var(--ink);font-size:.9375rem}
 .bars td,.bars th{vertical-align:middle}
 .bars{table-layout:fixed}
-.bars th{width:30%;white-space:normal;overflow-wrap:anywhere}
-.bars td:nth-child(3){width:4.5rem}
-.bars td:last-child{width:7.5rem;white-space:normal}
-.bars td:last-child{padding-right:0}
+.bars thead th{position:relative;width:auto;padding:0;border:0}
+.bars thead th:first-child{width:30%}
+.bars thead th:nth-child(3){width:4.75rem}
+.bars thead th:last-child{width:7rem}
+.bars tbody th{white-space:normal;overflow-wrap:anywhere}
+.bars td:last-child{padding-right:0;white-space:normal}
 .bars .of{color:var(--muted)}
 .quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .meter{width:6rem;min-width:4rem;vertical-align:middle}
@@ -115,9 +117,9 @@ section{margin-top:2.75rem}
 .facts dd{grid-column:1}
 .choices legend{float:none;width:100%;margin:0 0 .25rem}
 .heat tbody td{min-width:4rem;padding:.45rem .2rem}
-.bars th{width:40%}
+.bars thead th:first-child{width:40%}
 .bars td:nth-child(3){padding-right:0}
-.bars td:last-child{display:none}
+.bars :is(th,td):last-child{display:none}
 .sheet{grid-template-columns:repeat(auto-fill,minmax(5.5rem,1fr));gap:.9rem .6rem}
 }
 @media print{.controls,.scale{display:none}details{display:none}section{break-inside:avoid-page}}
