@@ -185,7 +185,12 @@ export const gateSchema = z.strictObject({
   multiLabel: z.boolean().default(false).describe('Classifier: the classes do not exclude each other'),
   minProbability: z.number().min(0).max(1).default(0.5).describe('Classifier: least probability of the wanted class'),
   tolerance: z.number().min(0).optional().describe('Regressor: largest distance from the wanted number'),
-  appliesTo: z.array(axisValue).min(1).optional().describe('Values of the axis that this gate judges; default: all'),
+  appliesTo: z
+    .array(axisValue)
+    .min(1)
+    .meta({ maxItems: MAX_VALUES })
+    .optional()
+    .describe('Values of the axis that this gate judges; default: all'),
 });
 
 export const qualitySchema = z.strictObject({
