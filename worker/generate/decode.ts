@@ -35,7 +35,7 @@ export function toRawImage(planes: Float32Array, channels: 1 | 3, size: { height
     for (let i = 0; i < pixels; i++) {
       const value = planes[c * pixels + i]!;
       if (Number.isNaN(value)) return { ...size, channels, data: new Uint8Array(data.length) };
-      data[i * channels + c] = Math.fround((value * 0.5 + 0.5) * 255);
+      data[i * channels + c] = Math.fround(Math.fround(value * 0.5 + 0.5) * 255);
     }
   }
   return { ...size, channels, data: new Uint8Array(data.buffer) };

@@ -1,5 +1,5 @@
 import type { DiffusionModel } from './model.ts';
-import { advance, Spares } from './schedulers/advance.ts';
+import { advance, arraysOf, Spares } from './schedulers/advance.ts';
 import { initialState, type Schedule } from './schedulers/schedule.ts';
 import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts';
 
@@ -68,7 +68,9 @@ export async function denoise(
   const { sample, spares, guided } = workspace;
   fillHidden(workspace, input, isGuided(guidanceScale));
   const hidden = workspace.hidden.send();
-  let state = initialState(input.noise.map((value) => value * schedule.initNoiseSigma));
+  const first = spares.take();
+  for (let i = 0; i < first.length; i++) first[i] = input.noise[i]! * schedule.initNoiseSigma;
+  let state = initialState(first);
   for (const [i, step] of schedule.steps.entries()) {
     input.signal?.throwIfAborted();
     fillSample(sample.values, state.sample, step.inputScale);
@@ -82,7 +84,8 @@ export async function denoise(
     state = advance(step, state, combined, spares);
     input.onStep?.(state.sample, i);
   }
-  return state.sample;
+  spares.giveBack(arraysOf(state));
+  return state.sample.slice();
 }
 
 /** Negative rows first, then the prompts, as in diffusers. */

@@ -53,11 +53,15 @@ export async function readJson<T>(dir: string, path: string, schema: z.ZodType<T
 
 /** JSON as Python writes it, with NaN and infinities; NaN becomes null. */
 export function parsePythonJson(text: string): unknown {
-  return JSON.parse(
-    text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const repaired = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => {
       if (token.startsWith('"')) return token;
       if (token === 'NaN') return 'null';
       return token.startsWith('-') ? '-1e999' : '1e999';
-    }),
-  );
+    });
+    if (repaired === text) throw error;
+    return JSON.parse(repaired);
+  }
 }

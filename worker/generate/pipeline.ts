@@ -1,3 +1,4 @@
+import { SCHEDULERS } from '../../contract/schema/spec.ts';
 import type { RawImage } from '../image.ts';
 import { decodeLatents, toRawImage } from './decode.ts';
 import { createWorkspace, type DenoiseSetting, denoise, isGuided, type Workspace } from './denoise.ts';
@@ -5,13 +6,10 @@ import { createEmbeddings, type Embeddings } from './embeddings.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { randn } from './noise.ts';
-import { SCHEDULERS } from './schedulers/names.ts';
 import { plan } from './schedulers/plan.ts';
 import { checkShape } from './tensors.ts';
 
-export { ModelError } from './errors.ts';
 export { type DiffusionModel, loadModel } from './model.ts';
-export { SCHEDULERS, type SchedulerName } from './schedulers/names.ts';
 
 /** Prompts and seeds in, images out. */
 export interface Sampler {
@@ -45,36 +43,29 @@ export interface SamplerOptions {
 }
 
 /** @throws ModelError when the model cannot do what is asked */
-export function createSampler(model: DiffusionModel, sampling: Sampling, { padTo }: SamplerOptions = {}): Sampler {
+export function createSampler(model: DiffusionModel, sampling: Sampling, options: SamplerOptions = {}): Sampler {
   const setting = settingOf(model, sampling);
+  const rows = fixedRows(model, setting) ?? options.padTo;
   const embeddings = createEmbeddings(model);
-  // Memory that is free for a batch; one that is in use is not in here.
-  const workspaces: Workspace[] = [];
-  const takeWorkspace = (rows: number): Workspace => {
-    const at = workspaces.findIndex((workspace) => workspace.rows === rows);
-    return at >= 0 ? workspaces.splice(at, 1)[0]! : createWorkspace(model, setting, rows);
-  };
+  // Memory that is free for the next batch; while a batch has it, it is not here.
+  let free: Workspace | undefined;
   const sampleRows = async (wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> => {
-    const workspace = takeWorkspace(wanted.length);
-    try {
-      return await sampleBatch(
-        { model, setting, embeddings, workspace, negativePrompt: sampling.negativePrompt },
-        wanted,
-        signal,
-      );
-    } finally {
-      workspaces.splice(0, workspaces.length, workspace);
-    }
+    const workspace = free?.rows === wanted.length ? free : createWorkspace(model, setting, wanted.length);
+    free = undefined;
+    const { negativePrompt } = sampling;
+    const images = await sampleBatch({ model, setting, embeddings, workspace, negativePrompt }, wanted, signal);
+    free = workspace;
+    return images;
   };
   return {
     async sample(wanted, signal) {
       if (wanted.length === 0) return [];
-      if (padTo === undefined) return sampleRows(wanted, signal);
+      if (rows === undefined) return sampleRows(wanted, signal);
       const images: RawImage[] = [];
-      for (let at = 0; at < wanted.length; at += padTo) {
-        const rows = wanted.slice(at, at + padTo);
-        const filled = Array.from({ length: padTo }, (_, i) => rows[i] ?? rows[0]!);
-        images.push(...(await sampleRows(filled, signal)).slice(0, rows.length));
+      for (let at = 0; at < wanted.length; at += rows) {
+        const part = wanted.slice(at, at + rows);
+        const filled = Array.from({ length: rows }, (_, i) => part[i] ?? part[0]!);
+        images.push(...(await sampleRows(filled, signal)).slice(0, part.length));
       }
       return images;
     },
@@ -92,13 +83,29 @@ function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
   }
   const name = SCHEDULERS.find((known) => known === (sampling.scheduler ?? scheduler.name));
   if (!name) throw new ModelError(`sampling.scheduler: ${sampling.scheduler} is not one of ${SCHEDULERS.join(', ')}`);
-  const size = { height: height / vae.scale, width: width / vae.scale };
-  const { sample, encoder_hidden_states: hidden } = unet.ports;
-  const batch = (port: { shape: readonly (string | number)[] }): number => Number(port.shape[0]) || 1;
-  checkShape(unet.session, sample, [batch(sample), vae.latentChannels, size.height, size.width]);
-  checkShape(unet.session, hidden, [batch(hidden), tokenizer.length, textEncoder.width]);
-  checkShape(vae.session, vae.input, [batch(vae.input), vae.latentChannels, size.height, size.width]);
-  return { schedule: plan(name, scheduler.config, steps), guidanceScale, ...size };
+  const latents = [vae.latentChannels, height / vae.scale, width / vae.scale];
+  checkShape(textEncoder.session, textEncoder.ids, [1, tokenizer.length]);
+  checkShape(unet.session, unet.ports.sample, [null, ...latents]);
+  checkShape(unet.session, unet.ports.encoder_hidden_states, [null, tokenizer.length, textEncoder.width]);
+  checkShape(vae.session, vae.input, [null, ...latents]);
+  const schedule = plan(name, scheduler.config, steps);
+  return { schedule, guidanceScale, height: height / vae.scale, width: width / vae.scale };
+}
+
+/**
+ * How many images a call must have, where the graphs were exported for a fixed batch.
+ * @throws ModelError when they do not go together
+ */
+function fixedRows({ unet, vae }: DiffusionModel, { guidanceScale }: DenoiseSetting): number | undefined {
+  const [ofUnet, ofVae] = [unet.ports.sample.shape[0], vae.input.shape[0]];
+  const rows = typeof ofUnet === 'number' ? (isGuided(guidanceScale) ? ofUnet / 2 : ofUnet) : undefined;
+  const decoded = typeof ofVae === 'number' ? ofVae : undefined;
+  if (!Number.isInteger(rows ?? 1) || (rows !== undefined && decoded !== undefined && rows !== decoded)) {
+    throw new ModelError(
+      `${unet.session.file} is fixed to a batch of ${ofUnet}, ${vae.session.file} to ${ofVae}; export them with dynamic axes`,
+    );
+  }
+  return rows ?? decoded;
 }
 
 interface Batch {
@@ -117,7 +124,6 @@ async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: Abo
   const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
   const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal });
   const values = await decodeLatents(model, latents, setting);
-  workspace.spares.giveBack([latents]);
   const { scale, imageChannels } = model.vae;
   const size = { width: setting.width * scale, height: setting.height * scale };
   const length = values.length / wanted.length;

@@ -110,13 +110,16 @@ function missing(session: Session, kind: string, name: string): never {
   );
 }
 
-/** @throws ModelError when the graph was exported for other sizes than wanted */
-export function checkShape(session: Session, port: Port, wanted: readonly number[]): void {
-  const fits =
-    port.shape.length === wanted.length && port.shape.every((dim, i) => typeof dim === 'string' || dim === wanted[i]);
-  if (fits) return;
+/**
+ * @param wanted sizes in order; null where any will do
+ * @throws ModelError when the graph was exported for others
+ */
+export function checkShape(session: Session, port: Port, wanted: readonly (number | null)[]): void {
+  const fits = (dim: number | string, i: number): boolean =>
+    typeof dim === 'string' || wanted[i] === null || dim === wanted[i];
+  if (port.shape.length === wanted.length && port.shape.every(fits)) return;
   throw new ModelError(
-    `${session.file}: ${port.name} has the shape [${port.shape.join(', ')}], but [${wanted.join(', ')}] is needed; ` +
-      'export it with dynamic axes, or choose sampling.height, sampling.width and workers.batchSize to fit',
+    `${session.file}: ${port.name} has the shape [${port.shape.join(', ')}], but [${wanted.map((dim) => dim ?? 'any').join(', ')}] is needed; ` +
+      'export it with dynamic axes, or choose sampling.height and sampling.width to fit',
   );
 }

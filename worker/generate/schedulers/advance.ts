@@ -36,10 +36,15 @@ export function advance(step: Step, state: State, output: Float32Array, spares: 
     anchor: step.anchors ? sample : state.anchor,
     remembered: step.keep.map((index) => estimates[index]!),
   };
-  const held = new Set([next.sample, next.anchor, ...next.remembered]);
-  const dropped = new Set([state.sample, sample, state.anchor, ...estimates].filter((array) => array !== null));
-  spares.giveBack([...dropped].filter((array) => !held.has(array)));
+  const held = arraysOf(next);
+  const used = arraysOf(state).add(sample).add(estimate);
+  spares.giveBack([...used].filter((array) => !held.has(array)));
   return next;
+}
+
+/** The arrays that a state holds, each once. */
+export function arraysOf({ sample, anchor, remembered }: State): Set<Float32Array> {
+  return new Set(anchor ? [sample, anchor, ...remembered] : [sample, ...remembered]);
 }
 
 function predict({ estimate }: Step, sample: Float32Array, output: Float32Array, into: Float32Array): Float32Array {

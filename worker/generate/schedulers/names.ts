@@ -1,6 +1,6 @@
-/** The samplers that a spec can name, and the diffusers class behind each. */
+import { SCHEDULERS } from '../../../contract/schema/spec.ts';
 
-export const SCHEDULERS = ['PNDM', 'DDIM', 'Euler', 'DPMSolver++', 'UniPC'] as const;
+/** The samplers that a spec can name, and the diffusers class behind each. */
 
 export type SchedulerName = (typeof SCHEDULERS)[number];
 
