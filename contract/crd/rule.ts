@@ -1,0 +1,32 @@
+/**
+ * A rule in the API server's expression language (CEL). `self` is the value of the schema that holds the rule; an update is
+ * refused with 422 and the message when it is not true.
+ */
+export interface Rule {
+  readonly rule: string;
+  /** Says what is wrong with the field at `fieldPath`, and the fix. It cannot hold the value found: that would cost too much. */
+  readonly message: string;
+  /** Where the fault is, from the schema that holds the rule; default: there. */
+  readonly fieldPath?: string;
+  readonly reason?: 'FieldValueRequired' | 'FieldValueForbidden';
+}
+
+/** Rules by the path of the schema that holds them, from `spec`; see `schemaAt`. */
+export type Rules = Readonly<Record<string, readonly Rule[]>>;
+
+/** Values or bins of an axis: the names by which other fields call on it. */
+const namesOf = (axis: string): string =>
+  `(has(${axis}.values) ? ${axis}.values : has(${axis}.bins) ? ${axis}.bins : [])`;
+
+/** The values of a list as the keys of a map: a search in a list costs its length, one in a map does not. */
+export const asKeys = (list: string): string => `${list}.transformMapEntry(i, entry, {entry: true})`;
+
+/** Binds a name in a rule: CEL has no other way than a list of one. */
+export const withName = (name: string, value: string, rule: string): string => `[${value}].all(${name}, ${rule})`;
+
+/** Binds `known`, a map from each axis to its values as keys. */
+export const withKnown = (axes: string, rule: string): string =>
+  withName('known', `${axes}.transformMap(name, axis, ${asKeys(namesOf('axis'))})`, rule);
+
+/** Whether a partial cell names only axes and values that there are; see `withKnown`. */
+export const isKnown = (cell: string): string => `${cell}.all(name, name in known && ${cell}[name] in known[name])`;

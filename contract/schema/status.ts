@@ -1,0 +1,86 @@
+import { z } from 'zod';
+
+/**
+ * The status of a `SyntheticDataset`, which the operator writes and people read. Its size is bounded: counts of cells and
+ * shards, never one entry for each.
+ */
+
+const count = z.int().min(0);
+const digest = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .meta({ maxLength: 64 });
+const time = z.iso.datetime({ offset: true });
+
+/**
+ * What `kubectl wait` waits for. Ready, Reconciling and Stalled are those of kstatus; the others are the steps in their order.
+ */
+export const CONDITIONS = ['Ready', 'Reconciling', 'Stalled', 'Accepted', 'Generated', 'Published', 'Trained'] as const;
+
+const conditionSchema = z.strictObject({
+  type: z
+    .enum(CONDITIONS)
+    .describe('Ready: all is done; Reconciling: work goes on; Stalled: work cannot go on; the others: one step each'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('Whether the condition holds'),
+  observedGeneration: count.describe('Generation of the resource that this was found out about'),
+  lastTransitionTime: time.describe('When status last changed'),
+  reason: z
+    .string()
+    .regex(/^[A-Z][A-Za-z0-9]{0,63}$/)
+    .describe('One word for programs'),
+  message: z.string().max(1024).describe('What happened, and what to do about it'),
+});
+
+const samples = z.strictObject({
+  wanted: count.describe('Images that the plan asks for'),
+  accepted: count.describe('Images that passed every gate and are committed'),
+  exhausted: count.describe('Samples of which no attempt passed'),
+  attempts: count.describe('Images generated so far, accepted or not'),
+});
+
+const worstCell = z.strictObject({
+  cell: z.string().max(1024).describe('The cell, as the records name it'),
+  wanted: count.describe('Its samples'),
+  accepted: count.describe('Its accepted images'),
+  acceptanceRate: z.number().min(0).max(1).describe('Accepted images of those generated'),
+  gate: z.string().max(63).optional().describe('The gate that rejected most'),
+});
+
+const stageStatus = z.strictObject({
+  name: z.string().max(63).describe('The stage, as the spec names it'),
+  state: z.enum(['Pending', 'Running', 'Succeeded', 'Failed']).describe('How far it is'),
+  job: z.string().max(253).optional().describe('The Job or TrainJob that runs it, in the same namespace'),
+  metrics: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).optional().describe('Its headline metrics'),
+});
+
+export const statusSchema = z.strictObject({
+  observedGeneration: count.optional().describe('Generation of the resource that this status is about'),
+  conditions: z.array(conditionSchema).max(CONDITIONS.length).optional().describe('What holds, by type'),
+  planDigest: digest.optional().describe('SHA-256 of all that decides the images, once the plan is accepted'),
+  samples: samples.optional().describe('Images wanted and made'),
+  percent: z.int().min(0).max(100).optional().describe('Committed samples of those wanted, rounded down'),
+  acceptanceRate: z.number().min(0).max(1).optional().describe('Accepted images of those generated'),
+  imagesPerSecond: z.number().min(0).optional().describe('Accepted images in each second of late, by all workers'),
+  secondsLeft: count.optional().describe('Time to the last sample at that rate'),
+  cells: z
+    .strictObject({
+      complete: count.describe('Cells whose every sample is settled'),
+      total: count.describe('Cells with samples'),
+    })
+    .optional()
+    .describe('Cells of the quota grid'),
+  shards: z
+    .strictObject({ committed: count.describe('Shards whose record is stored'), total: count.describe('All shards') })
+    .optional()
+    .describe('Shards of the dataset'),
+  worstCells: z.array(worstCell).max(10).optional().describe('The cells with the lowest acceptance rates'),
+  manifest: z
+    .strictObject({
+      uri: z.string().max(8192).describe('Where dataset.json is'),
+      sha256: digest.describe('Digest of its bytes'),
+    })
+    .optional()
+    .describe('The manifest, once the dataset is complete'),
+  stages: z.array(stageStatus).max(32).optional().describe('One entry for each training stage'),
+  lastUpdateTime: time.optional().describe('When progress was last written here'),
+});
