@@ -5,7 +5,6 @@ import { ModelError } from './errors.ts';
 import { exists, readJson, requireFiles } from './files.ts';
 import { type SchedulerConfig, schedulerConfigSchema } from './schedulers/config.ts';
 import { type SchedulerName, schedulerOfClass, supportedClasses } from './schedulers/names.ts';
-import { asPipelineLoads } from './schedulers/outdated.ts';
 import { inputPorts, outputPort } from './tensors.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 
@@ -13,7 +12,7 @@ import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 export interface DiffusionModel {
   readonly dir: string;
   readonly tokenizer: Tokenizer;
-  /** The model's own sampler. */
+  /** The model's own sampler; the configuration as it is in the file. */
   readonly scheduler: { readonly name: SchedulerName; readonly config: SchedulerConfig };
   readonly textEncoder: {
     readonly session: Session;
@@ -109,7 +108,7 @@ async function loadScheduler(dir: string): Promise<DiffusionModel['scheduler']> 
       `${join(dir, path)}: _class_name ${config._class_name} is not supported; use one of ${supportedClasses()}`,
     );
   }
-  return { name, config: asPipelineLoads(name, config) };
+  return { name, config };
 }
 
 function describeTextEncoder(session: Session): DiffusionModel['textEncoder'] {

@@ -6,6 +6,7 @@ import { createEmbeddings, type Embeddings } from './embeddings.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { randn } from './noise.ts';
+import { asPipelineLoads } from './schedulers/outdated.ts';
 import { plan } from './schedulers/plan.ts';
 import { checkShape } from './tensors.ts';
 
@@ -88,7 +89,7 @@ function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
   checkShape(unet.session, unet.ports.sample, [null, ...latents]);
   checkShape(unet.session, unet.ports.encoder_hidden_states, [null, tokenizer.length, textEncoder.width]);
   checkShape(vae.session, vae.input, [null, ...latents]);
-  const schedule = plan(name, scheduler.config, steps);
+  const schedule = plan(name, asPipelineLoads(scheduler.config, scheduler.name, name), steps);
   return { schedule, guidanceScale, height: height / vae.scale, width: width / vae.scale };
 }
 
