@@ -6,6 +6,9 @@ export const KIND = 'SyntheticDataset';
 /** Exit codes of every program (see the contract: the Job's podFailurePolicy reads them). */
 export const EXIT = { done: 0, checkFailed: 1, usage: 2, shortfall: 3, tryAgain: 75, never: 78 } as const;
 
+/** Images that show nothing (black, constant, not a number) are counted under this name, like a gate's rejections. */
+export const DEGENERATE = 'degenerate';
+
 export const SAMPLE_KEY_DIGITS = 9;
 
 /** The WebDataset key of a sample: its global index in nine digits. */
@@ -36,6 +39,9 @@ export const objects = {
   shardWork: (shard: number): string => `_work/${shardDigits(shard)}/`,
   part: (shard: number, start: number, end: number): string =>
     `_work/${shardDigits(shard)}/${sampleKey(start)}-${sampleKey(end)}.tar`,
+  /** A rejected image that was kept to look at (without its ending), and what was wanted of it. */
+  rejected: (cell: number, place: number): string =>
+    `rejected/${String(cell).padStart(6, '0')}/${String(place).padStart(4, '0')}`,
   seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
 } as const;
 

@@ -1,9 +1,9 @@
-import { CONTENT_TYPES, objects } from '../contract/names.ts';
+import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { ExhaustedError, StoppedError } from './errors.ts';
-import { roundScore, type Verdict } from './gate/verdict.ts';
+import { isDegenerate, roundScore, type Verdict } from './gate/verdict.ts';
 import type { RawImage } from './image.ts';
 import { commitShard, listParts, readRecord, readSeal, sealShard } from './shard/commit.ts';
 import { chainParts, encodePart, sampleMembers } from './shard/part.ts';
@@ -99,7 +99,7 @@ async function runBatch(
   const rejected: Record<string, number> = {};
   let accepted = 0;
   batch.forEach((attempt, i) => {
-    const failed = Object.entries(verdicts[i]!).find(([, verdict]) => !verdict.passed)?.[0];
+    const failed = refusedBy(images[i]!, verdicts[i]!);
     if (failed === undefined) {
       accepted++;
       const members = encodeSample(context, attempt, images[i]!, verdicts[i]!);
@@ -107,7 +107,7 @@ async function runBatch(
       finished.push(refill.accept({ attempt, members }));
     } else {
       rejected[failed] = (rejected[failed] ?? 0) + 1;
-      const outcome = refill.reject(attempt, failed);
+      const outcome = refill.reject(attempt, { gate: failed, scores: scoresOf(verdicts[i]!) });
       if (outcome.exhausted) onExhausted(context.plan, outcome.exhausted);
       finished.push(outcome.finished);
     }
@@ -115,6 +115,15 @@ async function runBatch(
   context.onBatch({ shard, attempts: batch.length, accepted, rejected });
   return finished.filter((part) => part !== null);
 }
+
+/** The name that an image's refusal is counted under: the first gate in order that refuses it; undefined if none does. */
+function refusedBy(image: RawImage, verdicts: Verdicts): string | undefined {
+  if (isDegenerate(image.data)) return DEGENERATE;
+  return Object.entries(verdicts).find(([, verdict]) => !verdict.passed)?.[0];
+}
+
+const scoresOf = (verdicts: Verdicts): Record<string, number | null> =>
+  Object.fromEntries(Object.entries(verdicts).map(([gate, { score }]) => [gate, roundScore(score)]));
 
 function onExhausted(plan: Plan, { sample, rejected }: Attempt): void {
   if (plan.spec.quality.onExhausted === 'Shortfall') return;
@@ -146,7 +155,7 @@ async function encodeSample(
     prompt: sample.prompt,
     seed: attempt.seed,
     attempt: attempt.attempt,
-    scores: Object.fromEntries(Object.entries(verdicts).map(([gate, { score }]) => [gate, roundScore(score)])),
+    scores: scoresOf(verdicts) as Record<string, number>,
     rejected: [...attempt.rejected],
     planDigest: plan.digest,
     modelDigest: plan.model.digest,

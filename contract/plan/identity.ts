@@ -57,8 +57,9 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
 }
 
 function gateIdentity(gate: Gate, grid: Grid, digest: string): unknown {
-  const { name, axis, type, classes, multiLabel, minProbability, tolerance } = gate;
+  const { name, axis, type, classes, multiLabel, minProbability, tolerance, input, activation } = gate;
   const judged = gate.appliesTo ?? grid.axes.find((one) => one.name === axis)!.values;
   const verdict = type === 'Regressor' ? { tolerance } : { ...(classes && { classes }), multiLabel, minProbability };
-  return { name, axis, type, digest, appliesTo: [...new Set(judged)].sort(), ...verdict };
+  const feeding = { ...(input && { input }), ...(activation && { activation }) };
+  return { name, axis, type, digest, appliesTo: [...new Set(judged)].sort(), ...verdict, ...feeding };
 }

@@ -2,21 +2,28 @@ import { z } from 'zod';
 
 /** `gate.json`, beside a gate's `model.onnx`: how to feed the graph and how to read it. */
 
-const channelStatistics = z.array(z.number()).min(1).max(3);
+const statistics = z.array(z.number().min(-1e6).max(1e6)).min(1).max(3);
+
+/** How pixels are fed to a gate's graph. */
+export const gateInputSchema = z.strictObject({
+  height: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),
+  width: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),
+  channels: z.literal([1, 3]).describe('1 for grey, 3 for RGB'),
+  mean: statistics.describe('For each channel, of pixels in 0..1; what is fed is (pixel - mean) / std'),
+  std: statistics.describe('For each channel, of pixels in 0..1; above 0'),
+});
+
+export const activationSchema = z
+  .enum(['softmax', 'sigmoid', 'identity'])
+  .describe("What turns the graph's outputs into probabilities; identity where they are, or for a Regressor");
 
 export const gateModelSchema = z
   .strictObject({
     apiVersion: z.literal('cohortfarm.dev/gate/v1'),
     type: z.enum(['Classifier', 'Regressor']),
-    input: z.strictObject({
-      height: z.int().min(8).max(4096),
-      width: z.int().min(8).max(4096),
-      channels: z.union([z.literal(1), z.literal(3)]),
-      mean: channelStatistics.describe('Per channel, of pixels in 0..1'),
-      std: channelStatistics,
-    }),
+    input: gateInputSchema,
     output: z.strictObject({
-      activation: z.enum(['softmax', 'sigmoid', 'identity']),
+      activation: activationSchema,
       classes: z.array(z.string().min(1)).min(1).optional(),
       unit: z.string().optional(),
     }),

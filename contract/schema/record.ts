@@ -6,8 +6,13 @@ const count = z.int().min(0);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const index = z.int().min(0);
 
-/** One generated image that a gate refused. */
-const rejection = z.strictObject({ attempt: count, seed: count, gate: z.string() });
+/** One generated image that was refused, by which gate (the first in order), and what every gate said. */
+const rejectionSchema = z.strictObject({
+  attempt: count,
+  seed: count,
+  gate: z.string(),
+  scores: z.record(z.string(), z.number().nullable()),
+});
 
 /** KEY.json in a shard. `cell` and `axes` say what was wanted, `scores` what the gates found. */
 export const sampleRecordSchema = z.strictObject({
@@ -23,7 +28,7 @@ export const sampleRecordSchema = z.strictObject({
   attempt: count,
   /** Probability of the wanted class, or the predicted number, by gate name. */
   scores: z.record(z.string(), z.number()),
-  rejected: z.array(rejection),
+  rejected: z.array(rejectionSchema),
   planDigest: digest,
   modelDigest: digest,
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { API_VERSION, KIND } from '../names.ts';
+import { API_VERSION, DEGENERATE, KIND } from '../names.ts';
+import { activationSchema, gateInputSchema } from './gate.ts';
 
 /** The `SyntheticDataset` resource as users write it. Descriptions are what `kubectl explain` shows. */
 
@@ -169,12 +170,16 @@ const model = z.strictObject({
 });
 
 export const gateSchema = z.strictObject({
-  name: label.describe('Its name in records and reports'),
+  name: label
+    .refine((name) => name !== DEGENERATE, 'is what images that show nothing are counted under; choose another name')
+    .describe('Its name in records and reports'),
   axis: axisName.describe('The axis whose wanted value the image must show'),
   type: z
     .enum(['Classifier', 'Regressor'])
     .describe('Classifier: probabilities of classes; Regressor: one number, such as the age'),
   modelUri: uri.describe('Folder with model.onnx and gate.json'),
+  input: gateInputSchema.optional().describe("How pixels are fed to the graph; default: gate.json's"),
+  activation: activationSchema.optional(),
   sha256: digest.optional().describe('Refuse any other gate model'),
   classes: z
     .array(axisValue)

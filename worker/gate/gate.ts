@@ -47,27 +47,47 @@ export async function loadGate(
   };
 }
 
+/** gate.json with what the spec says instead of it; a spec that says all needs no gate.json. */
 async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
   const file = join(dir, 'gate.json');
   const problem = (what: string, cause?: unknown): TerminalError =>
     new TerminalError(`gate ${gate.name}: ${file} ${what}`, { cause });
-  const text = await readFile(file, 'utf8').catch((cause) => {
-    throw problem('cannot be read; a gate folder holds model.onnx and gate.json (see docs/gates.md)', cause);
+  const described = (await readJson(file, problem)) as Partial<GateModel> | null;
+  if (!described && !(gate.input && gate.activation && (gate.type === 'Regressor' || gate.classes))) {
+    throw problem('is missing; write it (see docs/gates.md), or give input, activation and classes in the spec');
+  }
+  const parsed = gateModelSchema.safeParse({
+    apiVersion: 'cohortfarm.dev/gate/v1',
+    type: gate.type,
+    ...described,
+    input: gate.input ?? described?.input,
+    output: {
+      classes: gate.classes,
+      ...described?.output,
+      ...(gate.activation && { activation: gate.activation }),
+    },
   });
-  let parsed: ReturnType<typeof gateModelSchema.safeParse>;
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw problem(`and the spec together are not valid: ${issues.join('; ')}`);
+  }
+  if (parsed.data.type !== gate.type) {
+    throw problem(`describes a ${parsed.data.type}, but the spec says type: ${gate.type}`);
+  }
+  return parsed.data;
+}
+
+async function readJson(file: string, problem: (what: string, cause?: unknown) => TerminalError): Promise<unknown> {
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return null;
+    throw problem('cannot be read', cause);
+  });
+  if (text === null) return null;
   try {
-    parsed = gateModelSchema.safeParse(JSON.parse(text));
+    return JSON.parse(text);
   } catch (cause) {
     throw problem('is no JSON', cause);
   }
-  if (!parsed.success) {
-    throw problem(
-      `is not valid: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
-    );
-  }
-  if (parsed.data.type !== gate.type)
-    throw problem(`describes a ${parsed.data.type}, but the spec says type: ${gate.type}`);
-  return parsed.data;
 }
 
 function classesOf(gate: Gate, model: GateModel): readonly string[] {

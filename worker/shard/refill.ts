@@ -10,7 +10,7 @@ import type { CellTally, PartRecord, SampleRecord } from '../../contract/schema/
  *      '---- reject ------'--(last attempt)--> exhausted
  */
 
-type Rejection = SampleRecord['rejected'][number];
+export type Rejection = SampleRecord['rejected'][number];
 
 /** One image to generate. */
 export interface Attempt {
@@ -47,7 +47,10 @@ export interface Refill {
   next(limit: number, fresh: boolean): Attempt[];
   accept(accepted: Accepted): FinishedPart | null;
   /** Sends the sample back for its next attempt; without one left it is exhausted. */
-  reject(attempt: Attempt, gate: string): { finished: FinishedPart | null; exhausted: Attempt | null };
+  reject(
+    attempt: Attempt,
+    refusal: Pick<Rejection, 'gate' | 'scores'>,
+  ): { finished: FinishedPart | null; exhausted: Attempt | null };
 }
 
 /** Starts the work on some ranges of samples, each to become one part. */
@@ -83,9 +86,9 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
       part.accepted.set(index, accepted);
       return finished(part);
     },
-    reject({ sample, attempt, seed, rejected }, gate) {
+    reject({ sample, attempt, seed, rejected }, refusal) {
       const next = attempt + 1;
-      const history = [...rejected, { attempt, seed, gate }];
+      const history = [...rejected, { attempt, seed, ...refusal }];
       const retry = { sample, attempt: next, seed: 0, rejected: history };
       if (next < plan.spec.quality.maxAttempts) {
         retries.push({ ...retry, seed: seedOf(plan, sample.index, next) });

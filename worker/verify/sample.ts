@@ -3,6 +3,7 @@ import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
+import { isDegenerate } from '../gate/verdict.ts';
 import { decodeImage, readSyntheticMark } from '../image.ts';
 import type { Rebuilt } from './rebuild.ts';
 
@@ -62,6 +63,7 @@ export async function imageFaults(bytes: Uint8Array, { model }: Manifest): Promi
   const image = await decodeImage(bytes).catch((error: Error) => error);
   if (image instanceof Error) return [`the image cannot be decoded: ${image.message}`];
   const faults: string[] = [];
+  if (isDegenerate(image.data)) faults.push('the image shows nothing');
   if (image.width !== model.width || image.height !== model.height) {
     faults.push(`the image is ${image.height}x${image.width}, not ${model.height}x${model.width}`);
   }
