@@ -11,11 +11,13 @@ import { type Structural, schemaAt, structuralOf } from './structural.ts';
 const PLURAL = 'syntheticdatasets';
 const [GROUP, VERSION] = API_VERSION.split('/') as [string, string];
 
-/** Lists that are sets, or maps by the name of their entries: the API server refuses repetitions in both. */
+/**
+ * Lists that are sets, or maps by the name of their entries: the API server refuses repetitions in both, and takes another
+ * order for the same.
+ */
 const LIST_TYPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'quota.axes.*.values': setList(),
   'quota.axes.*.bins': setList(),
-  'quality.gates': mapList('name'),
   'quality.gates.[].classes': setList(),
   'training.stages': mapList('name'),
   'training.evaluation.sites': mapList('name'),

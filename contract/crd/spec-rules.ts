@@ -1,4 +1,4 @@
-import { MAX_SHARDS } from '../names.ts';
+import { DEGENERATE, MAX_SHARDS } from '../names.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
 import { asKeys, type Rule, type Rules, withKnown, withName } from './rule.ts';
 
@@ -119,7 +119,14 @@ const immutable: Rule = {
     'decides the images and cannot change; create another dataset (only workers, suspend, training, ttlSecondsAfterFinished and deletionPolicy may change)',
 };
 
-export const IMMUTABLE_RULES: Rules = Object.fromEntries(IMMUTABLE.map((field) => [field, [immutable]]));
+/** Classes are the outputs of a model in their order, but as a set they are equal in any. */
+const classesOf = (quality: string): string =>
+  `${quality}.gates.map(gate, has(gate.classes) ? gate.classes.map(name, name) : [])`;
+
+export const IMMUTABLE_RULES: Rules = {
+  ...Object.fromEntries(IMMUTABLE.map((field) => [field, [immutable]])),
+  quality: [{ ...immutable, rule: `self == oldSelf && ${classesOf('self')} == ${classesOf('oldSelf')}` }],
+};
 
 export const SPEC_RULES: Rules = {
   '': [...sourceRules, ...promptRules, ...gatesRules, ...numberRules],
@@ -137,5 +144,17 @@ export const SPEC_RULES: Rules = {
       message: 'has a brace that encloses no name; write {name} without blanks or remove it',
     },
   ],
+  'quality.gates': [
+    {
+      rule: 'self.all(gate, self.exists_one(other, other.name == gate.name))',
+      message: 'has two gates of one name; remove or rename one',
+    },
+  ],
   'quality.gates.[]': gateRules,
+  'quality.gates.[].name': [
+    {
+      rule: `self != '${DEGENERATE}'`,
+      message: 'is what images that show nothing are counted under; choose another name',
+    },
+  ],
 };
