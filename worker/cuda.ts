@@ -10,6 +10,11 @@ import { promisify } from 'node:util';
 
 const PROVIDER_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
 const DRIVER = 'libcuda.so.1';
+/**
+ * What the provider of ONNX Runtime 1.30 loads only when a graph wants it. Without cuDNN it would go on with other kernels
+ * and give other images; cuDNN compiles some of its own kernels with NVRTC.
+ */
+const LOADED_LATE = ['libcudnn.so.9', 'libnvrtc.so.13'];
 
 export interface Surroundings {
   readonly platform: string;
@@ -34,7 +39,8 @@ export async function missingForCuda(libraries: string, around: Surroundings = t
     if (!(await around.hasFile(join(libraries, name)))) return `no CUDA provider library (${name} not in ${libraries})`;
   }
   const unresolved = await around.unresolved(join(libraries, 'libonnxruntime_providers_cuda.so'));
-  const toolkit = unresolved.filter((name) => name !== DRIVER);
+  const late = LOADED_LATE.filter((name) => !around.canLoad(name));
+  const toolkit = [...unresolved.filter((name) => name !== DRIVER), ...late];
   if (toolkit.length > 0)
     return `no CUDA libraries (${toolkit.join(', ')} not found; add their folders to LD_LIBRARY_PATH)`;
   return around.canLoad(DRIVER) ? null : `no NVIDIA driver (${DRIVER} not found)`;
