@@ -57,6 +57,8 @@ export const CONTENT_TYPES = {
   html: 'text/html; charset=utf-8',
   markdown: 'text/markdown; charset=utf-8',
   parquet: 'application/vnd.apache.parquet',
+  jpg: 'image/jpeg',
+  png: 'image/png',
 } as const;
 
 /**

@@ -6,6 +6,7 @@ import { encodeImage } from './image.ts';
 import type { ProviderName } from './onnx.ts';
 import type { Prepared } from './prepare.ts';
 import type { ShardContext, Verdicts } from './run-shard.ts';
+import { createKeeper } from './shard/keep.ts';
 
 /** The real parts that a shard's story needs: model, gates, encoder. */
 
@@ -44,8 +45,7 @@ export async function loadEngine({ plan, modelDir, gateDirs }: EngineParts, opti
       }
       return all;
     },
-    encode: (image, record) =>
-      encodeImage(image, { format, quality, description: record.prompt, system: systemName(plan) }),
+    encode: (image, prompt) => encodeImage(image, { format, quality, description: prompt, system: systemName(plan) }),
   };
 }
 
@@ -59,5 +59,5 @@ export function shardContext(
   rest: Pick<ShardContext, 'provider' | 'stopping' | 'onBatch' | 'onResume'>,
 ): ShardContext {
   const { batchSize, checkpointSamples } = plan.spec.workers;
-  return { plan, store, ...engine, batchSize, checkpointSamples, ...rest };
+  return { plan, store, keeper: createKeeper(plan, store), ...engine, batchSize, checkpointSamples, ...rest };
 }

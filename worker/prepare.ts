@@ -1,6 +1,6 @@
 import { isGateFile, isModelFile } from '../contract/folder.ts';
+import { readImpressions } from '../contract/plan/impressions.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
-import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { readCsv } from '../platform/csv.ts';
 import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
@@ -51,16 +51,6 @@ export async function readTables(
   return {
     ...(cohort && { cohort: await rows(cohort.uri) }),
     ...(table && { table: await rows(table.uri) }),
-    ...(impressionsFrom && { impressions: groupImpressions([...(await rows(impressionsFrom.uri))]) }),
+    ...(impressionsFrom && { impressions: readImpressions(await rows(impressionsFrom.uri)) }),
   };
-}
-
-/** Rows of `finding,impression` as lists in file order. */
-function groupImpressions(rows: readonly Readonly<Record<string, string>>[]): Record<string, string[]> {
-  const path = 'spec.prompt.impressionsFrom';
-  const missing = ['finding', 'impression'].filter((name) => rows[0]?.[name] === undefined);
-  if (missing.length > 0)
-    throw new SpecError([{ path, message: `the CSV has no column ${missing.join(', ')} or no rows` }]);
-  const lists = Map.groupBy(rows, (row) => row.finding!);
-  return Object.fromEntries([...lists].map(([finding, list]) => [finding, list.map((row) => row.impression!)]));
 }

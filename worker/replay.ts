@@ -49,7 +49,7 @@ export async function replaySample(
   { record, image }: Published,
 ): Promise<Comparison> {
   const [raw] = await engine.generate([{ prompt: record.prompt, seed: record.seed }]);
-  const regenerated = await engine.encode(raw!, record);
+  const regenerated = await engine.encode(raw!, record.prompt);
   const [ours, theirs] = [await decodeImage(regenerated), await decodeImage(image)];
   if (ours.data.length !== theirs.data.length) {
     throw new TerminalError(

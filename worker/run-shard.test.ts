@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { tallyFault } from '../contract/account/tally.ts';
+import { tallyFault, totals } from '../contract/account/tally.ts';
 import { objects } from '../contract/names.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { openStore } from '../platform/store/store.ts';
-import { drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
+import { drawImage, drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
 import { ExhaustedError, StoppedError } from './errors.ts';
 import { runShard } from './run-shard.ts';
 import { listMembers } from './shard/tar.ts';
@@ -81,9 +81,9 @@ test('two workers at one shard agree, even when the arithmetic of their hardware
   const store = await freshStore(t);
   const other = drawingContext(plan, store, {
     checkpointSamples: 3,
-    encode: async (image, record) => {
+    encode: async (image, prompt) => {
       const data = image.data.map((value) => value ^ 1);
-      return drawingContext(plan, store).encode({ ...image, data }, record);
+      return drawingContext(plan, store).encode({ ...image, data }, prompt);
     },
   });
   const [a, b] = await Promise.all([runShard(drawingContext(plan, store), 0), runShard(other, 0)]);
@@ -131,4 +131,51 @@ test('a spec that says Shortfall commits what there is and accounts for the rest
   assert.equal(record.accepted, 0);
   assert.equal(record.attempts, 80);
   assert.deepEqual(record.exhausted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test('a degenerate image is never accepted, and is counted under its own name', async (t) => {
+  const withoutGates = planOf(
+    smallDataset((spec) => {
+      spec.quality = { maxAttempts: 8 };
+    }),
+  );
+  let images = 0;
+  const context = drawingContext(withoutGates, await freshStore(t), {
+    judge: async (batch) => batch.map(() => ({})),
+    generate: async (batch) =>
+      batch.map(({ seed }) => {
+        const image = drawImage(seed);
+        return images++ % 3 === 0 ? { ...image, data: new Uint8Array(image.data.length) } : image;
+      }),
+  });
+  const record = await runShard(context, 0);
+  assert.equal(record.accepted, 10);
+  const { rejected } = totals(record.cells);
+  assert.deepEqual(Object.keys(rejected), ['degenerate']);
+  assert.equal(record.attempts, 10 + rejected.degenerate!);
+});
+
+test('rejected images are kept to look at, no more than asked for in a cell, also when the work is done again', async (t) => {
+  const store = await freshStore(t);
+  const keeping = planOf(
+    smallDataset((spec) => {
+      spec.quality = { ...spec.quality, keepRejected: 2 };
+    }),
+  );
+  const keys = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { key } of store.list('rejected/')) found.push(key);
+    return found;
+  };
+  await runShard(drawingContext(keeping, failingAt(store, 4)), 0).catch(() => {});
+  for (let shard = 0; shard < keeping.shards; shard++) await runShard(drawingContext(keeping, store), shard);
+  const kept = await keys();
+  const byCell = Map.groupBy(kept, (key) => key.split('/')[1]);
+  for (const list of byCell.values()) assert.ok(list.length <= 4, 'an image and its JSON for each of two places');
+  const texts = await Promise.all(
+    kept.filter((key) => key.endsWith('.json')).map(async (key) => `${await store.get(key)}`),
+  );
+  assert.ok(texts.length > 2);
+  assert.equal(new Set(texts).size, texts.length, 'no image is kept twice');
+  assert.equal(kept.length, 2 * texts.length);
 });

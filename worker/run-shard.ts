@@ -6,6 +6,7 @@ import { ExhaustedError, StoppedError } from './errors.ts';
 import { isDegenerate, roundScore, type Verdict } from './gate/verdict.ts';
 import type { RawImage } from './image.ts';
 import { commitShard, listParts, readRecord, readSeal, sealShard } from './shard/commit.ts';
+import type { Keeper } from './shard/keep.ts';
 import { chainParts, encodePart, sampleMembers } from './shard/part.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './shard/refill.ts';
 
@@ -20,7 +21,8 @@ export interface ShardContext {
   readonly store: ObjectStore;
   generate(batch: readonly { prompt: string; seed: number }[]): Promise<RawImage[]>;
   judge(images: readonly RawImage[], samples: readonly Sample[]): Promise<Verdicts[]>;
-  encode(image: RawImage, record: SampleRecord): Promise<Uint8Array>;
+  encode(image: RawImage, prompt: string): Promise<Uint8Array>;
+  readonly keeper: Keeper;
   /** The hardware that the images come from, such as "cpu". */
   readonly provider: string;
   readonly batchSize: number;
@@ -97,22 +99,23 @@ async function runBatch(
   );
   const finished: (FinishedPart | null)[] = [];
   const rejected: Record<string, number> = {};
-  let accepted = 0;
-  batch.forEach((attempt, i) => {
-    const failed = refusedBy(images[i]!, verdicts[i]!);
-    if (failed === undefined) {
-      accepted++;
+  for (const [i, attempt] of batch.entries()) {
+    const gate = refusedBy(images[i]!, verdicts[i]!);
+    if (gate === undefined) {
       const members = encodeSample(context, attempt, images[i]!, verdicts[i]!);
       members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
       finished.push(refill.accept({ attempt, members }));
     } else {
-      rejected[failed] = (rejected[failed] ?? 0) + 1;
-      const outcome = refill.reject(attempt, { gate: failed, scores: scoresOf(verdicts[i]!) });
+      const refusal = { gate, scores: scoresOf(verdicts[i]!) };
+      rejected[gate] = (rejected[gate] ?? 0) + 1;
+      await context.keeper.keep({ attempt, refusal, encode: () => context.encode(images[i]!, attempt.sample.prompt) });
+      const outcome = refill.reject(attempt, refusal);
       if (outcome.exhausted) onExhausted(context.plan, outcome.exhausted);
       finished.push(outcome.finished);
     }
-  });
-  context.onBatch({ shard, attempts: batch.length, accepted, rejected });
+  }
+  const refused = Object.values(rejected).reduce((sum, n) => sum + n, 0);
+  context.onBatch({ shard, attempts: batch.length, accepted: batch.length - refused, rejected });
   return finished.filter((part) => part !== null);
 }
 
@@ -161,7 +164,7 @@ async function encodeSample(
     modelDigest: plan.model.digest,
   };
   const extension = plan.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
-  return sampleMembers(sample.key, extension, await context.encode(image, record), record);
+  return sampleMembers(sample.key, extension, await context.encode(image, record.prompt), record);
 }
 
 async function storeParts(

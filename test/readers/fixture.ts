@@ -97,5 +97,5 @@ const judge: ShardContext['judge'] = async (images, samples) =>
 
 const encoder = (plan: Plan): ShardContext['encode'] => {
   const { format, quality } = plan.spec.output.image;
-  return (image, record) => encodeImage(image, { format, quality, description: record.prompt });
+  return (image, prompt) => encodeImage(image, { format, quality, description: prompt });
 };

@@ -162,6 +162,11 @@ def read_mlcroissant(root, manifest, raw, records):
     print(f"{version('mlcroissant')}: no errors, {warned} warnings; {samples} records of samples and {images} of images")
 
 
+def without_none(scores):
+    """A table has every column: a gate that did not judge an image has none there, and is left out of the record."""
+    return {gate: score for gate, score in scores.items() if score is not None}
+
+
 def read_huggingface(root, records):
     """The dataset card, as the hub's library loads a local copy."""
     import datasets
@@ -172,7 +177,8 @@ def read_huggingface(root, records):
     for row in loaded.select(range(min(50, loaded.num_rows))):
         record = records[row["__key__"]]
         check(row["json"]["prompt"], record["prompt"], f"prompt of {row['__key__']}")
-        check(row["json"]["rejected"], record["rejected"], f"rejected of {row['__key__']}")
+        rejected = [{**entry, "scores": without_none(entry["scores"])} for entry in row["json"]["rejected"]]
+        check(rejected, record["rejected"], f"rejected of {row['__key__']}")
     print(f"{version('datasets')}: {loaded.num_rows} rows by the dataset card")
 
 

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { before, describe, type TestContext, test } from 'node:test';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { openStore } from '../../platform/store/store.ts';
+import { missingPython } from '../support/venv.ts';
 import { described, growDataset, readersDataset } from './fixture.ts';
-import { missingForReaders, readDataset, readersPython } from './python.ts';
+import { readDataset, readersPython } from './python.ts';
 
 /** A published dataset is read by the tools that its users have, without help from CohortFarm. */
 
@@ -18,7 +19,7 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   return folder;
 }
 
-describe('Python reads a published dataset', { skip: await missingForReaders() }, () => {
+describe('Python reads a published dataset', { skip: await missingPython() }, () => {
   let python: string;
   before(async () => {
     python = await readersPython();

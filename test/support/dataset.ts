@@ -6,6 +6,7 @@ import type { ObjectStore } from '../../platform/store/store.ts';
 import type { RawImage } from '../../worker/image.ts';
 import { encodeImage } from '../../worker/image.ts';
 import type { ShardContext } from '../../worker/run-shard.ts';
+import { createKeeper } from '../../worker/shard/keep.ts';
 
 /** Small datasets for tests of what comes after the model: images are drawn from the seed, gates are coins. */
 
@@ -64,7 +65,8 @@ export function drawingContext(plan: Plan, store: ObjectStore, change: Partial<S
         sex: { score: image.data[9]! % 3 === 0 ? 0.25 : 0.75, passed: image.data[9]! % 3 !== 0 },
         age: { score: samples[i]!.exact.age! + 1, passed: true },
       })),
-    encode: (image, record) => encodeImage(image, { format: 'png', quality: 95, description: record.prompt }),
+    keeper: createKeeper(plan, store),
+    encode: (image, prompt) => encodeImage(image, { format: 'png', quality: 95, description: prompt }),
     provider: 'cpu',
     batchSize,
     checkpointSamples,

@@ -22,6 +22,13 @@ export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']
   const axes = Object.entries(quota.axes);
   const bins = axes.filter(([, axis]) => axis.bins);
   const { gates } = quality;
+  // A struct without fields cannot be stored as Parquet, which the hub does.
+  const struct = (name: string, fields: readonly Feature[]): Feature[] =>
+    fields.length > 0 ? [group('struct', name, fields)] : [];
+  const scores = struct(
+    'scores',
+    gates.map((gate) => field(gate.name, 'float64')),
+  );
   const record: readonly Feature[] = [
     field('apiVersion', 'string'),
     field('synthetic', 'bool'),
@@ -32,30 +39,16 @@ export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']
       'axes',
       axes.map(([name]) => field(name, 'string')),
     ),
-    // A struct without fields cannot be stored as Parquet, which the hub does.
-    ...(bins.length > 0
-      ? [
-          group(
-            'struct',
-            'exact',
-            bins.map(([name]) => field(name, 'int64')),
-          ),
-        ]
-      : []),
+    ...struct(
+      'exact',
+      bins.map(([name]) => field(name, 'int64')),
+    ),
     ...(quota.allocation.table?.idColumn !== undefined ? [field('sourceId', 'string')] : []),
     field('prompt', 'string'),
     field('seed', 'int64'),
     field('attempt', 'int64'),
-    ...(gates.length > 0
-      ? [
-          group(
-            'struct',
-            'scores',
-            gates.map((gate) => field(gate.name, 'float64')),
-          ),
-        ]
-      : []),
-    group('list', 'rejected', [field('attempt', 'int64'), field('seed', 'int64'), field('gate', 'string')]),
+    ...scores,
+    group('list', 'rejected', [field('attempt', 'int64'), field('seed', 'int64'), field('gate', 'string'), ...scores]),
     field('planDigest', 'string'),
     field('modelDigest', 'string'),
   ];
