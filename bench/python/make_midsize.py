@@ -32,7 +32,7 @@ def main():
     )
     unet = UNet2DConditionModel(
         sample_size=16,
-        block_out_channels=(128, 256, 384),
+        block_out_channels=(128, 256, 416),
         layers_per_block=2,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),

@@ -1,0 +1,186 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startFarm } from '../cli/farm/farm.ts';
+import { prepare } from '../worker/prepare.ts';
+import { bareLoop } from './loop.ts';
+import { interleave, type Measured, median, speedup, startPeer, timed } from './measure.ts';
+import { measurePlanning } from './plan.ts';
+import { benchDataset, endToEnd } from './sampling.ts';
+import { shardWriting } from './shards.ts';
+
+/** Runs every benchmark and writes bench/results.md. Ratios compare what ran in turn, round by round. */
+
+const { values } = parseArgs({
+  options: {
+    python: { type: 'string' },
+    midsize: { type: 'string' },
+    rounds: { type: 'string', default: '7' },
+    only: { type: 'string' },
+  },
+});
+const python = values.python!;
+const rounds = Number(values.rounds);
+
+const MODELS = [
+  { name: 'embedded', onnx: 'models/phantom', torch: 'models/phantom/diffusers', images: 32, batch: 4, steps: 20 },
+  {
+    name: 'mid-size',
+    onnx: join(values.midsize!, 'onnx'),
+    torch: join(values.midsize!, 'diffusers'),
+    images: 8,
+    batch: 4,
+    steps: 20,
+  },
+] as const;
+type Model = (typeof MODELS)[number];
+
+type Row = readonly [what: string, figure: string, target: string];
+
+const times = (ratio: number): string => `${ratio.toFixed(2)} x`;
+const rate = (images: number, { seconds }: Measured): string => `${(images / median(seconds)).toFixed(2)} images/s`;
+
+/** Sections 1 and 2: the worker against the bare loop, diffusers and optimum. */
+async function sampling({ name, onnx, torch, images, batch, steps }: Model): Promise<Row[]> {
+  const worker = await endToEnd({ model: onnx, images, batch, steps });
+  const loop = await bareLoop({ model: onnx, batch, calls: steps + 1, height: 16, width: 16 });
+  const peers = [
+    await startPeer(python, ['bench/python/peers.py', 'diffusers', torch]),
+    await startPeer(python, ['bench/python/peers.py', 'optimum', onnx]),
+  ];
+  const request = { images, batch, steps, height: 128, width: 128 };
+  try {
+    const [ours, bare, diffusers, optimum] = await interleave(
+      [
+        { name: 'worker', run: () => timed(worker) },
+        { name: 'bare loop', run: () => timed(() => loop(images)) },
+        ...peers.map((peer, i) => ({
+          name: ['diffusers', 'optimum'][i]!,
+          run: async () => (await peer.ask(request)).seconds,
+        })),
+      ],
+      rounds,
+    );
+    const all = [ours!, bare!, diffusers!, optimum!]
+      .map((measured) => `${measured.name} ${rate(images, measured)}`)
+      .join(', ');
+    return [
+      [`${name}: worker end to end, of a bare session loop`, `${speedup(ours!, bare!).toFixed(3)}`, 'at least 0.95'],
+      [`${name}: worker end to end, against diffusers (PyTorch)`, times(speedup(ours!, diffusers!)), 'at least 1.5 x'],
+      [`${name}: worker end to end, against optimum (ONNX Runtime)`, times(speedup(ours!, optimum!)), 'at least 1 x'],
+      [`${name}: rates, batch ${batch}, ${steps} steps, guided, 128x128`, all, ''],
+    ];
+  } finally {
+    for (const peer of peers) peer.end();
+  }
+}
+
+/** Section 3. */
+async function shards(): Promise<Row[]> {
+  const [images, bytes] = [4000, 30_000];
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+  const peer = await startPeer(python, ['bench/python/peers.py', 'webdataset', dir]);
+  const write = shardWriting({ images, bytes });
+  try {
+    const [ours, theirs] = await interleave(
+      [
+        { name: 'ours', run: () => timed(write) },
+        { name: 'webdataset', run: async () => (await peer.ask({ images, bytes })).seconds },
+      ],
+      rounds,
+    );
+    return [
+      [
+        `${images} images of 30 KB into shards, against webdataset's ShardWriter`,
+        times(speedup(ours!, theirs!)),
+        'at least 3 x',
+      ],
+      ['rates', `${rate(images, ours!)} hashed and synced, webdataset ${rate(images, theirs!)}`, ''],
+    ];
+  } finally {
+    peer.end();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Section 5. */
+async function workers(): Promise<Row[]> {
+  const dataset = benchDataset({ model: 'models/phantom', images: 96, batch: 4, steps: 20 });
+  dataset.spec.output.shard.samples = 16;
+  const resources = { baseDir: process.cwd(), cacheDir: tmpdir() };
+  const { plan } = await prepare(dataset, resources);
+  const run = (count: number) => async (): Promise<number> => {
+    const output = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+    try {
+      let ready = 0;
+      const farm = startFarm({
+        workers: count,
+        shards: Array.from({ length: plan.shards }, (_, shard) => shard),
+        start: {
+          type: 'start',
+          dataset,
+          planDigest: plan.digest,
+          resources,
+          output,
+          provider: 'cpu',
+          threads: Math.max(1, Math.floor(availableParallelism() / count)),
+        },
+        onMessage: (message) => {
+          if (message.type === 'idle' && ready === 0) ready = performance.now();
+        },
+        onLost: (_, reason) => {
+          throw new Error(reason);
+        },
+      });
+      await farm.done;
+      return (performance.now() - ready) / 1000;
+    } finally {
+      await rm(output, { recursive: true, force: true });
+    }
+  };
+  const [two, one] = await interleave(
+    [
+      { name: 'two', run: run(2) },
+      { name: 'one', run: run(1) },
+    ],
+    Math.min(rounds, 5),
+  );
+  return [['two worker processes with one thread each, against one with two', times(speedup(two!, one!)), 'reported']];
+}
+
+/** Section 4. */
+async function planning(): Promise<Row[]> {
+  return measurePlanning().map(({ name, value, unit }) => [name, `${value} ${unit}`, '']);
+}
+
+const SECTIONS: readonly (readonly [title: string, run: () => Promise<Row[]>])[] = [
+  ['Sampling, embedded model', () => sampling(MODELS[0])],
+  ['Sampling, mid-size model (UNet of about 60 million parameters, random weights)', () => sampling(MODELS[1])],
+  ['Shard writing', shards],
+  ['Planning', planning],
+  ['Workers', workers],
+];
+
+const lines = [
+  '# Benchmarks',
+  '',
+  `Written by \`npm run bench\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}. A ratio above 1 means that`,
+  `CohortFarm is faster. Contenders run in turn; a ratio is the median over ${rounds} rounds of the ratio within the round.`,
+  '',
+];
+for (const [title, run] of SECTIONS) {
+  if (values.only !== undefined && !title.startsWith(values.only)) continue;
+  process.stderr.write(`${title} ...\n`);
+  const rows = await run();
+  lines.push(
+    `## ${title}`,
+    '',
+    '| what | figure | target |',
+    '| --- | --- | --- |',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+  );
+  process.stdout.write(`${rows.map((row) => row.join(' | ')).join('\n')}\n`);
+}
+if (values.only === undefined) await writeFile(new URL('results.md', import.meta.url), lines.join('\n'));

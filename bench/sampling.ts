@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseDataset } from '../contract/schema/parse.ts';
+import { openStore } from '../platform/store/store.ts';
+import { loadEngine, shardContext } from '../worker/engine.ts';
+import { prepare } from '../worker/prepare.ts';
+import { runShard } from '../worker/run-shard.ts';
+
+/** The worker end to end: prompt, noise, denoise, decode, JPEG, tar, commit; gates off. */
+
+export const PROMPT = '63 year old BLACK female. Moderate cardiomegaly .';
+export const GUIDANCE = 3;
+
+export interface WorkerOptions {
+  readonly model: string;
+  readonly images: number;
+  readonly batch: number;
+  readonly steps: number;
+}
+
+/** The resource that the benchmarks grow: one cell, one shard. */
+export function benchDataset({ model, images, batch, steps }: WorkerOptions) {
+  return parseDataset({
+    apiVersion: 'cohortfarm.dev/v1alpha1',
+    kind: 'SyntheticDataset',
+    metadata: { name: 'bench' },
+    spec: {
+      quota: { samples: images, axes: { sex: { values: ['female'] } } },
+      prompt: { template: PROMPT },
+      model: { uri: model, sampling: { scheduler: 'PNDM', steps, guidanceScale: GUIDANCE, height: 128, width: 128 } },
+      output: { uri: 'unused', shard: { samples: images } },
+      workers: { batchSize: batch, checkpointSamples: images },
+    },
+  });
+}
+
+/** Returns an action that grows one whole shard into a fresh directory. The model is loaded once. */
+export async function endToEnd(options: WorkerOptions): Promise<() => Promise<void>> {
+  const prepared = await prepare(benchDataset(options), { baseDir: process.cwd(), cacheDir: tmpdir() });
+  const engine = await loadEngine(prepared, { provider: 'cpu' });
+  return async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+    try {
+      const quiet = { provider: 'cpu', stopping: () => false, onBatch: () => {}, onResume: () => {} };
+      await runShard(shardContext(prepared.plan, openStore(dir), engine, quiet), 0);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  };
+}

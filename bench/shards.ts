@@ -1,0 +1,54 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sha256 } from '../contract/digest.ts';
+import { CONTENT_TYPES, sampleKey } from '../contract/names.ts';
+import type { SampleRecord } from '../contract/schema/record.ts';
+import { openStore } from '../platform/store/store.ts';
+import { sampleMembers } from '../worker/shard/part.ts';
+import { TAR_END } from '../worker/shard/tar.ts';
+import { PROMPT } from './sampling.ts';
+
+/** Writing ready-encoded images into shards of 1,000, hashed and synced to disk as a worker does. */
+
+const PER_SHARD = 1000;
+
+const recordOf = (index: number): SampleRecord => ({
+  apiVersion: 'cohortfarm.dev/sample/v1',
+  synthetic: true,
+  index,
+  cell: 'sex=female',
+  axes: { sex: 'female' },
+  exact: {},
+  prompt: PROMPT,
+  seed: index,
+  attempt: 0,
+  scores: {},
+  rejected: [],
+  planDigest: 'a'.repeat(64),
+  modelDigest: 'b'.repeat(64),
+});
+
+/** Returns an action that writes `images` images of `bytes` bytes. */
+export function shardWriting({ images, bytes }: { images: number; bytes: number }): () => Promise<void> {
+  const pool = Array.from({ length: 64 }, (_, k) =>
+    Uint8Array.from({ length: bytes }, (_, i) => (i * 7919 + k) & 0xff),
+  );
+  return async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+    try {
+      const store = openStore(dir);
+      for (let first = 0; first < images; first += PER_SHARD) {
+        const chunks: Uint8Array[] = [];
+        for (let index = first; index < Math.min(images, first + PER_SHARD); index++) {
+          chunks.push(...sampleMembers(sampleKey(index), 'jpg', pool[index % 64]!, recordOf(index)));
+        }
+        chunks.push(TAR_END);
+        sha256(...chunks);
+        await store.create(`shards/bench-${first}.tar`, chunks, { contentType: CONTENT_TYPES.tar });
+      }
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  };
+}
