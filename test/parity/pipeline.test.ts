@@ -71,7 +71,7 @@ async function callUnet(model: DiffusionModel, call: Golden, hidden: Float32Arra
   });
   const outputs = await session.run({
     sample: sample.send(),
-    timestep: numberTensor(session, ports.timestep, call.timestep, rows),
+    timestep: numberTensor(session, ports.timestep, call.timestep, { count: rows, name: ports.sample.shape[0] }),
     encoder_hidden_states: states.send(),
   });
   return toFloats(session, output.name, outputs[output.name]!);

@@ -68,6 +68,7 @@ export async function denoise(
   const { sample, spares, guided } = workspace;
   fillHidden(workspace, input, isGuided(guidanceScale));
   const hidden = workspace.hidden.send();
+  const rows = { count: sample.tensor.dims[0]!, name: ports.sample.shape[0] };
   const first = spares.take();
   for (let i = 0; i < first.length; i++) first[i] = input.noise[i]! * schedule.initNoiseSigma;
   let state = initialState(first);
@@ -76,7 +77,7 @@ export async function denoise(
     fillSample(sample.values, state.sample, step.inputScale);
     const outputs = await session.run({
       [ports.sample.name]: sample.send(),
-      [ports.timestep.name]: numberTensor(session, ports.timestep, step.timestep, sample.tensor.dims[0]!),
+      [ports.timestep.name]: numberTensor(session, ports.timestep, step.timestep, rows),
       [ports.encoder_hidden_states.name]: hidden,
     });
     const predicted = toFloats(session, output.name, outputs[output.name]!);

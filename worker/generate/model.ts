@@ -42,9 +42,7 @@ export interface DiffusionModel {
 const modelIndex = z.looseObject({ _class_name: z.string() });
 const textConfig = z.looseObject({
   max_position_embeddings: z.int().min(3).optional(),
-  hidden_size: z.int().min(1).optional(),
 });
-const unetConfig = z.looseObject({ cross_attention_dim: z.union([z.int(), z.array(z.int())]).nullish() });
 const vaeConfig = z.looseObject({
   block_out_channels: z.array(z.int()).min(1).max(16),
   latent_channels: z.int().min(1).optional(),
@@ -76,7 +74,6 @@ export async function loadModel(dir: string, options: SessionOptions): Promise<D
   }
   const scheduler = await loadScheduler(dir);
   const text = await readJson(dir, 'text_encoder/config.json', textConfig);
-  await readJson(dir, 'unet/config.json', unetConfig);
   const vae = await readJson(dir, 'vae_decoder/config.json', vaeConfig);
   const tokenizer = await loadTokenizer(dir, text.max_position_embeddings ?? 77);
   const [textSession, unetSession, vaeSession] = await openAll(dir, options);

@@ -33,7 +33,6 @@ test('float32 becomes the nearest float16', () => {
 });
 
 test('a timestep takes the type and shape that the graph wants', () => {
-  const sample = port('float32', ['batch', 4], 'sample');
   for (const { wanted, data, dims } of [
     { wanted: port('float32', []), data: Float32Array.of(12.75), dims: [] },
     { wanted: port('int64', [1]), data: BigInt64Array.of(12n), dims: [1] },
@@ -41,10 +40,13 @@ test('a timestep takes the type and shape that the graph wants', () => {
     { wanted: port('float64', ['batch']), data: Float64Array.of(12.75, 12.75, 12.75), dims: [3] },
     { wanted: port('float16', [2]), data: Uint16Array.of(0x4a60, 0x4a60), dims: [2] },
   ]) {
-    const tensor = numberTensor(session(sample, wanted), wanted, 12.75, 3);
+    const tensor = numberTensor(session(), wanted, 12.75, { count: 3, name: 'batch' });
     assert.deepEqual(tensor, { type: wanted.type, data, dims });
   }
-  assert.throws(() => numberTensor(session(sample), port('string', []), 1, 1), /graph\.onnx: input x is string/);
+  assert.throws(
+    () => numberTensor(session(), port('string', []), 1, { count: 1, name: 'batch' }),
+    /graph\.onnx: input x is string/,
+  );
 });
 
 test('numbers are fed in float32 or float16, and refused as anything else', () => {

@@ -54,28 +54,24 @@ const NUMBERS: Partial<Record<DataType, (count: number, value: number) => Tensor
   },
 };
 
-/**
- * One number as a scalar, or as often as the graph wants it. A whole-number input takes a fractional value truncated, as
- * diffusers' int64 conversion does.
- * @param batch rows of the call, for a graph that wants the number for each
- * @throws ModelError when the type is not supported
- */
-export function numberTensor(session: Session, port: Port, value: number, batch: number): Tensor {
-  const make = NUMBERS[port.type];
-  if (!make) throw new ModelError(`${session.file}: input ${port.name} is ${port.type}, which is not supported`);
-  const dims = port.shape.map((dim) => (typeof dim === 'number' ? dim : isBatch(session, dim) ? batch : 1));
-  return {
-    type: port.type,
-    data: make(
-      dims.reduce((product, dim) => product * dim, 1),
-      value,
-    ),
-    dims,
-  };
+/** The rows of a call, and what the graph calls that dimension. */
+export interface Rows {
+  readonly count: number;
+  readonly name: number | string | undefined;
 }
 
-/** Whether a named dimension is the batch: the one that also leads the first input. */
-const isBatch = (session: Session, dim: string): boolean => session.inputs[0]!.shape[0] === dim;
+/**
+ * One number as a scalar, or as often as the graph wants it: for each row where its dimension is that of the rows, else
+ * once. A whole-number input takes a fractional value truncated, as diffusers' int64 conversion does.
+ * @throws ModelError when the type is not supported
+ */
+export function numberTensor(session: Session, port: Port, value: number, rows: Rows): Tensor {
+  const make = NUMBERS[port.type];
+  if (!make) throw new ModelError(`${session.file}: input ${port.name} is ${port.type}, which is not supported`);
+  const dims = port.shape.map((dim) => (typeof dim === 'number' ? dim : dim === rows.name ? rows.count : 1));
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  return { type: port.type, data: make(count, value), dims };
+}
 
 /** @throws ModelError when ids are wanted in a type that is not supported */
 export function idTensor(session: Session, port: Port, ids: Int32Array): Tensor {
