@@ -42,6 +42,7 @@ export interface DiffusionModel {
 const modelIndex = z.looseObject({ _class_name: z.string() });
 const textConfig = z.looseObject({
   max_position_embeddings: z.int().min(3).optional(),
+  hidden_size: z.int().min(1).optional(),
 });
 const vaeConfig = z.looseObject({
   block_out_channels: z.array(z.int()).min(1).max(16),
@@ -81,7 +82,7 @@ export async function loadModel(dir: string, options: SessionOptions): Promise<D
     dir,
     tokenizer,
     scheduler,
-    textEncoder: describeTextEncoder(textSession!),
+    textEncoder: describeTextEncoder(textSession!, text.hidden_size),
     unet: describeUnet(unetSession!),
     vae: describeVae(vaeSession!, vae),
     release: async () => {
@@ -108,12 +109,13 @@ async function loadScheduler(dir: string): Promise<DiffusionModel['scheduler']> 
   return { name, config };
 }
 
-function describeTextEncoder(session: Session): DiffusionModel['textEncoder'] {
+function describeTextEncoder(session: Session, hiddenSize?: number): DiffusionModel['textEncoder'] {
   const hidden = outputPort(session, 'last_hidden_state');
-  const width = hidden.shape[2];
-  if (typeof width !== 'number') {
+  const stated = hidden.shape[2];
+  const width = typeof stated === 'number' ? stated : hiddenSize;
+  if (hidden.shape.length !== 3 || width === undefined) {
     throw new ModelError(
-      `${session.file}: output ${hidden.name} has the shape [${hidden.shape.join(', ')}]; its width must be fixed`,
+      `${session.file}: output ${hidden.name} has the shape [${hidden.shape.join(', ')}], not [batch, tokens, a fixed width]`,
     );
   }
   return { session, ids: inputPorts(session, ['input_ids']).input_ids, hidden, width };
