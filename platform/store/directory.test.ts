@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { describeStore } from '../../test/support/store-behaviour.ts';
 import { wrapFileError } from './directory-errors.ts';
 import { TEMP_FOLDER } from './directory-temp.ts';
 import { isRetryable, openStore, StoreError } from './store.ts';
-import { describeStore } from './store-behaviour.ts';
 
 const TEXT = { contentType: 'text/plain' };
 const folder = mkdtempSync(join(tmpdir(), 'cohortfarm-store-'));

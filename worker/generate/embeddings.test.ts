@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { functionModel } from '../../test/support/function-model.ts';
 import { createEmbeddings } from './embeddings.ts';
-import { fakeModel } from './fake-model.ts';
 
 test('what is asked for together is encoded once, and the least used goes first', async () => {
-  const { model, calls } = fakeModel();
+  const { model, calls } = functionModel();
   // An embedding so wide that only two are kept.
   const wide = { ...model, textEncoder: { ...model.textEncoder, width: 2 ** 30 } };
   const embeddings = createEmbeddings(wide);

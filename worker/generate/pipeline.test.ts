@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { functionModel } from '../../test/support/function-model.ts';
 import type { Session } from '../onnx.ts';
 import { ModelError } from './errors.ts';
-import { fakeModel } from './fake-model.ts';
 import { createSampler, type Sampling } from './pipeline.ts';
 
 const sampling = (but: Partial<Sampling> = {}): Sampling => ({
@@ -16,7 +16,7 @@ const sampling = (but: Partial<Sampling> = {}): Sampling => ({
 });
 
 test('images come in order, of the size and channels asked for', async () => {
-  const { model } = fakeModel();
+  const { model } = functionModel();
   const images = await createSampler(model, sampling()).sample([
     { prompt: 'a', seed: 1 },
     { prompt: 'b', seed: 2 },
@@ -33,7 +33,7 @@ test('images come in order, of the size and channels asked for', async () => {
 });
 
 test('an image depends on its prompt and seed only, not on its company, its place or the padding', async () => {
-  const { model } = fakeModel();
+  const { model } = functionModel();
   const alone = createSampler(model, sampling());
   const wanted = fc.array(fc.record({ prompt: fc.constantFrom('a', 'b', 'a b'), seed: fc.nat() }), {
     minLength: 1,
@@ -55,7 +55,7 @@ test('guidance is one call on negative and prompt rows; at scale 1 the prompt ru
     { guidanceScale: 1, rows: 2 },
     { guidanceScale: 0, rows: 2 },
   ]) {
-    const { model, calls } = fakeModel();
+    const { model, calls } = functionModel();
     await createSampler(model, sampling({ guidanceScale, negativePrompt: 'b' })).sample([
       { prompt: 'a', seed: 1 },
       { prompt: 'a', seed: 2 },
@@ -73,7 +73,7 @@ test('guidance is one call on negative and prompt rows; at scale 1 the prompt ru
 });
 
 test('every call has the same number of rows when padded', async () => {
-  const { model, calls } = fakeModel();
+  const { model, calls } = functionModel();
   const wanted = [1, 2, 3, 4, 5].map((seed) => ({ prompt: 'a', seed }));
   const images = await createSampler(model, sampling({ guidanceScale: 1 }), { padTo: 3 }).sample(wanted);
   assert.equal(images.length, 5);
@@ -82,15 +82,15 @@ test('every call has the same number of rows when padded', async () => {
 });
 
 test('a graph of a fixed batch gets that batch', async () => {
-  const { model, calls } = fakeModel({ batch: 4 });
+  const { model, calls } = functionModel({ batch: 4 });
   await createSampler(model, sampling()).sample([1, 2, 3].map((seed) => ({ prompt: 'a', seed })));
   assert.deepEqual(new Set(calls.unet.map(({ sample }) => sample!.dims[0])), new Set([4]));
-  const odd = fakeModel({ batch: 3 });
+  const odd = functionModel({ batch: 3 });
   assert.throws(() => createSampler(odd.model, sampling()), /fixed to a batch of 3/);
 });
 
 test('prompts are encoded once', async () => {
-  const { model, calls } = fakeModel();
+  const { model, calls } = functionModel();
   const sampler = createSampler(model, sampling());
   for (let i = 0; i < 3; i++)
     await sampler.sample([
@@ -101,14 +101,14 @@ test('prompts are encoded once', async () => {
 });
 
 test('a failed encoding is tried again next time', async () => {
-  const { model } = fakeModel({ fail: 1 });
+  const { model } = functionModel({ fail: 1 });
   const sampler = createSampler(model, sampling());
   await assert.rejects(sampler.sample([{ prompt: 'a', seed: 1 }]), /out of memory/);
   assert.equal((await sampler.sample([{ prompt: 'a', seed: 1 }])).length, 1);
 });
 
 test('calls that overlap do not disturb each other', async () => {
-  const { model } = fakeModel();
+  const { model } = functionModel();
   const sampler = createSampler(model, sampling());
   const alone = await sampler.sample([{ prompt: 'a', seed: 5 }]);
   const both = await Promise.all([5, 6].map((seed) => sampler.sample([{ prompt: 'a', seed }])));
@@ -116,7 +116,7 @@ test('calls that overlap do not disturb each other', async () => {
 });
 
 test('an aborted run stops between two steps', async () => {
-  const { model, calls } = fakeModel();
+  const { model, calls } = functionModel();
   const stop = new AbortController();
   const session: Session = {
     ...model.unet.session,
@@ -131,7 +131,7 @@ test('an aborted run stops between two steps', async () => {
 });
 
 test('what the model cannot do is refused with the field', () => {
-  const { model } = fakeModel();
+  const { model } = functionModel();
   for (const { but, expected } of [
     { but: { height: 7 }, expected: /sampling\.height: 7 is not a multiple of 2/ },
     { but: { width: 0 }, expected: /sampling\.width: 0/ },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { StoreError } from './errors.ts';
-import type { ObjectStore } from './types.ts';
+import { StoreError } from '../../platform/store/errors.ts';
+import type { ObjectStore } from '../../platform/store/types.ts';
 
 const TEXT = { contentType: 'text/plain' };
 const RACERS = 40;

@@ -1,6 +1,6 @@
-import type { Port, Session, Tensor } from '../onnx.ts';
-import type { DiffusionModel } from './model.ts';
-import { buildTokenizer } from './tokenizer.ts';
+import type { DiffusionModel } from '../../worker/generate/model.ts';
+import { buildTokenizer } from '../../worker/generate/tokenizer.ts';
+import type { Port, Session, Tensor } from '../../worker/onnx.ts';
 
 /** For tests: a model whose graphs are plain functions, with 2 latent channels, prompts of 4 tokens and embeddings of 1. */
 
@@ -10,14 +10,14 @@ export interface Calls {
   readonly vae: Record<string, Tensor>[];
 }
 
-export interface FakeModel {
+export interface FunctionModel {
   readonly model: DiffusionModel;
   /** The feeds of each graph, in order; copies. */
   readonly calls: Calls;
 }
 
 /** @param fail makes the text encoder throw as often as it says */
-export function fakeModel({ fail = 0, batch = 'batch' as string | number } = {}): FakeModel {
+export function functionModel({ fail = 0, batch = 'batch' as string | number } = {}): FunctionModel {
   const calls: Calls = { textEncoder: [], unet: [], vae: [] };
   let failures = fail;
   const encode = ({ input_ids: ids }: Record<string, Tensor>): Tensor => {
