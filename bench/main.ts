@@ -9,6 +9,7 @@ import { interleave, type Measured, median, speedup, startPeer, timed } from './
 import { measurePlanning } from './plan.ts';
 import { benchDataset, endToEnd } from './sampling.ts';
 import { shardWriting } from './shards.ts';
+import { soak } from './soak.ts';
 
 /** Runs every benchmark and writes bench/results.md. Ratios compare what ran in turn, round by round. */
 
@@ -154,12 +155,20 @@ async function planning(): Promise<Row[]> {
   return measurePlanning().map(({ name, value, unit }) => [name, `${value} ${unit}`, '']);
 }
 
+/** Generator and gates in one process, called thousands of times. */
+async function soaking(): Promise<Row[]> {
+  const { batches, early, late } = await soak(2000);
+  const growth = `${early.toFixed(0)} MiB after a tenth, ${late.toFixed(0)} MiB at the end`;
+  return [[`resident memory over ${batches} batches through generator and gates`, growth, 'flat']];
+}
+
 const SECTIONS: readonly (readonly [title: string, run: () => Promise<Row[]>])[] = [
   ['Sampling, embedded model', () => sampling(MODELS[0])],
   ['Sampling, mid-size model (UNet of about 60 million parameters, random weights)', () => sampling(MODELS[1])],
   ['Shard writing', shards],
   ['Planning', planning],
   ['Workers', workers],
+  ['Soak', soaking],
 ];
 
 const lines = [

@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util';
-import { parse } from 'yaml';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { parse } from 'yaml';
 import { samplesBetween, seedOf } from '../contract/plan/plan.ts';
 import { parseDataset } from '../contract/schema/parse.ts';
 import { loadEngine } from '../worker/engine.ts';
@@ -28,15 +27,12 @@ export async function soak(batches: number): Promise<SoakResult> {
   let early = 0;
   for (let batch = 0; batch < batches; batch++) {
     const samples = samplesBetween(plan, 0, 1 + (batch % 4));
-    const images = await engine.generate(samples.map(({ prompt, index }) => ({ prompt, seed: seedOf(plan, index, batch % 8) })));
+    const images = await engine.generate(
+      samples.map(({ prompt, index }) => ({ prompt, seed: seedOf(plan, index, batch % 8) })),
+    );
     await engine.judge(images, samples);
     await engine.encode(images[0]!, samples[0]!.prompt);
     if (batch === Math.floor(batches / 10)) early = process.memoryUsage().rss / MIB;
   }
   return { batches, early, late: process.memoryUsage().rss / MIB };
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { batches: { type: 'string', default: '2000' } } });
-  console.log(JSON.stringify(await soak(Number(values.batches))));
 }
