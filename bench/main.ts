@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     python: { type: 'string' },
     midsize: { type: 'string' },
-    rounds: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '5' },
     only: { type: 'string' },
   },
 });
@@ -25,7 +25,7 @@ const python = values.python!;
 const rounds = Number(values.rounds);
 
 const MODELS = [
-  { name: 'embedded', onnx: 'models/phantom', torch: 'models/phantom/diffusers', images: 32, batch: 4, steps: 20 },
+  { name: 'embedded', onnx: 'models/phantom', torch: 'models/phantom/diffusers', images: 16, batch: 4, steps: 20 },
   {
     name: 'mid-size',
     onnx: join(values.midsize!, 'onnx'),
@@ -107,8 +107,8 @@ async function shards(): Promise<Row[]> {
 
 /** Section 5. */
 async function workers(): Promise<Row[]> {
-  const dataset = benchDataset({ model: 'models/phantom', images: 96, batch: 4, steps: 20 });
-  dataset.spec.output.shard.samples = 16;
+  const dataset = benchDataset({ model: 'models/phantom', images: 48, batch: 4, steps: 20 });
+  dataset.spec.output.shard.samples = 12;
   const resources = { baseDir: process.cwd(), cacheDir: tmpdir() };
   const { plan } = await prepare(dataset, resources);
   const run = (count: number) => async (): Promise<number> => {
@@ -145,7 +145,7 @@ async function workers(): Promise<Row[]> {
       { name: 'two', run: run(2) },
       { name: 'one', run: run(1) },
     ],
-    Math.min(rounds, 5),
+    Math.min(rounds, 3),
   );
   return [['two worker processes with one thread each, against one with two', times(speedup(two!, one!)), 'reported']];
 }
