@@ -15,10 +15,12 @@ const [GROUP, VERSION] = API_VERSION.split('/') as [string, string];
  * Lists that are sets, or maps by the name of their entries: the API server refuses repetitions in both, and takes another
  * order for the same.
  */
-const LIST_TYPES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+const LISTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'quota.axes.*.values': setList(),
   'quota.axes.*.bins': setList(),
   'quality.gates.[].classes': setList(),
+  // What the rule about cells may cost ends here; and an object of the API server holds hardly more.
+  'quota.allocation.cells': { maxItems: 40_000 },
   'training.stages': mapList('name'),
   'training.evaluation.sites': mapList('name'),
 };
@@ -73,13 +75,8 @@ function resourceSchema(): Structural {
     properties: {
       apiVersion: { description: 'cohortfarm.dev/v1alpha1', type: 'string' },
       kind: { description: KIND, type: 'string' },
-      metadata: {
-        description: 'Name, namespace, labels and annotations',
-        type: 'object',
-        properties: {
-          name: structuralOf(datasetSchema.shape.metadata.shape.name.describe('Also names shards and Jobs')),
-        },
-      },
+      // The API server has a description of its own for it, and takes no other.
+      metadata: { type: 'object', properties: { name: nameSchema() } },
       spec: withRules(
         { description: 'What is wanted', ...structuralOf(specSchema) },
         IMMUTABLE_RULES,
@@ -91,9 +88,13 @@ function resourceSchema(): Structural {
   };
 }
 
+function nameSchema(): Structural {
+  return structuralOf(datasetSchema.shape.metadata.shape.name.describe('Also names shards and Jobs'));
+}
+
 /** Adds the rules at their paths, and the types of lists. */
 function withRules(spec: Structural, ...tables: readonly Rules[]): Structural {
-  for (const [path, keywords] of Object.entries(LIST_TYPES)) Object.assign(schemaAt(spec, path), keywords);
+  for (const [path, keywords] of Object.entries(LISTS)) Object.assign(schemaAt(spec, path), keywords);
   for (const [path, rules] of tables.flatMap((table) => Object.entries(table))) {
     const schema = schemaAt(spec, path);
     schema['x-kubernetes-validations'] = [...((schema['x-kubernetes-validations'] as Rules[string]) ?? []), ...rules];

@@ -1,4 +1,4 @@
-import { isKnown, type Rule, type Rules, withKnown } from './rule.ts';
+import { isKnown, namesOf, type Rule, type Rules, withKnown } from './rule.ts';
 
 /** What a quota says about itself: check-quota.ts and check-allocation.ts, as far as CEL reaches. */
 
@@ -33,7 +33,7 @@ const axesRules: readonly Rule[] = [
 ];
 
 const binRule: Rule = {
-  rule: "int(self.split('-')[0]) <= int(self.split('-')[1])",
+  rule: "!self.matches('^[0-9]+-[0-9]+$') || int(self.split('-')[0]) <= int(self.split('-')[1])",
   message: 'ends before it begins; write the lower number first',
 };
 
@@ -68,12 +68,9 @@ const sharesRules: readonly Rule[] = [
     fieldPath: '.allocation.shares',
   },
   {
-    rule: `!has(self.allocation.shares) || ${withKnown(
-      'self.axes',
-      `self.allocation.shares.all(name, !(name in known) ||
-(known[name].size() == self.allocation.shares[name].size() &&
-known[name].all(value, value in self.allocation.shares[name])))`,
-    )}`,
+    rule: `!has(self.allocation.shares) || self.allocation.shares.all(name, !(name in self.axes) ||
+(${namesOf('self.axes[name]')}.size() == self.allocation.shares[name].size() &&
+${namesOf('self.axes[name]')}.all(value, value in self.allocation.shares[name])))`,
     message: 'must have one share for each value of its axis (0 is allowed), and no other',
     fieldPath: '.allocation.shares',
   },

@@ -15,10 +15,13 @@ export interface Rule {
 export type Rules = Readonly<Record<string, readonly Rule[]>>;
 
 /** Values or bins of an axis: the names by which other fields call on it. */
-const namesOf = (axis: string): string =>
+export const namesOf = (axis: string): string =>
   `(has(${axis}.values) ? ${axis}.values : has(${axis}.bins) ? ${axis}.bins : [])`;
 
-/** The values of a list as the keys of a map: a search in a list costs its length, one in a map does not. */
+/**
+ * The values of a list as the keys of a map: a search in a list costs its length, one in a map does not. It is only to be
+ * searched: the API server does not know how long it is, and takes that for endless.
+ */
 export const asKeys = (list: string): string => `${list}.transformMapEntry(i, entry, {entry: true})`;
 
 /** Binds a name in a rule: CEL has no other way than a list of one. */

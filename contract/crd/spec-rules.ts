@@ -1,6 +1,6 @@
 import { DEGENERATE, MAX_SHARDS } from '../names.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
-import { asKeys, type Rule, type Rules, withKnown, withName } from './rule.ts';
+import { asKeys, namesOf, type Rule, type Rules, withKnown, withName } from './rule.ts';
 
 /** How the sections of a spec belong together: check-prompt.ts and check-quality.ts as CEL, and what may never change. */
 
@@ -30,7 +30,7 @@ const promptRules: readonly Rule[] = [
   },
   {
     rule: `!${usesImpression} || ${fromTable} || !('finding' in self.quota.axes) || has(self.prompt.impressionsFrom) ||
-(has(self.prompt.impressions) && ${withKnown('self.quota.axes', "known['finding'].all(value, value in self.prompt.impressions)")})`,
+(has(self.prompt.impressions) && ${namesOf("self.quota.axes['finding']")}.all(value, value in self.prompt.impressions))`,
     message: 'must have phrases for each value of the axis finding; add a list for each',
     fieldPath: '.prompt.impressions',
   },
@@ -62,14 +62,11 @@ const gatesRules: readonly Rule[] = [
     fieldPath: '.quality.gates',
   },
   {
-    rule: withKnown(
-      'self.quota.axes',
-      `self.quality.gates.all(gate, !has(gate.classes) || !(gate.axis in known) || ${withName(
-        'classes',
-        asKeys('gate.classes'),
-        'has(gate.appliesTo) ? gate.appliesTo.all(value, value in classes) : known[gate.axis].all(value, value in classes)',
-      )})`,
-    ),
+    rule: `self.quality.gates.all(gate, !has(gate.classes) || !(gate.axis in self.quota.axes) || ${withName(
+      'classes',
+      asKeys('gate.classes'),
+      `(has(gate.appliesTo) ? gate.appliesTo : ${namesOf('self.quota.axes[gate.axis]')}).all(value, value in classes)`,
+    )})`,
     message: 'classes of a gate must hold each value of its axis, or each of appliesTo; add them or limit appliesTo',
     fieldPath: '.quality.gates',
   },

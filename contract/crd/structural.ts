@@ -44,7 +44,9 @@ function convert(emitted: Emitted, path: string): Structural {
   }
   if (properties) {
     const fields = Object.entries(properties).map(([name, field]) => [name, convert(field, `${path}.${name}`)]);
-    schema.properties = Object.fromEntries(fields);
+    const converted = Object.fromEntries(fields) as Record<string, Structural>;
+    schema.properties = converted;
+    if (schema.default) schema.default = filled(schema.default as object, converted);
   }
   if (items) schema.items = convert(items, `${path}[]`);
   if (additionalProperties) addValues(schema, additionalProperties, path);
@@ -58,6 +60,12 @@ function convert(emitted: Emitted, path: string): Structural {
 function addValues(schema: Structural, values: Emitted, path: string): void {
   if (Object.keys(values).length === 0) schema['x-kubernetes-preserve-unknown-fields'] = true;
   else schema.additionalProperties = convert(values, `${path}.*`);
+}
+
+/** A default with those of its fields: the API server asks its rules about it before it fills them in itself. */
+function filled(value: object, fields: Readonly<Record<string, Structural>>): object {
+  const defaults = Object.entries(fields).filter(([, field]) => field.default !== undefined);
+  return { ...Object.fromEntries(defaults.map(([name, field]) => [name, field.default])), ...value };
 }
 
 /** The part of a schema at a path such as `quota.axes.*.values.[]`: fields, `*` the values of a map, `[]` the entries of a list. */

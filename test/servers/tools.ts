@@ -16,10 +16,12 @@ export interface GoTool {
   /** Package to build. */
   package: string;
   name: string;
+  /** Flags for the linker, given the version: what a program says about itself. */
+  ldflags?: (version: string) => string;
 }
 
 const REQUIRED: readonly { command: string; install: string }[] = [
-  { command: 'go', install: 'Go 1.25 or newer (https://go.dev/dl)' },
+  { command: 'go', install: 'Go 1.26 or newer (https://go.dev/dl)' },
   { command: 'flock', install: 'util-linux' },
   { command: 'setpriv', install: 'util-linux' },
 ];
@@ -40,28 +42,29 @@ export async function missingForServers(env: NodeJS.ProcessEnv = process.env): P
 }
 
 /**
- * Path of a built tool: `${COHORTFARM_CACHE:-~/.cache/cohortfarm}/bin/NAME-VERSION`. The first call builds it (a minute or
- * two on two cores); others wait for that build. A killed build leaves no half-written program.
+ * Path of a built tool: `${COHORTFARM_CACHE:-~/.cache/cohortfarm}/bin/NAME-VERSION`. The first call builds it (a
+ * minute or two on two cores, more for Kubernetes); others wait for that build. A killed build leaves no half-written program.
  */
 export async function goTool(tool: GoTool, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const folder = fileURLToPath(new URL(`tools/${tool.module}/`, import.meta.url));
   const bin = join(env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm'), 'bin');
-  const path = join(bin, `${tool.name}-${await requiredVersion(join(folder, 'go.mod'), tool.versionOf)}`);
+  const version = await requiredVersion(join(folder, 'go.mod'), tool.versionOf);
+  const path = join(bin, `${tool.name}-${version}`);
   const isBuilt = await access(path).then(
     () => true,
     () => false,
   );
   if (isBuilt) return path;
   await mkdir(bin, { recursive: true });
-  process.stderr.write(`building ${tool.name} for the tests (a minute or two, once)\n`);
+  process.stderr.write(`building ${tool.name} for the tests (minutes, once)\n`);
   // The lock goes with its holder, however that ends. Whoever waited finds the program built.
   const script = `
     test -e "$TARGET" && exit
-    go build -trimpath -buildvcs=false -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
+    go build -trimpath -buildvcs=false -ldflags "$LDFLAGS" -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
   try {
     await run('flock', [`${path}.lock`, 'sh', '-c', script], {
       cwd: folder,
-      env: { ...env, CGO_ENABLED: '0', TARGET: path, PACKAGE: tool.package },
+      env: { ...env, CGO_ENABLED: '0', TARGET: path, PACKAGE: tool.package, LDFLAGS: tool.ldflags?.(version) ?? '' },
     });
   } catch (cause) {
     throw new Error(`cannot build ${tool.name} in ${folder}: ${(cause as { stderr?: string }).stderr}`, { cause });

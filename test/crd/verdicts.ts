@@ -1,0 +1,137 @@
+/**
+ * Resources and what becomes of them, for the one reader (`parseDataset`) and the other (the API server). Each is the base
+ * document of test/support/spec.ts with some fields changed.
+ */
+export interface Case {
+  readonly name: string;
+  readonly changes: Readonly<Record<string, unknown>>;
+}
+
+export interface Refused extends Case {
+  /** What the API server says: one entry for each fault, the field and a part of the message. */
+  readonly causes: readonly (readonly [field: string, message: RegExp])[];
+}
+
+export const REGRESSOR = { name: 'age', axis: 'age', type: 'Regressor', modelUri: 'gates/age', tolerance: 16 };
+export const CLASSIFIER = { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'gates/sex' };
+export const gates = (...changed: object[]) => ({ 'spec.quality.gates': changed });
+export const TABLE = {
+  uri: 't.csv',
+  columns: { sex: { name: 'Sex' }, age: { name: 'Age' }, finding: { name: 'Finding', separator: '|' } },
+};
+export const tableWith = (changed: object) => ({
+  'spec.quota.allocation': { strategy: 'Table', table: { ...TABLE, ...changed } },
+});
+
+export const [ALLOCATION, QUOTA] = ['spec.quota.allocation', 'spec.quota'];
+
+export const ACCEPTED: readonly Case[] = [
+  { name: 'the base resource', changes: {} },
+  {
+    name: 'shares for some axes, one of them 0',
+    changes: {
+      [ALLOCATION]: {
+        strategy: 'Marginals',
+        shares: { sex: { female: 0.9, male: 0.1 }, age: { '18-39': 1, '40-90': 0 } },
+      },
+    },
+  },
+  {
+    name: 'shares that a person rounded',
+    changes: { [ALLOCATION]: { strategy: 'Marginals', shares: { sex: { female: 0.3333333, male: 0.6666667 } } } },
+  },
+  {
+    name: 'weights of partial cells',
+    changes: {
+      [ALLOCATION]: {
+        strategy: 'Cells',
+        cells: [
+          { cell: { sex: 'male', age: '40-90' }, weight: 2 },
+          { cell: {}, weight: 0.5 },
+        ],
+      },
+    },
+  },
+  {
+    name: 'a cohort to complement',
+    changes: {
+      [ALLOCATION]: {
+        strategy: 'Complement',
+        cohort: { uri: 'c.csv', columns: { sex: { name: 'G', values: { F: 'female' } } } },
+      },
+    },
+  },
+  {
+    name: 'a table, whose rows are the samples',
+    changes: { ...tableWith({ idColumn: 'id' }), 'spec.quota.samples': undefined },
+  },
+  {
+    name: 'a table with impressions',
+    changes: { ...tableWith({ impressionColumn: 'text' }), 'spec.prompt.impressions': undefined },
+  },
+  {
+    name: 'exclusions',
+    changes: {
+      'spec.quota.exclude': [
+        { finding: 'edema', age: '18-39' },
+        { sex: 'male', age: '40-90' },
+      ],
+      'spec.quota.minPerCell': 1,
+    },
+  },
+  {
+    name: 'gates of both types',
+    changes: gates(REGRESSOR, CLASSIFIER, {
+      ...CLASSIFIER,
+      name: 'sex-2',
+      classes: ['female', 'other'],
+      appliesTo: ['female'],
+    }),
+  },
+  { name: 'a template without an impression', changes: { 'spec.prompt': { template: '{sex}, {age}' } } },
+  {
+    name: 'impressions from a file',
+    changes: { 'spec.prompt.impressions': undefined, 'spec.prompt.impressionsFrom': { uri: 'p.csv' } },
+  },
+  {
+    name: 'as many attempts as there are seeds',
+    changes: { 'spec.quota.samples': 2 ** 29, 'spec.output.shard.samples': 1000 },
+  },
+  {
+    name: 'an S3 server of its own',
+    changes: { 'spec.output.s3': { endpoint: 'http://minio:9000', credentialsSecretRef: { name: 's3' } } },
+  },
+  {
+    name: 'fragments of pods',
+    changes: {
+      'spec.workers': { resources: { limits: { 'nvidia.com/gpu': 1 } }, podTemplate: { spec: { dnsPolicy: 'None' } } },
+    },
+  },
+  {
+    name: 'training',
+    changes: {
+      'spec.training': {
+        stages: [
+          { name: 'pretrain', type: 'Pretrain', env: [{ name: 'A', value: 'b' }] },
+          { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real/train' },
+        ],
+      },
+    },
+  },
+];
+
+/** What CEL cannot say: the API server takes it, and the operator refuses it when it reads the resource. */
+export const REFUSED_BY_PARSE_ONLY: readonly Case[] = [
+  { name: 'bins that overlap', changes: { 'spec.quota.axes.age.bins': ['18-39', '39-90'] } },
+  {
+    name: 'more cells than any cohort fills',
+    changes: {
+      'spec.quota.axes.age.bins': Array.from({ length: 1000 }, (_, i) => `${i}-${i}`),
+      'spec.quota.axes.height': { bins: Array.from({ length: 300 }, (_, i) => `${i}-${i}`) },
+    },
+  },
+  {
+    name: 'a column that calls something a value which is none',
+    changes: tableWith({ columns: { ...TABLE.columns, sex: { name: 'Sex', values: { F: 'woman' } } } }),
+  },
+];
