@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SpecError } from '../contract/schema/issue.ts';
-import { loadDataset, UsageError } from './load.ts';
+import { UsageError } from '../worker/errors.ts';
+import { loadDataset } from './load.ts';
 
 async function fileWith(t: TestContext, text: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));

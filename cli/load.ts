@@ -8,11 +8,7 @@ import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { ResourceContext } from '../platform/resource.ts';
 import { resolveUri } from '../platform/resource.ts';
 import type { S3Options } from '../platform/store/store.ts';
-
-/** Bad usage: the message says what to write instead. Exit 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+import { UsageError } from '../worker/errors.ts';
 
 const MAX_BYTES = 16 * 2 ** 20;
 
@@ -73,6 +69,7 @@ export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
 /** The same dataset with another place for the output, given on the command line (relative to the working directory). */
 export function withOutput(dataset: SyntheticDataset, output: string | undefined): SyntheticDataset {
   if (output === undefined) return dataset;
+  if (output === '') throw new UsageError('--output is empty; name a directory or s3://bucket/prefix');
   return {
     ...dataset,
     spec: { ...dataset.spec, output: { ...dataset.spec.output, uri: resolveUri(output, process.cwd()) } },

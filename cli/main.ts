@@ -8,7 +8,6 @@ import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
 import { addVerify } from './commands/verify.ts';
 import { WorkerError } from './farm/farm.ts';
-import { UsageError } from './load.ts';
 import { VERSION } from './version.ts';
 
 /** The command line. Exit codes: 0 done, 1 a check failed, 2 bad usage or spec, 3 shortfall, 75 try again, 78 never. */
@@ -30,10 +29,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   else {
-    process.stderr.write(
-      `${error instanceof UsageError || error instanceof WorkerError ? error.message : describeError(error)}\n`,
-    );
-    process.exitCode =
-      error instanceof WorkerError ? error.exitCode : error instanceof UsageError ? EXIT.usage : exitCodeOf(error);
+    process.stderr.write(`${error instanceof WorkerError ? error.message : describeError(error)}\n`);
+    process.exitCode = error instanceof WorkerError ? error.exitCode : exitCodeOf(error);
   }
 }

@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { resolveUri } from '../platform/resource.ts';
-import { type ObjectStore, openStore } from '../platform/store/store.ts';
+import { type ObjectStore, openStore, type S3Options } from '../platform/store/store.ts';
+import { UsageError } from '../worker/errors.ts';
 
 /** Opening a dataset that a command names by URI. */
 
@@ -18,10 +20,24 @@ export function addS3Options(command: Command): Command {
     .option('--path-style', 'put the bucket into the path of S3 requests');
 }
 
-export function openDataset(uri: string, { endpoint, region, pathStyle }: S3Flags): ObjectStore {
-  return openStore(resolveUri(uri, process.cwd()), {
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-    ...(pathStyle !== undefined && { forcePathStyle: pathStyle }),
+/** How S3 is reached, as the command line says. */
+export const s3FromFlags = ({ endpoint, region, pathStyle }: S3Flags): S3Options => ({
+  ...(endpoint !== undefined && { endpoint }),
+  ...(region !== undefined && { region }),
+  ...(pathStyle !== undefined && { forcePathStyle: pathStyle }),
+});
+
+export function openDataset(uri: string, flags: S3Flags): ObjectStore {
+  if (uri === '') throw new UsageError('the URI of the dataset is empty; name a directory or s3://bucket/prefix');
+  return openStore(resolveUri(uri, process.cwd()), s3FromFlags(flags));
+}
+
+/** Writes a file that an option names. @throws UsageError that names the option */
+export async function writeLocal(option: string, file: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(file, bytes).catch((cause: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      `${option}: ${file} cannot be written (${cause.code}); give the path of a file in an existing folder`,
+      { cause },
+    );
   });
 }

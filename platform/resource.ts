@@ -5,6 +5,7 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { type FolderFile, folderDigest } from '../contract/folder.ts';
+import { SpecError } from '../contract/schema/issue.ts';
 import { openStore, type S3Options, StoreError } from './store/store.ts';
 
 /** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
@@ -22,24 +23,42 @@ const EMBEDDED = resolve(import.meta.dirname, '../models');
 /**
  * A URI as one that does not depend on the place of the spec: `embedded:NAME` and relative paths become absolute paths;
  * s3:// stays.
+ * @throws StoreError (terminal) for a URI of another kind
  */
 export function resolveUri(uri: string, baseDir: string): string {
   if (uri.startsWith('embedded:')) {
     const path = resolve(EMBEDDED, uri.slice('embedded:'.length));
-    if (!path.startsWith(EMBEDDED + sep))
-      throw new StoreError('terminal', `${JSON.stringify(uri)} leaves the folder of embedded models`);
-    return path;
+    if (path.startsWith(EMBEDDED + sep)) return path;
+    throw new StoreError(
+      'terminal',
+      `${JSON.stringify(uri)} leaves the folder of embedded models; write embedded:NAME`,
+    );
   }
-  if (uri.startsWith('file:')) return fileURLToPath(uri);
-  return /^[a-z][a-z0-9+.-]+:/i.test(uri) ? uri : resolve(baseDir, uri);
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1];
+  if (scheme === undefined) return resolve(baseDir, uri);
+  if (scheme === 's3') return uri;
+  if (/^file:\/\/\//.test(uri)) return fileURLToPath(uri);
+  throw new StoreError(
+    'terminal',
+    `${JSON.stringify(uri)} cannot be read; use s3://, file:///, embedded:NAME or a path`,
+  );
 }
 
-/** The bytes of one file. @throws StoreError (terminal) when it does not exist */
-export async function readResource(uri: string, context: ResourceContext): Promise<Uint8Array> {
-  const absolute = resolveUri(uri, context.baseDir);
+/** As `resolveUri`, for a URI that a field of the spec names. @throws SpecError that names the field */
+function resolveField(uri: string, field: string, { baseDir }: ResourceContext): string {
+  try {
+    return resolveUri(uri, baseDir);
+  } catch (error) {
+    throw new SpecError([{ path: field, message: (error as Error).message }]);
+  }
+}
+
+/** The bytes of one file that a field of the spec names. @throws SpecError when it does not exist */
+export async function readResource(uri: string, field: string, context: ResourceContext): Promise<Uint8Array> {
+  const absolute = resolveField(uri, field, context);
   const cut = absolute.lastIndexOf('/');
   const bytes = await openStore(absolute.slice(0, cut) || '/', context.s3).get(absolute.slice(cut + 1));
-  if (bytes === null) throw new StoreError('terminal', `there is no file ${absolute}; check the URI`);
+  if (bytes === null) throw new SpecError([{ path: field, message: `there is no file ${absolute}; correct the path` }]);
   return bytes;
 }
 
@@ -61,16 +80,14 @@ export interface FolderWanted {
 /**
  * Brings a folder onto this machine: a local one is used where it lies, one from S3 is copied into the cache (a pinned
  * one only once). Digests are checked before anything is used.
- * @throws StoreError (terminal) when it is empty or differs from the pin
+ * @throws SpecError when it is empty or differs from the pin
  */
 export async function fetchFolder(wanted: FolderWanted, context: ResourceContext): Promise<Folder> {
-  const uri = resolveUri(wanted.uri, context.baseDir);
+  const uri = resolveField(wanted.uri, wanted.field, context);
   const folder = uri.startsWith('s3:') ? await fetchRemote(uri, wanted, context) : await digestFolder(uri, wanted);
   if (wanted.sha256 !== undefined && wanted.sha256 !== folder.digest) {
-    throw new StoreError(
-      'terminal',
-      `${wanted.field}: the digest of ${uri} is ${folder.digest}, not ${wanted.sha256} as sha256 demands; correct the pin or the URI`,
-    );
+    const message = `the digest of ${uri} is ${folder.digest}, not ${wanted.sha256} as sha256 demands; correct the pin or the URI`;
+    throw new SpecError([{ path: wanted.field, message }]);
   }
   return folder;
 }
@@ -88,10 +105,11 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
       )
       .filter(includes);
   } catch (cause) {
-    throw new StoreError('terminal', `${field}: the folder ${dir} cannot be read; check the URI`, { cause });
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new SpecError([{ path: field, message: `the folder ${dir} cannot be read (${reason}); correct the path` }]);
   }
   if (names.length === 0)
-    throw new StoreError('terminal', `${field}: the folder ${dir} holds no model files; check the URI`);
+    throw new SpecError([{ path: field, message: `the folder ${dir} holds no model files; correct the path` }]);
   const files: FolderFile[] = [];
   for (const path of names) files.push({ path, sha256: await fileSha256(join(dir, path)) });
   return { dir, digest: folderDigest(files) };
@@ -147,5 +165,5 @@ async function copyRemote(
     }
     copied++;
   }
-  if (copied === 0) throw new StoreError('terminal', `${field}: ${uri} holds no model files; check the URI`);
+  if (copied === 0) throw new SpecError([{ path: field, message: `${uri} holds no model files; correct the URI` }]);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openStore } from '../platform/store/store.ts';
 import { planOf, smallDataset } from '../test/support/dataset.ts';
-import { claim } from './claim.ts';
+import { claim, standing } from './claim.ts';
 
 const mine = planOf(smallDataset());
 const other = planOf(
@@ -22,8 +22,9 @@ async function freshStore(t: TestContext) {
 
 test('a prefix may be claimed again and again by the same plan', async (t) => {
   const store = await freshStore(t);
-  assert.equal(await claim(store, mine), 'open');
-  assert.equal(await claim(store, mine), 'open');
+  await claim(store, mine);
+  await claim(store, mine);
+  assert.equal(await standing(store, mine), 'open');
 });
 
 test('a second plan is told whose the prefix is, and nothing is changed', async (t) => {
@@ -35,7 +36,7 @@ test('a second plan is told whose the prefix is, and nothing is changed', async 
     assert.match(error.message, /nothing was changed: choose another output/);
     return true;
   });
-  assert.equal(await claim(store, mine), 'open');
+  assert.equal(await standing(store, mine), 'open');
 });
 
 test('of many plans that claim a prefix at once exactly one gets it', async (t) => {
@@ -49,4 +50,17 @@ test('of many plans that claim a prefix at once exactly one gets it', async (t) 
   );
   const results = await Promise.allSettled(plans.map((plan) => claim(store, plan)));
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+});
+
+test('looking at a prefix does not claim it', async (t) => {
+  const store = await freshStore(t);
+  assert.equal(await standing(store, mine), 'open');
+  await claim(store, other);
+  await assert.rejects(standing(store, mine), /holds dataset/);
+});
+
+test('a claim that is no JSON is named', async (t) => {
+  const store = await freshStore(t);
+  await store.create('_work/plan.json', Buffer.from('{'), { contentType: 'application/json' });
+  await assert.rejects(claim(store, mine), /_work\/plan\.json is no JSON; restore or remove it/);
 });

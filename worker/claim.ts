@@ -4,33 +4,38 @@ import type { Plan } from '../contract/plan/plan.ts';
 import { type Manifest, manifestSchema } from '../contract/schema/manifest.ts';
 import { claimSchema } from '../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../platform/store/store.ts';
+import { readStored } from './stored.ts';
 
 /** A prefix belongs to one plan: the first that claims it. */
 
 /** The manifest of a complete dataset; null when there is none. */
-export async function readManifest(store: ObjectStore): Promise<Manifest | null> {
-  const bytes = await store.get(objects.manifest);
-  return bytes && manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
-}
+export const readManifest = (store: ObjectStore): Promise<Manifest | null> =>
+  readStored(store, objects.manifest, manifestSchema);
 
 /**
- * Claims the prefix for a plan, before anything else is written there.
- * @returns whether the dataset is complete already, and how it stands otherwise
- * @throws StoreError (terminal) when the prefix belongs to another plan, of which nothing is touched
+ * How a prefix stands for a plan, before anything is written there.
+ * @throws StoreError (terminal) when the prefix belongs to another plan
  */
-export async function claim(store: ObjectStore, plan: Plan): Promise<'complete' | 'open'> {
+export async function standing(store: ObjectStore, plan: Plan): Promise<'complete' | 'open'> {
   const manifest = await readManifest(store);
   if (manifest) {
     refuseOther(store, plan, manifest.planDigest, manifest.name);
     return 'complete';
   }
-  const text = canonicalJson({ apiVersion: 'cohortfarm.dev/claim/v1', planDigest: plan.digest, dataset: plan.name });
-  const written = await store.create(objects.claim, Buffer.from(`${text}\n`), { contentType: CONTENT_TYPES.json });
-  if (written === 'exists') {
-    const owner = claimSchema.parse(JSON.parse(Buffer.from((await store.get(objects.claim))!).toString()));
-    refuseOther(store, plan, owner.planDigest, owner.dataset);
-  }
+  const owner = await readStored(store, objects.claim, claimSchema);
+  if (owner) refuseOther(store, plan, owner.planDigest, owner.dataset);
   return 'open';
+}
+
+/**
+ * Claims the prefix for a plan. Done by whoever is about to write, once model and gates are known to load: a plan that
+ * cannot begin must not block the next one.
+ * @throws StoreError (terminal) when the prefix belongs to another plan, of which nothing is touched
+ */
+export async function claim(store: ObjectStore, plan: Plan): Promise<void> {
+  const text = canonicalJson({ apiVersion: 'cohortfarm.dev/claim/v1', planDigest: plan.digest, dataset: plan.name });
+  await store.create(objects.claim, Buffer.from(`${text}\n`), { contentType: CONTENT_TYPES.json });
+  await standing(store, plan);
 }
 
 function refuseOther(store: ObjectStore, plan: Plan, digest: string, dataset: string): void {

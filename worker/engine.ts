@@ -32,7 +32,11 @@ export async function loadEngine({ plan, modelDir, gateDirs }: EngineParts, opti
   const model = await loadModel(modelDir, options);
   const padTo = options.provider === 'cuda' ? { padTo: plan.spec.workers.batchSize } : {};
   const sampler = createSampler(model, plan.sampling, padTo);
-  const gates = await Promise.all(plan.spec.quality.gates.map((gate, i) => loadGate(gate, gateDirs[i]!, options)));
+  const gates = await Promise.all(
+    plan.spec.quality.gates.map((gate, i) =>
+      loadGate(gate, gateDirs[i]!, { ...options, values: valuesOf(plan.spec, gate.axis) }),
+    ),
+  );
   const { format, quality } = plan.spec.output.image;
   return {
     generate: (batch) => sampler.sample(batch),
@@ -48,6 +52,9 @@ export async function loadEngine({ plan, modelDir, gateDirs }: EngineParts, opti
     encode: (image, prompt) => encodeImage(image, { format, quality, description: prompt, system: systemName(plan) }),
   };
 }
+
+const valuesOf = ({ quota }: Plan['spec'], axis: string): readonly string[] =>
+  quota.axes[axis]?.values ?? quota.axes[axis]?.bins ?? [];
 
 const systemName = (plan: EngineParts['plan']): string => `CohortFarm, model ${plan.model.digest.slice(0, 12)}`;
 

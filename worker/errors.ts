@@ -14,3 +14,8 @@ export class ExhaustedError extends Error {
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
 }
+
+/** Bad usage: the message says what to write instead. Exit 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

@@ -1,11 +1,11 @@
 import { EXIT } from '../contract/names.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import { isRetryable, StoreError } from '../platform/store/store.ts';
-import { ExhaustedError, StoppedError, TerminalError } from './errors.ts';
+import { ExhaustedError, StoppedError, TerminalError, UsageError } from './errors.ts';
 
 /** The exit code that tells a Job controller, or a shell, what a failure means. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof SpecError) return EXIT.usage;
+  if (error instanceof SpecError || error instanceof UsageError) return EXIT.usage;
   if (error instanceof ExhaustedError) return EXIT.shortfall;
   if (error instanceof StoppedError || isRetryable(error)) return EXIT.tryAgain;
   if (error instanceof TerminalError || error instanceof StoreError) return EXIT.never;
@@ -15,7 +15,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** A failure as people read it: our own errors by their message, others with their stack. */
 export function describeError(error: unknown): string {
-  const known = [SpecError, ExhaustedError, StoppedError, TerminalError, StoreError].some(
+  const known = [SpecError, UsageError, ExhaustedError, StoppedError, TerminalError, StoreError].some(
     (kind) => error instanceof kind,
   );
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);

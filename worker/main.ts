@@ -1,4 +1,5 @@
 import { openStore } from '../platform/store/store.ts';
+import { claim } from './claim.ts';
 import { loadEngine, shardContext } from './engine.ts';
 import { TerminalError } from './errors.ts';
 import { describeError, exitCodeOf } from './exit.ts';
@@ -23,7 +24,9 @@ async function start(message: StartMessage): Promise<void> {
     );
   }
   const engine = await loadEngine(prepared, message);
-  context = shardContext(prepared.plan, openStore(message.output, message.resources.s3), engine, {
+  const store = openStore(message.output, message.resources.s3);
+  await claim(store, prepared.plan);
+  context = shardContext(prepared.plan, store, engine, {
     provider: message.provider,
     stopping: () => stopping,
     onBatch: (progress) => send({ type: 'progress', ...progress }),

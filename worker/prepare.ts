@@ -37,7 +37,9 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
 
 /** Fetches the model of a published dataset. @throws StoreError when it is not the one the dataset was made with */
 export async function prepareModel(uri: string, sha256: string, context: ResourceContext): Promise<string> {
-  return (await fetchFolder({ uri, includes: isModelFile, sha256, field: 'model' }, context)).dir;
+  return (
+    await fetchFolder({ uri, includes: isModelFile, sha256, field: 'model (give its place now with --model)' }, context)
+  ).dir;
 }
 
 /** The CSV files of a spec: cohort, table, impressions. */
@@ -47,10 +49,12 @@ export async function readTables(
 ): Promise<Pick<PlanInputs, 'cohort' | 'table' | 'impressions'>> {
   const { cohort, table } = spec.quota.allocation;
   const { impressionsFrom } = spec.prompt;
-  const rows = async (uri: string) => readCsv(await readResource(uri, context), uri);
+  const rows = async (uri: string, field: string) => readCsv(await readResource(uri, field, context), uri);
   return {
-    ...(cohort && { cohort: await rows(cohort.uri) }),
-    ...(table && { table: await rows(table.uri) }),
-    ...(impressionsFrom && { impressions: readImpressions(await rows(impressionsFrom.uri)) }),
+    ...(cohort && { cohort: await rows(cohort.uri, 'spec.quota.allocation.cohort.uri') }),
+    ...(table && { table: await rows(table.uri, 'spec.quota.allocation.table.uri') }),
+    ...(impressionsFrom && {
+      impressions: readImpressions(await rows(impressionsFrom.uri, 'spec.prompt.impressionsFrom.uri')),
+    }),
   };
 }

@@ -1,8 +1,9 @@
+import { sha256 } from '../contract/digest.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
 import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine } from './engine.ts';
-import { TerminalError } from './errors.ts';
+import { TerminalError, UsageError } from './errors.ts';
 import { decodeImage } from './image.ts';
 import { listMembers } from './shard/tar.ts';
 
@@ -14,7 +15,7 @@ export interface Published {
   readonly shard: string;
 }
 
-/** Reads one sample out of its shard. @throws TerminalError when the dataset has no such sample */
+/** Reads one sample out of its shard. @throws UsageError when the dataset has no such sample, TerminalError when its shard is damaged */
 export async function readPublished(store: ObjectStore, manifest: Manifest, key: string): Promise<Published> {
   const index = /^\d+$/.test(key) ? Number(key) : Number.NaN;
   const shard = manifest.shards.find(({ start, end }) => start <= index && index < end);
@@ -24,6 +25,11 @@ export async function readPublished(store: ObjectStore, manifest: Manifest, key:
     );
   const bytes = await store.get(shard.key);
   if (!bytes) throw new TerminalError(`${store.uri}/${shard.key} is missing`);
+  if (sha256(bytes) !== shard.sha256) {
+    throw new TerminalError(
+      `${store.uri}/${shard.key} is damaged: its SHA-256 is not the manifest's; run cohortfarm verify`,
+    );
+  }
   const members = listMembers(bytes).filter(({ name }) => Number(name.split('.')[0]) === index);
   const content = (extension: string): Uint8Array | undefined => {
     const member = members.find(({ name }) => name.endsWith(`.${extension}`));
@@ -31,7 +37,7 @@ export async function readPublished(store: ObjectStore, manifest: Manifest, key:
   };
   const [json, image] = [content('json'), content('jpg') ?? content('png')];
   if (!json || !image)
-    throw new TerminalError(`sample ${key} was exhausted: no attempt passed every gate, so it has no image`);
+    throw new UsageError(`sample ${key} was exhausted: no attempt passed every gate, so it has no image`);
   return { record: sampleRecordSchema.parse(JSON.parse(Buffer.from(json).toString())), image, shard: shard.key };
 }
 

@@ -30,7 +30,7 @@ export interface ShardContext {
   /** Once true, no part is begun any more; those that have begun are finished. */
   stopping(): boolean;
   onBatch(progress: BatchProgress): void;
-  /** Says how many samples an interrupted shard has in stored parts. */
+  /** Says, before a shard is worked on, how many of its samples lie in stored parts. */
   onResume(progress: { shard: number; samples: number }): void;
 }
 
@@ -50,12 +50,10 @@ export async function runShard(context: ShardContext, shard: number): Promise<Sh
   const { store, plan } = context;
   const committed = await readRecord(store, plan, shard);
   if (committed) return committed;
-  let seal = await readSeal(store, plan, shard);
-  if (!seal) {
-    await generateParts(context, shard);
-    seal = await sealShard(store, plan, shard);
-  }
-  return commitShard(store, plan, seal);
+  const seal = await readSeal(store, plan, shard);
+  if (seal) return commitShard(store, plan, { seal });
+  await generateParts(context, shard);
+  return commitShard(store, plan, await sealShard(store, plan, shard));
 }
 
 async function generateParts(context: ShardContext, shard: number): Promise<void> {
@@ -65,8 +63,7 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
     shardRange(plan, shard),
     context.checkpointSamples,
   );
-  if (parts.length > 0)
-    context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
+  context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
   let storing: Promise<void> = Promise.resolve();
   for (;;) {

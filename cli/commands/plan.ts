@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { TerminalError } from '../../worker/errors.ts';
+import { UsageError } from '../../worker/errors.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describePlan, gridTable } from '../describe-plan.ts';
 import { type Loaded, loadDataset } from '../load.ts';
@@ -24,12 +24,18 @@ export function addPlan(program: Command): void {
     .action(async (options: PlanOptions) => {
       const loaded = await loadDataset(options.file);
       const { plan, unreachable } = await planWithOrWithoutModel(loaded);
-      const prompts = samplesBetween(plan, 0, Math.min(plan.samples, Number(options.prompts ?? 0) || 0));
-      process.stdout.write(
-        options.json ? `${JSON.stringify(planJson(plan, unreachable))}\n` : planText(plan, unreachable),
-      );
-      if (!options.json) for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+      const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
+      if (options.json) process.stdout.write(`${JSON.stringify({ ...planJson(plan, unreachable), prompts })}\n`);
+      else {
+        process.stdout.write(planText(plan, unreachable));
+        for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+      }
     });
+}
+
+function parseCount(text = '0'): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new UsageError(`--prompts: ${JSON.stringify(text)} is no number of samples; write a whole number up to 999999`);
 }
 
 /** The grid needs no model; only the digest does. So a model that is not reachable from here is a remark, not an error. */
@@ -40,7 +46,7 @@ async function planWithOrWithoutModel({
   try {
     return { plan: (await prepare(dataset, resources)).plan, unreachable: null };
   } catch (error) {
-    if (!(error instanceof StoreError || error instanceof TerminalError)) throw error;
+    if (!(error instanceof StoreError)) throw error;
     const tables = await readTables(dataset, resources);
     const model = { digest: '', defaults: { scheduler: '', height: 0, width: 0 } };
     const gateDigests = dataset.spec.quality.gates.map(() => '');
@@ -56,12 +62,13 @@ function planText(plan: Plan, unreachable: string | null): string {
   return `${[gridTable(plan), '', ...describeCohort(plan), head].join('\n')}\n`;
 }
 
-function planJson(plan: Plan, unreachable: string | null): unknown {
+function planJson(plan: Plan, unreachable: string | null) {
   const { grid, shares, quotas, cohort } = plan.allocation;
   return {
     name: plan.name,
     planDigest: unreachable === null ? plan.digest : null,
     modelDigest: unreachable === null ? plan.model.digest : null,
+    ...(unreachable !== null && { unreachable }),
     samples: plan.samples,
     shards: plan.shards,
     cells: grid.cells.map((cell, i) => ({

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
@@ -9,7 +8,7 @@ import { chooseProvider } from '../../worker/onnx.ts';
 import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir, s3Options } from '../load.ts';
-import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { addS3Options, openDataset, type S3Flags, s3FromFlags, writeLocal } from '../open.ts';
 
 /** `cohortfarm replay`: regenerates one sample and compares it with the published one. */
 
@@ -46,7 +45,7 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
   const published = await readPublished(store, manifest, key);
   const engine = await engineOf(manifest, options);
   const comparison = await replaySample(engine, published);
-  if (options.save) await writeFile(options.save, comparison.regenerated);
+  if (options.save) await writeLocal('--save', options.save, comparison.regenerated);
   const { record, shard } = published;
   if (options.json) {
     const { identical, maxDifference } = comparison;
@@ -62,7 +61,11 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
 
 async function engineOf(manifest: Manifest, options: ReplayOptions) {
   const { dataset } = manifest;
-  const resources = { baseDir: process.cwd(), cacheDir: cacheDir(), s3: s3Options(dataset) };
+  const resources = {
+    baseDir: process.cwd(),
+    cacheDir: cacheDir(),
+    s3: { ...s3Options(dataset), ...s3FromFlags(options) },
+  };
   const modelDir = await prepareModel(options.model ?? dataset.spec.model.uri, manifest.model.digest, resources);
   const { provider } = await chooseProvider('auto');
   const plan = {

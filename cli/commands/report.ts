@@ -1,9 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readManifest } from '../../worker/claim.ts';
 import { TerminalError } from '../../worker/errors.ts';
 import { renderPublishedReport } from '../../worker/publish/publish.ts';
-import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { addS3Options, openDataset, type S3Flags, writeLocal } from '../open.ts';
 
 /** `cohortfarm report`: renders the report of a published dataset anew, into a local file. */
 
@@ -12,7 +11,7 @@ export function addReport(program: Command): void {
     program
       .command('report')
       .description(
-        'Render the report of a published dataset with this version of CohortFarm. The dataset is not changed.',
+        'Render the report of a published dataset with this version of CohortFarm. Writes a local file; the dataset is neither changed nor checked.',
       )
       .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
       .option('-o, --output <file>', 'HTML file to write', 'report.html'),
@@ -20,7 +19,8 @@ export function addReport(program: Command): void {
     const store = openDataset(uri, options);
     const manifest = await readManifest(store);
     if (!manifest) throw new TerminalError(`${store.uri} holds no complete dataset: dataset.json is missing`);
-    await writeFile(options.output, await renderPublishedReport(store, manifest));
+    const report = Buffer.from(await renderPublishedReport(store, manifest));
+    await writeLocal('--output', options.output, report);
     process.stdout.write(`${options.output}\n`);
   });
 }

@@ -5,7 +5,8 @@ import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { claim, readManifest } from '../../worker/claim.ts';
+import { standing } from '../../worker/claim.ts';
+import { UsageError } from '../../worker/errors.ts';
 import { chooseProvider } from '../../worker/onnx.ts';
 import { prepare } from '../../worker/prepare.ts';
 import { publish } from '../../worker/publish/publish.ts';
@@ -13,7 +14,7 @@ import { readRecord } from '../../worker/shard/commit.ts';
 import { describePlan } from '../describe-plan.ts';
 import { type Farm, startFarm } from '../farm/farm.ts';
 import { type ProgressView, showProgress } from '../farm/progress.ts';
-import { type Loaded, loadDataset, UsageError, withOutput } from '../load.ts';
+import { type Loaded, loadDataset, withOutput } from '../load.ts';
 import { VERSION } from '../version.ts';
 import { reportVerification } from './verify.ts';
 
@@ -52,14 +53,19 @@ async function run(options: RunOptions): Promise<number> {
   const store = openStore(output, loaded.resources.s3);
   if (!options.json) process.stderr.write(`${describePlan(plan)}\n`);
   const job: Job = { dataset, resources: loaded.resources, plan, store, output, workers };
-  const manifest = (await claim(store, plan)) === 'complete' ? (await readManifest(store))! : await grow(job);
+  if ((await standing(store, plan)) === 'open') await grow(job);
+  const manifest = await publish({ plan, dataset, store, version: VERSION });
   return conclude(manifest, job, options);
 }
 
+const MAX_WORKERS = 1024;
+
 function parseWorkers(text: string): number {
   const workers = Number(text);
-  if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {
-    throw new UsageError(`--workers: ${JSON.stringify(text)} is no number of processes; write a whole number from 1`);
+  if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+    throw new UsageError(
+      `--workers: ${JSON.stringify(text)} is no number of processes; write a whole number from 1 to ${MAX_WORKERS}`,
+    );
   }
   return workers;
 }
@@ -71,7 +77,7 @@ interface Job extends Loaded {
   readonly workers: number;
 }
 
-async function grow(job: Job): Promise<Manifest> {
+async function grow(job: Job): Promise<void> {
   const { dataset, resources, plan, store, output, workers } = job;
   const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
   process.stderr.write(`${reason}\n`);
@@ -97,7 +103,6 @@ async function grow(job: Job): Promise<Manifest> {
     release();
     view.end();
   }
-  return publish({ plan, dataset, store, version: VERSION });
 }
 
 async function pendingShards(store: ObjectStore, plan: Plan): Promise<{ shards: number[]; samples: number }> {

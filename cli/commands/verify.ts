@@ -41,7 +41,7 @@ export async function reportVerification(
     return EXIT.checkFailed;
   }
   if (!options.json && !options.quiet) {
-    const quota = shortfall === 0 ? 'every quota met' : `${shortfall} images short of the quota, as recorded`;
+    const quota = shortfall === 0 ? 'every quota met' : `but a SHORTFALL of ${shortfall} images, as recorded`;
     process.stdout.write(
       `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}.\n`,
     );

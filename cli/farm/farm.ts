@@ -44,7 +44,11 @@ interface Worker {
   shard: number | null;
   /** It was sent home: there is nothing left for it to do. */
   retired: boolean;
+  /** It said itself what went wrong before it ended. */
+  reported: boolean;
 }
+
+const stopped = (): StoppedError => new StoppedError('stopped; run the same command again to go on');
 
 const WORKER = new URL('../../worker/main.ts', import.meta.url);
 
@@ -91,6 +95,7 @@ export function startFarm(options: FarmOptions): Farm {
   }
 
   function onFailure(worker: Worker, { exitCode, message }: Extract<FromWorker, { type: 'failed' }>): void {
+    worker.reported = true;
     if (exitCode === EXIT.tryAgain) countLoss(worker.shard, message);
     else end(new WorkerError(message, exitCode));
   }
@@ -98,8 +103,8 @@ export function startFarm(options: FarmOptions): Farm {
   function countLoss(shard: number | null, reason: string): void {
     const count = (losses.get(shard) ?? 0) + 1;
     losses.set(shard, count);
-    options.onLost(shard, reason);
-    if (count >= MAX_LOSSES) {
+    if (count < MAX_LOSSES) options.onLost(shard, reason);
+    else {
       const what = shard === null ? 'while starting' : `at shard ${shard}`;
       end(new WorkerError(`workers failed ${count} times ${what}, the last time: ${reason}`, EXIT.tryAgain));
     }
@@ -110,13 +115,15 @@ export function startFarm(options: FarmOptions): Farm {
     if (ended) return;
     if (worker.shard !== null) queue.unshift(worker.shard);
     if (stopping) {
-      if (workers.size === 0) end(new StoppedError('stopped; run the same command again to go on'));
+      if (workers.size === 0) end(stopped());
       return;
     }
-    // A reported failure has been counted already.
-    if (!worker.retired && (signal !== null || code === 0))
-      countLoss(worker.shard, `worker ${worker.process.pid} was ended by ${signal ?? 'its channel'}`);
-    if (!ended && queue.length > 0) hire();
+    if (!worker.retired && !worker.reported) {
+      countLoss(worker.shard, `worker ${worker.process.pid} was ended by ${signal ?? `exit code ${code}`}`);
+    }
+    // After the first loss the next try waits: what failed a moment ago (a full disk, a store that restarts) needs time.
+    const pause = 1000 * (2 ** Math.max(0, ...losses.values()) - 2);
+    setTimeout(() => !ended && !stopping && queue.length > 0 && hire(), Math.max(0, pause));
   }
 
   function hire(): void {
@@ -124,6 +131,7 @@ export function startFarm(options: FarmOptions): Farm {
       process: fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
       shard: null,
       retired: false,
+      reported: false,
     };
     workers.add(worker);
     worker.process.on('message', (message) => onMessage(worker, message as FromWorker));
@@ -139,8 +147,9 @@ export function startFarm(options: FarmOptions): Farm {
     stop() {
       stopping = true;
       for (const worker of workers) tell(worker, { type: 'stop' });
+      if (workers.size === 0) end(stopped());
     },
-    kill: () => end(new StoppedError('stopped; run the same command again to go on')),
+    kill: () => end(stopped()),
     pids: () => [...workers].flatMap(({ process }) => process.pid ?? []),
   };
 }

@@ -71,7 +71,7 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
     seconds: begun === null ? 0 : now() - begun,
   });
   const draw = (force: boolean): void => {
-    if (!force && now() - shown < (stream.isTTY ? BAR_EVERY : LINE_EVERY)) return;
+    if (begun === null || (!force && now() - shown < (stream.isTTY ? BAR_EVERY : LINE_EVERY))) return;
     shown = now();
     if (stream.isTTY) stream.write(`\r\x1b[2K${progressBar(state()).slice(0, (stream.columns ?? 80) - 1)}`);
     else stream.write(`${describeProgress(state())}\n`);
@@ -97,7 +97,7 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
     },
     end() {
       draw(true);
-      if (stream.isTTY) stream.write('\n');
+      if (stream.isTTY && begun !== null) stream.write('\n');
     },
   };
 }

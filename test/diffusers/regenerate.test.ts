@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { REPO, runCli } from '../support/cli.ts';
+import { REPO } from '../support/cli.ts';
 import { missingPython, virtualPython } from '../support/venv.ts';
 
 const run = promisify(execFile);
@@ -17,8 +17,8 @@ const KEYS = ['000000000', '000000017', '000000063', '000000064', '000000100', '
 test('images of the demo regenerate in diffusers from prompt and seed', { skip: await missingPython() }, async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-diffusers-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
-  const demo = await runCli(['run', '-f', join(REPO, 'examples/demo.yaml'), '-o', dir, '--workers', '2', '--verify']);
-  assert.equal(demo.code, 0, demo.stderr);
+  const demo = await run('npm', ['run', 'demo', '--', '--output', dir], { cwd: REPO });
+  assert.match(demo.stdout, /Report: .*report\.html\nVerified: 192 images in 3 shards and 32 cells, every quota met\./);
   const python = await virtualPython('diffusers', [join(import.meta.dirname, 'requirements.txt')]);
   const script = join(import.meta.dirname, 'regenerate.py');
   const { stdout } = await run(python, [script, dir, join(REPO, 'models/phantom/diffusers'), ...KEYS]);

@@ -91,7 +91,7 @@ describe('a cohort grown into S3', { skip: await missingForServers() }, () => {
       spec.model.sha256 = '0'.repeat(64);
     });
     const { code, stderr } = await run(['run', '-f', pinned, '-o', 's3://cohorts/pinned']);
-    assert.equal(code, 78, stderr);
+    assert.equal(code, 2, stderr);
     assert.match(
       stderr,
       /spec\.model\.uri: the digest of s3:\/\/models\/phantom is [0-9a-f]{64}, not 0{64} as sha256 demands/,

@@ -12,7 +12,7 @@ import { loadGate } from './gate.ts';
 /** With the embedded gates, which judge chest phantoms. */
 
 const GATES = join(import.meta.dirname, '../../models/phantom/gates');
-const cpu = { provider: 'cpu', threads: 1 } as const;
+const cpu = { provider: 'cpu', threads: 1, values: ['female', 'male'] } as const;
 
 const gateOf = (change: Record<string, unknown> = {}): Gate =>
   gateSchema.parse({ name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'unused', ...change });
@@ -100,6 +100,15 @@ const FAULTS: readonly (readonly [string, (json: string) => string | null, Recor
     /spec classes are 3 names, but the model has 2/,
   ],
 ];
+
+test('an axis value that is no class of the model is named, since no image of it could pass', async () => {
+  const values = ['female', 'male', 'other'];
+  await assert.rejects(
+    loadGate(gateOf(), join(GATES, 'sex'), { ...cpu, values }),
+    /gate sex: the model has no class other of axis sex/,
+  );
+  await loadGate(gateOf({ appliesTo: ['female'] }), join(GATES, 'sex'), { ...cpu, values });
+});
 
 for (const [what, change, spec, message] of FAULTS) {
   test(`it is said, with file and gate, when ${what}`, async (t) => {

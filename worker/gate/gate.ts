@@ -24,12 +24,12 @@ export interface LoadedGate {
 export async function loadGate(
   gate: Gate,
   dir: string,
-  options: { provider: ProviderName; threads?: number },
+  options: { provider: ProviderName; threads?: number; values: readonly string[] },
 ): Promise<LoadedGate> {
   const model = await readGateModel(gate, dir);
-  const classes = classesOf(gate, model);
+  const classes = classesOf(gate, model, options.values);
   const session = await openSession(join(dir, 'model.onnx'), options);
-  const [input, output] = [session.inputs[0]!.name, session.outputs[0]!.name];
+  const { input, output } = portsOf(gate, session);
   return {
     name: gate.name,
     async judge(images, samples) {
@@ -68,7 +68,7 @@ async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
     },
   });
   if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'gate'}: ${issue.message}`);
     throw problem(`and the spec together are not valid: ${issues.join('; ')}`);
   }
   if (parsed.data.type !== gate.type) {
@@ -90,7 +90,8 @@ async function readJson(file: string, problem: (what: string, cause?: unknown) =
   }
 }
 
-function classesOf(gate: Gate, model: GateModel): readonly string[] {
+/** @param values of the gate's axis; each that the gate judges must be a class, or no image of it could ever pass */
+function classesOf(gate: Gate, model: GateModel, values: readonly string[]): readonly string[] {
   if (gate.type === 'Regressor') return [];
   const described = model.output.classes!;
   const classes = gate.classes ?? described;
@@ -99,7 +100,26 @@ function classesOf(gate: Gate, model: GateModel): readonly string[] {
       `gate ${gate.name}: spec classes are ${classes.length} names, but the model has ${described.length} (${described.join(', ')})`,
     );
   }
+  const missing = (gate.appliesTo ?? values).filter((value) => !classes.includes(value));
+  if (missing.length > 0) {
+    throw new TerminalError(
+      `gate ${gate.name}: the model has no class ${missing.join(', ')} of axis ${gate.axis} (it has ${classes.join(', ')}); ` +
+        'give classes in the order of its outputs, or limit appliesTo',
+    );
+  }
   return classes;
+}
+
+function portsOf(gate: Gate, session: Session): { input: string; output: string } {
+  const [input, ...others] = session.inputs;
+  const [output] = session.outputs;
+  if (!input || !output || others.length > 0 || input.type !== 'float32' || output.type !== 'float32') {
+    const found = [...session.inputs, ...session.outputs].map(({ name, type }) => `${name} ${type}`).join(', ');
+    throw new TerminalError(
+      `gate ${gate.name}: ${session.file} must have one float32 input (images) and a float32 output, it has ${found}; export it so`,
+    );
+  }
+  return { input: input.name, output: output.name };
 }
 
 interface Inference {

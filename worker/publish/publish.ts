@@ -48,8 +48,26 @@ export async function publish(context: PublishContext): Promise<Manifest> {
     const files = await writeFiles(store, draft, { index, thumbnails });
     manifest = await writeManifest(store, plan, { ...draft, files });
   }
+  await checkPresence(store, manifest);
   await removeWork(store);
   return manifest;
+}
+
+/** A complete dataset that has lost shards since must not pass for one. @throws DatasetError that names the first */
+async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<void> {
+  const sizes = new Map<string, number>();
+  for (const prefix of [objects.shards, objects.records]) {
+    for await (const { key, size } of store.list(prefix)) sizes.set(key, size);
+  }
+  for (const { key, bytes, record } of manifest.shards) {
+    const lost = sizes.get(key) !== bytes ? key : sizes.has(record) ? null : record;
+    if (lost === null) continue;
+    throw new DatasetError(
+      lost,
+      `is ${sizes.has(lost) ? 'not as long as it was' : 'missing'} although the dataset was complete; restore it, or remove ` +
+        `${key}, ${record} and ${objects.manifest} and run again to have the shard made anew (cohortfarm verify finds all faults)`,
+    );
+  }
 }
 
 async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<Manifest | null> {

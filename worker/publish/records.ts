@@ -66,7 +66,7 @@ function parseRecord(key: string, bytes: Uint8Array): ShardRecord {
   } catch (cause) {
     throw new DatasetError(
       key,
-      'is not the record of a shard; restore it, or remove it and its shard to have both made again',
+      'is not the record of a shard; restore it, or remove it and its shard and run again to have both made anew',
       { cause },
     );
   }
@@ -117,7 +117,10 @@ export function checkShard(bytes: Uint8Array | null, record: ShardRecord): Shard
   if (digest !== record.sha256) {
     const found = `has SHA-256 ${digest} (${bytes.length} bytes)`;
     const wanted = `${objects.record(record.shard)} says ${record.sha256} (${record.bytes} bytes)`;
-    throw new DatasetError(record.key, `${found}, ${wanted}; restore it, or remove both to have the shard made again`);
+    throw new DatasetError(
+      record.key,
+      `${found}, ${wanted}; restore it, or remove both (and dataset.json, if there is one) and run again to have the shard made anew`,
+    );
   }
   let samples: ShardSample[];
   try {

@@ -10,6 +10,7 @@ import {
   shardRecordSchema,
 } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { readStored } from '../stored.ts';
 import { chainParts, decodePart, type StoredPart } from './part.ts';
 import { TAR_END } from './tar.ts';
 
@@ -26,9 +27,8 @@ const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)
 
 /** The record of a committed shard; null when it is not committed. @throws StoreError when it belongs to another plan */
 export async function readRecord(store: ObjectStore, plan: Plan, shard: number): Promise<ShardRecord | null> {
-  const bytes = await store.get(objects.record(shard));
-  if (!bytes) return null;
-  const record = shardRecordSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+  const record = await readStored(store, objects.record(shard), shardRecordSchema);
+  if (!record) return null;
   assertSamePlan(store, plan, objects.record(shard), record.planDigest);
   return record;
 }
@@ -53,9 +53,8 @@ export async function listParts(store: ObjectStore, shard: number): Promise<Stor
 
 /** The seal of a shard; null while parts are missing. */
 export async function readSeal(store: ObjectStore, plan: Plan, shard: number): Promise<Seal | null> {
-  const bytes = await store.get(objects.seal(shard));
-  if (!bytes) return null;
-  const seal = sealSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+  const seal = await readStored(store, objects.seal(shard), sealSchema);
+  if (!seal) return null;
   assertSamePlan(store, plan, objects.seal(shard), seal.record.planDigest);
   return seal;
 }
@@ -72,7 +71,7 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
     const bytes = await store.get(key);
     if (!bytes)
       throw new StoreError('retryable', `${store.uri}/${key} is gone while its shard is being finished; try again`);
-    const { record, members } = decodePart(bytes);
+    const { record, members } = readPart(store, key, bytes);
     assertSamePlan(store, plan, key, record.planDigest);
     chunks.push(members);
     parts.push(record);
@@ -80,15 +79,32 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
   return { chunks: [...chunks, TAR_END], parts };
 }
 
+function readPart(store: ObjectStore, key: string, bytes: Uint8Array): ReturnType<typeof decodePart> {
+  try {
+    return decodePart(bytes);
+  } catch (cause) {
+    throw new StoreError('terminal', `${store.uri}/${key} is not a part as workers write it; remove it and run again`, {
+      cause,
+    });
+  }
+}
+
+/** A seal, with the bytes that it fixes where they are at hand. */
+export interface Sealed {
+  readonly seal: Seal;
+  readonly assembled?: Assembled;
+}
+
 /** Seals a shard whose parts are all stored, unless another worker has: then that seal counts. */
-export async function sealShard(store: ObjectStore, plan: Plan, shard: number): Promise<Seal> {
+export async function sealShard(store: ObjectStore, plan: Plan, shard: number): Promise<Sealed> {
   const chain = chainParts(await listParts(store, shard), shardRange(plan, shard), plan.samples);
   if (chain.missing.length > 0)
     throw new StoreError('retryable', `parts of shard ${shard} are missing from ${store.uri}; try again`);
   const keys = chain.parts.map((part) => part.key);
-  const seal: Seal = { parts: keys, record: recordOf(plan, shard, await assemble(store, plan, keys)) };
-  await store.create(objects.seal(shard), json(seal), { contentType: CONTENT_TYPES.json });
-  return (await readSeal(store, plan, shard))!;
+  const assembled = await assemble(store, plan, keys);
+  const seal: Seal = { parts: keys, record: recordOf(plan, shard, assembled) };
+  const written = await store.create(objects.seal(shard), json(seal), { contentType: CONTENT_TYPES.json });
+  return written === 'created' ? { seal, assembled } : { seal: (await readSeal(store, plan, shard))! };
 }
 
 function recordOf(plan: Plan, shard: number, { chunks, parts }: Assembled): ShardRecord {
@@ -112,9 +128,9 @@ function recordOf(plan: Plan, shard: number, { chunks, parts }: Assembled): Shar
 }
 
 /** Writes what a seal fixes: the tar, then the record that commits it. */
-export async function commitShard(store: ObjectStore, plan: Plan, seal: Seal): Promise<ShardRecord> {
+export async function commitShard(store: ObjectStore, plan: Plan, { seal, assembled }: Sealed): Promise<ShardRecord> {
   const { record } = seal;
-  const { chunks } = await assemble(store, plan, seal.parts);
+  const { chunks } = assembled ?? (await assemble(store, plan, seal.parts));
   if (sha256(...chunks) !== record.sha256) {
     throw new StoreError(
       'terminal',
@@ -122,8 +138,11 @@ export async function commitShard(store: ObjectStore, plan: Plan, seal: Seal): P
     );
   }
   const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
-  if (written === 'exists' && (await store.stat(record.key))?.size !== record.bytes) {
-    throw new StoreError('terminal', `${store.uri}/${record.key} was written by something else; remove it`);
+  if (written === 'exists' && sha256((await store.get(record.key)) ?? '') !== record.sha256) {
+    throw new StoreError(
+      'terminal',
+      `${store.uri}/${record.key} was written by something else; remove it and run again`,
+    );
   }
   await store.create(objects.record(record.shard), json(record), { contentType: CONTENT_TYPES.json });
   return record;

@@ -1,0 +1,33 @@
+import type { z } from 'zod';
+import { type ObjectStore, StoreError } from '../platform/store/store.ts';
+
+/** Reading back the JSON objects of a dataset, which anyone may have changed since they were written. */
+
+/**
+ * The parsed object; null when it is absent.
+ * @throws StoreError (terminal) that names the object when it is not what CohortFarm writes
+ */
+export async function readStored<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | null> {
+  const bytes = await store.get(key);
+  if (!bytes) return null;
+  const parsed = parseStored(bytes, schema);
+  if (typeof parsed === 'string')
+    throw new StoreError('terminal', `${store.uri}/${key} ${parsed}; restore or remove it`);
+  return parsed.value;
+}
+
+/** The value of a JSON text, or what is wrong with it. */
+export function parseStored<T>(bytes: Uint8Array, schema: z.ZodType<T>): { value: T } | string {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return 'is no JSON';
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { value: parsed.data };
+  const issues = parsed.error.issues
+    .slice(0, 3)
+    .map((issue) => `${issue.path.join('.') || 'the whole'}: ${issue.message}`);
+  return `is not as this version writes it (${issues.join('; ')})`;
+}
