@@ -36,7 +36,7 @@ const promptRules: readonly Rule[] = [
   },
   {
     rule: `!has(self.prompt.impressions) || !('finding' in self.quota.axes) ||
-${withKnown('self.quota.axes', "self.prompt.impressions.all(value, value in known['finding'])")}`,
+self.prompt.impressions.all(value, value in ${namesOf("self.quota.axes['finding']")})`,
     message: 'has phrases for what is no value of the axis finding; remove them or add the value',
     fieldPath: '.prompt.impressions',
   },
@@ -62,7 +62,7 @@ const gatesRules: readonly Rule[] = [
     fieldPath: '.quality.gates',
   },
   {
-    rule: `self.quality.gates.all(gate, !has(gate.classes) || !(gate.axis in self.quota.axes) || ${withName(
+    rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !(gate.axis in self.quota.axes) || ${withName(
       'classes',
       asKeys('gate.classes'),
       `(has(gate.appliesTo) ? gate.appliesTo : ${namesOf('self.quota.axes[gate.axis]')}).all(value, value in classes)`,

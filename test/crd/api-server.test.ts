@@ -10,7 +10,15 @@ import { missingForServers } from '../servers/tools.ts';
 import { REPO } from '../support/cli.ts';
 import { documentWith, linesOf } from '../support/spec.ts';
 import { sampleStatus } from '../support/status.ts';
-import { applyDataset, eventually, faultsOf, pathOf, startWithDefinition, tryDataset } from './definition-server.ts';
+import {
+  applyDataset,
+  eventually,
+  faultsOf,
+  pathOf,
+  startWithDefinition,
+  succeeds,
+  tryDataset,
+} from './definition-server.ts';
 import { QUOTAS_REFUSED } from './refused-quotas.ts';
 import { SECTIONS_REFUSED } from './refused-sections.ts';
 import { ACCEPTED, CLASSIFIER, REFUSED_BY_PARSE_ONLY } from './verdicts.ts';
@@ -154,12 +162,7 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
 
   it('is explained by kubectl', async () => {
     // The description of the API is published a moment after the definition.
-    await eventually(() =>
-      plane.kubectl('explain', 'sds').then(
-        () => true,
-        () => false,
-      ),
-    );
+    await eventually(() => succeeds(plane.kubectl('explain', 'sds')));
     const quota = await plane.kubectl('explain', 'sds.spec.quota');
     assert.match(quota, /How many images of whom, with what findings/);
     assert.match(quota, /minPerCell\s+<integer>\s+No allowed cell gets fewer/);

@@ -15,8 +15,8 @@ export async function startWithDefinition(): Promise<ControlPlane> {
   const plane = await startControlPlane();
   try {
     await plane.kubectl('apply', '--server-side', '-f', DEFINITION);
-    // For a moment after it is established, calls still find nothing.
-    await eventually(async () => (await callApi(plane, COLLECTION)).code === 200);
+    // For a moment after it is established, calls still find nothing, and kubectl not even its name.
+    await eventually(() => succeeds(plane.kubectl('get', 'sds')));
     return plane;
   } catch (error) {
     // A server that is left running keeps the test run from ending.
@@ -42,6 +42,12 @@ export function faultsOf({ body }: Answer): string[] {
   const causes = body.details?.causes;
   return causes ? causes.map(({ field, message }) => `${field}: ${message}`).sort() : [body.message ?? ''];
 }
+
+export const succeeds = (attempt: Promise<unknown>): Promise<boolean> =>
+  attempt.then(
+    () => true,
+    () => false,
+  );
 
 export async function eventually(isTrue: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50)) if (await isTrue()) return;

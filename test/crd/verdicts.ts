@@ -25,8 +25,20 @@ export const tableWith = (changed: object) => ({
 
 export const [ALLOCATION, QUOTA] = ['spec.quota.allocation', 'spec.quota'];
 
+const SITES = Array.from({ length: 1000 }, (_, i) => `site-${i}`);
+const CELLS = SITES.flatMap((site) => ['female', 'male'].map((sex) => ({ site, sex, age: '18-39' })));
+
 export const ACCEPTED: readonly Case[] = [
   { name: 'the base resource', changes: {} },
+  {
+    name: 'a resource near its bounds, whose rules cost most',
+    changes: {
+      'spec.quota.axes.site': { values: SITES },
+      'spec.quota.exclude': CELLS,
+      [ALLOCATION]: { strategy: 'Cells', cells: CELLS.map((cell) => ({ cell, weight: 1 })) },
+      ...gates({ ...CLASSIFIER, axis: 'site', classes: SITES, appliesTo: SITES }),
+    },
+  },
   {
     name: 'shares for some axes, one of them 0',
     changes: {
