@@ -63,7 +63,7 @@ test('workers and the command killed at random moments and run again write the s
       ended = true;
     });
     while (!ended) {
-      await new Promise((resolve) => setTimeout(resolve, 1500 + Math.random() * 2500));
+      await new Promise((resolve) => setTimeout(resolve, 700 + Math.random() * 1300));
       const workers = ended ? [] : await childrenOf(run.process.pid!);
       const victim = round % 3 === 0 ? run.process.pid : workers[Math.floor(Math.random() * workers.length)];
       if (ended || victim === undefined || kills >= 12) continue;
