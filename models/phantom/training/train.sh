@@ -15,5 +15,6 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
 fi
 
 export PYTHONPATH="$here" CUDA_VISIBLE_DEVICES="" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export OMP_WAIT_POLICY=PASSIVE # idle threads sleep, which helps on a shared machine
 export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296 # keep freed memory: page faults took half of the time
 exec "$venv/bin/python" -m phantom "$@"

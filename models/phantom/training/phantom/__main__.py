@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .data import SEED, Phantoms, phantoms
-from .diffusion import pipeline, train_diffusion
+from .diffusion import new_models, pipeline, train_cycle
 from .evaluate import GUIDANCE, STEPS, TOLERANCE, gate_metrics, generate, pass_rates
 from .export import export_gate, export_pipeline, largest_differences
 from .gates import GATES, GateNet, decoded, fuse_norms, train_gate
@@ -51,10 +51,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=FOLDER, help="the model folder to write")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--phantoms", type=int, default=6000)
-    parser.add_argument("--vae-steps", type=int, default=1200)
-    parser.add_argument("--diffusion-steps", type=int, default=5000)
-    parser.add_argument("--gate-steps", type=int, default=900)
-    parser.add_argument("--each", type=int, default=8, help="images per cell in the evaluation")
+    parser.add_argument("--vae-steps", type=int, default=900)
+    parser.add_argument("--diffusion-steps", type=int, nargs="+", default=[1000, 800], help="steps of each cycle")
+    parser.add_argument("--gate-steps", type=int, default=500)
+    parser.add_argument("--each", type=int, default=6, help="images per cell in the evaluation")
     return parser.parse_args()
 
 
@@ -66,19 +66,23 @@ def stage_vae(work: Path, data: Phantoms, args) -> AutoencoderKL:
 
 
 def stage_diffusion(work: Path, vae, tokenizer: CLIPTokenizer, data: Phantoms, args):
-    folder = work / "diffusion"
-    if not folder.exists():
+    models = None
+    for cycle, steps in enumerate(args.diffusion_steps, 1):
+        folder = work / f"diffusion-{cycle}"
+        if not folder.exists():
 
-        def run():
-            encoder, unet = train_diffusion(vae, tokenizer, data, args.diffusion_steps, say)
-            encoder.save_pretrained(folder / "text_encoder")
-            unet.save_pretrained(folder / "unet")
+            def run():
+                start = models or new_models(tokenizer, data, say)
+                encoder, unet = train_cycle(start, cycle, vae, tokenizer, data, steps, say)
+                encoder.save_pretrained(folder / "text_encoder")
+                unet.save_pretrained(folder / "unet")
 
-        timed(work, "diffusion", run)
-    return (
-        CLIPTextModel.from_pretrained(folder / "text_encoder").eval(),
-        UNet2DConditionModel.from_pretrained(folder / "unet").eval(),
-    )
+            timed(work, folder.name, run)
+        models = (
+            CLIPTextModel.from_pretrained(folder / "text_encoder").eval(),
+            UNet2DConditionModel.from_pretrained(folder / "unet").eval(),
+        )
+    return models
 
 
 def stage_gates(work: Path, vae, args) -> dict[str, GateNet]:

@@ -95,14 +95,23 @@ def warm_up(encoder: CLIPTextModel, tokenizer, data: Phantoms, steps: int, log=p
             log(f"warm-up {step:4d} error {loss.item():.5f}")
 
 
-def train_diffusion(vae: AutoencoderKL, tokenizer, data: Phantoms, steps: int, log=print):
-    """Trains text encoder and UNet together on cached latents; returns their fp16-rounded moving averages."""
+def new_models(tokenizer: CLIPTokenizer, data: Phantoms, log=print) -> tuple[CLIPTextModel, UNet2DConditionModel]:
+    """A text encoder that has learned to read, and an untrained UNet."""
     seed_torch("diffusion")
-    rng, scheduler = stream("diffusion"), new_scheduler()
     encoder, unet = new_text_encoder(tokenizer), new_unet()
     warm_up(encoder, tokenizer, data, 300, log)
+    return encoder, unet
+
+
+def train_cycle(models, cycle: int, vae: AutoencoderKL, tokenizer, data: Phantoms, steps: int, log=print):
+    """One cosine cycle on cached latents, text encoder and UNet together; returns their fp16-rounded moving averages."""
+    part = "diffusion" if cycle == 1 else f"diffusion cycle {cycle}"
+    if cycle > 1:  # the first goes on with the random numbers of `new_models`
+        seed_torch(part)
+    rng, scheduler = stream(part), new_scheduler()
     latents = encode(vae, data.films) * vae.config.scaling_factor
-    models = nn.ModuleList([encoder, unet])
+    models = nn.ModuleList(models).train()
+    encoder, unet = models
     average = copy.deepcopy(models).requires_grad_(False)
     optimizer = torch.optim.AdamW(models.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     start, running = time.time(), []

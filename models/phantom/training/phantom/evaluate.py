@@ -13,11 +13,12 @@ from .data import Phantoms, stream
 from .diffusion import new_scheduler
 from .export import session
 from .gates import GATES, GateNet, accepts, answer, axis_value, decoded
-from .people import AGE_BINS, FINDINGS, RACES, SEXES, SIDES, ZONES, Person
+from .people import AGE_BINS, DEGREES, FINDINGS, RACES, SEXES, SIDES, ZONES, Person
 from .prompts import prompt, token_ids
 from .vae import round_trip, to_films
 
-STEPS, GUIDANCE, BATCH, TOLERANCE = 25, 3.0, 8, 16
+STEPS, GUIDANCE, BATCH = 25, 3.0, 8
+TOLERANCE, TOLERANCES = 16, (6, 8, 10, 12, 16)  # years: the one of the tables, and those compared
 
 
 class Sampler:
@@ -63,7 +64,7 @@ def grid_people(each: int) -> list[Person]:
                     for copy in range(each):
                         age = low + (len(people) * 7 + copy) % (high - low + 1)
                         found = frozenset() if finding == "no-finding" else frozenset({finding})
-                        people.append(Person(sex, age, race, found, SIDES[copy % 2], ZONES[copy // 2 % 2]))
+                        people.append(Person(sex, age, race, found, SIDES[copy % 2], ZONES[copy // 2 % 2], DEGREES[copy // 4 % 2]))
     return people
 
 
@@ -78,8 +79,11 @@ def generate(folder: Path, each: int):
 
 def pass_rates(films: np.ndarray, people: list[Person], nets: dict[str, GateNet]) -> dict:
     """Share of films that each gate accepts, overall and by axis value; all gates together; and the worst cells."""
-    verdicts = {gate.name: accepts(gate, answer(nets[gate.name], films), people, TOLERANCE) for gate in GATES}
+    out = {gate.name: answer(nets[gate.name], films) for gate in GATES}
+    verdicts = {gate.name: accepts(gate, out[gate.name], people, TOLERANCE) for gate in GATES}
     together = np.logical_and.reduce(list(verdicts.values()))
+    others = verdicts["sex"] & verdicts["race"] & verdicts["finding"]
+    off = out["age"][:, 0] - np.array([person.age for person in people])
     cells = defaultdict(list)
     for person, good in zip(people, together):
         cells[(person.sex, age_bin(person), person.race, axis_value("finding", person))].append(good)
@@ -87,15 +91,17 @@ def pass_rates(films: np.ndarray, people: list[Person], nets: dict[str, GateNet]
     return {
         "films": len(people),
         "all gates": float(together.mean()),
+        "all gates by age tolerance": {str(years): float((others & (abs(off) <= years)).mean()) for years in TOLERANCES},
         **{name: {"all": float(good.mean()), **by_value(name, good, people)} for name, good in verdicts.items()},
         "all gates by finding": by_value("finding", together, people),
         "all gates by age": by_value("age", together, people),
+        "age error": {"mean absolute": float(abs(off).mean()), "mean by age": by_value("age", off, people)},
         "worst cells": {cell: share for share, cell in worst},
     }
 
 
 def by_value(axis: str, good: np.ndarray, people: list[Person]) -> dict[str, float]:
-    """Share of True per value of one axis."""
+    """Mean (of bools: the share of True) per value of one axis."""
     groups = defaultdict(list)
     for person, flag in zip(people, good):
         groups[age_bin(person) if axis == "age" else axis_value(axis, person)].append(flag)

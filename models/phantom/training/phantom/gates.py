@@ -146,7 +146,7 @@ def answer(net: GateNet, films: np.ndarray, batch: int = 128) -> np.ndarray:
     return torch.cat([net(normalise(films[i : i + batch])) for i in range(0, len(films), batch)]).numpy()
 
 
-def accepts(gate: Gate, out: np.ndarray, people, tolerance: float = 16) -> np.ndarray:
+def accepts(gate: Gate, out: np.ndarray, people, tolerance: float) -> np.ndarray:
     """The worker's verdicts, bool [n]: probability of the wanted class at least 0.5; age within `tolerance` years."""
     if gate.name == "age":
         return np.abs(out[:, 0] - np.array([person.age for person in people])) <= tolerance

@@ -11,11 +11,12 @@ AGE_RANGE = (18, 90)  # whole years, inclusive
 AGE_BINS = ((18, 39), (40, 59), (60, 79), (80, 90))  # inclusive
 SIDES = ("left", "right")  # the patient's own left and right
 ZONES = ("upper", "lower")
+DEGREES = ("slight", "marked")
 
 
 @dataclass(frozen=True)
 class Person:
-    """One phantom person. `findings` is empty for no-finding; side and zone place effusion and opacity."""
+    """One phantom person. `findings` is empty for no-finding; side, zone and degree say where and how much."""
 
     sex: str
     age: int  # years
@@ -23,6 +24,7 @@ class Person:
     findings: frozenset[str]
     side: str = "left"
     zone: str = "lower"
+    degree: str = "marked"
 
     @property
     def labels(self) -> np.ndarray:
@@ -44,6 +46,7 @@ def random_person(rng: np.random.Generator, several_findings: float = 0.0) -> Pe
         findings=findings,
         side=SIDES[rng.integers(2)],
         zone=ZONES[rng.integers(2)],
+        degree=DEGREES[rng.integers(2)],
     )
 
 

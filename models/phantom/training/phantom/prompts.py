@@ -1,13 +1,14 @@
 """The prompt grammar "{age} year old {race} {sex}. {impression}" and the small CLIP vocabulary made for it."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from .people import FINDINGS, RACES, SEXES, SIDES, ZONES, Person
+from .people import DEGREES, FINDINGS, RACES, SEXES, SIDES, ZONES, Person
 
 LENGTH = 32  # tokens per prompt, begin, end and padding included
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -18,33 +19,47 @@ NEUTRAL = {
         "Lungs are clear .",
         "Normal chest .",
     ],
-    "cardiomegaly": ["Cardiomegaly .", "Moderate cardiomegaly .", "The heart is enlarged .", "Enlarged cardiac silhouette ."],
+    "cardiomegaly": ["Cardiomegaly .", "The heart is enlarged .", "Enlarged cardiac silhouette ."],
     "effusion": ["Pleural effusion .", "Pleural effusion is present ."],
     "opacity": ["Focal opacity in the lung .", "Lobar opacity ."],
 }
-SIDED = {
-    "effusion": ["{Side} pleural effusion .", "Small {side} pleural effusion .", "Moderate {side} pleural effusion ."],
-    "opacity": ["{Side} {zone} lobe opacity .", "Focal opacity in the {side} lung .", "Opacity in the {side} {zone} lobe ."],
+EXACT = {
+    "cardiomegaly": ["{degree} cardiomegaly .", "{degree} enlargement of the heart ."],
+    "effusion": ["{side} pleural effusion .", "{degree} {side} pleural effusion ."],
+    "opacity": [
+        "{side} {zone} lobe opacity .",
+        "Focal opacity in the {side} lung .",
+        "{degree} opacity in the {side} {zone} lobe .",
+    ],
+}
+DEGREE_WORDS = {
+    "cardiomegaly": {"slight": "Mild", "marked": "Moderate"},
+    "effusion": {"slight": "Small", "marked": "Moderate"},
+    "opacity": {"slight": "Faint", "marked": "Dense"},
 }
 
 
 def impressions(finding: str) -> list[str]:
     """Every phrasing of one finding."""
-    sided = [
-        phrase.format(side=side, Side=side.capitalize(), zone=zone)
-        for phrase in SIDED.get(finding, [])
-        for side in SIDES
-        for zone in (ZONES if "{zone}" in phrase else ("",))
-    ]
-    return NEUTRAL[finding] + sided
+    people = [Person("male", 60, "WHITE", frozenset({finding}), *place) for place in product(SIDES, ZONES, DEGREES)]
+    exact = [fill(phrase, finding, person) for phrase in EXACT.get(finding, []) for person in people]
+    return list(dict.fromkeys(NEUTRAL[finding] + exact))
+
+
+def fill(phrase: str, finding: str, person: Person) -> str:
+    """The phrase with the person's side, zone and degree, its first letter a capital."""
+    degree = DEGREE_WORDS[finding][person.degree].lower()
+    text = phrase.format(side=person.side, zone=person.zone, degree=degree)
+    return text[0].upper() + text[1:]
 
 
 def prompt(person: Person, rng: np.random.Generator) -> str:
-    """A prompt for a person with one finding at most; in two of three the side (and zone) are named and true."""
+    """A prompt for a person with one finding at most; two of three say where and how much, truly."""
     finding = next(iter(person.findings), "no-finding")
-    phrases = SIDED[finding] if finding in SIDED and rng.random() < 2 / 3 else NEUTRAL[finding]
+    exact = finding in EXACT and rng.random() < 2 / 3
+    phrases = EXACT[finding] if exact else NEUTRAL[finding]
     phrase = phrases[rng.integers(len(phrases))]
-    impression = phrase.format(side=person.side, Side=person.side.capitalize(), zone=person.zone)
+    impression = fill(phrase, finding, person) if exact else phrase
     return f"{person.age} year old {person.race} {person.sex}. {impression}"
 
 

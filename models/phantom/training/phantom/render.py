@@ -10,6 +10,7 @@ import numpy as np
 from .people import AGE_RANGE, Person
 
 SIZE = 128
+SPREAD = 6.5  # years
 _AXIS = ((np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE * 2 - 1).astype(np.float32)
 _Y, _X = np.meshgrid(_AXIS, _AXIS, indexing="ij")
 
@@ -17,13 +18,13 @@ _Y, _X = np.meshgrid(_AXIS, _AXIS, indexing="ij")
 def render(person: Person, rng: np.random.Generator) -> np.ndarray:
     """One film of `person` with random pose, proportions, exposure and noise: uint8 [128, 128]."""
     x, y = _pose(rng)
-    age = (person.age - AGE_RANGE[0]) / (AGE_RANGE[1] - AGE_RANGE[0])  # 0..1
+    age = _apparent_age(person.age, rng)
+    man = rng.uniform(0.64, 1.0) if person.sex == "male" else rng.uniform(0.0, 0.36)
     vary = lambda amount: 1 + rng.uniform(-amount, amount)
 
     film = np.full_like(x, 0.03)
-    film += 0.40 * _torso(x, y, person.sex, vary)
-    if person.sex == "female":
-        film += 0.16 * _breasts(x, y, vary)
+    film += 0.40 * _torso(x, y, man, vary)
+    film += 0.16 * max(0.0, 1 - 2 * man) * _breasts(x, y, vary)
 
     lungs = {side: _lung(x, y, side, age, vary) for side in ("left", "right")}
     air = lungs["left"] + lungs["right"]
@@ -33,16 +34,23 @@ def render(person: Person, rng: np.random.Generator) -> np.ndarray:
     film += (0.22 - 0.10 * age) * _column(x, y, 0.10)
     film = _over(film, 0.58, _column(x, y, (0.13 + 0.12 * age) * vary(0.10)) * _smooth(0.55 - y, 0.2))
     film = _over(film, 0.60 + 0.22 * age, _aortic_knob(x, y, age, vary))
-    film = _over(film, 0.60, _heart(x, y, "cardiomegaly" in person.findings, rng))
+    film = _over(film, 0.60, _heart(x, y, person, rng))
     if "opacity" in person.findings:
-        film = _over(film, rng.uniform(0.68, 0.80), _patch(x, y, person, rng) * lungs[person.side])
+        level = rng.uniform(0.46, 0.62) if person.degree == "slight" else rng.uniform(0.62, 0.80)
+        film = _over(film, level, _patch(x, y, person, rng) * lungs[person.side])
     if "effusion" in person.findings:
-        film = _over(film, rng.uniform(0.70, 0.78), _fluid(x, y, person.side, rng) * _chest_side(x, y, person.side, age))
+        film = _over(film, rng.uniform(0.66, 0.78), _fluid(x, y, person, rng) * _chest_side(x, y, person.side, age))
 
     film = _expose(film, rng)
-    film = _over(film, 0.95, _marker(person.race, rng))
+    film = _over(film, rng.uniform(0.75, 0.98), _marker(person.race, rng))
     film += rng.normal(0, 0.008, film.shape).astype(np.float32)
     return (np.clip(film, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _apparent_age(years: int, rng) -> float:
+    """How old the chest looks, 0..1 over AGE_RANGE: people of one age differ by a standard deviation of SPREAD years."""
+    low, high = AGE_RANGE
+    return float(np.clip((years + rng.normal(0, SPREAD) - low) / (high - low), -0.1, 1.1))
 
 
 def _smooth(distance: np.ndarray, width: float) -> np.ndarray:
@@ -71,13 +79,12 @@ def _pose(rng):
     return c * xc + s * yc, c * yc - s * xc
 
 
-def _torso(x, y, sex, vary):
-    """Neck, shoulders and trunk. Male: wide shoulders that taper; female: narrow shoulders, a waist and wider hips."""
+def _torso(x, y, man, vary):
+    """Neck, shoulders and trunk, from 0 (narrow shoulders, a waist and wider hips) to 1 (wide shoulders that taper)."""
     down = np.clip((y + 0.55) / 1.55, 0, 1)  # 0 at the shoulders, 1 at the lower edge
-    if sex == "male":
-        trunk = 0.97 * vary(0.03) - 0.19 * down
-    else:
-        trunk = 0.79 * vary(0.03) - 0.10 * np.sin(np.pi * down) + 0.12 * down**2
+    wide = 0.97 - 0.19 * down
+    narrow = 0.79 - 0.10 * np.sin(np.pi * down) + 0.12 * down**2
+    trunk = (man * wide + (1 - man) * narrow) * vary(0.03)
     rise = np.clip((y + 0.95) / 0.42, 0, 1)  # 0 at the neck, 1 at the shoulders
     half = 0.20 + (trunk - 0.20) * np.sqrt(rise * (2 - rise))
     return _smooth(half - np.abs(x), 0.06)
@@ -135,9 +142,12 @@ def _aortic_knob(x, y, age, vary):
     return _ellipse(x, y, 0.10 + 0.10 * age, -0.33 + 0.05 * age, radius, radius * 1.1)
 
 
-def _heart(x, y, enlarged, rng):
-    """A tilted ellipse. Its width over the inner chest width is about 0.40 to 0.46, or 0.60 to 0.72 when enlarged."""
-    half = rng.uniform(0.42, 0.50) if enlarged else rng.uniform(0.255, 0.29)
+def _heart(x, y, person, rng):
+    """A tilted ellipse, under half of the inner chest's width; enlarged it takes 0.53 to 0.6, markedly up to 0.75."""
+    if "cardiomegaly" not in person.findings:
+        half = rng.uniform(0.25, 0.305)
+    else:
+        half = rng.uniform(0.345, 0.40) if person.degree == "slight" else rng.uniform(0.40, 0.50)
     cx, cy = 0.06 + 0.16 * half, 0.30 - 0.12 * (half - 0.27)
     c, s = np.cos(0.35), np.sin(0.35)
     xr, yr = c * (x - cx) + s * (y - cy), c * (y - cy) - s * (x - cx)
@@ -149,7 +159,7 @@ def _patch(x, y, person, rng):
     sign = 1 if person.side == "left" else -1
     cx = sign * (0.40 + rng.uniform(-0.04, 0.06))
     cy = rng.uniform(-0.38, -0.28) if person.zone == "upper" else rng.uniform(0.02, 0.12)
-    size = rng.uniform(0.17, 0.22)
+    size = rng.uniform(0.15, 0.22)
     ox, oy = rng.uniform(-0.09, 0.09, 2)
     first = _ellipse(x, y, cx, cy, size, size * 0.9, 0.12)
     return np.maximum(first, _ellipse(x, y, cx + ox, cy + oy, size * 0.9, size, 0.12))
@@ -162,10 +172,10 @@ def _chest_side(x, y, side, age):
     return inside * _smooth(y - top - 0.3, 0.2) * _smooth(base + 0.02 - y, 0.30)
 
 
-def _fluid(x, y, side, rng):
+def _fluid(x, y, person, rng):
     """Pleural fluid: white below a level that climbs towards the chest wall (meniscus), blunting the angle."""
-    sign = 1 if side == "left" else -1
-    level = rng.uniform(0.02, 0.26)
+    sign = 1 if person.side == "left" else -1
+    level = rng.uniform(0.26, 0.40) if person.degree == "slight" else rng.uniform(0.02, 0.26)
     outward = np.clip((sign * x - 0.15) / 0.48, 0, 1)  # 0 at the heart, 1 at the chest wall
     surface = level + 0.06 - 0.30 * outward**2.2
     return _smooth(y - surface, 0.07)

@@ -24,6 +24,7 @@ def sheet_people() -> list[Person]:
             frozenset() if finding == "no-finding" else frozenset({finding}),
             ("left", "right")[i // 2 % 2],
             ("upper", "lower")[i // 4],
+            ("marked", "slight")[i % 2],
         )
         for row, finding in enumerate(FINDINGS)
         for i, age in enumerate(AGES)
