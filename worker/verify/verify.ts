@@ -1,9 +1,11 @@
+import type { z } from 'zod';
 import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type CellTally, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
 import { type Rebuilt, rebuildPlan } from './rebuild.ts';
 import { verifyShard } from './shard.ts';
@@ -61,7 +63,7 @@ async function readManifestStrictly(store: ObjectStore): Promise<Manifest | Faul
   const bytes = await store.get(object);
   if (!bytes)
     return { object, message: `is missing: ${store.uri} holds no complete dataset (run it again to complete it)` };
-  return parseObject(bytes, object, (value) => manifestSchema.safeParse(value));
+  return parseObject(bytes, object, manifestSchema);
 }
 
 async function readRecordStrictly(store: ObjectStore, shard: number, key: string): Promise<ShardRecord | Fault> {
@@ -69,24 +71,12 @@ async function readRecordStrictly(store: ObjectStore, shard: number, key: string
     return { object: objects.manifest, message: `shards[${shard}].record is ${key}, not ${objects.record(shard)}` };
   const bytes = await store.get(key);
   if (!bytes) return { object: key, message: 'is missing' };
-  return parseObject(bytes, key, (value) => shardRecordSchema.safeParse(value));
+  return parseObject(bytes, key, shardRecordSchema);
 }
 
-type Parse<T> = (
-  value: unknown,
-) => { success: true; data: T } | { success: false; error: { issues: { path: PropertyKey[]; message: string }[] } };
-
-function parseObject<T>(bytes: Uint8Array, object: string, parse: Parse<T>): T | Fault {
-  try {
-    const parsed = parse(JSON.parse(Buffer.from(bytes).toString()));
-    if (parsed.success) return parsed.data;
-    return {
-      object,
-      message: `is not valid: ${parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')}`,
-    };
-  } catch {
-    return { object, message: 'is no JSON' };
-  }
+function parseObject<T>(bytes: Uint8Array, object: string, schema: z.ZodType<T>): T | Fault {
+  const parsed = parseStored(bytes, schema);
+  return typeof parsed === 'string' ? { object, message: parsed } : parsed.value;
 }
 
 function entryFaults(entry: Manifest['shards'][number], record: ShardRecord, manifest: Manifest): Fault[] {
