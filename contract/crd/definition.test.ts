@@ -84,7 +84,9 @@ test('Kubernetes fragments pass through unread', () => {
     [
       '.spec.workers.resources',
       '.spec.workers.tolerations.[]',
-      '.spec.workers.podTemplate',
+      '.spec.workers.affinity',
+    '.spec.workers.modelCache',
+    '.spec.workers.podTemplate',
       '.spec.training.stages.[].resources',
       '.spec.training.stages.[].env.[]',
       '.spec.training.stages.[].podTemplate',

@@ -242,12 +242,13 @@ export const outputSchema = z.strictObject({
 
 const workers = z.strictObject({
   replicas: z.int().min(1).max(10_000).default(1).describe('Worker pods; may change while they run'),
-  gpus: z
-    .int()
-    .min(0)
-    .max(64)
-    .default(0)
-    .describe('GPUs (nvidia.com/gpu) of each worker; other devices go into resources'),
+  gpus: z.int().min(0).max(64).default(0).describe('GPUs of each worker'),
+  gpuResourceName: z
+    .string()
+    .min(1)
+    .max(253)
+    .default('nvidia.com/gpu')
+    .describe('Extended resource that gpus counts, such as nvidia.com/mig-1g.10gb'),
   image: z.string().min(1).optional().describe("Container image of the workers; default: the operator's own choice"),
   batchSize: z.int().min(1).max(1024).default(4).describe('Images sampled at once by one worker'),
   checkpointSamples: z
@@ -259,6 +260,25 @@ const workers = z.strictObject({
   resources: passThrough.optional().describe('Requests and limits of the worker container, as in a Pod'),
   nodeSelector: z.record(z.string(), z.string()).optional().describe('Labels that a node must have, as in a Pod'),
   tolerations: z.array(passThrough).optional().describe('Taints that workers tolerate, as in a Pod'),
+  affinity: passThrough.optional().describe('Node and pod affinity, as in a Pod'),
+  priorityClassName: z.string().min(1).optional().describe('PriorityClass of the pods'),
+  runtimeClassName: z.string().min(1).optional().describe('RuntimeClass of the pods, such as nvidia'),
+  serviceAccountName: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("ServiceAccount of the pods, for cloud identities; default: the namespace's own"),
+  modelCache: passThrough
+    .optional()
+    .describe(
+      'Volume that keeps models between pods, as in a Pod, such as {persistentVolumeClaim: {claimName: models}}',
+    ),
+  terminationGracePeriodSeconds: z
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(120)
+    .describe('Seconds for a stopped worker to finish its current part'),
   queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
   podTemplate: passThrough
     .optional()

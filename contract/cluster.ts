@@ -1,0 +1,116 @@
+import { sha256 } from './digest.ts';
+import { API_VERSION } from './names.ts';
+
+/** Names that operator, workers and the queue must agree on in a cluster. */
+
+const GROUP = API_VERSION.split('/')[0]!;
+
+/** Under which the operator applies objects and patches status (server-side apply). */
+export const FIELD_MANAGER = 'cohortfarm';
+
+/** Held until pods, stream and (with `deletionPolicy: Delete`) objects are gone. */
+export const FINALIZER = `${GROUP}/cleanup`;
+
+/** What a Job of a dataset does. */
+export const ROLES = ['workers', 'publish', 'cleanup', 'train'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const LABELS = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  name: 'app.kubernetes.io/name',
+  component: 'app.kubernetes.io/component',
+  /** Name of the SyntheticDataset. */
+  dataset: `${GROUP}/dataset`,
+  /** UID of the SyntheticDataset: another one of the same name is another dataset. */
+  uid: `${GROUP}/dataset-uid`,
+  role: `${GROUP}/role`,
+  /** Name of the training stage, for the role `train`. */
+  stage: `${GROUP}/stage`,
+  /** Kueue's LocalQueue. */
+  queue: 'kueue.x-k8s.io/queue-name',
+} as const;
+
+export const MANAGED_BY = 'cohortfarm';
+
+export const ANNOTATIONS = {
+  /** Which try at a step a Job is, from 1. */
+  round: `${GROUP}/round`,
+  /** Digest of what the pod template was built from; another one needs another Job. */
+  template: `${GROUP}/template-digest`,
+} as const;
+
+/** Longest name of a Job: its pods add an index and a random ending, and all of it must fit into a label. */
+const MAX_JOB_NAME = 52;
+
+/** Name of the Job that does a step of a dataset for the nth time: `DATASET-ROLE-ROUND`, shortened with a digest. */
+export function jobName(dataset: string, step: string, round: number): string {
+  const ending = `-${step}-${round}`;
+  if (dataset.length + ending.length <= MAX_JOB_NAME) return dataset + ending;
+  const whole = sha256(`${dataset}${ending}`).slice(0, 8);
+  const kept = `${dataset}-${step}`.slice(0, MAX_JOB_NAME - whole.length - String(round).length - 2);
+  return `${kept.replace(/-+$/, '')}-${whole}-${round}`;
+}
+
+/** Name of the ConfigMap that holds the resource as its pods read it; another content has another name. */
+export const configMapName = (dataset: string, digest: string): string => `${dataset}-spec-${digest.slice(0, 10)}`;
+
+/** Key of the resource (JSON) in that ConfigMap, and the file name where it is mounted. */
+export const DATASET_FILE = 'dataset.json';
+
+/**
+ * JetStream. One work-queue stream for each dataset holds the shards to do; one stream for all datasets holds the last word
+ * on each plan and shard; reports of running work are plain messages that may be lost.
+ */
+export const queue = {
+  stream: (uid: string): string => `cohortfarm-shards-${uid}`,
+  subject: (uid: string): string => `cohortfarm.shards.${uid}`,
+  /** The one durable pull consumer, which all workers share. */
+  consumer: 'workers',
+  /** Server-side deduplication: filling twice is harmless. */
+  messageId: (planDigest: string, shard: number): string => `${planDigest}-${shard}`,
+} as const;
+
+export const progress = {
+  stream: 'cohortfarm-progress',
+  subjects: 'cohortfarm.progress.>',
+  ofDataset: (uid: string): string => `cohortfarm.progress.${uid}.>`,
+  plan: (uid: string): string => `cohortfarm.progress.${uid}.plan`,
+  shard: (uid: string, shard: number): string => `cohortfarm.progress.${uid}.shard.${shard}`,
+} as const;
+
+export const live = {
+  subjects: 'cohortfarm.live.>',
+  subject: (uid: string): string => `cohortfarm.live.${uid}`,
+} as const;
+
+/** The UID in a subject of `progress` or `live`; null for any other subject. */
+export function uidOfSubject(subject: string): string | null {
+  return /^cohortfarm\.(?:progress|live)\.([^.]+)(?:\.|$)/.exec(subject)?.[1] ?? null;
+}
+
+/** Environment variables of our pods. */
+export const ENV = {
+  natsUrl: 'COHORTFARM_NATS_URL',
+  /** Path of a NATS credentials file; absent when the server wants none. */
+  natsCredentials: 'COHORTFARM_NATS_CREDENTIALS',
+  datasetFile: 'COHORTFARM_DATASET_FILE',
+  datasetUid: 'COHORTFARM_DATASET_UID',
+  podName: 'COHORTFARM_POD_NAME',
+  /** Where models from S3 are kept. */
+  cache: 'COHORTFARM_CACHE',
+  /** Where the outcome is written (see schema/outcome.ts); the container's terminationMessagePath. */
+  outcomeFile: 'COHORTFARM_OUTCOME_FILE',
+  logLevel: 'COHORTFARM_LOG_LEVEL',
+} as const;
+
+/** Paths in the containers of our images. */
+export const PATHS = {
+  /** The installed tree; programs are started as `node PROGRAM ROLE`. */
+  app: '/app',
+  podProgram: '/app/worker/pod/main.ts',
+  config: '/etc/cohortfarm',
+  cache: '/var/cache/cohortfarm',
+  natsCredentials: '/etc/cohortfarm-nats',
+  temporary: '/tmp',
+  outcome: '/dev/termination-log',
+} as const;
