@@ -1,0 +1,98 @@
+import type { LiveEvent, PlanEvent, ShardEvent, Task } from '../../contract/schema/task.ts';
+
+/** The queue's two faces: the operator's, which owns the streams, and a worker's, which takes shards from one of them. */
+
+/** How a server is reached. */
+export interface QueueOptions {
+  /** `nats://host:4222`; several servers of one cluster with commas between. */
+  readonly url: string;
+  /** Path of a NATS credentials file, read anew at each connection. */
+  readonly credentials?: string;
+  /** What the server calls this client, such as the pod's name. */
+  readonly name?: string;
+}
+
+/** What stands in the work-queue stream of a dataset. */
+export interface QueueState {
+  /** Shards not acknowledged: available + inFlight + parked. */
+  readonly messages: number;
+  /** Never delivered yet. */
+  readonly available: number;
+  /** With a worker, or with one that died or gave it back, waiting to be delivered again. */
+  readonly inFlight: number;
+  /** Delivered `maxDeliver` times without success: not delivered any more until `resetConsumer`. */
+  readonly parked: number;
+  /** Shards ever put into this stream. */
+  readonly added: number;
+  /** Digest of the plan whose shards were all put in; null before. */
+  readonly filledFor: string | null;
+  /** When the stream was made (RFC 3339): another one after a server has lost its disk. */
+  readonly created: string;
+}
+
+/** What workers tell. Plans and shards are told at least once each, in any order; live events may be lost. */
+export type QueueEvent =
+  | { readonly uid: string; readonly kind: 'plan'; readonly event: PlanEvent }
+  | { readonly uid: string; readonly kind: 'shard'; readonly event: ShardEvent }
+  | { readonly uid: string; readonly kind: 'live'; readonly event: LiveEvent };
+
+export interface ProgressWatch {
+  /**
+   * True once every plan and shard that was stored when the watch connected has been handed over. False again while the
+   * server is away, until what came meanwhile has been read.
+   */
+  current(): boolean;
+  /** Messages that were no events as this version writes them; they are logged and passed over. */
+  malformed(): number;
+  close(): Promise<void>;
+}
+
+/** The operator's face. Methods reject with a QueueError; all but the reading ones may be repeated without harm. */
+export interface QueueAdmin {
+  /** Whether the server is connected now. It is tried for ever, at most every two seconds. */
+  readonly connected: boolean;
+  /** Why it is not connected, for a condition: names the server and the fix. Null while it is connected. */
+  readonly problem: string | null;
+  /** Makes the dataset's stream and consumer and the progress stream where they are missing. */
+  ensureStreams(uid: string): Promise<void>;
+  /** Puts one message for each shard into the dataset's stream, and then records there which plan it is filled for. */
+  fill(uid: string, planDigest: string, shards: Iterable<number>): Promise<void>;
+  /** Null when the stream or its consumer is missing. */
+  state(uid: string): Promise<QueueState | null>;
+  /** Counts deliveries anew: parked messages become available again. */
+  resetConsumer(uid: string): Promise<void>;
+  /**
+   * Removes the dataset's stream and makes it anew, empty and not filled: for shards that turn out to be missing although
+   * they were acknowledged, whose message ids the old stream would take for duplicates.
+   */
+  remake(uid: string): Promise<void>;
+  /** Removes the dataset's stream and all that was told of the dataset. */
+  remove(uid: string): Promise<void>;
+  /** Hands over every stored plan and shard event, those told from now on, and live events. Survives lost servers and disks. */
+  watchProgress(onEvent: (event: QueueEvent) => void): ProgressWatch;
+  close(): Promise<void>;
+}
+
+/** One shard that is this worker's until it is done, given back, or not heard of for the consumer's ack_wait. */
+export interface Delivery {
+  readonly task: Task;
+  /** From 1. */
+  readonly deliveryCount: number;
+  /**
+   * Stores the shard's event, then acknowledges the message. 'unconfirmed': the event is stored, but the server knows the
+   * delivery no more; the next worker finds the record in the store.
+   */
+  done(event: ShardEvent): Promise<'acknowledged' | 'unconfirmed'>;
+  /** Makes the shard available to others, after a pause if one is given. */
+  giveBack(delayMs?: number): Promise<void>;
+}
+
+/** A worker's face: one shard at a time. Methods reject with a QueueError. */
+export interface WorkerQueue {
+  tellPlan(event: PlanEvent): Promise<void>;
+  /** The next shard; null when none is available. Waits until the stream is filled for the plan that was told. */
+  take(): Promise<Delivery | null>;
+  /** Reports running work; may be lost. */
+  live(event: LiveEvent): void;
+  close(): Promise<void>;
+}
