@@ -1,0 +1,201 @@
+import type { Clock } from './clock.ts';
+import { Heap } from './heap.ts';
+
+/**
+ * Which key to work on next. Level-driven: a key says only that something about it may have changed, so adding it twice is
+ * adding it once.
+ *
+ * ```
+ *            add                      its turn                   done
+ *   idle ─────────▶ waiting until due ────────▶ running ─────────────▶ idle
+ *                        ▲                         │
+ *                        └── added meanwhile, wants another turn, or failed (backoff)
+ * ```
+ */
+
+export interface WorkQueueOptions {
+  /** Works on a key; may ask for another turn in some seconds. A rejection brings the key back after a growing pause. */
+  readonly work: (key: string) => Promise<{ readonly after?: number }>;
+  /** Keys worked on at the same time. */
+  readonly concurrency: number;
+  /** Shortest time from the start of one turn of a key to that of the next. */
+  readonly minIntervalMs: number;
+  /** Pause after the first failure of a key, doubled after each further one, up to `maxMs`; then up to half is taken off. */
+  readonly backoff: { readonly firstMs: number; readonly maxMs: number };
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly onFailure?: (key: string, error: unknown, retryInMs: number) => void;
+}
+
+interface Entry {
+  readonly key: string;
+  /** When it is to run; null while nobody has asked. */
+  due: number | null;
+  running: boolean;
+  /** When its last turn began. */
+  started: number;
+  /** Turns that failed since one succeeded. */
+  failures: number;
+}
+
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Every waiting entry is in it at its `due` or earlier; what has changed since is put right when its time comes. */
+  #agenda = new Heap<Entry>();
+  readonly #running = new Set<Promise<void>>();
+  #stopped = false;
+  #timer: { readonly at: number; readonly cancel: () => void } | null = null;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** The key wants a turn now; while it is being worked on, it gets another one afterwards. */
+  add(key: string): void {
+    this.addAfter(key, 0);
+  }
+
+  /** The key wants a turn in so many seconds. The earliest wish counts. */
+  addAfter(key: string, seconds: number): void {
+    if (this.#stopped) return;
+    const entry = this.#entryOf(key);
+    this.#want(entry, this.#options.clock.now() + Math.max(0, seconds) * 1000);
+    this.#pump();
+  }
+
+  /** Keys whose turn has come but that are not worked on yet. */
+  get depth(): number {
+    const now = this.#options.clock.now();
+    let ready = 0;
+    for (const { due, running } of this.#entries.values()) if (!running && due !== null && due <= now) ready++;
+    return ready;
+  }
+
+  /** How long the oldest turn that has not ended yet has taken; 0 when there is none. */
+  get longestRunMs(): number {
+    const now = this.#options.clock.now();
+    let longest = 0;
+    for (const { running, started } of this.#entries.values()) if (running) longest = Math.max(longest, now - started);
+    return longest;
+  }
+
+  /** Keys that are remembered, for whatever reason. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Begins no more turns; resolves when those that run have ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+    await Promise.all(this.#running);
+  }
+
+  #entryOf(key: string): Entry {
+    const known = this.#entries.get(key);
+    if (known) return known;
+    const entry = { key, due: null, running: false, started: Number.NEGATIVE_INFINITY, failures: 0 };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #want(entry: Entry, at: number): void {
+    const due = Math.max(at, entry.started + this.#options.minIntervalMs);
+    if (entry.due !== null && entry.due <= due) return;
+    entry.due = due;
+    if (!entry.running) this.#agenda.push(due, entry);
+  }
+
+  /** Begins all turns that can begin, and wakes up for the next one. */
+  #pump(): void {
+    const { clock, concurrency } = this.#options;
+    while (!this.#stopped && this.#running.size < concurrency) {
+      const next = this.#agenda.peek();
+      if (next === undefined) return;
+      if (next.at > clock.now()) {
+        this.#wakeAt(next.at);
+        return;
+      }
+      this.#agenda.pop();
+      this.#settle(next.value);
+    }
+  }
+
+  /** What becomes of an entry whose time on the agenda has come. */
+  #settle(entry: Entry): void {
+    // An older place on the agenda; the entry has a later one, or gets one when its turn ends.
+    if (entry.running) return;
+    const now = this.#options.clock.now();
+    if (entry.due !== null) {
+      if (entry.due <= now) this.#begin(entry);
+    } else if (entry.started + this.#options.minIntervalMs <= now && this.#entries.get(entry.key) === entry) {
+      this.#entries.delete(entry.key);
+    }
+  }
+
+  /** Throws away places on the agenda that no longer count, once they are the most of it. */
+  #tidy(): void {
+    if (this.#agenda.size < 4 * this.#entries.size + 64) return;
+    this.#agenda = new Heap();
+    for (const entry of this.#entries.values()) if (!entry.running) this.#agenda.push(this.#placeOf(entry), entry);
+  }
+
+  /** Without a wish an entry stays until its minimum interval is over, then it is forgotten. */
+  #placeOf(entry: Entry): number {
+    return entry.due ?? entry.started + this.#options.minIntervalMs;
+  }
+
+  #wakeAt(at: number): void {
+    if (this.#timer !== null && this.#timer.at <= at) return;
+    this.#timer?.cancel();
+    const wake = () => {
+      this.#timer = null;
+      this.#pump();
+    };
+    this.#timer = { at, cancel: this.#options.clock.after(Math.max(0, at - this.#options.clock.now()), wake) };
+  }
+
+  #begin(entry: Entry): void {
+    entry.due = null;
+    entry.running = true;
+    entry.started = this.#options.clock.now();
+    const turn = this.#turn(entry).finally(() => {
+      this.#running.delete(turn);
+      this.#pump();
+    });
+    this.#running.add(turn);
+  }
+
+  async #turn(entry: Entry): Promise<void> {
+    const { work, clock, onFailure } = this.#options;
+    try {
+      const { after } = await work(entry.key);
+      entry.failures = 0;
+      if (after !== undefined) this.#want(entry, clock.now() + after * 1000);
+    } catch (error) {
+      entry.failures++;
+      const pause = this.#pause(entry.failures, error);
+      this.#want(entry, clock.now() + pause);
+      onFailure?.(entry.key, error, pause);
+    } finally {
+      entry.running = false;
+      this.#agenda.push(this.#placeOf(entry), entry);
+      this.#tidy();
+    }
+  }
+
+  #pause(failures: number, error: unknown): number {
+    const { backoff, random } = this.#options;
+    const full = Math.min(backoff.maxMs, backoff.firstMs * 2 ** (failures - 1));
+    return Math.max(full * (1 - random() / 2), (retryAfterOf(error) ?? 0) * 1000);
+  }
+}
+
+/** Seconds that the other side asked for, if the error says so. */
+function retryAfterOf(error: unknown): number | undefined {
+  const { retryAfterSeconds } = (error ?? {}) as { retryAfterSeconds?: unknown };
+  return typeof retryAfterSeconds === 'number' ? retryAfterSeconds : undefined;
+}
