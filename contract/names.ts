@@ -9,6 +9,9 @@ export const EXIT = { done: 0, checkFailed: 1, usage: 2, shortfall: 3, tryAgain:
 /** Images that show nothing (black, constant, not a number) are counted under this name, like a gate's rejections. */
 export const DEGENERATE = 'degenerate';
 
+/** Label of an image that shows none of the findings, whatever they are. */
+export const NO_FINDING = 'no-finding';
+
 export const SAMPLE_KEY_DIGITS = 9;
 
 /** The WebDataset key of a sample: its global index in nine digits. */

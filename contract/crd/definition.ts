@@ -5,6 +5,7 @@ import { QUOTA_RULES } from './quota-rules.ts';
 import type { Rules } from './rule.ts';
 import { IMMUTABLE_RULES, SPEC_RULES } from './spec-rules.ts';
 import { type Structural, schemaAt, structuralOf } from './structural.ts';
+import { TRAINING_RULES } from './training-rules.ts';
 
 /** The CustomResourceDefinition of `SyntheticDataset`, derived from the schemas. */
 
@@ -21,6 +22,9 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'quality.gates.[].classes': setList(),
   // What the rule about cells may cost ends here; and an object of the API server holds hardly more.
   'quota.allocation.cells': { maxItems: 40_000 },
+  'training.labels': setList(),
+  'training.ageBins': setList(),
+  'training.compare': setList(),
   'training.stages': mapList('name'),
   'training.evaluation.sites': mapList('name'),
 };
@@ -82,6 +86,7 @@ function resourceSchema(): Structural {
         IMMUTABLE_RULES,
         QUOTA_RULES,
         SPEC_RULES,
+        TRAINING_RULES,
       ),
       status: withConditionKeys({ description: 'What has become of it', ...structuralOf(statusSchema) }),
     },

@@ -32,7 +32,7 @@ const axesRules: readonly Rule[] = [
   },
 ];
 
-const binRule: Rule = {
+export const binRule: Rule = {
   rule: "!self.matches('^[0-9]+-[0-9]+$') || int(self.split('-')[0]) <= int(self.split('-')[1])",
   message: 'ends before it begins; write the lower number first',
 };

@@ -1,5 +1,6 @@
 import { type Issue, issueAt, type Path, SpecError, show } from '../schema/issue.ts';
-import { printable, type Quota } from '../schema/spec.ts';
+import type { Quota } from '../schema/spec.ts';
+import { printable } from '../schema/text.ts';
 import { checkHeader, noRows, type Row, readAxis } from './columns.ts';
 import type { Grid } from './grid.ts';
 

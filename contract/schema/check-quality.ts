@@ -3,7 +3,8 @@ import { SEED_SPACE } from '../plan/seeds.ts';
 import { type Axes, checkAxisName, checkValue, duplicates } from './check-quota.ts';
 import { type Issue, issueAt, listed, type Path } from './issue.ts';
 import { items, member, sound, soundItems } from './salvage.ts';
-import { axisValue, gateSchema, label, outputSchema, qualitySchema, quotaSchema } from './spec.ts';
+import { axisValue, gateSchema, outputSchema, qualitySchema, quotaSchema } from './spec.ts';
+import { label } from './text.ts';
 
 /** The meaning of `spec.quality`, and whether all attempts and shards can be numbered. */
 

@@ -1,7 +1,8 @@
 import { type Bin, countCombinations, MAX_CELLS, parseBin } from '../plan/grid.ts';
 import { type Issue, issueAt, listed, type Path, show } from './issue.ts';
 import { items, member, members, sound, soundItems } from './salvage.ts';
-import { axisName, axisSchema, axisValue, bin, MAX_AXES } from './spec.ts';
+import { axisName, axisSchema, axisValue, MAX_AXES } from './spec.ts';
+import { bin } from './text.ts';
 
 /** The meaning of `spec.quota`: its axes, and the cells that name them. */
 
@@ -75,7 +76,8 @@ export function duplicates(entries: readonly (readonly [number, string])[], path
   });
 }
 
-function checkBins(texts: readonly (readonly [number, string])[], path: Path): Issue[] {
+/** Issues for bins that end before they begin or share a number with another. */
+export function checkBins(texts: readonly (readonly [number, string])[], path: Path): Issue[] {
   const issues: Issue[] = [];
   const bins: (Bin & { i: number; text: string })[] = [];
   for (const [i, text] of texts) {

@@ -2,6 +2,7 @@ import { checkAllocation } from './check-allocation.ts';
 import { checkPrompt } from './check-prompt.ts';
 import { checkNumbers, checkQuality } from './check-quality.ts';
 import { checkAxes, checkExclude, knownAxes } from './check-quota.ts';
+import { checkTraining } from './check-training.ts';
 import { formIssues, protoIssues } from './form.ts';
 import { type Issue, SpecError } from './issue.ts';
 import { member } from './salvage.ts';
@@ -31,5 +32,6 @@ function checkMeaning(spec: unknown): Issue[] {
     ...checkPrompt(member(spec, 'prompt'), quota, axes),
     ...checkQuality(member(spec, 'quality'), axes),
     ...checkNumbers(spec),
+    ...checkTraining(member(spec, 'training'), axes),
   ];
 }

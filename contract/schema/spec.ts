@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { API_VERSION, DEGENERATE, KIND } from '../names.ts';
 import { activationSchema, gateInputSchema } from './gate.ts';
+import { bin, label, passThrough, printable, uri } from './text.ts';
+import { trainingSchema } from './training.ts';
 
 /** The `SyntheticDataset` resource as users write it. Descriptions are what `kubectl explain` shows. */
 
@@ -9,17 +11,7 @@ import { activationSchema, gateInputSchema } from './gate.ts';
  * judge beforehand what a rule may cost.
  */
 
-const TEXT = 4096;
-export const printable = z
-  .string()
-  .max(TEXT, `must have at most ${TEXT} characters`)
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters, line breaks or halves of characters');
-export const label = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: a-z, 0-9 and -, at most 63')
-  .meta({ maxLength: 63 });
 export const phrase = printable.min(1, 'must not be empty');
-const uri = printable.min(1);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 export const axisName = z
   .string()
@@ -32,20 +24,10 @@ export const axisValue = z
     'must be letters, digits, "_ . + -" or blanks, at most 63',
   )
   .meta({ maxLength: 63 });
-export const bin = z
-  .string()
-  .regex(
-    /^(0|[1-9]\d{0,5})-(0|[1-9]\d{0,5})$/,
-    'must be LOW-HIGH in whole numbers, both included, such as "18-39" (no blanks, no leading zeros)',
-  )
-  .meta({ maxLength: 13 });
 /** A grid has 2^axes kinds of partial cells; nobody reads a cohort by more axes than this. */
 export const MAX_AXES = 16;
 const MAX_VALUES = 1000;
 const cellMap = z.record(axisName, axisValue).meta({ maxProperties: MAX_AXES });
-
-/** Any Kubernetes fragment that CohortFarm passes on to the API server without reading it. */
-const passThrough = z.record(z.string(), z.unknown());
 
 export const axisSchema = z
   .strictObject({
@@ -285,45 +267,6 @@ const workers = z.strictObject({
     .describe('Strategic merge patch over the pod template of the workers, for all that has no field here'),
 });
 
-const stage = z.strictObject({
-  name: label.describe('Its name; results go to training/NAME/ below the output'),
-  type: z
-    .enum(['Pretrain', 'Finetune'])
-    .describe('Pretrain: on the synthetic images; Finetune: on real ones, from an earlier stage'),
-  from: label.optional().describe('Stage whose weights this one begins with'),
-  data: uri.optional().describe('Folder of real images; default: the synthetic dataset'),
-  image: z.string().min(1).optional().describe('Container image of the trainer'),
-  resources: passThrough.optional().describe('Requests and limits of each trainer pod, as in a Pod'),
-  nodes: z.int().min(1).default(1).describe('Pods that train together'),
-  processesPerNode: z.int().min(1).default(1).describe('Processes in each pod, usually one for each GPU'),
-  args: z.array(z.string()).optional().describe('Arguments of the trainer'),
-  env: z.array(passThrough).optional().describe('Environment variables of the trainer, as in a Pod'),
-  podTemplate: passThrough.optional().describe('Strategic merge patch over the pod template of the stage'),
-  runtimeRef: passThrough.optional().describe('Training runtime to use, where Kubeflow Trainer is installed'),
-});
-
-const training = z.strictObject({
-  stages: z.array(stage).max(32).default([]).describe('What is trained, each on what the one before left'),
-  evaluation: z
-    .strictObject({
-      sites: z
-        .array(
-          z.strictObject({
-            name: label.describe('Its name in the metrics'),
-            uri: uri.describe('Folder of its labelled real images'),
-          }),
-        )
-        .max(100)
-        .describe('Hospitals or cohorts, each evaluated on its own'),
-    })
-    .optional()
-    .describe('Real test sets that no stage trains on'),
-  compare: z
-    .array(z.enum(['RealOnly', 'Mixed', 'SyntheticOnly']))
-    .default([])
-    .describe('Baselines to train and evaluate beside the stages'),
-});
-
 export const specSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Decides every image; another seed is another dataset'),
   suspend: z.boolean().default(false).describe('Stops the workers after their current part; nothing is lost'),
@@ -333,7 +276,7 @@ export const specSchema = z.strictObject({
   quality: qualitySchema.prefault({}).describe('What an image must pass to be accepted'),
   output: outputSchema.describe('Where and in what form the dataset is stored'),
   workers: workers.prefault({}).describe('The pods that generate; decides no byte of an image'),
-  training: training.optional().describe('What is trained once the dataset is published'),
+  training: trainingSchema.optional().describe('What is trained once the dataset is published'),
   deletionPolicy: z
     .enum(['Retain', 'Delete'])
     .default('Retain')
@@ -357,4 +300,5 @@ export type SyntheticDataset = z.infer<typeof datasetSchema>;
 export type Spec = z.infer<typeof specSchema>;
 export type Quota = z.infer<typeof quotaSchema>;
 export type Gate = z.infer<typeof gateSchema>;
+export type Training = z.infer<typeof trainingSchema>;
 export type ColumnMap = Readonly<Record<string, z.infer<typeof columnSchema>>>;

@@ -1,4 +1,14 @@
-import { CLASSIFIER, gates, REGRESSOR, type Refused, tableWith } from './verdicts.ts';
+import {
+  CLASSIFIER,
+  FINETUNE,
+  gates,
+  PRETRAIN,
+  REGRESSOR,
+  type Refused,
+  SITES_TO_MEASURE,
+  tableWith,
+  training,
+} from './verdicts.ts';
 
 /** Resources whose sections do not belong together. */
 export const SECTIONS_REFUSED: readonly Refused[] = [
@@ -109,5 +119,74 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     name: 'an endpoint that is no URL',
     changes: { 'spec.output.s3': { endpoint: 'localhost:9000' } },
     causes: [['spec.output.s3.endpoint', /should match/]],
+  },
+  {
+    name: 'a stage that begins with a later one',
+    changes: training({ stages: [{ ...PRETRAIN, from: 'finetune' }, FINETUNE] }),
+    causes: [['spec.training.stages', /must name a stage that comes before/]],
+  },
+  {
+    name: 'a Finetune stage from nowhere and on nothing',
+    changes: training({ stages: [PRETRAIN, { name: 'finetune', type: 'Finetune' }] }),
+    causes: [
+      ['spec.training.stages[1].from', /is required for Finetune/],
+      ['spec.training.stages[1].data', /is required for Finetune/],
+    ],
+  },
+  {
+    name: 'two stages of one name',
+    changes: training({ stages: [PRETRAIN, PRETRAIN] }),
+    causes: [['spec.training.stages[1]', /Duplicate value/]],
+  },
+  {
+    name: 'a stage of a name that is taken',
+    changes: training({ stages: [{ ...PRETRAIN, name: 'compare' }] }),
+    causes: [['spec.training.stages[0].name', /choose another name/]],
+  },
+  {
+    name: 'epochs and steps',
+    changes: training({ stages: [{ ...PRETRAIN, hyperparameters: { epochs: 1, steps: 2 } }] }),
+    causes: [['spec.training.stages[0].hyperparameters.steps', /remove one of the two/]],
+  },
+  {
+    name: 'a comparison with nothing, on nothing',
+    changes: training({ stages: [PRETRAIN], compare: ['RealOnly'] }),
+    causes: [
+      ['spec.training.compare', /needs a Pretrain and a Finetune stage/],
+      ['spec.training.compare', /needs real images/],
+    ],
+  },
+  {
+    name: 'a baseline twice',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['RealOnly', 'RealOnly'],
+    }),
+    causes: [['spec.training.compare[1]', /Duplicate value/]],
+  },
+  {
+    name: 'a site that is called like all of them',
+    changes: training({ evaluation: { sites: [{ name: 'pooled', uri: 's3://real/a' }] } }),
+    causes: [['spec.training.evaluation.sites[0].name', /stands for all sites/]],
+  },
+  {
+    name: 'no-finding as a finding',
+    changes: training({ labels: ['edema', 'no-finding'] }),
+    causes: [['spec.training.labels', /is learned in any case/]],
+  },
+  {
+    name: 'a subgroup of age that ends before it begins',
+    changes: training({ ageBins: ['40-20'] }),
+    causes: [['spec.training.ageBins[0]', /ends before it begins/]],
+  },
+  {
+    name: 'nothing to learn',
+    changes: {
+      'spec.quota.axes.finding': undefined,
+      'spec.prompt': { template: '{sex}' },
+      ...training({ stages: [PRETRAIN] }),
+    },
+    causes: [['spec.training.labels', /is required/]],
   },
 ];

@@ -23,6 +23,11 @@ export const tableWith = (changed: object) => ({
   'spec.quota.allocation': { strategy: 'Table', table: { ...TABLE, ...changed } },
 });
 
+export const PRETRAIN = { name: 'pretrain', type: 'Pretrain' };
+export const FINETUNE = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real/train' };
+export const SITES_TO_MEASURE = { sites: [{ name: 'site-a', uri: 's3://real/site-a' }] };
+export const training = (section: object) => ({ 'spec.training': section });
+
 export const [ALLOCATION, QUOTA] = ['spec.quota.allocation', 'spec.quota'];
 
 const SITES = Array.from({ length: 1000 }, (_, i) => `site-${i}`);
@@ -121,20 +126,22 @@ export const ACCEPTED: readonly Case[] = [
   },
   {
     name: 'training',
-    changes: {
-      'spec.training': {
-        stages: [
-          { name: 'pretrain', type: 'Pretrain', env: [{ name: 'A', value: 'b' }] },
-          { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real/train' },
-        ],
-      },
-    },
+    changes: training({
+      architecture: 'resnet18',
+      stages: [
+        { ...PRETRAIN, env: [{ name: 'A', value: 'b' }], hyperparameters: { steps: 100 } },
+        { ...FINETUNE, hyperparameters: { epochs: 5, learningRate: 1e-5 } },
+      ],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['RealOnly', 'Mixed'],
+    }),
   },
 ];
 
 /** What CEL cannot say: the API server takes it, and the operator refuses it when it reads the resource. */
 export const REFUSED_BY_PARSE_ONLY: readonly Case[] = [
   { name: 'bins that overlap', changes: { 'spec.quota.axes.age.bins': ['18-39', '39-90'] } },
+  { name: 'subgroups of age that overlap', changes: training({ ageBins: ['18-39', '39-90'] }) },
   {
     name: 'more cells than any cohort fills',
     changes: {

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { documentWith, linesOf } from '../../test/support/spec.ts';
+import { parseDataset } from './parse.ts';
+
+const linesWith = (training: object, more: object = {}): string[] =>
+  linesOf(() => parseDataset(documentWith({ 'spec.training': training, ...more })));
+
+const pretrain = { name: 'pretrain', type: 'Pretrain' };
+const finetune = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real' };
+const evaluation = { sites: [{ name: 'site-a', uri: 's3://a' }] };
+
+test('stages that belong together are taken, with the usual defaults of the field', () => {
+  const { training } = parseDataset(
+    documentWith({ 'spec.training': { stages: [pretrain, finetune], evaluation, compare: ['RealOnly'] } }),
+  ).spec;
+  const { architecture, imageSize, seeds, stages } = training!;
+  assert.deepEqual({ architecture, imageSize, seeds }, { architecture: 'densenet121', imageSize: 224, seeds: 3 });
+  const { batchSize, patience, rotation, flip } = stages[1]!.hyperparameters;
+  assert.deepEqual({ batchSize, patience, rotation, flip }, { batchSize: 32, patience: 20, rotation: 15, flip: true });
+});
+
+test('stages that do not belong together are all named', () => {
+  const stages = [
+    { ...pretrain, from: 'finetune' },
+    { name: 'finetune', type: 'Finetune' },
+    { ...pretrain, hyperparameters: { steps: 1, epochs: 1 } },
+    { ...finetune, name: 'evaluate', from: 'pretrian' },
+  ];
+  assert.deepEqual(linesWith({ stages }), [
+    'spec.training.stages[0].from: "finetune" must name a stage that comes before this one; this is the first stage',
+    'spec.training.stages[1].from: is required for Finetune; name the stage whose weights it begins with',
+    'spec.training.stages[1].data: is required for Finetune; name the folder of real images',
+    'spec.training.stages[2].name: "pretrain" is the name of an earlier stage; choose another name',
+    'spec.training.stages[2].hyperparameters.steps: says how long to train, and so does epochs; remove one of the two',
+    'spec.training.stages[3].name: "evaluate" is where other results go; choose another name',
+    'spec.training.stages[3].from: "pretrian" must name a stage that comes before this one; it is one of pretrain, finetune, pretrain',
+  ]);
+});
+
+test('a stage whose name is wrong in itself hides no other fault, and makes none', () => {
+  assert.deepEqual(
+    linesWith({
+      stages: [
+        { ...pretrain, name: 'Pre' },
+        { ...finetune, from: 'pre' },
+      ],
+    }),
+    ['spec.training.stages[0].name: "Pre" is not valid: it must be a DNS label: a-z, 0-9 and -, at most 63'],
+  );
+});
+
+test('a comparison needs both kinds of stages and sites to measure on', () => {
+  assert.deepEqual(linesWith({ stages: [pretrain], compare: ['RealOnly', 'Mixed', 'RealOnly'] }), [
+    'spec.training.compare[2]: "RealOnly" is there already, in [0]; remove one',
+    'spec.training.compare: needs a Pretrain and a Finetune stage to compare with; add them to spec.training.stages',
+    'spec.training.compare: needs real images to measure on; add spec.training.evaluation.sites',
+  ]);
+});
+
+test('sites have names of their own', () => {
+  const sites = ['a', 'pooled', 'a'].map((name) => ({ name, uri: 's3://a' }));
+  assert.deepEqual(linesWith({ evaluation: { sites } }), [
+    'spec.training.evaluation.sites[2].name: "a" is there already, in [0]; remove one',
+    'spec.training.evaluation.sites[1].name: stands for all sites together; choose another name',
+  ]);
+});
+
+test('labels and subgroups of age are sets that make sense', () => {
+  assert.deepEqual(linesWith({ labels: ['edema', 'no-finding', 'edema'], ageBins: ['18-39', '39-60', '9-8'] }), [
+    'spec.training.ageBins[2]: "9-8" ends before it begins; write "8-9"',
+    'spec.training.ageBins[1]: "39-60" overlaps "18-39" (both ends are included); write "40-60"',
+    'spec.training.labels[2]: "edema" is there already, in [0]; remove one',
+    'spec.training.labels[1]: is learned in any case; remove it',
+  ]);
+  const none = { 'spec.quota.axes.finding': undefined, 'spec.prompt': { template: '{sex}' } };
+  assert.deepEqual(linesWith({ stages: [pretrain] }, none), [
+    'spec.training.labels: is required, since spec.quota.axes has no finding; name the findings to learn',
+  ]);
+});

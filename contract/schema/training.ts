@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { bin, label, passThrough, uri } from './text.ts';
+
+/** `spec.training`: what is trained on the dataset once it is published, and on what it is measured. */
+
+export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'] as const;
+export const BASELINES = ['RealOnly', 'Mixed', 'SyntheticOnly'] as const;
+export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
+
+/** Results of these names stand beside those of the stages. */
+export const RESERVED_STAGES = ['evaluate', 'compare'] as const;
+/** All sites together, in the metrics. */
+export const POOLED = 'pooled';
+export const MAX_STAGES = 32;
+
+/** How one stage is trained. What is not given is the trainer's own default, which docs/training.md lists. */
+export const hyperparametersSchema = z.strictObject({
+  epochs: z.int().min(1).max(100_000).optional().describe('Passes over the training images; default: 50'),
+  steps: z.int().min(1).max(1e9).optional().describe('Optimizer steps, instead of epochs'),
+  batchSize: z.int().min(1).max(65_536).default(32).describe('Images in one step of one process'),
+  learningRate: z
+    .number()
+    .min(0)
+    .max(10)
+    .optional()
+    .describe('Peak of the cosine schedule; default: 0.0001, and 0.00005 for Finetune'),
+  weightDecay: z.number().min(0).max(10).default(0.01).describe('Of AdamW'),
+  patience: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(20)
+    .describe('Validations without a lower loss before it stops; 0: never'),
+  validationShare: z
+    .number()
+    .min(0.01)
+    .max(0.9)
+    .default(0.1)
+    .describe('Share of the patients to validate on, where the data names no split of its own'),
+  validateSteps: z.int().min(1).max(1e9).optional().describe('Steps between validations; default: one epoch'),
+  classWeights: z.boolean().default(true).describe('Weighs rare findings up in the loss'),
+  flip: z.boolean().default(true).describe('Mirrors half of the training images'),
+  rotation: z.number().min(0).max(180).default(15).describe('Turns training images by up to so many degrees'),
+  precision: z.enum(PRECISIONS).default('auto').describe('Of the arithmetic; auto takes 16 bits on a GPU'),
+  loaderWorkers: z.int().min(0).max(256).default(2).describe('Processes that load images, for each training process'),
+  checkpointSeconds: z
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(60)
+    .describe('Seconds between checkpoints: the most that a killed stage loses'),
+});
+
+const stage = z.strictObject({
+  name: label.describe('Its name; results go to training/NAME/ below the output'),
+  type: z
+    .enum(['Pretrain', 'Finetune'])
+    .describe('Pretrain: on the synthetic images; Finetune: on real ones, from an earlier stage'),
+  from: label.optional().describe('Earlier stage whose weights this one begins with'),
+  data: uri
+    .optional()
+    .describe(
+      'Finetune: folder of real images (WebDataset shards or a CSV), or of such folders; for Pretrain the default is the synthetic dataset',
+    ),
+  hyperparameters: hyperparametersSchema.prefault({}).describe('How it is trained'),
+  image: z.string().min(1).optional().describe('Container image of the trainer'),
+  resources: passThrough.optional().describe('Requests and limits of each trainer pod, as in a Pod'),
+  nodes: z.int().min(1).max(10_000).default(1).describe('Pods that train together'),
+  processesPerNode: z.int().min(1).max(64).default(1).describe('Processes in each pod, usually one for each GPU'),
+  args: z.array(z.string()).optional().describe('Arguments of the trainer'),
+  env: z.array(passThrough).optional().describe('Environment variables of the trainer, as in a Pod'),
+  podTemplate: passThrough.optional().describe('Strategic merge patch over the pod template of the stage'),
+  runtimeRef: passThrough.optional().describe('Training runtime to use, where Kubeflow Trainer is installed'),
+});
+
+export const trainingSchema = z.strictObject({
+  architecture: z.enum(ARCHITECTURES).default('densenet121').describe('The network of all stages'),
+  imageSize: z
+    .int()
+    .min(32)
+    .max(1024)
+    .default(224)
+    .describe('Pixels: images are scaled and cropped to a square of this size'),
+  labels: z
+    .array(label)
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Findings to learn, beside no-finding; default: those of the axis finding'),
+  ageBins: z.array(bin).min(1).max(64).optional().describe('Subgroups of age; default: those of the axis age'),
+  weights: uri
+    .optional()
+    .describe('Weights that stages without from begin with, such as those of ImageNet; default: random ones'),
+  stages: z.array(stage).max(MAX_STAGES).default([]).describe('What is trained, each on what the one before left'),
+  evaluation: z
+    .strictObject({
+      sites: z
+        .array(
+          z.strictObject({
+            name: label.describe('Its name in the metrics'),
+            uri: uri.describe('Folder of its labelled real images'),
+          }),
+        )
+        .max(100)
+        .describe('Hospitals or cohorts, each evaluated on its own'),
+      bootstraps: z.int().min(100).max(100_000).default(1000).describe('Resamples of the patients for the intervals'),
+    })
+    .optional()
+    .describe('Real test sets that no stage trains on'),
+  compare: z
+    .array(z.enum(BASELINES))
+    .max(BASELINES.length)
+    .default([])
+    .describe('Baselines to train and evaluate beside the stages'),
+  seeds: z.int().min(1).max(100).default(3).describe('Runs of each arm of the comparison, each with a seed of its own'),
+});
