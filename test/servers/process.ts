@@ -15,6 +15,11 @@ export interface ServerProcess {
   stop(): Promise<void>;
   /** Ends it as a crash would, and waits. */
   kill(): Promise<void>;
+  /** Starts it again as it was started, with a `kill` before if it still runs, and waits until it is ready. */
+  restart(): Promise<void>;
+  /** Keeps it from running until `resume`: its connections stay open and nothing answers. */
+  pause(): void;
+  resume(): void;
 }
 
 /**
@@ -44,43 +49,65 @@ export interface ServerStart {
  * Starts a server and waits until `isReady` says so. The kernel ends it when this process ends, however that happens.
  * @throws Error with the server's output when it ends early or is not ready within 20 seconds
  */
-export async function startServer({ command, args, env, isReady }: ServerStart): Promise<ServerProcess> {
+export async function startServer(start: ServerStart): Promise<ServerProcess> {
+  let child = await readyChild(start);
+  return {
+    stop: () => endOf(child, 'SIGTERM'),
+    kill: () => endOf(child, 'SIGKILL'),
+    restart: async () => {
+      await endOf(child, 'SIGKILL');
+      child = await unlessTaken(() => readyChild(start));
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+  };
+}
+
+async function readyChild({ command, args, env, isReady }: ServerStart): Promise<ChildProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: env ?? process.env,
   });
   const output = tailOf(child);
-  const end = once(child, 'exit').then(() => undefined);
-  const server = { stop: () => endOf(child, end, 'SIGTERM'), kill: () => endOf(child, end, 'SIGKILL') };
   const deadline = Date.now() + READY_MS;
   while (!(await isReady().catch(() => false))) {
     if (hasEnded(child)) throw new Error(`${command} ended while starting:\n${output()}`);
     if (Date.now() > deadline) {
-      await server.kill();
+      await endOf(child, 'SIGKILL');
       throw new Error(`${command} was not ready within ${READY_MS} ms:\n${output()}`);
     }
     await sleep(20);
   }
-  return server;
+  return child;
 }
 
 /** Starts a server on a port that was free a moment ago, on another one when somebody was faster. */
 export async function startOnFreePort(
   start: (port: number) => ServerStart,
 ): Promise<{ port: number; server: ServerProcess }> {
-  for (let attempt = 1; ; attempt++) {
+  return unlessTaken(async () => {
     const port = await freePort();
+    return { port, server: await startServer(start(port)) };
+  });
+}
+
+/** Tries again when somebody else has the port: for a new port at once, for a known one until it is free. */
+async function unlessTaken<T>(start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      return { port, server: await startServer(start(port)) };
+      return await start();
     } catch (error) {
       if (attempt === 5 || !/address already in use/i.test(String(error))) throw error;
+      await sleep(100 * attempt);
     }
   }
 }
 
-async function endOf(child: ChildProcess, end: Promise<void>, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (hasEnded(child)) return;
+  const end = once(child, 'exit');
   child.kill(signal);
+  // A paused process hears nothing else.
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   await end;
   clearTimeout(timer);

@@ -28,6 +28,8 @@ export interface S3Server {
   stop(): Promise<void>;
   /** Ends the server at once and keeps its data until `stop`. */
   kill(): Promise<void>;
+  /** Starts it again on the same port with the same data, whether it was killed or still runs. */
+  restart(): Promise<void>;
 }
 
 /** Starts versitygw, built on the first call. The server and its data do not outlive this process for long. */
@@ -65,7 +67,8 @@ export async function startS3Server(): Promise<S3Server> {
     createBucket: async (name) => {
       await clientOf(port).createBucket({ Bucket: name });
     },
-    kill: () => server.kill(),
+    kill: server.kill,
+    restart: server.restart,
     stop: async () => {
       await server.stop();
       await rm(folder, { recursive: true, force: true });

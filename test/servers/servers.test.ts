@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openStore } from '../../platform/store/store.ts';
 import { startS3Server } from './s3.ts';
 import { goTool, missingForServers } from './tools.ts';
 
@@ -55,6 +56,17 @@ describe('a server started for tests', { skip }, () => {
     assert.equal(String((await once(run.stdout, 'data'))[0]), 'created');
     await server.stop();
   });
+
+  it('comes back after a kill with its address and its data', async () => {
+    const server = await startS3Server();
+    await server.createBucket('cohorts');
+    const store = openStore('s3://cohorts/a', server.options);
+    await store.create('key', Buffer.from('x'), { contentType: 'text/plain' });
+    await server.kill();
+    await server.restart();
+    assert.deepEqual(await store.get('key'), new Uint8Array(Buffer.from('x')));
+    await server.stop();
+  });
 });
 
 describe('a tool that tests build', { skip }, () => {
@@ -87,6 +99,17 @@ describe('a tool that tests build', { skip }, () => {
       [],
     );
     await rm(cache, { recursive: true });
+  });
+
+  it('is taken from the environment where that names one', async () => {
+    const named = { ...process.env, COHORTFARM_TEST_SAMPLE: process.execPath };
+    assert.equal(await goTool(tool, named), process.execPath);
+    await assert.rejects(
+      goTool(tool, { ...named, COHORTFARM_TEST_SAMPLE: '/no/such' }),
+      /COHORTFARM_TEST_SAMPLE is "\/no/,
+    );
+    const folder = { ...process.env, KUBEBUILDER_ASSETS: dirname(process.execPath) };
+    assert.equal(await goTool({ ...tool, name: basename(process.execPath) }, folder), process.execPath);
   });
 
   it('names what is missing: a reason to skip, and a failure in CI', async () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,10 +42,34 @@ export async function missingForServers(env: NodeJS.ProcessEnv = process.env): P
 }
 
 /**
- * Path of a built tool: `${COHORTFARM_CACHE:-~/.cache/cohortfarm}/bin/NAME-VERSION`. The first call builds it (a
- * minute or two on two cores, more for Kubernetes); others wait for that build. A killed build leaves no half-written program.
+ * Path of a tool. The environment may give one that is there already: COHORTFARM_TEST_NAME (such as
+ * COHORTFARM_TEST_NATS_SERVER) its path, or KUBEBUILDER_ASSETS the folder it is in. Else it is built:
+ * `${COHORTFARM_CACHE:-~/.cache/cohortfarm}/bin/NAME-VERSION`. The first call builds it (a minute or two on two cores,
+ * more for Kubernetes); others wait for that build. A killed build leaves no half-written program.
  */
 export async function goTool(tool: GoTool, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  return (await givenTool(tool.name, env)) ?? (await builtTool(tool, env));
+}
+
+/** @throws Error when the environment names a program that can't be run */
+async function givenTool(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const variable = `COHORTFARM_TEST_${name.toUpperCase().replaceAll('-', '_')}`;
+  const path = env[variable];
+  if (path) {
+    if (await isExecutable(path)) return path;
+    throw new Error(`${variable} is "${path}", which can't be run: give the path of ${name}, or unset it to build one`);
+  }
+  const asset = env.KUBEBUILDER_ASSETS && join(env.KUBEBUILDER_ASSETS, name);
+  return asset && (await isExecutable(asset)) ? asset : undefined;
+}
+
+const isExecutable = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+
+async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> {
   const folder = fileURLToPath(new URL(`tools/${tool.module}/`, import.meta.url));
   const bin = join(env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm'), 'bin');
   const version = await requiredVersion(join(folder, 'go.mod'), tool.versionOf);
