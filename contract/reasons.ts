@@ -46,6 +46,7 @@ export const REASONS = {
   CredentialsMissing: needsHelp,
   CredentialsRejected: needsHelp,
   DatasetDamaged: needsHelp,
+  ShardsMissing: progressing,
   StoreRefused: needsHelp,
   ConfigMissing: needsHelp,
 

@@ -84,3 +84,7 @@ export const statusSchema = z.strictObject({
   stages: z.array(stageStatus).max(32).optional().describe('One entry for each training stage'),
   lastUpdateTime: time.optional().describe('When progress was last written here'),
 });
+
+export type DatasetStatus = z.infer<typeof statusSchema>;
+export type Condition = z.infer<typeof conditionSchema>;
+export type ConditionType = (typeof CONDITIONS)[number];

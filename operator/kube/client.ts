@@ -88,7 +88,7 @@ export function createKube(options: KubeOptions): Kube {
         throw error;
       }
     },
-    list: (query) => listAll(send, query, pageSize),
+    list: (query) => listAll(send, query, Math.min(pageSize, query.limit ?? pageSize)),
     apply: <T extends KubeObject>(object: T) => {
       const ref = refOf(object);
       const path = `${objectPath(ref)}${QUERY}&force=true`;
@@ -172,7 +172,8 @@ async function listPages<T extends KubeObject>(
     })) as { items?: Record<string, unknown>[]; metadata?: { continue?: string; resourceVersion?: string } };
     for (const item of page.items ?? []) items.push(normalised<T>(kind, item));
     next = page.metadata?.continue || undefined;
-    if (next === undefined) return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
+    if (next === undefined || items.length >= (query.limit ?? Infinity))
+      return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
   }
 }
 
@@ -188,10 +189,13 @@ export function listSearch(query: ListQuery, more: Readonly<Record<string, strin
   return new URLSearchParams(pairs).toString();
 }
 
-function selectorOf(wanted: Readonly<Record<string, string | null>> | undefined): string | undefined {
+function selectorOf(wanted: ListQuery['labels']): string | undefined {
   if (wanted === undefined) return undefined;
   return Object.entries(wanted)
-    .map(([key, value]) => (value === null ? key : `${key}=${value}`))
+    .map(([key, value]) => {
+      if (value === null) return key;
+      return typeof value === 'string' ? `${key}=${value}` : `${key} in (${value.join(',')})`;
+    })
     .join(',');
 }
 

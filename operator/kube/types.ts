@@ -33,6 +33,8 @@ export interface KubeObject {
   readonly metadata: ObjectMeta;
   readonly spec?: unknown;
   readonly status?: unknown;
+  /** Of kinds that have fields beside these, such as `data` of a ConfigMap. */
+  readonly [field: string]: unknown;
 }
 
 /** An object that the API server has stored. */
@@ -50,10 +52,12 @@ export interface ListQuery {
   readonly kind: Kind;
   /** All namespaces by default. */
   readonly namespace?: string;
-  /** Labels that the objects have; a null stands for any value. */
-  readonly labels?: Readonly<Record<string, string | null>>;
+  /** Labels that the objects have; a null stands for any value, a list for any of its values. */
+  readonly labels?: Readonly<Record<string, string | readonly string[] | null>>;
   /** Fields that the objects have, such as `{'spec.nodeName': 'a'}`; the API server knows few. */
   readonly fields?: Readonly<Record<string, string>>;
+  /** The first so many are enough. */
+  readonly limit?: number;
   /** Objects carry only `metadata`: enough to know what is there. */
   readonly metadataOnly?: boolean;
 }

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { CellCount, PlanEvent, ShardEvent } from '../schema/task.ts';
+import { Progress } from './progress.ts';
+
+const DIGEST = 'a'.repeat(64);
+const PLAN: PlanEvent = {
+  planDigest: DIGEST,
+  samples: 12,
+  shards: 3,
+  cells: [
+    { id: 'sex=female', wanted: 6 },
+    { id: 'sex=male', wanted: 6 },
+  ],
+};
+
+const count = (cell: number, accepted: number, rejected: Record<string, number> = {}): CellCount => ({
+  cell,
+  accepted,
+  exhausted: 0,
+  attempts: accepted + Object.values(rejected).reduce((sum, n) => sum + n, 0),
+  rejected,
+});
+const shard = (n: number, planDigest = DIGEST): ShardEvent => ({
+  planDigest,
+  shard: n,
+  cells: [count(0, 2, { sex: 1 }), count(1, 2)],
+});
+
+describe('progress', () => {
+  test('counts are the same in whatever order events come, and however often', () => {
+    const events = [() => PLAN, ...[0, 1, 2].map((n) => () => shard(n))];
+    const orders = fc.array(fc.nat(events.length - 1), { minLength: 4, maxLength: 20 });
+    fc.assert(
+      fc.property(orders, (extra) => {
+        const progress = new Progress();
+        for (const i of [...extra, 0, 1, 2, 3]) {
+          const event = events[i]!();
+          if ('samples' in event) progress.tellPlan(event);
+          else progress.tellShard(event, 1000);
+        }
+        const { samples, shardsCommitted, cells, rejected } = progress.summary(1000);
+        assert.deepEqual(samples, { accepted: 12, exhausted: 0, attempts: 15 });
+        assert.deepEqual(rejected, { sex: 3 });
+        assert.equal(shardsCommitted, 3);
+        assert.deepEqual(cells, { complete: 2, total: 2 });
+        assert.deepEqual([...progress.missing()], []);
+      }),
+    );
+  });
+
+  test('nothing is missing before the plan is known, and then all that is not committed', () => {
+    const progress = new Progress();
+    progress.tellShard(shard(1), null);
+    assert.deepEqual([...progress.missing()], []);
+    progress.tellPlan(PLAN);
+    assert.deepEqual([...progress.missing()], [0, 2]);
+    assert.equal(progress.isCommitted(1), true);
+  });
+
+  test('another plan starts the count anew, and its shards are not those of the first', () => {
+    const progress = new Progress();
+    progress.tellPlan(PLAN);
+    progress.tellShard(shard(0), 1);
+    progress.tellShard(shard(1, 'b'.repeat(64)), 1);
+    assert.equal(progress.summary(1).shardsCommitted, 1);
+    progress.tellPlan({ ...PLAN, planDigest: 'b'.repeat(64) });
+    assert.equal(progress.summary(1).shardsCommitted, 0);
+  });
+
+  test('a cell of which nearly everything is rejected is named with its gate, running work included', () => {
+    const progress = new Progress();
+    progress.tellPlan(PLAN);
+    const running = (rejections: number) => ({
+      worker: 'w',
+      shard: 0,
+      cells: [count(0, 1, { sex: rejections, age: 3 }), count(1, 5)],
+      since: { seconds: 2, accepted: 1, attempts: 50 },
+    });
+    progress.tellLive(running(20), 1000);
+    assert.equal(progress.summary(1000).tooLow, null);
+    progress.tellLive(running(60), 2000);
+    const { tooLow } = progress.summary(2000);
+    assert.equal(tooLow?.cell, 'sex=female');
+    assert.equal(tooLow?.gate, 'sex');
+    assert.equal(tooLow?.attempts, 64);
+  });
+
+  test('a running shard counts once when it is committed, and a silent worker is forgotten', () => {
+    const progress = new Progress();
+    progress.tellPlan(PLAN);
+    const live = {
+      worker: 'w',
+      shard: 0,
+      cells: [count(0, 1, { sex: 9 })],
+      since: { seconds: 2, accepted: 1, attempts: 10 },
+    };
+    progress.tellLive(live, 1000);
+    progress.tellShard(shard(0), 2000);
+    assert.equal(progress.summary(2000).worstCells[0]?.attempts, 3);
+    progress.tellLive({ ...live, shard: 1 }, 3000);
+    assert.equal(progress.summary(3000).worstCells[0]?.attempts, 13);
+    assert.equal(progress.summary(3000 + 180_000).worstCells[0]?.attempts, 3);
+  });
+
+  test('the rate is that of the last minute', () => {
+    const progress = new Progress();
+    for (let second = 0; second <= 120; second += 2) {
+      progress.tellLive(
+        { worker: 'w', shard: 0, cells: [], since: { seconds: 2, accepted: second < 60 ? 100 : 4, attempts: 4 } },
+        second * 1000,
+      );
+    }
+    const { imagesPerSecond } = progress.summary(120_000);
+    assert.ok(Math.abs(imagesPerSecond - 2) < 0.2, `${imagesPerSecond}`);
+    assert.equal(progress.summary(300_000).imagesPerSecond, 0);
+  });
+});

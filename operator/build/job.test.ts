@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ENV } from '../../contract/cluster.ts';
+import { smallDataset } from '../../test/support/dataset.ts';
+import { OWNER, SETTINGS } from '../../test/support/observed.ts';
+import { buildSingle, buildWorkers } from './job.ts';
+import type { PodSettings } from './pod.ts';
+
+type Change = NonNullable<Parameters<typeof smallDataset>[0]>;
+
+function workersOf(change: Change = () => {}, settings: Partial<PodSettings> = {}) {
+  const context = { owner: OWNER, dataset: smallDataset(change), settings: { ...SETTINGS.pods, ...settings } };
+  return {
+    ...buildWorkers(context, 1, context.dataset.spec.workers.replicas),
+    publish: buildSingle(context, 'publish', 1),
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look deep into plain JSON.
+const podOf = ({ job }: { job: { spec?: any } }) => job.spec.template.spec;
+
+describe('the Job of the workers', () => {
+  test('has as many indexes as pods, gives up on what no restart mends, and forgives disruptions', () => {
+    const { job } = workersOf((spec) => {
+      spec.workers!.replicas = 8;
+    });
+    const { template: _, ...rest } = job.spec as Record<string, unknown>;
+    assert.deepEqual(rest, {
+      completionMode: 'Indexed',
+      completions: 8,
+      parallelism: 8,
+      backoffLimitPerIndex: 6,
+      suspend: false,
+      podFailurePolicy: {
+        rules: [
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+          { action: 'FailJob', onExitCodes: { operator: 'In', values: [2, 3, 78] } },
+        ],
+      },
+    });
+    assert.equal(job.metadata.ownerReferences?.[0]?.uid, OWNER.uid);
+  });
+
+  test('leaves suspend to Kueue where a queue is named', () => {
+    const { job } = workersOf((spec) => {
+      spec.workers!.queueName = 'gpus';
+    });
+    assert.equal('suspend' in (job.spec as object), false);
+    assert.equal(job.metadata.labels?.['kueue.x-k8s.io/queue-name'], 'gpus');
+  });
+
+  test('asks for GPUs by any name beside other resources, and for workers alone', () => {
+    const workers = workersOf((spec) => {
+      spec.workers = {
+        gpus: 2,
+        gpuResourceName: 'nvidia.com/mig-1g.10gb',
+        resources: { requests: { memory: '8Gi' }, limits: { memory: '16Gi' } },
+        nodeSelector: { pool: 'gpu' },
+      };
+    });
+    assert.deepEqual(podOf(workers).containers[0].resources, {
+      requests: { memory: '8Gi' },
+      limits: { memory: '16Gi', 'nvidia.com/mig-1g.10gb': '2' },
+    });
+    assert.deepEqual(podOf(workers.publish).containers[0].resources, {});
+    assert.equal(podOf(workers.publish).nodeSelector, undefined);
+  });
+
+  test('hands credentials over by reference only', () => {
+    const pod = podOf(
+      workersOf((spec) => {
+        spec.output.s3 = { credentialsSecretRef: { name: 'bucket' } };
+      }),
+    );
+    const env = pod.containers[0].env.filter(({ name }: { name: string }) => name.startsWith('AWS'));
+    assert.deepEqual(env, [
+      { name: 'AWS_ACCESS_KEY_ID', valueFrom: { secretKeyRef: { name: 'bucket', key: 'AWS_ACCESS_KEY_ID' } } },
+      { name: 'AWS_SECRET_ACCESS_KEY', valueFrom: { secretKeyRef: { name: 'bucket', key: 'AWS_SECRET_ACCESS_KEY' } } },
+      {
+        name: 'AWS_SESSION_TOKEN',
+        valueFrom: { secretKeyRef: { name: 'bucket', key: 'AWS_SESSION_TOKEN', optional: true } },
+      },
+    ]);
+  });
+
+  test('meets the restricted pod security standard', () => {
+    const pod = podOf(workersOf());
+    assert.equal(pod.securityContext.runAsNonRoot, true);
+    assert.deepEqual(pod.securityContext.seccompProfile, { type: 'RuntimeDefault' });
+    assert.deepEqual(pod.containers[0].securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    assert.equal(pod.automountServiceAccountToken, false);
+  });
+
+  test('takes a pod template over all of it', () => {
+    const pod = podOf(
+      workersOf((spec) => {
+        spec.workers!.podTemplate = {
+          spec: { hostNetwork: true, containers: [{ name: 'main', env: [{ name: 'X', value: '1' }] }] },
+        };
+      }),
+    );
+    assert.equal(pod.hostNetwork, true);
+    assert.equal(pod.containers[0].image, SETTINGS.pods.workerImage);
+    assert.ok(pod.containers[0].env.some(({ name }: { name: string }) => name === 'X'));
+    assert.ok(pod.containers[0].env.some(({ name }: { name: string }) => name === ENV.datasetUid));
+  });
+
+  test('stays the same pod when only its number changes, and is another when anything else does', () => {
+    const digest = (change?: Change) => workersOf(change).templateDigest;
+    const replicas = digest((spec) => {
+      spec.workers!.replicas = 3;
+    });
+    const batch = digest((spec) => {
+      spec.workers!.batchSize = 3;
+    });
+    assert.equal(replicas, digest());
+    assert.notEqual(batch, digest());
+  });
+
+  test('mounts the NATS credentials only where there are any', () => {
+    const names = (settings: Partial<PodSettings>) =>
+      podOf(workersOf(() => {}, settings)).volumes.map(({ name }: { name: string }) => name);
+    assert.deepEqual(names({}), ['config', 'cache', 'tmp']);
+    assert.deepEqual(names({ natsCredentialsSecret: 'nats' }), ['config', 'cache', 'tmp', 'nats']);
+  });
+});

@@ -1,0 +1,148 @@
+import { DATASET_FILE, ENV, LABELS, PATHS, type Role } from '../../contract/cluster.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { Owner } from '../observed.ts';
+import { strategicMerge } from './overlay.ts';
+import { ownLabels } from './owner.ts';
+
+/** Pod templates of our own programs: workers, publish, cleanup. */
+
+/** What the operator is configured with for pods. */
+export interface PodSettings {
+  /** Image of workers, publish and cleanup, unless `spec.workers.image` names another. */
+  readonly workerImage: string;
+  readonly imagePullPolicy?: string;
+  /** As pods reach NATS. */
+  readonly natsUrl: string;
+  /** Secret in the dataset's namespace whose key `nats.creds` pods present to NATS. */
+  readonly natsCredentialsSecret?: string;
+  readonly logLevel?: string;
+}
+
+export interface PodWanted {
+  readonly owner: Owner;
+  readonly dataset: SyntheticDataset;
+  readonly role: Exclude<Role, 'train'>;
+  readonly configMap: string;
+  readonly settings: PodSettings;
+}
+
+/** The argument of the pod program for each role. */
+const COMMAND = { workers: 'work', publish: 'publish', cleanup: 'cleanup' } as const;
+
+/** Of the `nonroot` user of our images. */
+const NONROOT = 65_532;
+
+/** All containers have this name, so that a `podTemplate` can reach them. */
+export const CONTAINER = 'main';
+
+type Template = {
+  readonly metadata: { readonly labels: Record<string, string> };
+  readonly spec: Record<string, unknown>;
+};
+
+export function buildPodTemplate(wanted: PodWanted): Template {
+  const { owner, dataset, role } = wanted;
+  const { workers } = dataset.spec;
+  const onGpuNodes = role === 'workers';
+  const template: Template = {
+    metadata: { labels: { ...ownLabels(owner), [LABELS.role]: role, [LABELS.component]: role } },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: onGpuNodes ? workers.terminationGracePeriodSeconds : 30,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: NONROOT,
+        runAsGroup: NONROOT,
+        fsGroup: NONROOT,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
+      ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
+      ...(workers.tolerations && { tolerations: workers.tolerations }),
+      ...(onGpuNodes && workers.nodeSelector && { nodeSelector: workers.nodeSelector }),
+      ...(onGpuNodes && workers.affinity && { affinity: workers.affinity }),
+      ...(onGpuNodes && workers.runtimeClassName !== undefined && { runtimeClassName: workers.runtimeClassName }),
+      containers: [container(wanted)],
+      volumes: volumes(wanted),
+    },
+  };
+  return workers.podTemplate ? strategicMerge(template, workers.podTemplate) : template;
+}
+
+function container({ owner, dataset, role, settings }: PodWanted) {
+  const { workers } = dataset.spec;
+  const mounts = [
+    { name: 'config', mountPath: PATHS.config, readOnly: true },
+    { name: 'cache', mountPath: PATHS.cache },
+    { name: 'tmp', mountPath: PATHS.temporary },
+    ...(settings.natsCredentialsSecret === undefined
+      ? []
+      : [{ name: 'nats', mountPath: PATHS.natsCredentials, readOnly: true }]),
+  ];
+  return {
+    name: CONTAINER,
+    image: workers.image ?? settings.workerImage,
+    ...(settings.imagePullPolicy !== undefined && { imagePullPolicy: settings.imagePullPolicy }),
+    command: ['node', PATHS.podProgram, COMMAND[role]],
+    env: [...settingsEnv(owner, settings), ...credentialsEnv(dataset)],
+    resources: role === 'workers' ? workerResources(dataset) : {},
+    volumeMounts: mounts,
+    terminationMessagePath: PATHS.outcome,
+    terminationMessagePolicy: 'File',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  };
+}
+
+function settingsEnv(owner: Owner, settings: PodSettings) {
+  const values: Record<string, string> = {
+    [ENV.natsUrl]: settings.natsUrl,
+    ...(settings.natsCredentialsSecret !== undefined && {
+      [ENV.natsCredentials]: `${PATHS.natsCredentials}/nats.creds`,
+    }),
+    [ENV.datasetFile]: `${PATHS.config}/${DATASET_FILE}`,
+    [ENV.datasetUid]: owner.uid,
+    [ENV.cache]: PATHS.cache,
+    [ENV.outcomeFile]: PATHS.outcome,
+    ...(settings.logLevel !== undefined && { [ENV.logLevel]: settings.logLevel }),
+  };
+  return [
+    ...Object.entries(values).map(([name, value]) => ({ name, value })),
+    { name: ENV.podName, valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+  ];
+}
+
+/** The Secret stays where it is; the kubelet hands it to the container. */
+function credentialsEnv({ spec }: SyntheticDataset) {
+  const secret = spec.output.s3?.credentialsSecretRef?.name;
+  if (secret === undefined) return [];
+  const from = (key: string, optional: boolean) => ({
+    name: key,
+    valueFrom: { secretKeyRef: { name: secret, key, ...(optional && { optional }) } },
+  });
+  return [from('AWS_ACCESS_KEY_ID', false), from('AWS_SECRET_ACCESS_KEY', false), from('AWS_SESSION_TOKEN', true)];
+}
+
+/** GPUs are limits: Kubernetes takes extended resources only whole and not overcommitted. */
+function workerResources({ spec }: SyntheticDataset): Record<string, unknown> {
+  const { gpus, gpuResourceName, resources } = spec.workers;
+  if (gpus === 0) return resources ?? {};
+  return strategicMerge({ limits: { [gpuResourceName]: String(gpus) } }, resources ?? {});
+}
+
+function volumes({ dataset, configMap, settings }: PodWanted) {
+  const { modelCache } = dataset.spec.workers;
+  return [
+    { name: 'config', configMap: { name: configMap } },
+    { name: 'cache', ...(modelCache ?? { emptyDir: {} }) },
+    { name: 'tmp', emptyDir: {} },
+    ...(settings.natsCredentialsSecret === undefined
+      ? []
+      : [{ name: 'nats', secret: { secretName: settings.natsCredentialsSecret } }]),
+  ];
+}

@@ -1,0 +1,528 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { ReasonName } from '../../contract/reasons.ts';
+import { smallDataset } from '../../test/support/dataset.ts';
+import {
+  DIGEST,
+  failedPod,
+  filledQueue,
+  jobOf,
+  NOW,
+  OWNER,
+  observed,
+  progressOf,
+  SETTINGS,
+  waitingPod,
+} from '../../test/support/observed.ts';
+import type { Observed } from '../observed.ts';
+import { decide } from './decide.ts';
+import type { Action } from './decision.ts';
+
+interface Case {
+  readonly when: string;
+  readonly given: Observed;
+  readonly policy: string;
+  /** As `describeAction` puts them. */
+  readonly actions: readonly string[];
+  readonly at?: string;
+  readonly reason?: ReasonName;
+  readonly says?: RegExp;
+  readonly after?: number;
+}
+
+const describeAction = (action: Action): string => {
+  if (action.type === 'apply') {
+    const { suspend, parallelism } = (action.object.spec ?? {}) as { suspend?: boolean; parallelism?: number };
+    const more = action.object.kind === 'Job' ? ` x${parallelism}${suspend ? ' suspended' : ''}` : '';
+    const name = action.object.kind === 'ConfigMap' ? '' : ` ${action.object.metadata.name}`;
+    return `apply ${action.object.kind}${name}${more}`;
+  }
+  return action.type === 'deleteJob' ? `delete ${action.name}` : action.type;
+};
+
+const planned = progressOf({ planned: true, committed: 1 }).summary(NOW);
+const committed = progressOf({ planned: true, committed: 3 }).summary(NOW);
+const workers = jobOf('workers');
+const publish = jobOf('publish');
+const withWorkers = (change: Partial<ReturnType<typeof smallDataset>['spec']['workers']>, suspend = false) => {
+  const dataset = smallDataset();
+  return { ...dataset, spec: { ...dataset.spec, suspend, workers: { ...dataset.spec.workers, ...change } } };
+};
+const outcome = (reason: ReasonName, message: string) => ({
+  apiVersion: 'cohortfarm.dev/outcome/v1' as const,
+  reason,
+  message,
+});
+const published = {
+  planDigest: DIGEST,
+  manifest: { uri: 's3://c/small/dataset.json', sha256: 'b'.repeat(64) },
+  samples: { wanted: 24, accepted: 24, exhausted: 0, attempts: 30 },
+};
+const publishedStatus = {
+  planDigest: DIGEST,
+  manifest: published.manifest,
+  samples: published.samples,
+  conditions: [
+    {
+      type: 'Published' as const,
+      status: 'True' as const,
+      observedGeneration: 1,
+      lastTransitionTime: '',
+      reason: 'Published',
+      message: '',
+    },
+  ],
+};
+const pods = (change: Partial<Observed['pods']>) => ({ waiting: [], failed: [], succeeded: [], present: 0, ...change });
+
+const CASES: readonly Case[] = [
+  {
+    when: 'nothing is there yet',
+    given: observed(),
+    policy: 'startWorkers',
+    actions: ['ensureQueue', 'apply ConfigMap', 'apply Job small-workers-1 x1'],
+    at: 'Accepted',
+    reason: 'Starting',
+  },
+  {
+    when: 'the quota cannot be met',
+    given: observed({ parsed: { issues: [{ path: 'spec.quota.minPerCell', message: 'is too much' }] } }),
+    policy: 'unaccepted',
+    actions: [],
+    at: 'Accepted',
+    reason: 'SpecInvalid',
+    says: /^spec\.quota\.minPerCell: is too much$/,
+  },
+  {
+    when: 'the queue cannot be reached, no workers are started',
+    given: observed({ queue: { state: 'unreachable', message: 'nothing listens at nats://nats:4222' } }),
+    policy: 'awaitQueue',
+    actions: [],
+    reason: 'QueueUnavailable',
+    says: /nats:\/\/nats:4222/,
+    after: 10,
+  },
+  {
+    when: 'workers start and have told no plan',
+    given: observed({ jobs: [workers], queue: filledQueue(0, { filledFor: null }) }),
+    policy: 'generating',
+    actions: [],
+    at: 'Accepted',
+    reason: 'Starting',
+  },
+  {
+    when: 'the plan has been told, the queue is filled',
+    given: observed({ jobs: [workers], queue: filledQueue(0, { filledFor: null }), progress: planned }),
+    policy: 'generating',
+    actions: ['fillQueue'],
+    at: 'Generated',
+    reason: 'Generating',
+    says: /8 of 24 images in 1 of 3 shards; 1 workers run/,
+  },
+  {
+    when: 'the queue has lost its disk, it is made anew and filled',
+    given: observed({ jobs: [workers], queue: { state: 'missing' }, progress: planned }),
+    policy: 'generating',
+    actions: ['ensureQueue', 'fillQueue'],
+  },
+  {
+    when: 'all is well',
+    given: observed({ jobs: [workers], queue: filledQueue(2), progress: planned }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+  },
+  {
+    when: 'the number of workers was changed',
+    given: observed({
+      parsed: { dataset: withWorkers({ replicas: 5 }) },
+      jobs: [workers],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: ['apply Job small-workers-1 x5'],
+  },
+  {
+    when: 'the pods are to be others',
+    given: observed({
+      parsed: { dataset: withWorkers({ image: 'other' }) },
+      jobs: [workers],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'startWorkers',
+    actions: ['delete small-workers-1', 'apply ConfigMap', 'apply Job small-workers-2 x1'],
+  },
+  {
+    when: 'no node can take the pods',
+    given: observed({
+      jobs: [jobOf('workers', { ready: 0 })],
+      pods: pods({ waiting: [waitingPod(workers)] }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: [],
+    at: 'Accepted',
+    reason: 'Unschedulable',
+    says: /^Pod small-workers-1-0-abcde: no node can take it$/,
+    after: 10,
+  },
+  {
+    when: 'some pods run and others wait, work goes on and says so',
+    given: observed({
+      jobs: [jobOf('workers', { active: 3, ready: 1 })],
+      pods: pods({ waiting: [waitingPod(workers)] }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /2 pods are not running yet \(Unschedulable: no node can take it\)/,
+  },
+  {
+    when: 'a pod has just begun to wait',
+    given: observed({
+      jobs: [jobOf('workers', { ready: 0 })],
+      pods: pods({ waiting: [waitingPod(workers, { since: NOW - 1000 })] }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Starting',
+  },
+  {
+    when: 'pods fail again and again because the store is away',
+    given: observed({
+      jobs: [jobOf('workers', { failed: 2 })],
+      pods: pods({ failed: [failedPod(workers, { exitCode: 75, outcome: outcome('StoreUnavailable', 'no S3') })] }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'StoreUnavailable',
+    says: /^no S3$/,
+  },
+  {
+    when: 'a pod failed, but work has gone on since',
+    given: observed({
+      jobs: [jobOf('workers', { failed: 1 })],
+      pods: pods({
+        failed: [failedPod(workers, { endedAt: NOW - 5000, outcome: outcome('StoreUnavailable', 'no S3') })],
+      }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+  },
+  {
+    when: 'one pod was killed and its replacement runs',
+    given: observed({
+      jobs: [jobOf('workers', { failed: 1 })],
+      pods: pods({ failed: [failedPod(workers, { exitCode: 137 })] }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Starting',
+  },
+  {
+    when: 'the bucket is missing, the next round waits',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'failed' })],
+      pods: pods({ failed: [failedPod(workers, { outcome: outcome('BucketNotFound', 'create it') })] }),
+      queue: filledQueue(0, { filledFor: null }),
+    }),
+    policy: 'awaitRound',
+    actions: [],
+    at: 'Accepted',
+    reason: 'BucketNotFound',
+    says: /^create it$/,
+    after: 9,
+  },
+  {
+    when: 'the pause after a failure is over',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'failed', endedAt: NOW - 11_000 })],
+      pods: pods({ failed: [failedPod(workers, { outcome: outcome('BucketNotFound', 'create it') })] }),
+      queue: filledQueue(0, { filledFor: null }),
+    }),
+    policy: 'startWorkers',
+    actions: ['apply ConfigMap', 'apply Job small-workers-2 x1'],
+  },
+  {
+    when: 'pauses grow from round to round',
+    given: observed({ jobs: [jobOf('workers', { state: 'failed', round: 4, endedAt: NOW })], queue: filledQueue(3) }),
+    policy: 'awaitRound',
+    actions: [],
+    reason: 'PodFailed',
+    after: 80,
+  },
+  {
+    when: 'a sample is exhausted, no further round can help',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'failed', endedAt: NOW - 900_000 })],
+      pods: pods({
+        failed: [failedPod(workers, { exitCode: 3, outcome: outcome('SamplesExhausted', 'cell x, gate sex') })],
+      }),
+      queue: filledQueue(3),
+      progress: planned,
+    }),
+    policy: 'hopeless',
+    actions: [],
+    at: 'Generated',
+    reason: 'SamplesExhausted',
+  },
+  {
+    when: 'workers have left while a shard of a dead one was not available yet',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'complete', endedAt: NOW - 30_000 })],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'startWorkers',
+    actions: ['apply ConfigMap', 'apply Job small-workers-2 x1'],
+  },
+  {
+    when: 'shards are missing that the queue thinks done',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'complete', endedAt: NOW - 30_000 })],
+      queue: filledQueue(0),
+      progress: planned,
+    }),
+    policy: 'startWorkers',
+    actions: ['remakeQueue', 'fillQueue', 'apply ConfigMap', 'apply Job small-workers-2 x1'],
+  },
+  {
+    when: 'a shard was delivered too often',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'complete', endedAt: NOW })],
+      queue: filledQueue(2, { parked: 1 }),
+      progress: planned,
+    }),
+    policy: 'awaitRound',
+    actions: [],
+    reason: 'ShardUndeliverable',
+  },
+  {
+    when: 'its deliveries are counted anew in the next round',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'complete', endedAt: NOW - 30_000 })],
+      queue: filledQueue(2, { parked: 1 }),
+      progress: planned,
+    }),
+    policy: 'startWorkers',
+    actions: ['resetConsumer', 'apply ConfigMap', 'apply Job small-workers-2 x1'],
+  },
+  {
+    when: 'the model has changed since the plan was accepted',
+    given: observed({
+      jobs: [workers],
+      queue: filledQueue(2),
+      status: { planDigest: 'c'.repeat(64) },
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'PlanChanged',
+    says: /another dataset/,
+  },
+  {
+    when: 'former rounds are in the way',
+    given: observed({
+      jobs: [
+        jobOf('workers', { round: 1, state: 'failed' }),
+        jobOf('workers', { round: 2, state: 'failed' }),
+        jobOf('workers', { round: 3 }),
+      ],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: ['delete small-workers-1'],
+  },
+  {
+    when: 'it is suspended',
+    given: observed({
+      parsed: { dataset: withWorkers({}, true) },
+      jobs: [workers],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'suspended',
+    actions: ['apply Job small-workers-1 x1 suspended'],
+    at: 'Generated',
+    reason: 'Suspended',
+    after: 5,
+  },
+  {
+    when: 'it is suspended where Kueue admits Jobs',
+    given: observed({
+      parsed: { dataset: withWorkers({ queueName: 'gpus' }, true) },
+      jobs: [workers],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'suspended',
+    actions: ['delete small-workers-1'],
+  },
+  {
+    when: 'it is resumed',
+    given: observed({
+      jobs: [jobOf('workers', { suspended: true, active: 0, ready: 0 })],
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: ['apply Job small-workers-1 x1'],
+    reason: 'Generating',
+  },
+  {
+    when: 'Kueue has not admitted the Job yet',
+    given: observed({
+      parsed: { dataset: withWorkers({ queueName: 'gpus' }) },
+      jobs: [jobOf('workers', { dataset: withWorkers({ queueName: 'gpus' }), suspended: true, active: 0, ready: 0 })],
+      queue: filledQueue(0, { filledFor: null }),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'AwaitingAdmission',
+    says: /queue gpus/,
+  },
+  {
+    when: 'every shard is committed',
+    given: observed({ jobs: [workers], queue: filledQueue(0), progress: committed }),
+    policy: 'publish',
+    actions: ['apply ConfigMap', 'apply Job small-publish-1 x1'],
+    at: 'Published',
+    reason: 'Publishing',
+  },
+  {
+    when: 'the publish pod works, whatever progress says',
+    given: observed({ jobs: [workers, publish], queue: { state: 'missing' } }),
+    policy: 'publishing',
+    actions: [],
+    at: 'Published',
+    reason: 'Publishing',
+  },
+  {
+    when: 'the publish pod has succeeded',
+    given: observed({
+      jobs: [workers, jobOf('publish', { state: 'complete' })],
+      pods: pods({ succeeded: [{ job: publish.name, outcome: { ...outcome('Published', 'done'), published } }] }),
+      queue: filledQueue(0),
+      progress: committed,
+    }),
+    policy: 'published',
+    actions: [],
+    at: 'Trained',
+    after: 0,
+  },
+  {
+    when: 'the pod that knew what was published is gone',
+    given: observed({
+      jobs: [workers, jobOf('publish', { state: 'complete' })],
+      queue: filledQueue(0),
+      progress: committed,
+    }),
+    policy: 'publishAgain',
+    actions: ['delete small-publish-1'],
+  },
+  {
+    when: 'records have been removed behind our back',
+    given: observed({
+      jobs: [workers, jobOf('publish', { state: 'failed' })],
+      pods: pods({
+        failed: [failedPod(publish, { exitCode: 75, outcome: outcome('ShardsMissing', '1 of 3 shards') })],
+      }),
+      queue: filledQueue(0),
+      progress: committed,
+    }),
+    policy: 'regenerate',
+    actions: ['removeQueue', 'delete small-publish-1'],
+    at: 'Generated',
+  },
+  {
+    when: 'the dataset is published',
+    given: observed({
+      status: publishedStatus,
+      jobs: [workers, jobOf('publish', { state: 'complete' })],
+      queue: filledQueue(0),
+    }),
+    policy: 'finished',
+    actions: ['removeQueue'],
+    at: 'done',
+    reason: 'Complete',
+  },
+  {
+    when: 'some samples were exhausted, which the spec allows',
+    given: observed({ status: { ...publishedStatus, samples: { ...published.samples, accepted: 22, exhausted: 2 } } }),
+    policy: 'finished',
+    actions: [],
+    at: 'done',
+    reason: 'Shortfall',
+    says: /22 of 24 images/,
+  },
+  {
+    when: 'the Jobs of a finished dataset have been kept long enough',
+    given: observed({
+      parsed: { dataset: { ...smallDataset(), spec: { ...smallDataset().spec, ttlSecondsAfterFinished: 60 } } },
+      status: publishedStatus,
+      jobs: [
+        jobOf('workers', { state: 'complete', endedAt: NOW - 90_000 }),
+        jobOf('publish', { state: 'complete', endedAt: NOW - 61_000 }),
+      ],
+    }),
+    policy: 'finished',
+    actions: ['delete small-workers-1', 'delete small-publish-1'],
+  },
+  {
+    when: 'it is being deleted, pods stop first',
+    given: observed({
+      owner: { ...OWNER, deleting: true },
+      jobs: [workers],
+      pods: pods({ present: 1 }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'stopPods',
+    actions: ['delete small-workers-1'],
+    reason: 'Deleting',
+    after: 2,
+  },
+  {
+    when: 'its pods are gone and objects are retained',
+    given: observed({ owner: { ...OWNER, deleting: true }, queue: filledQueue(2), progress: planned }),
+    policy: 'leave',
+    actions: ['removeQueue', 'removeFinalizer'],
+  },
+  {
+    when: 'its objects are to go, too',
+    given: observed({
+      owner: { ...OWNER, deleting: true },
+      parsed: { dataset: { ...smallDataset(), spec: { ...smallDataset().spec, deletionPolicy: 'Delete' } } },
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'cleanup',
+    actions: ['apply ConfigMap', 'apply Job small-cleanup-1 x1'],
+    reason: 'Deleting',
+  },
+];
+
+describe('what is decided when', () => {
+  for (const { when, given, policy, actions, at, reason, says, after } of CASES) {
+    test(when, () => {
+      const decision = decide(given, SETTINGS);
+      assert.equal(decision.policy, policy);
+      assert.deepEqual(decision.actions.map(describeAction), actions);
+      if (at !== undefined) assert.equal(decision.verdict?.at, at);
+      if (reason !== undefined) assert.equal(decision.verdict?.reason, reason);
+      if (says !== undefined) assert.match(decision.verdict?.message ?? '', says);
+      if (after !== undefined) assert.equal(decision.after, after);
+    });
+  }
+});

@@ -1,0 +1,23 @@
+import type { Observed } from '../observed.ts';
+import type { Decision, Policy, Settings } from './decision.ts';
+import { deleting } from './deleting.ts';
+import { finished, unaccepted } from './ends.ts';
+import { generating } from './generating.ts';
+import { publishing } from './publishing.ts';
+import { suspended } from './suspended.ts';
+
+/**
+ * What is to be done for a dataset, from all that is known of it. Pure: the same observation makes the same decision, and a
+ * decision that was carried out in part, or twice, leads to the same end. The first policy that applies decides.
+ *
+ *   deleting ─▶ unaccepted ─▶ finished ─▶ suspended ─▶ generating ─▶ publishing ─▶ (training)
+ */
+const POLICIES: readonly Policy[] = [deleting, unaccepted, finished, suspended, generating, publishing];
+
+export function decide(observed: Observed, settings: Settings): Decision {
+  for (const policy of POLICIES) {
+    const decision = policy(observed, settings);
+    if (decision) return decision;
+  }
+  throw new Error('no policy decided');
+}

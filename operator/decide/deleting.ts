@@ -1,0 +1,79 @@
+import { retryDelay } from '../../contract/reasons.ts';
+import { buildSingle } from '../build/job.ts';
+import type { Observed } from '../observed.ts';
+import type { Action, Decision, Policy, Verdict } from './decision.ts';
+import { stepContext } from './facts.ts';
+import { singleStep } from './single.ts';
+
+/**
+ * The resource is to go: pods stop, stored objects are removed if the deletion policy says so, the stream goes, and with the
+ * finalizer the resource.
+ *
+ *   Jobs ─▶ pods gone ─▶ cleanup Job (Delete only) ─▶ stream ─▶ finalizer
+ */
+export const deleting: Policy = (observed, settings) => {
+  const { owner, jobs, pods } = observed;
+  if (!owner.deleting) return null;
+  if (owner.finalizers.length === 0) return { policy: 'gone', actions: [], verdict: null };
+  const others = jobs.filter((job) => job.role !== 'cleanup');
+  if (others.length > 0 || pods.present > 0) {
+    const actions = others.filter((job) => !job.deleting).map(({ name }): Action => ({ type: 'deleteJob', name }));
+    return {
+      policy: 'stopPods',
+      actions,
+      verdict: says(observed, 'Deleting', `${pods.present} pods are being stopped`),
+      after: 2,
+    };
+  }
+  const cleanup = 'dataset' in observed.parsed && observed.parsed.dataset.spec.deletionPolicy === 'Delete';
+  // What was never accepted has written nothing.
+  const wroteSomething = observed.status.planDigest !== undefined || observed.progress.plan !== null;
+  const decision = cleanup && wroteSomething ? removeObjects(observed, settings) : null;
+  return decision ?? leave(observed);
+};
+
+function removeObjects(observed: Observed, settings: Parameters<Policy>[1]): Decision | null {
+  const context = stepContext(observed, settings);
+  const step = singleStep(observed, 'cleanup', (round) => buildSingle(context, 'cleanup', round));
+  const deleting = (message: string): Verdict => says(observed, 'Deleting', message);
+  switch (step.state) {
+    case 'started':
+      return {
+        policy: 'cleanup',
+        actions: step.actions,
+        verdict: deleting('Stored objects are being removed'),
+        after: 5,
+      };
+    case 'running': {
+      const { trouble, actions } = step;
+      const verdict = trouble
+        ? says(observed, trouble.reason, trouble.message)
+        : deleting('Stored objects are being removed');
+      return { policy: 'cleaningUp', actions, verdict, after: 5 };
+    }
+    case 'failed': {
+      const message = `Stored objects cannot be removed: ${step.trouble.message} (or set spec.deletionPolicy: Retain to keep them)`;
+      return {
+        policy: 'cleanupFailed',
+        actions: [],
+        verdict: says(observed, 'CleanupFailed', message),
+        after: step.after ?? retryDelay(10),
+      };
+    }
+    case 'done':
+      return null;
+  }
+}
+
+function leave(observed: Observed): Decision {
+  const { queue } = observed;
+  if (queue.state === 'unreachable') {
+    return { policy: 'awaitQueue', actions: [], verdict: says(observed, 'QueueUnavailable', queue.message), after: 10 };
+  }
+  return { policy: 'leave', actions: [{ type: 'removeQueue' }, { type: 'removeFinalizer' }], verdict: null };
+}
+
+/** Whatever step the dataset was at: its deletion is what is under way. */
+function says({ status }: Observed, reason: Verdict['reason'], message: string): Verdict {
+  return { at: status.planDigest === undefined ? 'Accepted' : 'Generated', reason, message };
+}

@@ -1,0 +1,178 @@
+import { retryDelay } from '../../contract/reasons.ts';
+import { buildWorkers, type StepContext } from '../build/job.ts';
+import { currentJob, type JobView, type Observed } from '../observed.ts';
+import type { Action, Decision, Policy, Verdict } from './decision.ts';
+import { datasetOf, grouped, isGenerated, ofAll, removeFormer, stepContext } from './facts.ts';
+import { applyJob } from './single.ts';
+import { failureOfJob, mayRetry, type Trouble, troubleOf } from './trouble.ts';
+
+/** Workers grow the dataset until every shard is committed. */
+export const generating: Policy = (observed, settings) => {
+  if (isGenerated(observed)) return null;
+  const context = stepContext(observed, settings);
+  const { queue } = observed;
+  if (queue.state === 'unreachable') {
+    // Running workers go on with their shards; new ones would only wait for the queue.
+    return {
+      policy: 'awaitQueue',
+      actions: [],
+      verdict: verdict(observed, 'QueueUnavailable', queue.message),
+      after: 10,
+    };
+  }
+  const job = currentJob(observed.jobs, 'workers');
+  if (!job || job.deleting) return startRound(observed, context, (job?.round ?? 0) + 1);
+  const wanted = buildWorkers(context, job.round, replicasFor(observed, job.round));
+  if (wanted.templateDigest !== job.templateDigest) return replaceJob(observed, context, job);
+  if (job.state === 'running') return running(observed, context, job);
+  return ended(observed, context, job);
+};
+
+/** The plan says how many shards are left only after the first round has told it. */
+function replicasFor({ progress, parsed }: Observed, round: number): number {
+  const { replicas } = datasetOf({ parsed } as Observed).spec.workers;
+  if (round === 1 || !progress.plan) return replicas;
+  return Math.max(1, Math.min(replicas, progress.plan.shards - progress.shardsCommitted));
+}
+
+/** The queue must be there before workers look for it. */
+function startRound(observed: Observed, context: StepContext, round: number, before: readonly Action[] = []): Decision {
+  const wanted = buildWorkers(context, round, replicasFor(observed, round));
+  return {
+    policy: 'startWorkers',
+    actions: [...before, ...readyQueue(observed), ...applyJob(wanted)],
+    verdict: verdict(observed, 'Starting', `Workers of round ${round} are being started`),
+    after: 10,
+  };
+}
+
+/**
+ * The queue as the next round needs it: with every shard that is missing. A shard that was acknowledged and yet is missing
+ * would be taken for a duplicate by the old stream.
+ */
+function readyQueue({ queue, progress }: Observed): Action[] {
+  if (queue.state !== 'ready') return [{ type: 'ensureQueue' }];
+  const { plan } = progress;
+  if (!plan || queue.filledFor !== plan.digest) return [];
+  const missing = plan.shards - progress.shardsCommitted;
+  if (queue.messages < missing) return [{ type: 'remakeQueue' }, { type: 'fillQueue', planDigest: plan.digest }];
+  return queue.parked > 0 ? [{ type: 'resetConsumer' }] : [];
+}
+
+/** The pods are to be others: the old ones finish their part, new ones begin. */
+function replaceJob(observed: Observed, context: StepContext, job: JobView): Decision {
+  const removal: Action[] =
+    job.state === 'running'
+      ? [{ type: 'deleteJob', name: job.name, says: `Replaced Job ${job.name}: spec.workers has changed` }]
+      : [];
+  return startRound(observed, context, job.round + 1, removal);
+}
+
+function running(observed: Observed, context: StepContext, job: JobView): Decision {
+  const replicas = replicasFor(observed, job.round);
+  const actions: Action[] = [];
+  const mayResume = job.suspended && context.dataset.spec.workers.queueName === undefined;
+  if (job.parallelism !== replicas || mayResume) {
+    const { job: object } = buildWorkers(context, job.round, replicas);
+    actions.push({
+      type: 'apply',
+      object,
+      says: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
+    });
+  }
+  actions.push(...fill(observed), ...removeFormer(observed.jobs, job));
+  return {
+    policy: 'generating',
+    actions,
+    verdict: progressVerdict(observed, job, mayResume),
+    after: job.ready < job.active ? 10 : 60,
+  };
+}
+
+/** Fills the queue for the plan that the workers have told, once. */
+function fill({ queue, progress }: Observed): Action[] {
+  const { plan } = progress;
+  if (queue.state !== 'ready') return [{ type: 'ensureQueue' }, ...(plan ? [fillFor(plan)] : [])];
+  return plan && queue.filledFor !== plan.digest ? [fillFor(plan)] : [];
+}
+
+const fillFor = ({ digest, shards }: { digest: string; shards: number }): Action => ({
+  type: 'fillQueue',
+  planDigest: digest,
+  says: `Filled the queue with the missing ones of ${grouped(shards)} shards`,
+});
+
+function progressVerdict(observed: Observed, job: JobView, mayResume: boolean): Verdict {
+  const { progress, status } = observed;
+  const { plan, tooLow } = progress;
+  if (job.suspended && !mayResume) {
+    const queueName = datasetOf(observed).spec.workers.queueName;
+    return verdict(observed, 'AwaitingAdmission', `Job ${job.name} waits for Kueue to admit it (queue ${queueName})`);
+  }
+  const trouble = troubleOf(observed, job);
+  if (trouble) return verdict(observed, trouble.reason, trouble.message);
+  if (plan && status.planDigest !== undefined && plan.digest !== status.planDigest) {
+    const message = `Workers plan ${plan.digest.slice(0, 12)}, but ${status.planDigest.slice(0, 12)} was accepted: a model or CSV file has changed; restore it, or create another dataset`;
+    return verdict(observed, 'PlanChanged', message);
+  }
+  if (tooLow) {
+    const { cell, gate, accepted, attempts } = tooLow;
+    const message = `Of ${attempts} images for cell ${cell} ${accepted} were accepted, most were rejected by gate ${gate}; check that gate and the model, relax the gate, or exclude the cell`;
+    return verdict(observed, 'AcceptanceTooLow', message);
+  }
+  if (!plan) return verdict(observed, 'Starting', `Workers are starting: ${ofAll(job.ready, job.parallelism)} run`);
+  const waiting =
+    job.active > job.ready ? `; ${job.active - job.ready} pods are not running yet${whyWaiting(observed, job)}` : '';
+  return verdict(
+    observed,
+    'Generating',
+    `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}`,
+  );
+}
+
+function whyWaiting({ pods }: Observed, job: JobView): string {
+  const problem = pods.waiting.find((one) => one.job === job.name);
+  return problem ? ` (${problem.reason}: ${problem.message})` : '';
+}
+
+/** All pods are gone, and shards are missing (or nobody has told how many there are). */
+function ended(observed: Observed, context: StepContext, job: JobView): Decision {
+  const { queue, progress, now } = observed;
+  const trouble = job.state === 'failed' ? failureOfJob(observed, job) : emptyHanded(observed, job);
+  if (job.state === 'failed' && !mayRetry(trouble)) {
+    return { policy: 'hopeless', actions: [], verdict: verdict(observed, trouble.reason, trouble.message) };
+  }
+  // A round that got something done is followed soon; shards of killed workers need a moment to be available again.
+  const gotOn = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
+  const pause = gotOn ? retryDelay(1) : retryDelay(job.round);
+  const wait = ((job.endedAt ?? now) - now) / 1000 + pause;
+  if (wait <= 0) return startRound(observed, context, job.round + 1);
+  const parked = queue.state === 'ready' && queue.parked > 0 ? parkedVerdict(observed, queue.parked) : null;
+  return {
+    policy: 'awaitRound',
+    actions: [],
+    verdict: parked ?? verdict(observed, trouble.reason, trouble.message),
+    after: Math.ceil(wait),
+  };
+}
+
+function parkedVerdict(observed: Observed, parked: number): Verdict {
+  const message = `${parked} shards were given to workers again and again and never finished; see the logs of the last workers. They are tried again with the next round`;
+  return verdict(observed, 'ShardUndeliverable', message);
+}
+
+/** A round that ended well while shards are missing: their workers died, or found nothing to do. */
+function emptyHanded({ progress }: Observed, job: JobView): Trouble {
+  const { plan } = progress;
+  const what = plan ? `${ofAll(progress.shardsCommitted, plan.shards)} shards are committed` : 'no plan is known';
+  return {
+    reason: 'Retrying',
+    message: `The workers of ${job.name} have ended, and ${what}; the next round starts soon`,
+  };
+}
+
+/** Before the plan is known the question is whether the dataset is accepted, after it whether it is generated. */
+function verdict({ progress, status }: Observed, reason: Verdict['reason'], message: string): Verdict {
+  const at = progress.plan || status.planDigest !== undefined ? 'Generated' : 'Accepted';
+  return { at, reason, message };
+}

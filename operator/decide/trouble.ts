@@ -1,0 +1,59 @@
+import { REASONS, type ReasonName } from '../../contract/reasons.ts';
+import { type FailedPod, failureOf, type JobView, type Observed } from '../observed.ts';
+
+/** Why a Job does not get on, in words for its owner. */
+
+export interface Trouble {
+  readonly reason: ReasonName;
+  readonly message: string;
+}
+
+/** Pods are often pending for a moment without anything being wrong. */
+const PENDING_MS = 10_000;
+/** A failed pod is replaced after a pause that grows to minutes; so long its failure is news. */
+const RECENT_MS = 600_000;
+
+/** What keeps a running Job from getting anything done; null when at least one of its pods works. */
+export function troubleOf(observed: Observed, job: JobView): Trouble | null {
+  const failed = recentFailure(observed, job);
+  if (failed) return failed;
+  const [waiting] = observed.pods.waiting.filter(
+    (problem) => problem.job === job.name && observed.now - problem.since >= PENDING_MS,
+  );
+  if (!waiting || job.ready > 0) return null;
+  const others = waiting.pods > 1 ? ` (and ${waiting.pods - 1} more)` : '';
+  return { reason: waiting.reason, message: `Pod ${waiting.pod}${others}: ${waiting.message}` };
+}
+
+/** A pod has failed, and nothing was got done since. */
+function recentFailure({ pods, progress, now }: Observed, job: JobView): Trouble | null {
+  const failed = failureOf(pods, job);
+  if (!failed || now - failed.endedAt > RECENT_MS) return null;
+  if (progress.lastWorkAt !== null && progress.lastWorkAt > failed.endedAt) return null;
+  // A killed pod says nothing, and its replacement needs time to get something done.
+  if (!failed.outcome && job.active > 0 && failed.containerReason !== 'OOMKilled' && job.failed < 3) return null;
+  return troubleOfPod(failed);
+}
+
+/** What a failed pod said, or what can be said of one that said nothing. */
+export function troubleOfPod({ pod, outcome, exitCode, containerReason }: FailedPod): Trouble {
+  if (outcome) return { reason: outcome.reason, message: outcome.message };
+  if (containerReason === 'OOMKilled') {
+    return {
+      reason: 'PodFailed',
+      message: `Pod ${pod} was killed because it used more memory than its limit; raise spec.workers.resources.limits.memory`,
+    };
+  }
+  const how = exitCode === null ? 'was removed' : `ended with exit code ${exitCode}`;
+  return { reason: 'PodFailed', message: `Pod ${pod} ${how} without saying why; see kubectl logs ${pod}` };
+}
+
+/** Why a Job failed for good. */
+export function failureOfJob(observed: Observed, job: JobView): Trouble {
+  const failed = failureOf(observed.pods, job);
+  if (failed) return troubleOfPod(failed);
+  const detail = job.failure ? `: ${job.failure}` : '';
+  return { reason: 'PodFailed', message: `Job ${job.name} failed${detail}; see kubectl describe job ${job.name}` };
+}
+
+export const mayRetry = ({ reason }: Trouble): boolean => REASONS[reason].retries;

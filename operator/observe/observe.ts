@@ -1,0 +1,130 @@
+import { LABELS } from '../../contract/cluster.ts';
+import { allocate } from '../../contract/plan/allocate.ts';
+import { SpecError } from '../../contract/schema/issue.ts';
+import { parseDataset } from '../../contract/schema/parse.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { DatasetStatus } from '../../contract/schema/status.ts';
+import type { QueueAdmin } from '../../platform/queue/types.ts';
+import type { Kube, KubeObject, Stored } from '../kube/types.ts';
+import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
+import { jobView } from './jobs.ts';
+import { podsView } from './pods.ts';
+import type { ProgressStore } from './progress-store.ts';
+
+/** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
+
+export interface ObserveContext {
+  readonly kube: Kube;
+  readonly queue: QueueAdmin;
+  /** Whether all that the queue had stored has been read. */
+  readonly isCurrent: () => boolean;
+  readonly progress: ProgressStore;
+  readonly parse: (object: Stored) => Observed['parsed'];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export async function observe(context: ObserveContext, object: Stored): Promise<Observed> {
+  const owner = ownerOf(object);
+  const { namespace, uid } = owner;
+  const labels = { [LABELS.uid]: uid };
+  const [list, queue] = await Promise.all([
+    context.kube.list({ kind: 'Job', namespace, labels }),
+    observeQueue(context, uid),
+  ]);
+  const jobs = list.items.flatMap((job) => jobView(job) ?? []);
+  return {
+    now: context.now(),
+    owner,
+    parsed: context.parse(object),
+    status: (object.status ?? {}) as DatasetStatus,
+    jobs,
+    pods: needsPods(owner, jobs)
+      ? await observePods(context.kube, owner)
+      : { waiting: [], failed: [], succeeded: [], present: 0 },
+    queue,
+    progress: context.progress.of(uid).summary(context.now()),
+  };
+}
+
+function ownerOf({ metadata }: Stored): Owner {
+  const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
+  return { namespace, name, uid, resourceVersion, generation, finalizers, deleting: deletionTimestamp !== undefined };
+}
+
+/** Pods are looked at only where the Jobs say that something may be wrong, or has an answer to give. */
+function needsPods({ deleting }: Owner, jobs: readonly JobView[]): boolean {
+  if (deleting) return true;
+  return jobs.some(
+    ({ role, state, active, ready, failed }) =>
+      role !== 'workers' || state === 'failed' || failed > 0 || ready < active,
+  );
+}
+
+/** No dataset has so many pods in trouble that more of them would say more. */
+const MAX_PODS = 200;
+
+/** All but those that simply run; while the dataset is being deleted, those too. */
+async function observePods(kube: Kube, { namespace, uid, deleting }: Owner): Promise<PodsView> {
+  const query = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
+  if (deleting) return podsView((await kube.list(query)).items);
+  const phases = ['Pending', 'Failed', 'Succeeded'];
+  const lists = await Promise.all(
+    phases.map((phase) =>
+      kube.list({
+        ...query,
+        fields: { 'status.phase': phase },
+        // Workers that ended well have nothing to say.
+        ...(phase === 'Succeeded' && { labels: { ...query.labels, [LABELS.role]: ['publish', 'cleanup', 'train'] } }),
+      }),
+    ),
+  );
+  return podsView(lists.flatMap(({ items }) => items as readonly KubeObject[]));
+}
+
+async function observeQueue({ queue, isCurrent }: ObserveContext, uid: string): Promise<QueueView> {
+  const away = (message: string): QueueView => ({ state: 'unreachable', message });
+  if (queue.problem !== null) return away(queue.problem);
+  if (!isCurrent()) return away('What the queue has stored is still being read');
+  try {
+    const state = await queue.state(uid);
+    return state ? { state: 'ready', ...state } : { state: 'missing' };
+  } catch (error) {
+    return away((error as Error).message);
+  }
+}
+
+/** Parses resources, remembering the last result of each: a big quota takes a while to be shared among its cells. */
+export function createParser(): { parse: (object: Stored) => Observed['parsed']; forget: (uid: string) => void } {
+  const cache = new Map<string, { generation: number; parsed: Observed['parsed'] }>();
+  return {
+    parse(object) {
+      const { uid, generation = 0 } = object.metadata;
+      const known = cache.get(uid);
+      if (known?.generation === generation) return known.parsed;
+      const parsed = parsedOf(object);
+      cache.set(uid, { generation, parsed });
+      return parsed;
+    },
+    forget: (uid) => {
+      cache.delete(uid);
+    },
+  };
+}
+
+function parsedOf(object: Stored): Observed['parsed'] {
+  try {
+    const dataset = parseDataset(object);
+    checkQuota(dataset);
+    return { dataset };
+  } catch (error) {
+    if (error instanceof SpecError) return { issues: error.issues };
+    throw error;
+  }
+}
+
+/** Whether the quota can be met. One that needs a CSV file is judged by the workers, who can read it. */
+function checkQuota({ spec }: SyntheticDataset): void {
+  if (spec.quota.allocation.strategy !== 'Complement' && spec.quota.allocation.strategy !== 'Table')
+    allocate(spec.quota);
+}

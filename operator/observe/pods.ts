@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import type { ReasonName } from '../../contract/reasons.ts';
+import { parseOutcome } from '../../contract/schema/outcome.ts';
+import { redact } from '../../platform/redact.ts';
+import { CONTAINER } from '../build/pod.ts';
+import type { FailedPod, PodProblem, PodsView } from '../observed.ts';
+
+/** What the operator reads of pods: why they wait, how they ended. */
+
+const time = z.string().optional();
+const terminatedSchema = z.object({
+  exitCode: z.int(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  finishedAt: time.nullish(),
+});
+const containerSchema = z.object({
+  name: z.string(),
+  state: z
+    .object({
+      waiting: z.object({ reason: z.string().optional(), message: z.string().optional() }).optional(),
+      terminated: terminatedSchema.optional(),
+    })
+    .default({}),
+});
+
+const podSchema = z.object({
+  metadata: z.object({
+    name: z.string(),
+    labels: z.record(z.string(), z.string()).default({}),
+    creationTimestamp: time,
+    deletionTimestamp: time,
+  }),
+  status: z
+    .object({
+      phase: z.string().default('Pending'),
+      reason: z.string().optional(),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().optional(),
+            message: z.string().optional(),
+            lastTransitionTime: time.nullish(),
+          }),
+        )
+        .default([]),
+      containerStatuses: z.array(containerSchema).default([]),
+    })
+    .prefault({}),
+});
+type Pod = z.infer<typeof podSchema>;
+
+const JOB_NAME = 'batch.kubernetes.io/job-name';
+const MAX_MESSAGE = 400;
+
+/** Puts a dataset's pods, those that have not just run well, into the buckets that decide/ looks at. */
+export function podsView(objects: readonly unknown[]): PodsView {
+  const pods = objects.map((object) => podSchema.parse(object));
+  const failed = pods.filter((pod) => pod.status.phase === 'Failed').map(failedPod);
+  return {
+    waiting: grouped(pods.flatMap((pod) => waitingProblem(pod) ?? [])),
+    failed: failed.sort((a, b) => b.endedAt - a.endedAt),
+    succeeded: pods.flatMap((pod) => {
+      const outcome = pod.status.phase === 'Succeeded' ? parseOutcome(terminatedOf(pod)?.message) : null;
+      return outcome ? [{ job: jobOf(pod), outcome }] : [];
+    }),
+    present: pods.filter(({ status }) => status.phase !== 'Failed' && status.phase !== 'Succeeded').length,
+  };
+}
+
+const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_NAME] ?? '';
+
+/** That of our container, else of the first that ended. */
+function terminatedOf({ status }: Pod): z.infer<typeof terminatedSchema> | undefined {
+  const ours = status.containerStatuses.find(({ name }) => name === CONTAINER)?.state.terminated;
+  return ours ?? status.containerStatuses.find(({ state }) => state.terminated)?.state.terminated;
+}
+
+function failedPod(pod: Pod): FailedPod {
+  const terminated = terminatedOf(pod);
+  const ended = terminated?.finishedAt ?? pod.metadata.deletionTimestamp ?? pod.metadata.creationTimestamp;
+  return {
+    job: jobOf(pod),
+    pod: pod.metadata.name,
+    exitCode: terminated?.exitCode ?? null,
+    outcome: parseOutcome(terminated?.message),
+    containerReason: terminated?.reason ?? pod.status.reason ?? null,
+    endedAt: ended ? Date.parse(ended) : 0,
+  };
+}
+
+/** Why a pod does not run yet, if somebody should know. */
+function waitingProblem(pod: Pod): PodProblem | null {
+  if (pod.status.phase !== 'Pending' || pod.metadata.deletionTimestamp !== undefined) return null;
+  const scheduled = pod.status.conditions.find(({ type }) => type === 'PodScheduled');
+  const since = Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
+  const problem = (reason: ReasonName, message: string): PodProblem => {
+    const clean = redact(message).slice(0, MAX_MESSAGE);
+    return { job: jobOf(pod), pod: pod.metadata.name, reason, message: clean, pods: 1, since };
+  };
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
+    const asks = 'add nodes that fit, or correct spec.workers (gpus, resources, nodeSelector, tolerations)';
+    return problem('Unschedulable', `no node can take it: ${scheduled.message ?? 'no reason is given'}; ${asks}`);
+  }
+  for (const { state } of pod.status.containerStatuses) {
+    const known = state.waiting && waitingReason(state.waiting.reason ?? '', state.waiting.message ?? '');
+    if (known) return problem(...known);
+  }
+  return null;
+}
+
+/** The kubelet's reasons, as far as a person has to do something about them. */
+function waitingReason(reason: string, message: string): [ReasonName, string] | null {
+  if (
+    /^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|RegistryUnavailable|ImageInspectError)$/.test(
+      reason,
+    )
+  ) {
+    return [
+      'ImagePullFailed',
+      `its image cannot be pulled (${reason}): ${message}; correct spec.workers.image or the pull secret`,
+    ];
+  }
+  if (reason === 'CreateContainerConfigError') {
+    if (/secret/i.test(message)) {
+      return [
+        'CredentialsMissing',
+        `${message}; create the Secret that spec.output.s3.credentialsSecretRef names, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+      ];
+    }
+    return ['ConfigMissing', message];
+  }
+  if (/^(CreateContainerError|RunContainerError|StartError)$/.test(reason)) {
+    return ['PodFailed', `its container cannot be started (${reason}): ${message}`];
+  }
+  return null;
+}
+
+/** One problem for each Job and reason, the most frequent first, dated by the oldest pod. */
+function grouped(problems: readonly PodProblem[]): PodProblem[] {
+  const groups = Map.groupBy(problems, ({ job, reason }) => `${job} ${reason}`);
+  return [...groups.values()]
+    .map((group) => {
+      const oldest = group.reduce((a, b) => (b.since < a.since ? b : a));
+      return { ...oldest, pods: group.length };
+    })
+    .sort((a, b) => b.pods - a.pods);
+}

@@ -1,0 +1,52 @@
+import { Progress } from '../../contract/account/progress.ts';
+import type { QueueEvent } from '../../platform/queue/types.ts';
+
+/** The progress of all datasets, as the queue tells it. Progress only wakes a reconcile now and then: status is no log. */
+
+export interface ProgressStore {
+  of(uid: string): Progress;
+  /** @param isNews false while events of the past are read again */
+  take(event: QueueEvent, isNews: boolean): void;
+  forget(uid: string): void;
+  /** Datasets of which something is known. */
+  readonly size: number;
+}
+
+/** Seconds between two wake-ups of one dataset: longer when many datasets run. */
+const wakeInterval = (datasets: number): number => Math.max(3, datasets / 40);
+
+export interface ProgressStoreOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Something has changed that the status should say. */
+  readonly wake: (uid: string, afterSeconds: number) => void;
+}
+
+export function createProgressStore({ now, wake }: ProgressStoreOptions): ProgressStore {
+  const byUid = new Map<string, { progress: Progress; wokenAt: number }>();
+  const entryOf = (uid: string) => {
+    const entry = byUid.get(uid) ?? { progress: new Progress(), wokenAt: 0 };
+    byUid.set(uid, entry);
+    return entry;
+  };
+  return {
+    of: (uid) => entryOf(uid).progress,
+    take({ uid, kind, event }, isNews) {
+      const entry = entryOf(uid);
+      if (kind === 'plan') entry.progress.tellPlan(event);
+      else if (kind === 'shard') entry.progress.tellShard(event, isNews ? now() : null);
+      else entry.progress.tellLive(event, now());
+      // A plan is waited for by workers; all else can wait.
+      const due = kind === 'plan' ? now() : Math.max(now(), entry.wokenAt + wakeInterval(byUid.size) * 1000);
+      if (due < entry.wokenAt) return;
+      entry.wokenAt = due;
+      wake(uid, (due - now()) / 1000);
+    },
+    forget: (uid) => {
+      byUid.delete(uid);
+    },
+    get size() {
+      return byUid.size;
+    },
+  };
+}

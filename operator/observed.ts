@@ -1,0 +1,125 @@
+import type { ProgressSummary } from '../contract/account/progress.ts';
+import type { Role } from '../contract/cluster.ts';
+import type { ReasonName } from '../contract/reasons.ts';
+import type { Issue } from '../contract/schema/issue.ts';
+import type { Outcome } from '../contract/schema/outcome.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import type { DatasetStatus } from '../contract/schema/status.ts';
+
+/** All that one reconcile knows, gathered by observe.ts and judged by decide/. Times are milliseconds since the epoch. */
+export interface Observed {
+  readonly now: number;
+  readonly owner: Owner;
+  /** The resource with defaults filled in, or what is wrong with it. */
+  readonly parsed: { readonly dataset: SyntheticDataset } | { readonly issues: readonly Issue[] };
+  /** As last written by the operator; empty on the first visit. */
+  readonly status: DatasetStatus;
+  readonly jobs: readonly JobView[];
+  /** Of pods of running or just failed Jobs; empty when all run well. */
+  readonly pods: PodsView;
+  readonly queue: QueueView;
+  readonly progress: ProgressSummary;
+}
+
+/** The resource as the API server identifies it. */
+export interface Owner {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly finalizers: readonly string[];
+  /** Whether somebody has asked for its deletion. */
+  readonly deleting: boolean;
+}
+
+/**
+ * A Job of the dataset. Its life:
+ *
+ *   (absent) ─apply─▶ running ─▶ complete ─▶ next step, or next round while shards are missing
+ *                      ▲   │
+ *              suspend └───┤
+ *                          └────▶ failed ─pause─▶ next round, where REASONS say that a try can help
+ */
+export interface JobView {
+  readonly name: string;
+  readonly role: Role;
+  /** Training stage, for the role `train`. */
+  readonly stage?: string;
+  readonly round: number;
+  readonly templateDigest: string;
+  readonly state: 'running' | 'complete' | 'failed';
+  readonly suspended: boolean;
+  readonly parallelism: number;
+  /** Pods that exist and have not ended. */
+  readonly active: number;
+  /** Of them, those whose containers run. */
+  readonly ready: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly createdAt: number;
+  /** When it became complete or failed. */
+  readonly endedAt: number | null;
+  /** The Job controller's own words on a failure. */
+  readonly failure: string | null;
+  readonly deleting: boolean;
+}
+
+export interface PodsView {
+  /** What keeps pods from running, the most frequent first. */
+  readonly waiting: readonly PodProblem[];
+  /** Pods that ended badly, the latest first. */
+  readonly failed: readonly FailedPod[];
+  /** What pods of steps that end with an answer (publish, training) said when they succeeded. */
+  readonly succeeded: readonly { readonly job: string; readonly outcome: Outcome }[];
+  /** Pods that have not ended, of whatever Job of the dataset; known while it is being deleted. */
+  readonly present: number;
+}
+
+export interface PodProblem {
+  readonly job: string;
+  readonly pod: string;
+  readonly reason: ReasonName;
+  readonly message: string;
+  /** How many pods of the Job have it. */
+  readonly pods: number;
+  readonly since: number;
+}
+
+export interface FailedPod {
+  readonly job: string;
+  readonly pod: string;
+  readonly exitCode: number | null;
+  /** What the pod said of itself; null when it was killed or is none of ours. */
+  readonly outcome: Outcome | null;
+  /** Such as OOMKilled or Error; a killed pod leaves no more. */
+  readonly containerReason: string | null;
+  readonly endedAt: number;
+}
+
+/** The dataset's work queue. */
+export type QueueView =
+  | { readonly state: 'unreachable'; readonly message: string }
+  | { readonly state: 'missing' }
+  | {
+      readonly state: 'ready';
+      readonly messages: number;
+      readonly available: number;
+      readonly inFlight: number;
+      /** Delivered too often and not delivered any more. */
+      readonly parked: number;
+      /** Plan digest of the last complete fill. */
+      readonly filledFor: string | null;
+    };
+
+/** The Job of a step with the highest round, the one that counts. */
+export function currentJob(jobs: readonly JobView[], role: Role, stage?: string): JobView | null {
+  const ofStep = jobs.filter((job) => job.role === role && job.stage === stage);
+  return ofStep.reduce<JobView | null>((last, job) => (last === null || job.round > last.round ? job : last), null);
+}
+
+/** The outcome of the latest pod of a Job that said why it failed; null if none did. */
+export function failureOf(pods: PodsView, job: JobView): FailedPod | null {
+  const ofJob = pods.failed.filter((pod) => pod.job === job.name);
+  return ofJob.find((pod) => pod.outcome !== null) ?? ofJob[0] ?? null;
+}

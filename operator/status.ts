@@ -1,0 +1,122 @@
+import { canonicalJson } from '../contract/digest.ts';
+import { REASONS, type ReasonName } from '../contract/reasons.ts';
+import type { Condition, ConditionType, DatasetStatus } from '../contract/schema/status.ts';
+import { type Decision, STEPS, type Verdict } from './decide/decision.ts';
+import type { Observed } from './observed.ts';
+
+/** The status that a decision makes, whole. */
+
+const MAX_MESSAGE = 1024;
+
+/** Of a step that is done. */
+const DONE: Readonly<Record<(typeof STEPS)[number], readonly [ReasonName, string]>> = {
+  Accepted: ['Planned', 'The plan is made and the output is claimed'],
+  Generated: ['Generated', 'Every shard is committed'],
+  Published: ['Published', 'The manifest is written'],
+  Trained: ['Trained', 'Every stage has succeeded'],
+};
+
+/** The next status; null when the decision writes none. */
+export function nextStatus(observed: Observed, decision: Decision): DatasetStatus | null {
+  if (!decision.verdict) return null;
+  const { progress, status, owner, now } = observed;
+  const { verdict, published } = decision;
+  const isPlanned = verdict.at !== 'Accepted';
+  return {
+    ...status,
+    observedGeneration: owner.generation,
+    conditions: conditionsOf(observed, verdict),
+    ...(isPlanned && planFields(observed)),
+    ...(progress.plan && progressFields(observed)),
+    ...(published && {
+      planDigest: published.planDigest,
+      samples: published.samples,
+      percent: 100,
+      imagesPerSecond: 0,
+      secondsLeft: 0,
+      manifest: published.manifest,
+    }),
+    ...((progress.plan || published) && { lastUpdateTime: new Date(now).toISOString() }),
+  };
+}
+
+function planFields({ progress, status }: Observed): Partial<DatasetStatus> {
+  const digest = status.planDigest ?? progress.plan?.digest;
+  return digest === undefined ? {} : { planDigest: digest };
+}
+
+/** Numbers of a running dataset. What was published is not changed any more. */
+function progressFields({ progress, status }: Observed): Partial<DatasetStatus> {
+  const { plan, samples, worstCells } = progress;
+  if (!plan || status.manifest) return {};
+  const settled = samples.accepted + samples.exhausted;
+  const rate = Math.round(progress.imagesPerSecond * 100) / 100;
+  return {
+    samples: { wanted: plan.samples, ...samples },
+    percent: Math.floor((100 * settled) / plan.samples),
+    ...(samples.attempts > 0 && { acceptanceRate: round3(samples.accepted / samples.attempts) }),
+    imagesPerSecond: rate,
+    ...(rate > 0 && { secondsLeft: Math.ceil((plan.samples - settled) / rate) }),
+    cells: progress.cells,
+    shards: { committed: progress.shardsCommitted, total: plan.shards },
+    worstCells: worstCells.map((cell) => ({
+      cell: cell.cell.slice(0, MAX_MESSAGE),
+      wanted: cell.wanted,
+      accepted: cell.accepted,
+      acceptanceRate: round3(cell.acceptanceRate),
+      ...(cell.gate !== undefined && { gate: cell.gate }),
+    })),
+  };
+}
+
+const round3 = (share: number): number => Math.round(share * 1000) / 1000;
+
+/** The three of kstatus, then one for each step. */
+function conditionsOf(observed: Observed, verdict: Verdict): Condition[] {
+  const { reason, message } = verdict;
+  const { stalls, retries } = REASONS[reason];
+  const isDone = verdict.at === 'done';
+  const paused = reason === 'Suspended';
+  const facts: [ConditionType, Condition['status'], ReasonName, string][] = [
+    ['Ready', isDone ? 'True' : 'False', reason, message],
+    ['Reconciling', !isDone && retries && !paused ? 'True' : 'False', reason, message],
+    ['Stalled', stalls ? 'True' : 'False', reason, message],
+    ...stepFacts(verdict),
+  ];
+  return facts.map((fact) => conditionOf(observed, ...fact));
+}
+
+function stepFacts({ at, reason, message }: Verdict): [ConditionType, Condition['status'], ReasonName, string][] {
+  const current = at === 'done' ? STEPS.length : STEPS.indexOf(at);
+  return STEPS.map((step, i) => {
+    if (i < current) return [step, 'True', ...DONE[step]];
+    if (i > current) return [step, 'Unknown', 'Pending', `Begins when the dataset is ${STEPS[i - 1]!.toLowerCase()}`];
+    return [step, REASONS[reason].stalls ? 'False' : 'Unknown', reason, message];
+  });
+}
+
+function conditionOf(
+  { owner, status, now }: Observed,
+  type: ConditionType,
+  value: Condition['status'],
+  reason: ReasonName,
+  message: string,
+): Condition {
+  const before = status.conditions?.find((condition) => condition.type === type);
+  const since = before?.status === value ? before.lastTransitionTime : new Date(now).toISOString();
+  const bounded = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE - 1)}…` : message;
+  return {
+    type,
+    status: value,
+    observedGeneration: owner.generation,
+    lastTransitionTime: since,
+    reason,
+    message: bounded,
+  };
+}
+
+/** Whether a status says something else, apart from when it was written. */
+export const differs = (before: DatasetStatus, after: DatasetStatus): boolean =>
+  comparable(before) !== comparable(after);
+
+const comparable = ({ lastUpdateTime: _, ...status }: DatasetStatus): string => canonicalJson(status);
