@@ -31,7 +31,6 @@ export const REASONS = {
 
   // The resource itself.
   SpecInvalid: hopeless,
-  NameTaken: needsHelp,
   PlanChanged: needsHelp,
   OutputTaken: needsHelp,
   SamplesExhausted: hopeless,
