@@ -9,8 +9,10 @@ export const etcdTool: GoTool = {
   name: 'etcd',
 };
 
+type KubernetesProgram = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubectl';
+
 /** A program of Kubernetes. All are of one version, and all of them together are one module to download. */
-export const kubernetesTool = (name: 'kube-apiserver' | 'kubectl'): GoTool => ({
+export const kubernetesTool = (name: KubernetesProgram): GoTool => ({
   module: 'controlplane',
   versionOf: 'k8s.io/kubernetes',
   package: `k8s.io/kubernetes/cmd/${name}`,
