@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Place, placesBetween } from './order.ts';
+import { indexOfPlace, type Place, placesBetween } from './order.ts';
 
 /** Sign of the difference of two positions (2s+1)/(2q), in whole numbers of any size. */
 function compare(a: Place, b: Place, quotas: readonly number[]): number {
@@ -170,4 +170,54 @@ test('with equal quotas every range is within one image of its share', () => {
       for (const count of counts) assert.ok(Math.abs(count - (end - start) / cells) < 1);
     }),
   );
+});
+
+test('the index of a place is where the order has it', () => {
+  fc.assert(
+    fc.property(quotasArb, (quotas) => {
+      const order = naive(quotas);
+      assert.deepEqual(
+        order.map((place) => indexOfPlace(quotas, place)),
+        order.map((_, index) => index),
+      );
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('indices stay exact where positions have more digits than a number', () => {
+  const quotas = [999_999_937, 999_999_929, 1];
+  for (const start of [0, 1, 123_456_789, 999_999_933, 1_999_999_860]) {
+    const places = placesBetween(quotas, start, start + 5);
+    assert.deepEqual(
+      places.map((place) => indexOfPlace(quotas, place)),
+      places.map((_, i) => start + i),
+    );
+  }
+});
+
+test('some cells alone stand in the same order as among all', () => {
+  fc.assert(
+    fc.property(quotasArb, fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }), (quotas, picked) => {
+      const cells = quotas.flatMap((_, cell) => (picked[cell] ? [cell] : []));
+      const alone = cells.map((cell) => quotas[cell]!);
+      const indices = placesBetween(alone, 0, sum(alone)).map(({ cell, slot }) =>
+        indexOfPlace(quotas, { cell: cells[cell]!, slot }),
+      );
+      const wanted = naive(quotas).flatMap(({ cell }, index) => (cells.includes(cell) ? [index] : []));
+      assert.deepEqual(indices, wanted);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('a slot that a cell does not have is refused', () => {
+  for (const place of [
+    { cell: 0, slot: 2 },
+    { cell: 0, slot: -1 },
+    { cell: 0, slot: 0.5 },
+    { cell: 7, slot: 0 },
+  ]) {
+    assert.throws(() => indexOfPlace([2, 2], place), RangeError);
+  }
 });
