@@ -33,6 +33,8 @@ export const objects = {
   report: 'report.html',
   /** Names the one plan that owns the prefix; written before anything else. */
   claim: '_work/plan.json',
+  /** What is being made, for whoever looks before it is published. */
+  outline: '_work/dataset.json',
   work: '_work/',
   records: 'records/',
   shards: 'shards/',
@@ -45,6 +47,9 @@ export const objects = {
   /** A rejected image that was kept to look at (without its ending), and what was wanted of it. */
   rejected: (cell: number, place: number): string =>
     `rejected/${String(cell).padStart(6, '0')}/${String(place).padStart(4, '0')}`,
+  /** Rejected images of one cell. */
+  rejectedOf: (cell: number): string => `rejected/${String(cell).padStart(6, '0')}/`,
+  training: 'training/',
   seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
 } as const;
 

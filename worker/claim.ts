@@ -4,9 +4,10 @@ import type { Plan } from '../contract/plan/plan.ts';
 import { type Manifest, manifestSchema } from '../contract/schema/manifest.ts';
 import { claimSchema } from '../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../platform/store/store.ts';
+import { outlineOf } from './publish/manifest.ts';
 import { readStored } from './stored.ts';
 
-/** A prefix belongs to one plan: the first that claims it. */
+/** A prefix belongs to one plan: the first that claims it, which also says there what it wants. */
 
 /** The manifest of a complete dataset; null when there is none. */
 export const readManifest = (store: ObjectStore): Promise<Manifest | null> =>
@@ -33,10 +34,13 @@ export async function standing(store: ObjectStore, plan: Plan): Promise<'complet
  * @throws StoreError (terminal) when the prefix belongs to another plan, of which nothing is touched
  */
 export async function claim(store: ObjectStore, plan: Plan): Promise<void> {
-  const text = canonicalJson({ apiVersion: 'cohortfarm.dev/claim/v1', planDigest: plan.digest, dataset: plan.name });
-  await store.create(objects.claim, Buffer.from(`${text}\n`), { contentType: CONTENT_TYPES.json });
-  await standing(store, plan);
+  const owner = { apiVersion: 'cohortfarm.dev/claim/v1', planDigest: plan.digest, dataset: plan.name };
+  await store.create(objects.claim, json(owner), { contentType: CONTENT_TYPES.json });
+  if ((await standing(store, plan)) === 'complete') return;
+  await store.create(objects.outline, json(outlineOf(plan)), { contentType: CONTENT_TYPES.json });
 }
+
+const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
 
 function refuseOther(store: ObjectStore, plan: Plan, digest: string, dataset: string): void {
   if (digest === plan.digest) return;

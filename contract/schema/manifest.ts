@@ -1,13 +1,28 @@
 import { z } from 'zod';
 import { datasetSchema } from './spec.ts';
 
-/** dataset.json: written last, its presence says that the dataset is complete. */
+/** dataset.json, the manifest: written last, its presence says that the dataset is complete; and the outline before it. */
 
 const count = z.int().min(0);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 const manifestObject = z.strictObject({ key: z.string(), bytes: count, sha256: digest });
 export type ManifestObject = z.infer<typeof manifestObject>;
+
+const modelEntry = z.strictObject({ uri: z.string(), digest, scheduler: z.string(), height: count, width: count });
+
+/** _work/dataset.json: what is wanted of an unfinished dataset. */
+export const outlineSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/outline/v1'),
+  name: z.string(),
+  planDigest: digest,
+  model: modelEntry,
+  /** In order of the grid. */
+  cells: z.array(z.strictObject({ cell: z.string(), axes: z.record(z.string(), z.string()), wanted: count })),
+  /** The resource as accepted, without credentials. */
+  dataset: datasetSchema,
+});
+export type Outline = z.infer<typeof outlineSchema>;
 
 export const manifestSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/manifest/v1'),
@@ -17,7 +32,7 @@ export const manifestSchema = z.strictObject({
   planDigest: digest,
   /** What the plan digest is the digest of (see `PlanIdentity`). */
   plan: z.looseObject({ quotas: z.record(z.string(), count) }),
-  model: z.strictObject({ uri: z.string(), digest, scheduler: z.string(), height: count, width: count }),
+  model: modelEntry,
   providers: z.array(z.string()),
   samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),
   rejected: z.record(z.string(), count),

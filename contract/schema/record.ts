@@ -34,6 +34,23 @@ export const sampleRecordSchema = z.strictObject({
 });
 export type SampleRecord = z.infer<typeof sampleRecordSchema>;
 
+/** rejected/CELL/PLACE.json: what was wanted of a rejected image that was kept, and what the gates said. */
+export const rejectedRecordSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/rejected/v1'),
+  synthetic: z.literal(true),
+  index,
+  cell: z.string(),
+  axes: z.record(z.string(), z.string()),
+  exact: z.record(z.string(), z.number()),
+  prompt: z.string(),
+  attempt: count,
+  seed: count,
+  gate: z.string(),
+  scores: z.record(z.string(), z.number().nullable()),
+  planDigest: digest,
+});
+export type RejectedRecord = z.infer<typeof rejectedRecordSchema>;
+
 /** What became of a cell's samples in a part or a shard. */
 export const cellTallySchema = z.strictObject({
   cell: z.string(),

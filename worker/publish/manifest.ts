@@ -1,8 +1,8 @@
 import { sumTallies, totals } from '../../contract/account/tally.ts';
-import { objects, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { API_VERSION, KIND, objects, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
-import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { Manifest, Outline } from '../../contract/schema/manifest.ts';
 import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { TerminalError } from '../errors.ts';
@@ -49,19 +49,31 @@ export function draftManifest(context: {
     generator: { name: 'cohortfarm', version },
     planDigest: plan.digest,
     plan: { ...plan.identity, quotas: { ...plan.identity.quotas } },
-    model: {
-      uri: withoutUserinfo(dataset.spec.model.uri),
-      digest: plan.model.digest,
-      scheduler: plan.sampling.scheduler,
-      height: plan.sampling.height,
-      width: plan.sampling.width,
-    },
+    model: modelOf(plan),
     providers: [...counted.providers].sort(),
     samples: { wanted, accepted, exhausted, attempts },
     rejected: { ...rejected },
     cells,
     shards: [...counted.shards],
     dataset: publicDataset(dataset),
+  };
+}
+
+function modelOf({ spec, model, sampling }: Plan): Manifest['model'] {
+  const { scheduler, height, width } = sampling;
+  return { uri: withoutUserinfo(spec.model.uri), digest: model.digest, scheduler, height, width };
+}
+
+/** What is wanted, for whoever looks before the manifest is there. */
+export function outlineOf(plan: Plan): Outline {
+  const { grid, quotas } = plan.allocation;
+  return {
+    apiVersion: 'cohortfarm.dev/outline/v1',
+    name: plan.name,
+    planDigest: plan.digest,
+    model: modelOf(plan),
+    cells: grid.cells.map((cell, i) => ({ cell: cell.id, axes: cellRecord(grid, cell), wanted: quotas[i]! })),
+    dataset: publicDataset({ apiVersion: API_VERSION, kind: KIND, metadata: { name: plan.name }, spec: plan.spec }),
   };
 }
 

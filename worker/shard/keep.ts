@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
+import type { RejectedRecord } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import type { Attempt, Rejection } from './refill.ts';
 
@@ -43,15 +44,15 @@ export function createKeeper(plan: Plan, store: ObjectStore): Keeper {
   };
 }
 
-function describe(plan: Plan, { attempt, refusal }: RejectedImage): unknown {
+function describe(plan: Plan, { attempt, refusal }: RejectedImage): RejectedRecord {
   const { sample, attempt: number, seed } = attempt;
   return {
     apiVersion: 'cohortfarm.dev/rejected/v1',
     synthetic: true,
     index: sample.index,
     cell: plan.allocation.grid.cells[sample.cell]!.id,
-    axes: sample.axes,
-    exact: sample.exact,
+    axes: { ...sample.axes },
+    exact: { ...sample.exact },
     prompt: sample.prompt,
     attempt: number,
     seed,
