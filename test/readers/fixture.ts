@@ -3,6 +3,7 @@ import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { StoppedError } from '../../worker/errors.ts';
 import { encodeImage, type RawImage } from '../../worker/image.ts';
 import { publish } from '../../worker/publish/publish.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
@@ -63,9 +64,29 @@ export async function growDataset(
   dataset: SyntheticDataset,
 ): Promise<{ plan: Plan; manifest: Manifest }> {
   const plan = planOf(dataset);
-  const context = drawingContext(plan, store, { generate: draw, judge, encode: encoder(plan) });
-  for (let shard = 0; shard < plan.shards; shard++) await runShard(context, shard);
+  await growShards(store, plan, [...Array(plan.shards).keys()]);
   return { plan, manifest: await publish({ plan, dataset, store, version: '0.1.0' }) };
+}
+
+/** Brings some shards to their commit, or only some parts of each into the store. */
+export async function growShards(
+  store: ObjectStore,
+  plan: Plan,
+  shards: readonly number[],
+  { partsOf = Number.POSITIVE_INFINITY } = {},
+): Promise<void> {
+  for (const shard of shards) {
+    let batches = 0;
+    const context = drawingContext(plan, store, {
+      generate: draw,
+      judge,
+      encode: encoder(plan),
+      stopping: () => ++batches > partsOf,
+    });
+    await runShard(context, shard).catch((error: unknown) => {
+      if (!(error instanceof StoppedError)) throw error;
+    });
+  }
 }
 
 const SIZE = 64;

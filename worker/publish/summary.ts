@@ -19,8 +19,13 @@ export const sumOf = (cells: readonly CellEntry[]): Sum => ({
   attempts: cells.reduce((sum, cell) => sum + cell.attempts, 0),
 });
 
+/** Cells by their axis values. */
+interface AxesOf {
+  readonly cells: readonly { readonly axes: Readonly<Record<string, string>> }[];
+}
+
 /** The axes with their values, in order of the grid; values of which no cell is left do not appear. */
-export function axesOf({ cells }: Pick<Draft, 'cells'>): { name: string; values: string[] }[] {
+export function axesOf({ cells }: AxesOf): { name: string; values: string[] }[] {
   return Object.keys(cells[0]?.axes ?? {}).map((name) => ({
     name,
     values: [...new Set(cells.map((cell) => cell.axes[name]!))].sort(compareValues),

@@ -51,7 +51,7 @@ export function createSheet(cells: readonly SheetCell[]): ContactSheet {
       for (const sample of samples) {
         const { cell, axes, prompt } = sample.record;
         if (!taken.has(cell) || isFull(cell)) continue;
-        const { data, info } = await shrink(contentOf(shard, sample.image));
+        const { data, info } = await shrink(contentOf(shard, sample.image), SIDE);
         bytes += data.length;
         taken.get(cell)!.push({ key: sample.key, axes, prompt, jpeg: data, width: info.width, height: info.height });
       }
@@ -61,8 +61,12 @@ export function createSheet(cells: readonly SheetCell[]): ContactSheet {
   };
 }
 
-const shrink = (image: Uint8Array) =>
-  sharp(image)
-    .resize({ width: SIDE, height: SIDE, fit: 'inside', withoutEnlargement: true, kernel: 'lanczos3' })
+/** More pixels than any model draws; a file that claims more is not decoded. */
+const MAX_PIXELS = 8192 * 8192;
+
+/** A small JPEG of an image, `side` pixels at its longer side. Rejects for what cannot be decoded. */
+export const shrink = (image: Uint8Array, side: number) =>
+  sharp(image, { limitInputPixels: MAX_PIXELS })
+    .resize({ width: side, height: side, fit: 'inside', withoutEnlargement: true, kernel: 'lanczos3' })
     .jpeg({ quality: 72, mozjpeg: false })
     .toBuffer({ resolveWithObject: true });

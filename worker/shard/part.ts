@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../contract/digest.ts';
 import { type PartRecord, partRecordSchema, type SampleRecord } from '../../contract/schema/record.ts';
-import { listMembers, TAR_END, tarMember } from './tar.ts';
+import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
 /**
  * A part: a checkpoint of some consecutive samples of a shard. It is one object, a tar whose first member is the part's
@@ -31,6 +31,14 @@ export function decodePart(part: Uint8Array): { record: PartRecord; members: Uin
   const end = part.length - TAR_END.length;
   const begin = second ? second.offset - 512 : end;
   return { record: partRecordSchema.parse(JSON.parse(text)), members: part.subarray(begin, end) };
+}
+
+/** The record of a part of which only the first bytes are at hand; null when they do not hold all of it. */
+export function readPartRecord(head: Uint8Array): PartRecord | null {
+  const [first] = findMembers(head.subarray(0, 512), 0, (name) => name === RECORD_NAME);
+  if (!first || first.offset + first.size > head.length) return null;
+  const text = Buffer.from(head.subarray(first.offset, first.offset + first.size)).toString();
+  return partRecordSchema.parse(JSON.parse(text));
 }
 
 export interface StoredPart {

@@ -78,13 +78,47 @@ export function listMembers(archive: Uint8Array): Member[] {
     if (header[0] === 0) break;
     const member = parseHeader(header, at);
     members.push(member);
-    at = member.offset + Math.ceil(member.size / BLOCK) * BLOCK;
+    at = member.offset + paddedSize(member.size);
     if (at > archive.length) throw new TarError(`member ${member.name} is cut off at byte ${archive.length}`);
   }
   if (archive.length !== at + TAR_END.length || archive.subarray(at).some((byte) => byte !== 0)) {
     throw new TarError(`no proper end of archive at byte ${at}`);
   }
   return members;
+}
+
+/** Bytes that a content takes in an archive, in whole blocks. */
+export const paddedSize = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
+
+/**
+ * Finds members in a piece of an archive that may begin anywhere, even inside a member: the first block that is the header
+ * of a member whose name passes, and those that follow it.
+ * @param base where the piece begins in the archive, a multiple of 512
+ * @returns members with offsets in the archive; the content of the last may lie beyond the piece
+ */
+export function findMembers(piece: Uint8Array, base: number, isName: (name: string) => boolean): Member[] {
+  const members: Member[] = [];
+  let at = 0;
+  while (at + BLOCK <= piece.length) {
+    const member = headerAt(piece.subarray(at, at + BLOCK), at + base);
+    if (member && isName(member.name)) {
+      members.push(member);
+      at += BLOCK + paddedSize(member.size);
+    } else at += BLOCK;
+  }
+  return members;
+}
+
+/** "ustar" at its place tells nearly every other block apart without adding it up. */
+const MAGIC = encoder.encode('ustar');
+
+function headerAt(block: Uint8Array, at: number): Member | null {
+  if (MAGIC.some((byte, i) => block[257 + i] !== byte)) return null;
+  try {
+    return parseHeader(block, at);
+  } catch {
+    return null; // A block of a content.
+  }
 }
 
 function parseHeader(header: Uint8Array, at: number): Member {

@@ -1,0 +1,135 @@
+/** What the server of `cohortfarm browse` answers and its page reads. Lists of cells are columns: one entry for each cell. */
+
+/** Images on a page of the browser. */
+export const PAGE_SIZE = 48;
+
+/** A query parameter `is.AXIS=VALUE` keeps the cells with that value; an axis that is not named keeps all. */
+export const WHERE = 'is.';
+
+export interface AxisView {
+  readonly name: string;
+  /** In order of the grid. */
+  readonly values: readonly string[];
+  /** Of each cell, the position in `values`. */
+  readonly ofCell: readonly number[];
+}
+
+export interface GateView {
+  readonly name: string;
+  /** Null for what the worker refuses by itself. */
+  readonly axis: string | null;
+  readonly rule: string;
+}
+
+/** Counts by cell. wanted = accepted + exhausted + still to come. */
+export interface CellCounts {
+  readonly wanted: readonly number[];
+  readonly accepted: readonly number[];
+  readonly exhausted: readonly number[];
+  /** Images generated. */
+  readonly attempts: readonly number[];
+  /** Rejected images by the gate that refused them first; gates that refused none are left out. */
+  readonly rejected: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Headline numbers of one trained model, whatever its metrics are called. */
+export interface TrainingView {
+  /** Of the object, `training/NAME/metrics.json`. */
+  readonly name: string;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+export interface DatasetView {
+  readonly uri: string;
+  readonly name: string;
+  readonly title: string;
+  readonly state: 'published' | 'running';
+  readonly axes: readonly AxisView[];
+  readonly cells: CellCounts;
+  readonly gates: readonly GateView[];
+  readonly shards: { readonly committed: number; readonly total: number };
+  /** Rejected images kept for each cell, at most. */
+  readonly keepRejected: number;
+  /** What it takes to trace the images, in order: terms and values. */
+  readonly provenance: readonly (readonly [term: string, value: string])[];
+  readonly training: readonly TrainingView[];
+}
+
+/** A gate's score of an image, and what it had to be. */
+export interface ScoreView {
+  readonly gate: string;
+  /** Probability of the wanted class, or the predicted number; null for what was no number. */
+  readonly score: number | null;
+  readonly type: 'Classifier' | 'Regressor';
+  /** The scores that pass: at least `low` and at most `high`. */
+  readonly low: number;
+  readonly high: number;
+  /** Whether the score lies between them; a gate may ask for more, such as the likeliest class. */
+  readonly within: boolean;
+}
+
+/** One wanted image in a gallery. */
+export interface SampleView {
+  readonly key: string;
+  readonly axes: Readonly<Record<string, string>>;
+  /** `unreadable` when its bytes are not what they should be; `problem` says why. */
+  readonly state: 'accepted' | 'exhausted' | 'pending' | 'unreadable';
+  readonly prompt?: string;
+  readonly attempt?: number;
+  readonly problem?: string;
+}
+
+export interface SamplesView {
+  /** Of the selected cells, wanted images. */
+  readonly total: number;
+  /** The first is 0. */
+  readonly page: number;
+  readonly samples: readonly SampleView[];
+}
+
+/** An image that a gate refused before the accepted one. */
+export interface RefusedAttempt {
+  readonly attempt: number;
+  readonly seed: number;
+  readonly gate: string;
+  readonly scores: readonly ScoreView[];
+  /** Of the image, where it was kept. */
+  readonly rejected: string | null;
+}
+
+/** Everything about one image. */
+export interface SampleDetail extends SampleView {
+  readonly exact: Readonly<Record<string, number>>;
+  readonly seed?: number;
+  readonly scores?: readonly ScoreView[];
+  readonly attempts: readonly RefusedAttempt[];
+  readonly sourceId?: string;
+  readonly facts: readonly (readonly [term: string, value: string])[];
+  /** Command that makes the image again; absent while the dataset is not published. */
+  readonly replay?: string;
+}
+
+/** A rejected image that was kept. */
+export interface RejectedView {
+  /** `CELL/PLACE`. */
+  readonly id: string;
+  readonly key: string;
+  readonly axes: Readonly<Record<string, string>>;
+  readonly exact: Readonly<Record<string, number>>;
+  readonly prompt: string;
+  readonly seed: number;
+  readonly attempt: number;
+  readonly gate: string;
+  readonly scores: readonly ScoreView[];
+}
+
+export interface RejectedPage {
+  readonly rejected: readonly RejectedView[];
+  /** What `after` has to be to get those that follow; null at the end. */
+  readonly next: string | null;
+}
+
+/** Any other answer. */
+export interface Problem {
+  readonly error: string;
+}

@@ -1,0 +1,27 @@
+import type { Outline } from '../../contract/schema/manifest.ts';
+import type { CellTally } from '../../contract/schema/record.ts';
+import type { Place } from './index-file.ts';
+
+/** A dataset as the browser sees it, published or still growing. */
+
+/** What is wanted; a manifest says it, and an outline. */
+export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'cells' | 'dataset'>;
+
+export interface Counts {
+  /** Of the cells that have any, in any order. */
+  readonly tallies: readonly CellTally[];
+  readonly committed: number;
+}
+
+/** Where a sample is. */
+export type Located =
+  | { readonly state: 'stored'; readonly object: string; readonly place: Place }
+  | { readonly state: 'exhausted' | 'pending' };
+
+export interface Source {
+  readonly state: 'published' | 'running';
+  readonly wanted: Wanted;
+  readonly shards: number;
+  counts(): Promise<Counts>;
+  locate(index: number): Promise<Located>;
+}
