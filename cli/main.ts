@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '../contract/names.ts';
 import { describeError, exitCodeOf } from '../worker/exit.ts';
+import { addBrowse } from './commands/browse.ts';
 import { addPlan } from './commands/plan.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
@@ -21,7 +22,7 @@ const program = new Command('cohortfarm')
     'after',
     '\nExit codes:\n  0 done   1 a check failed   2 bad usage or spec   3 a shortfall\n  75 try again   78 will never work this way',
   );
-for (const add of [addPlan, addRun, addVerify, addReplay, addReport]) add(program);
+for (const add of [addPlan, addRun, addVerify, addReplay, addReport, addBrowse]) add(program);
 for (const command of program.commands) command.exitOverride();
 
 try {
