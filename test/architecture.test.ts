@@ -14,10 +14,15 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['worker', ['contract', 'platform', 'worker']],
   ['operator', ['contract', 'platform', 'operator']],
   ['cli', ['contract', 'platform', 'worker', 'cli']],
+  // Runs in a web browser; what it is built into is served by cli/browse, which imports none of it.
+  ['browse', ['contract', 'browse']],
 ]);
 
-/** Packages of layers that may not use any other. */
-const PURE: ReadonlyMap<string, readonly string[]> = new Map([['contract', ['zod', 'node:crypto']]]);
+/** Packages of folders that may not use any other. */
+const PURE: readonly { readonly folder: string; readonly packages: readonly string[] }[] = [
+  { folder: 'contract/', packages: ['zod', 'node:crypto'] },
+  { folder: 'browse/page/', packages: ['preact', 'preact/hooks'] },
+];
 
 /** Packages that few files know: paths, where one that ends in / stands for a folder. */
 const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly string[] }[] = [
@@ -25,6 +30,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['worker/image.ts', 'worker/resize.ts', 'worker/publish/thumbnails.ts'] },
+  { packages: /^esbuild$/, files: ['browse/build.ts'] },
   { packages: /^@kubernetes\/client-node$/, files: ['operator/kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },
   { packages: /^prom-client$/, files: ['operator/metrics.ts'] },
@@ -63,7 +69,7 @@ const layerOf = (path: string): string => path.split('/')[0]!;
 
 function productImports(): Import[] {
   const files = globSync(
-    [...LAYERS.keys()].map((layer) => `${layer}/**/*.ts`),
+    [...LAYERS.keys()].map((layer) => `${layer}/**/*.{ts,tsx}`),
     { cwd: ROOT },
   ).map((path) => path.split(sep).join('/'));
   return files
@@ -79,8 +85,9 @@ function faultOf(one: Import): string | null {
     if (LAYERS.get(layer)!.includes(layerOf(one.target)) && !one.target.endsWith('.test.ts')) return null;
     return `${where(one)}: ${layer} may import only ${LAYERS.get(layer)!.join(', ')}`;
   }
-  const pure = PURE.get(layer);
-  if (pure && !pure.includes(one.target)) return `${where(one)}: ${layer} may use only ${pure.join(', ')}`;
+  const pure = PURE.find(({ folder }) => one.file.startsWith(folder));
+  if (pure && !pure.packages.includes(one.target))
+    return `${where(one)}: ${pure.folder} may use only ${pure.packages.join(', ')}`;
   const owner = OWNERS.find(({ packages }) => packages.test(one.target));
   if (!owner || owner.files.some((file) => one.file === file || (file.endsWith('/') && one.file.startsWith(file)))) {
     return null;
@@ -147,7 +154,10 @@ test('imports of every form are seen, and the rules bite', () => {
     'platform/x.ts:7 imports @aws-sdk/client-s3: only platform/store/ may',
   ]);
   assert.deepEqual(importsOf('contract/x.ts', "import { join } from 'node:path';").map(faultOf), [
-    'contract/x.ts:1 imports node:path: contract may use only zod, node:crypto',
+    'contract/x.ts:1 imports node:path: contract/ may use only zod, node:crypto',
+  ]);
+  assert.deepEqual(importsOf('browse/page/x.tsx', "import { z } from 'zod';").map(faultOf), [
+    'browse/page/x.tsx:1 imports zod: browse/page/ may use only preact, preact/hooks',
   ]);
   assert.match(
     faultOf(importsOf('operator/x.ts', "import '../worker/main.ts';")[0]!)!,

@@ -1,0 +1,233 @@
+import { useMemo, useRef, useState } from 'preact/hooks';
+import type { AxisView, DatasetView } from '../../contract/browse.ts';
+import { Link, useNavigation } from './link.tsx';
+import { GATE_TONE, selecting, withValue } from './state.ts';
+import { type Sum, sumGrid } from './sums.ts';
+import { grouped, percent } from './words.ts';
+
+/** The quota grid as a heat map of two axes. Each cell, row and column is a link that picks its images. */
+
+/** Rows and columns drawn at first; the rest on demand. */
+const ROWS = 60;
+const COLUMNS = 24;
+/** Shades of the colour scale; the style sheet has a class for each. */
+const SHADES = 8;
+
+const shade = (share: number): string => `n${Math.min(SHADES - 1, Math.floor(share * SHADES))}`;
+
+/** From 0 to 1, what a colour stands for. */
+function toneOf(tone: string, most: number): { share: (sum: Sum) => number; low: string; high: string } {
+  if (tone === 'acceptance') {
+    return { share: ({ accepted, attempts }) => accepted / Math.max(1, attempts), low: '0 %', high: '100 % accepted' };
+  }
+  if (tone === 'filled')
+    return { share: ({ accepted, wanted }) => accepted / Math.max(1, wanted), low: '0 %', high: '100 % of the quota' };
+  if (tone.startsWith(GATE_TONE)) {
+    const gate = tone.slice(GATE_TONE.length);
+    const share = ({ rejected, attempts }: Sum): number => (rejected.get(gate) ?? 0) / Math.max(1, attempts);
+    return { share, low: '0 %', high: `100 % rejected by ${gate}` };
+  }
+  return { share: ({ accepted }) => accepted / Math.max(1, most), low: '0', high: `${grouped(most)} images` };
+}
+
+function noteOf(sum: Sum, tone: string): string {
+  if (tone === 'filled') return percent(sum.accepted, sum.wanted);
+  if (!tone.startsWith(GATE_TONE)) return percent(sum.accepted, sum.attempts);
+  return percent(sum.rejected.get(tone.slice(GATE_TONE.length)) ?? 0, sum.attempts);
+}
+
+export function HeatMap({ view }: { view: DatasetView }) {
+  const { state, go } = useNavigation();
+  const rows = view.axes.find(({ name }) => name === state.rows)!;
+  const columns = view.axes.find(({ name }) => name === state.columns) ?? null;
+  const [shown, setShown] = useState({ rows: ROWS, columns: COLUMNS });
+  const at = useMemo(() => sumGrid(view, rows, columns, state.where), [view, rows, columns, state.where]);
+  const rowValues = rows.values.slice(0, shown.rows);
+  const columnValues = columns ? columns.values.slice(0, shown.columns) : [''];
+  const most = Math.max(
+    1,
+    ...rows.values.flatMap((_, r) => (columns?.values ?? ['']).map((_, c) => at(r, c)?.accepted ?? 0)),
+  );
+  const tone = toneOf(state.tone, most);
+  const table = useRef<HTMLTableElement>(null);
+  const [focused, setFocused] = useState<readonly [number, number]>([0, 0]);
+  const pickedColumn = columns ? state.where[columns.name] : undefined;
+  const pickedRow = state.where[rows.name];
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const place = (event.target as HTMLElement).closest('[data-place]')?.getAttribute('data-place');
+    const next = place ? neighbour(event.key, place, { rows: rowValues.length, columns: columnValues.length }) : null;
+    const link = next && table.current?.querySelector<HTMLElement>(`[data-place="${next}"]`);
+    if (!link) return;
+    event.preventDefault();
+    link.focus();
+  };
+
+  return (
+    <>
+      <div class="scroll">
+        {/* biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: cells are walked with arrow keys, as in a grid */}
+        <table class="heat" role="grid" ref={table} onKeyDown={onKeyDown} aria-describedby="map-help">
+          <caption class="quiet">
+            {columns ? `Images by ${rows.name} and ${columns.name}` : `Images by ${rows.name}`}
+          </caption>
+          <thead>
+            {columns && (
+              <tr>
+                <td />
+                <th scope="colgroup" colSpan={columnValues.length}>
+                  {columns.name}
+                </th>
+              </tr>
+            )}
+            <tr>
+              <th scope="col">{rows.name}</th>
+              {columns ? (
+                columnValues.map((value) => (
+                  <th scope="col" key={value}>
+                    <AxisLink axis={columns} value={value} other={rows} />
+                  </th>
+                ))
+              ) : (
+                <th scope="col">images</th>
+              )}
+            </tr>
+          </thead>
+          <tbody>
+            {rowValues.map((value, r) => (
+              <tr key={value}>
+                <th scope="row">
+                  <AxisLink axis={rows} value={value} other={columns} />
+                </th>
+                {columnValues.map((column, c) => {
+                  const sum = at(r, c);
+                  const isPicked =
+                    pickedRow === value && (columns === null || pickedColumn === column || pickedColumn === undefined);
+                  const inColumn = pickedRow === undefined && columns !== null && pickedColumn === column;
+                  return (
+                    <MapCell
+                      key={column}
+                      sum={sum}
+                      names={columns ? [value, column] : [value]}
+                      shade={sum && sum.wanted > 0 ? shade(tone.share(sum)) : ''}
+                      note={sum ? noteOf(sum, state.tone) : ''}
+                      picked={isPicked || inColumn}
+                      place={`${r}-${c}`}
+                      focusable={focused[0] === r && focused[1] === c}
+                      onFocus={() => setFocused([r, c])}
+                      where={withValue(withValue(state.where, rows.name, value), columns?.name ?? '', column)}
+                    />
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="scale" aria-hidden="true">
+        <span>{tone.low}</span>
+        {Array.from({ length: SHADES }, (_, i) => (
+          <i key={`n${i}`} class={`n${i}`} />
+        ))}
+        <span>{tone.high}</span>
+      </p>
+      <p class="note" id="map-help">
+        Pick a combination, a row or a column to see its images; arrow keys move, Enter picks.
+      </p>
+      <p class="more">
+        {rows.values.length > shown.rows && (
+          <button type="button" onClick={() => setShown({ ...shown, rows: shown.rows + ROWS })}>
+            More rows ({grouped(rows.values.length - shown.rows)} left)
+          </button>
+        )}
+        {columns && columns.values.length > shown.columns && (
+          <button type="button" onClick={() => setShown({ ...shown, columns: shown.columns + COLUMNS })}>
+            More columns ({grouped(columns.values.length - shown.columns)} left)
+          </button>
+        )}
+        {(pickedRow !== undefined || pickedColumn !== undefined) && (
+          <button
+            type="button"
+            onClick={() =>
+              go(selecting(state, withValue(withValue(state.where, rows.name, null), columns?.name ?? '', null)))
+            }
+          >
+            Show all combinations
+          </button>
+        )}
+      </p>
+    </>
+  );
+}
+
+function neighbour(key: string, place: string, { rows, columns }: { rows: number; columns: number }): string | null {
+  const [row, column] = place.split('-').map(Number) as [number, number];
+  const moves: Readonly<Record<string, readonly [number, number]>> = {
+    ArrowUp: [row - 1, column],
+    ArrowDown: [row + 1, column],
+    ArrowLeft: [row, column - 1],
+    ArrowRight: [row, column + 1],
+    Home: [row, 0],
+    End: [row, columns - 1],
+    PageUp: [0, column],
+    PageDown: [rows - 1, column],
+  };
+  const next = moves[key];
+  return next && next[0] >= 0 && next[1] >= 0 ? `${next[0]}-${next[1]}` : null;
+}
+
+/** A row's or column's name, which picks all of it; again, none of it. */
+function AxisLink({ axis, value, other }: { axis: AxisView; value: string; other: AxisView | null }) {
+  const { state } = useNavigation();
+  const isPicked = state.where[axis.name] === value && (other === null || state.where[other.name] === undefined);
+  const alone = withValue(withValue(state.where, other?.name ?? '', null), axis.name, isPicked ? null : value);
+  return (
+    <Link to={selecting(state, alone)} current={isPicked} label={`${axis.name} ${value}, all images`}>
+      {value}
+    </Link>
+  );
+}
+
+interface MapCellProps {
+  readonly sum: Sum | null;
+  readonly names: readonly string[];
+  readonly shade: string;
+  readonly note: string;
+  readonly picked: boolean;
+  readonly place: string;
+  readonly focusable: boolean;
+  readonly onFocus: () => void;
+  readonly where: Readonly<Record<string, string>>;
+}
+
+function MapCell({ sum, names, shade, note, picked, place, focusable, onFocus, where }: MapCellProps) {
+  const { state } = useNavigation();
+  const isEmpty = !sum || sum.wanted === 0;
+  const isShort = sum !== null && sum.accepted < sum.wanted;
+  const counts = isEmpty
+    ? 'excluded'
+    : `${grouped(sum.accepted)} of ${grouped(sum.wanted)} images, ${percent(sum.accepted, sum.attempts)} of attempts accepted`;
+  const classes = [shade, isEmpty ? 'none' : '', sum && sum.exhausted > 0 ? 'lacking' : '', picked ? 'picked' : ''];
+  return (
+    <td class={classes.filter((name) => name !== '').join(' ')}>
+      <Link
+        to={selecting(state, where)}
+        label={`${names.join(', ')}: ${counts}`}
+        tabIndex={focusable ? 0 : -1}
+        current={picked}
+        place={place}
+        onFocus={onFocus}
+      >
+        {isEmpty ? (
+          <small>excluded</small>
+        ) : (
+          <>
+            <b>{grouped(sum.accepted)}</b>
+            {isShort && `/${grouped(sum.wanted)}`}
+            <small>{note}</small>
+          </>
+        )}
+      </Link>
+    </td>
+  );
+}

@@ -1,0 +1,61 @@
+import type { ScoreView } from '../../contract/browse.ts';
+import { short } from './words.ts';
+
+/** Gate scores against what they had to be. */
+
+export function Scores({ scores, refusedBy }: { scores: readonly ScoreView[]; refusedBy?: string }) {
+  if (scores.length === 0) return <p class="note">No gate gave a score.</p>;
+  return (
+    <table class="scores">
+      <thead>
+        <tr>
+          <th scope="col">Gate</th>
+          <th scope="col" class="number">
+            Score
+          </th>
+          <th scope="col">Must be</th>
+          <th scope="col">
+            <span class="quiet">Meter</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {scores.map((score) => {
+          const isRefused = score.gate === refusedBy || !score.within;
+          return (
+            <tr key={score.gate} class={isRefused ? 'fails' : ''}>
+              <th scope="row">{score.gate}</th>
+              <td class="number">
+                <b>{score.score === null ? 'none' : short(score.score)}</b>
+              </td>
+              <td>
+                {bounds(score)}
+                {isRefused && <small>{score.gate === refusedBy ? 'refused the image' : 'would refuse it'}</small>}
+              </td>
+              <td class="meter">
+                <Meter {...score} />
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+const bounds = ({ type, low, high }: ScoreView): string =>
+  type === 'Classifier' ? `at least ${short(low)}` : `${short(low)} to ${short(high)}`;
+
+/** The range that passes, and the score in it; beyond the ends it stays at the edge. */
+function Meter({ type, score, low, high }: ScoreView) {
+  const margin = type === 'Classifier' ? 0 : Math.max(1, high - low) / 2;
+  const [from, to] = type === 'Classifier' ? [0, 1] : [low - margin, high + margin];
+  const x = (value: number): number => 100 * Math.min(1, Math.max(0, (value - from) / (to - from)));
+  return (
+    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+      <rect class="track" width="100" height="4" y="3" />
+      <rect class="passing" x={x(low)} width={Math.max(0, x(high) - x(low))} height="4" y="3" />
+      {score !== null && <rect class="mark" x={Math.min(98, Math.max(0, x(score) - 1))} width="2" height="10" />}
+    </svg>
+  );
+}
