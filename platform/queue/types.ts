@@ -79,10 +79,10 @@ export interface Delivery {
   /** From 1. */
   readonly deliveryCount: number;
   /**
-   * Stores the shard's event, then acknowledges the message. 'unconfirmed': the event is stored, but the server knows the
-   * delivery no more; the next worker finds the record in the store.
+   * Stores the shard's event, then acknowledges the message and waits for the server's word. Where that does not come, the
+   * next worker finds the shard's record in the store.
    */
-  done(event: ShardEvent): Promise<'acknowledged' | 'unconfirmed'>;
+  done(event: ShardEvent): Promise<void>;
   /** Makes the shard available to others, after a pause if one is given. */
   giveBack(delayMs?: number): Promise<void>;
 }

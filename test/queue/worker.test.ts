@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { QueueError } from '../../platform/queue/errors.ts';
+import type { QueueAdmin } from '../../platform/queue/types.ts';
+import { type NatsServer, startNats } from '../servers/nats.ts';
+import { missingForServers } from '../servers/tools.ts';
+import { ACK_WAIT_MS, adminOf, closeAll, DIGEST, eventually, range, shardEvent, workerOf } from './support.ts';
+
+/** A worker's face of the queue, against a real server. */
+
+describe('a worker', { skip: await missingForServers() }, () => {
+  let nats: NatsServer;
+  let admin: QueueAdmin;
+
+  before(async () => {
+    nats = await startNats();
+    admin = adminOf(nats.url);
+    await eventually('connected', () => admin.connected);
+  });
+
+  after(async () => {
+    await closeAll();
+    await nats.stop();
+  });
+
+  async function filled(shards: number): Promise<string> {
+    const uid = randomUUID();
+    await admin.ensureStreams(uid);
+    await admin.fill(uid, DIGEST, range(shards));
+    return uid;
+  }
+
+  test('takes one shard at a time, and leaves when none is available', async () => {
+    const uid = await filled(2);
+    const [one, two] = await Promise.all([workerOf(nats.url, uid), workerOf(nats.url, uid)]);
+    const [a, b] = await Promise.all([one.take(), two.take()]);
+    assert.deepEqual([a!.task.shard, b!.task.shard].sort(), [0, 1]);
+    assert.deepEqual([a!.deliveryCount, b!.deliveryCount], [1, 1]);
+    await a!.done(shardEvent(a!.task.shard));
+    assert.equal(await one.take(), null);
+    assert.equal((await admin.state(uid))!.inFlight, 1);
+    await b!.done(shardEvent(b!.task.shard));
+    assert.equal((await admin.state(uid))!.messages, 0);
+  });
+
+  test('waits for a stream that is not filled yet, and says so when that does not come', async () => {
+    const uid = randomUUID();
+    const impatient = await workerOfMissing(uid, 1500);
+    await assert.rejects(impatient.take(), (error: QueueError) => {
+      assert.equal(error.kind, 'retryable');
+      return /operator/.test(error.message);
+    });
+    await admin.ensureStreams(uid);
+    await assert.rejects(impatient.take(), /was not filled within 2 s; check that the operator runs/);
+    const worker = await workerOf(nats.url, uid);
+    const taken = worker.take();
+    await sleep(500);
+    await admin.fill(uid, DIGEST, [7]);
+    assert.equal((await taken)!.task.shard, 7);
+  });
+
+  async function workerOfMissing(uid: string, patienceMs: number) {
+    await admin.ensureStreams(randomUUID()); // The progress stream is there; the dataset's is not.
+    return workerOf(nats.url, uid, { patienceMs });
+  }
+
+  test('refuses a queue that is filled for another plan', async () => {
+    const uid = randomUUID();
+    await admin.ensureStreams(uid);
+    await admin.fill(uid, 'b'.repeat(64), [0]);
+    const worker = await workerOf(nats.url, uid);
+    await assert.rejects(worker.take(), (error: QueueError) => {
+      assert.deepEqual([error.kind, error.reason], ['terminal', 'PlanChanged']);
+      return true;
+    });
+  });
+
+  test('keeps its shard while its event loop is blocked for three times the wait', async () => {
+    const uid = await filled(1);
+    const worker = await workerOf(nats.url, uid);
+    const delivery = (await worker.take())!;
+    const until = Date.now() + 3 * ACK_WAIT_MS;
+    while (Date.now() < until); // What sampling does to an event loop.
+    const other = await workerOf(nats.url, uid);
+    // A first take waits for shards that may come back, and here none does.
+    assert.equal(await other.take(), null);
+    await delivery.done(shardEvent(0));
+    assert.equal((await admin.state(uid))!.messages, 0);
+  });
+
+  test('that is stuck loses its shard, and its late acknowledgement harms nobody', async () => {
+    const uid = await filled(1);
+    const stuck = await workerOf(nats.url, uid, { stallMs: 500 });
+    const late = (await stuck.take())!;
+    const until = Date.now() + 2 * ACK_WAIT_MS;
+    while (Date.now() < until); // No sign of life for longer than stallMs.
+    const other = await workerOf(nats.url, uid);
+    const again = (await other.take())!;
+    assert.deepEqual([again.task.shard, again.deliveryCount], [0, 2]);
+    await late.done(shardEvent(0));
+    await again.done(shardEvent(0));
+    assert.equal((await admin.state(uid))!.messages, 0);
+  });
+
+  test('that is killed gives its shard to the next, which waits for it', async () => {
+    const uid = await filled(1);
+    const program = fileURLToPath(new URL('./dying-worker.ts', import.meta.url));
+    const victim = spawn(process.execPath, [program, nats.url, uid], { stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.equal(JSON.parse(String((await once(victim.stdout, 'data'))[0])).shard, 0);
+    victim.kill('SIGKILL');
+    await once(victim, 'exit');
+    const next = await workerOf(nats.url, uid);
+    const delivery = (await next.take())!;
+    assert.deepEqual([delivery.task.shard, delivery.deliveryCount], [0, 2]);
+    await delivery.done(shardEvent(0));
+  });
+
+  test('gives a shard back at once, or after a pause', async () => {
+    const uid = await filled(1);
+    const [one, two] = await Promise.all([workerOf(nats.url, uid), workerOf(nats.url, uid)]);
+    await (await one.take())!.giveBack();
+    const again = (await two.take())!;
+    assert.equal(again.deliveryCount, 2);
+    await again.giveBack(60_000);
+    assert.equal(await two.take(), null);
+    assert.equal((await admin.state(uid))!.inFlight, 1);
+  });
+
+  test('a shard that comes back too often is parked, until deliveries are counted anew', async () => {
+    const uid = await filled(2);
+    const worker = await workerOf(nats.url, uid);
+    const kept = (await worker.take())!;
+    for (let i = 0; i < 3; i++) await (await worker.take())!.giveBack();
+    assert.equal(await worker.take(), null);
+    await eventually('parked', async () => (await admin.state(uid))!.parked === 1);
+    await kept.done(shardEvent(kept.task.shard));
+    await admin.resetConsumer(uid);
+    const state = (await admin.state(uid))!;
+    assert.deepEqual([state.messages, state.available, state.parked], [1, 1, 0]);
+    const freed = (await worker.take())!;
+    assert.equal(freed.deliveryCount, 1);
+    await freed.done(shardEvent(freed.task.shard));
+    assert.equal((await admin.state(uid))!.messages, 0);
+  });
+});
