@@ -88,6 +88,9 @@ export function uidOfSubject(subject: string): string | null {
   return /^cohortfarm\.(?:progress|live)\.([^.]+)(?:\.|$)/.exec(subject)?.[1] ?? null;
 }
 
+/** Key of a stage's config (JSON) in its ConfigMap. */
+export const STAGE_FILE = 'stage.json';
+
 /** Environment variables of our pods. */
 export const ENV = {
   natsUrl: 'COHORTFARM_NATS_URL',
@@ -113,4 +116,6 @@ export const PATHS = {
   natsCredentials: '/etc/cohortfarm-nats',
   temporary: '/tmp',
   outcome: '/dev/termination-log',
+  /** The config of a training stage; see schema/stage.ts. */
+  stageConfig: '/etc/cohortfarm/stage.json',
 } as const;

@@ -21,7 +21,7 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
       return;
     case 'deleteJob':
       // In the background, so that pods get their grace period and the Job's name is free at once.
-      return kube.delete({ kind: 'Job', namespace, name: action.name }, { propagation: 'Background' });
+      return kube.delete({ kind: action.kind, namespace, name: action.name }, { propagation: 'Background' });
     case 'ensureQueue':
       return queue.ensureStreams(uid);
     case 'fillQueue':

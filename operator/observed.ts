@@ -43,6 +43,7 @@ export interface Owner {
  */
 export interface JobView {
   readonly name: string;
+  readonly kind: 'Job' | 'TrainJob';
   readonly role: Role;
   /** Training stage, for the role `train`. */
   readonly stage?: string;

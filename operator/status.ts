@@ -20,7 +20,7 @@ const DONE: Readonly<Record<(typeof STEPS)[number], readonly [ReasonName, string
 export function nextStatus(observed: Observed, decision: Decision): DatasetStatus | null {
   if (!decision.verdict) return null;
   const { progress, status, owner, now } = observed;
-  const { verdict, published } = decision;
+  const { verdict, published, stages } = decision;
   const isPlanned = verdict.at !== 'Accepted';
   return {
     ...status,
@@ -36,7 +36,8 @@ export function nextStatus(observed: Observed, decision: Decision): DatasetStatu
       secondsLeft: 0,
       manifest: published.manifest,
     }),
-    ...((progress.plan || published) && { lastUpdateTime: new Date(now).toISOString() }),
+    ...(stages && { stages: [...stages] }),
+    ...((progress.plan || published || stages) && { lastUpdateTime: new Date(now).toISOString() }),
   };
 }
 
@@ -81,18 +82,26 @@ function conditionsOf(observed: Observed, verdict: Verdict): Condition[] {
     ['Ready', isDone ? 'True' : 'False', reason, message],
     ['Reconciling', !isDone && retries && !paused ? 'True' : 'False', reason, message],
     ['Stalled', stalls ? 'True' : 'False', reason, message],
-    ...stepFacts(verdict),
+    ...stepFacts(observed, verdict),
   ];
   return facts.map((fact) => conditionOf(observed, ...fact));
 }
 
-function stepFacts({ at, reason, message }: Verdict): [ConditionType, Condition['status'], ReasonName, string][] {
+function stepFacts(
+  observed: Observed,
+  { at, reason, message }: Verdict,
+): [ConditionType, Condition['status'], ReasonName, string][] {
   const current = at === 'done' ? STEPS.length : STEPS.indexOf(at);
   return STEPS.map((step, i) => {
-    if (i < current) return [step, 'True', ...DONE[step]];
+    if (i < current) return [step, 'True', ...doneFact(observed, step)];
     if (i > current) return [step, 'Unknown', 'Pending', `Begins when the dataset is ${STEPS[i - 1]!.toLowerCase()}`];
     return [step, REASONS[reason].stalls ? 'False' : 'Unknown', reason, message];
   });
+}
+
+function doneFact({ parsed }: Observed, step: (typeof STEPS)[number]): readonly [ReasonName, string] {
+  const hasStages = 'dataset' in parsed && (parsed.dataset.spec.training?.stages.length ?? 0) > 0;
+  return step === 'Trained' && !hasStages ? ['NoStages', 'No training is asked for'] : DONE[step];
 }
 
 function conditionOf(

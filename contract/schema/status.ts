@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_STAGES, RESERVED_STAGES } from './training.ts';
 
 /**
  * The status of a `SyntheticDataset`, which the operator writes and people read. Its size is bounded: counts of cells and
@@ -50,6 +51,8 @@ const stageStatus = z.strictObject({
   name: z.string().max(63).describe('The stage, as the spec names it'),
   state: z.enum(['Pending', 'Running', 'Succeeded', 'Failed']).describe('How far it is'),
   job: z.string().max(253).optional().describe('The Job or TrainJob that runs it, in the same namespace'),
+  output: z.string().max(256).optional().describe('Where its results lie, below the output'),
+  digest: digest.optional().describe('SHA-256 of all that decides its results'),
   metrics: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).optional().describe('Its headline metrics'),
 });
 
@@ -81,10 +84,15 @@ export const statusSchema = z.strictObject({
     })
     .optional()
     .describe('The manifest, once the dataset is complete'),
-  stages: z.array(stageStatus).max(32).optional().describe('One entry for each training stage'),
+  stages: z
+    .array(stageStatus)
+    .max(MAX_STAGES + RESERVED_STAGES.length)
+    .optional()
+    .describe('One entry for each training stage, evaluation and comparison included'),
   lastUpdateTime: time.optional().describe('When progress was last written here'),
 });
 
 export type DatasetStatus = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type ConditionType = (typeof CONDITIONS)[number];
+export type StageStatus = z.infer<typeof stageStatus>;

@@ -26,10 +26,10 @@ export interface StepContext {
 }
 
 /** Failures of one index, or of a single pod, before it counts as failed. */
-const BACKOFF_LIMIT = 6;
+export const BACKOFF_LIMIT = 6;
 
 /** What a Job's controller makes of a pod's end; see "Steps and rounds" in docs/farm.md. */
-const POD_FAILURE_POLICY = {
+export const POD_FAILURE_POLICY = {
   rules: [
     { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
     {

@@ -10,6 +10,8 @@ import { ownLabels } from './owner.ts';
 export interface PodSettings {
   /** Image of workers, publish and cleanup, unless `spec.workers.image` names another. */
   readonly workerImage: string;
+  /** Image of training stages, unless a stage names another. */
+  readonly trainerImage: string;
   readonly imagePullPolicy?: string;
   /** As pods reach NATS. */
   readonly natsUrl: string;
@@ -32,10 +34,26 @@ const COMMAND = { workers: 'work', publish: 'publish', cleanup: 'cleanup' } as c
 /** Of the `nonroot` user of our images. */
 const NONROOT = 65_532;
 
+/** What the restricted pod security standard wants of a pod. */
+export const POD_SECURITY = {
+  runAsNonRoot: true,
+  runAsUser: NONROOT,
+  runAsGroup: NONROOT,
+  fsGroup: NONROOT,
+  seccompProfile: { type: 'RuntimeDefault' },
+} as const;
+
+/** And of a container. */
+export const CONTAINER_SECURITY = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+} as const;
+
 /** All containers have this name, so that a `podTemplate` can reach them. */
 export const CONTAINER = 'main';
 
-type Template = {
+export type Template = {
   readonly metadata: { readonly labels: Record<string, string> };
   readonly spec: Record<string, unknown>;
 };
@@ -51,13 +69,7 @@ export function buildPodTemplate(wanted: PodWanted): Template {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: onGpuNodes ? workers.terminationGracePeriodSeconds : 30,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: NONROOT,
-        runAsGroup: NONROOT,
-        fsGroup: NONROOT,
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
+      securityContext: POD_SECURITY,
       ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
       ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
       ...(workers.tolerations && { tolerations: workers.tolerations }),
@@ -91,11 +103,7 @@ function container({ owner, dataset, role, settings }: PodWanted) {
     volumeMounts: mounts,
     terminationMessagePath: PATHS.outcome,
     terminationMessagePolicy: 'File',
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: CONTAINER_SECURITY,
   };
 }
 
@@ -118,7 +126,7 @@ function settingsEnv(owner: Owner, settings: PodSettings) {
 }
 
 /** The Secret stays where it is; the kubelet hands it to the container. */
-function credentialsEnv({ spec }: SyntheticDataset) {
+export function credentialsEnv({ spec }: SyntheticDataset) {
   const secret = spec.output.s3?.credentialsSecretRef?.name;
   if (secret === undefined) return [];
   const from = (key: string, optional: boolean) => ({

@@ -104,6 +104,7 @@ class World {
     this.jobs = this.jobs.filter((job) => job !== known);
     const created: JobView = {
       name: metadata.name,
+      kind: 'Job',
       role: metadata.labels![LABELS.role] as Role,
       round: Number(metadata.annotations![ANNOTATIONS.round]),
       templateDigest: metadata.annotations![ANNOTATIONS.template]!,

@@ -1,8 +1,9 @@
 import type { ReasonName } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import type { StageStatus } from '../../contract/schema/status.ts';
 import type { PodSettings } from '../build/pod.ts';
 import type { KubeObject } from '../kube/types.ts';
-import type { Observed } from '../observed.ts';
+import type { JobView, Observed } from '../observed.ts';
 
 /** What a reconcile does, and what it says of the dataset. */
 
@@ -12,7 +13,7 @@ export type Action =
   | { readonly type: 'removeFinalizer' }
   /** Server-side apply. `says` becomes an Event once it is there. */
   | { readonly type: 'apply'; readonly object: KubeObject; readonly says?: string }
-  | { readonly type: 'deleteJob'; readonly name: string; readonly says?: string }
+  | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly says?: string }
   | { readonly type: 'ensureQueue' }
   /** Puts every shard that is not known to be committed into the queue. */
   | { readonly type: 'fillQueue'; readonly planDigest: string; readonly says?: string }
@@ -40,6 +41,8 @@ export interface Decision {
   readonly verdict: Verdict | null;
   /** What the publish pod said, once it is known. */
   readonly published?: NonNullable<Outcome['published']>;
+  /** Of the training stages, once there is something to say. */
+  readonly stages?: readonly StageStatus[];
   /** Seconds after which to look again, even if nothing happens. */
   readonly after?: number;
 }

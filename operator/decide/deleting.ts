@@ -1,8 +1,8 @@
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildSingle } from '../build/job.ts';
 import type { Observed } from '../observed.ts';
-import type { Action, Decision, Policy, Verdict } from './decision.ts';
-import { stepContext } from './facts.ts';
+import type { Decision, Policy, Verdict } from './decision.ts';
+import { removal, stepContext } from './facts.ts';
 import { singleStep } from './single.ts';
 
 /**
@@ -17,7 +17,7 @@ export const deleting: Policy = (observed, settings) => {
   if (owner.finalizers.length === 0) return { policy: 'gone', actions: [], verdict: null };
   const others = jobs.filter((job) => job.role !== 'cleanup');
   if (others.length > 0 || pods.present > 0) {
-    const actions = others.filter((job) => !job.deleting).map(({ name }): Action => ({ type: 'deleteJob', name }));
+    const actions = others.filter((job) => !job.deleting).map((job) => removal(job));
     return {
       policy: 'stopPods',
       actions,
@@ -34,7 +34,7 @@ export const deleting: Policy = (observed, settings) => {
 
 function removeObjects(observed: Observed, settings: Parameters<Policy>[1]): Decision | null {
   const context = stepContext(observed, settings);
-  const step = singleStep(observed, 'cleanup', (round) => buildSingle(context, 'cleanup', round));
+  const step = singleStep(observed, { role: 'cleanup' }, (round) => buildSingle(context, 'cleanup', round));
   const deleting = (message: string): Verdict => says(observed, 'Deleting', message);
   switch (step.state) {
     case 'started':

@@ -1,6 +1,7 @@
 import type { JobView } from '../observed.ts';
 import type { Action, Policy } from './decision.ts';
-import { datasetOf, isTrue } from './facts.ts';
+import { datasetOf, isTrue, removal } from './facts.ts';
+import { isTrained } from './training.ts';
 
 /** Resources that cannot be begun, and those that are done. */
 
@@ -18,14 +19,14 @@ export const unaccepted: Policy = ({ parsed }) => {
 /** All that was asked for is there: what is left is to tidy up. */
 export const finished: Policy = (observed) => {
   const { status, queue, jobs, now } = observed;
-  if (!isTrue(observed, 'Published') || !status.manifest || hasUntrainedStages(observed)) return null;
+  if (!isTrue(observed, 'Published') || !status.manifest || !isTrained(observed)) return null;
   const actions: Action[] = [];
   if (queue.state === 'ready') actions.push({ type: 'removeQueue' });
   const { ttlSecondsAfterFinished: ttl } = datasetOf(observed).spec;
   const left = jobs.filter((job) => !job.deleting);
   const ended = Math.max(...left.map(endOf(now)));
   const isOver = ttl !== undefined && now >= ended + ttl * 1000;
-  if (isOver) actions.push(...left.map(({ name }): Action => ({ type: 'deleteJob', name })));
+  if (isOver) actions.push(...left.map((job) => removal(job)));
   const waits = ttl !== undefined && !isOver && left.length > 0;
   const { samples } = status;
   const short = samples !== undefined && samples.accepted < samples.wanted;
@@ -47,6 +48,3 @@ const endOf =
   (now: number) =>
   ({ endedAt }: JobView): number =>
     endedAt ?? now;
-
-/** Training is launched by a policy of its own, once there is one. */
-const hasUntrainedStages = (_observed: unknown): boolean => false;

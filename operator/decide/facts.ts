@@ -33,10 +33,16 @@ export function removeFormer(jobs: readonly JobView[], current: JobView): Action
   const former = jobs
     .filter((job) => job.role === current.role && job.stage === current.stage && job.round < current.round)
     .sort((a, b) => b.round - a.round);
-  return former
-    .filter((job, i) => !job.deleting && (i > 0 || job.state === 'running'))
-    .map(({ name }) => ({ type: 'deleteJob', name }));
+  return former.filter((job, i) => !job.deleting && (i > 0 || job.state === 'running')).map((job) => removal(job));
 }
+
+/** Ends a Job and its pods. */
+export const removal = ({ kind, name }: JobView, says?: string): Action => ({
+  type: 'deleteJob',
+  kind,
+  name,
+  ...(says !== undefined && { says }),
+});
 
 /** `3 of 8`, grouped: `1,200 of 565,000`. */
 export const ofAll = (some: number, all: number): string => `${grouped(some)} of ${grouped(all)}`;

@@ -2,7 +2,7 @@ import { retryDelay } from '../../contract/reasons.ts';
 import { buildWorkers, type StepContext } from '../build/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Decision, Policy, Verdict } from './decision.ts';
-import { datasetOf, grouped, isGenerated, ofAll, removeFormer, stepContext } from './facts.ts';
+import { datasetOf, grouped, isGenerated, ofAll, removal, removeFormer, stepContext } from './facts.ts';
 import { applyJob } from './single.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './trouble.ts';
 
@@ -61,11 +61,9 @@ function readyQueue({ queue, progress }: Observed): Action[] {
 
 /** The pods are to be others: the old ones finish their part, new ones begin. */
 function replaceJob(observed: Observed, context: StepContext, job: JobView): Decision {
-  const removal: Action[] =
-    job.state === 'running'
-      ? [{ type: 'deleteJob', name: job.name, says: `Replaced Job ${job.name}: spec.workers has changed` }]
-      : [];
-  return startRound(observed, context, job.round + 1, removal);
+  const former: Action[] =
+    job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: spec.workers has changed`)] : [];
+  return startRound(observed, context, job.round + 1, former);
 }
 
 function running(observed: Observed, context: StepContext, job: JobView): Decision {

@@ -1,13 +1,13 @@
 import { buildSingle } from '../build/job.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Decision, Policy, Verdict } from './decision.ts';
-import { stepContext } from './facts.ts';
+import { removal, stepContext } from './facts.ts';
 import { singleStep } from './single.ts';
 
 /** Every shard is committed: a pod checks them all and writes the manifest. */
 export const publishing: Policy = (observed, settings) => {
   const context = stepContext(observed, settings);
-  const step = singleStep(observed, 'publish', (round) => buildSingle(context, 'publish', round));
+  const step = singleStep(observed, { role: 'publish' }, (round) => buildSingle(context, 'publish', round));
   const at = (reason: Verdict['reason'], message: string): Verdict => ({ at: 'Published', reason, message });
   switch (step.state) {
     case 'started':
@@ -43,7 +43,7 @@ function failed(
     const publish = currentJob(observed.jobs, 'publish')!;
     return {
       policy: 'regenerate',
-      actions: [{ type: 'removeQueue' }, { type: 'deleteJob', name: publish.name }],
+      actions: [{ type: 'removeQueue' }, removal(publish)],
       verdict: { at: 'Generated', reason: 'ShardsMissing', message: trouble.message },
       after: 1,
     };
@@ -58,7 +58,7 @@ function done({ job, outcome }: Extract<ReturnType<typeof singleStep>, { state: 
     // Its pod is gone, and with it what it said. Publishing again writes nothing and says the same.
     return {
       policy: 'publishAgain',
-      actions: [{ type: 'deleteJob', name: job.name }],
+      actions: [removal(job)],
       verdict: {
         at: 'Published',
         reason: 'Publishing',

@@ -3,7 +3,7 @@ import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { WantedJob } from '../build/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action } from './decision.ts';
-import { removeFormer } from './facts.ts';
+import { removal, removeFormer } from './facts.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './trouble.ts';
 
 /** A step that one Job does and answers with one outcome: publish, cleanup. */
@@ -14,26 +14,26 @@ export type SingleStep =
   | { readonly state: 'failed'; readonly trouble: Trouble; readonly after?: number }
   | { readonly state: 'done'; readonly job: JobView; readonly outcome: Outcome | null };
 
+export type StepName =
+  | { readonly role: 'publish' | 'cleanup'; readonly stage?: undefined }
+  | { readonly role: 'train'; readonly stage: string };
+
 /** Where a step stands, and what brings it on. @param build the Job of a round */
-export function singleStep(
-  observed: Observed,
-  role: 'publish' | 'cleanup',
-  build: (round: number) => WantedJob,
-): SingleStep {
-  const job = currentJob(observed.jobs, role);
+export function singleStep(observed: Observed, step: StepName, build: (round: number) => WantedJob): SingleStep {
+  const job = currentJob(observed.jobs, step.role, step.stage);
   if (!job || job.deleting) return start(build((job?.round ?? 0) + 1));
   const wanted = build(job.round);
   const hasChanged = wanted.templateDigest !== job.templateDigest;
-  if (job.state === 'complete') {
+  // A training stage that is to be another is run again; publishing anew would write the same.
+  if (job.state === 'complete' && !(hasChanged && step.role === 'train')) {
     const answer = observed.pods.succeeded.find((pod) => pod.job === job.name);
     return { state: 'done', job, outcome: answer?.outcome ?? null };
   }
   if (hasChanged) {
-    const removal: Action[] = job.state === 'running' ? [{ type: 'deleteJob', name: job.name }] : [];
-    return start(build(job.round + 1), removal);
+    return start(build(job.round + 1), job.state === 'running' ? [removal(job)] : []);
   }
   if (job.state === 'running') {
-    const resume: Action[] = job.suspended && wanted.job.spec !== undefined ? resumed(wanted) : [];
+    const resume = job.suspended ? resumed(wanted) : [];
     return {
       state: 'running',
       actions: [...resume, ...removeFormer(observed.jobs, job)],
@@ -60,6 +60,6 @@ function resumed({ job }: WantedJob): Action[] {
 export function applyJob({ job, needs, name }: WantedJob): Action[] {
   return [
     ...needs.map((object): Action => ({ type: 'apply', object })),
-    { type: 'apply', object: job, says: `Created Job ${name}` },
+    { type: 'apply', object: job, says: `Created ${job.kind} ${name}` },
   ];
 }

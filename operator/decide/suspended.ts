@@ -1,7 +1,7 @@
 import { buildWorkers } from '../build/job.ts';
 import { currentJob } from '../observed.ts';
 import type { Action, Policy } from './decision.ts';
-import { datasetOf, isGenerated, isTrue, stepContext } from './facts.ts';
+import { datasetOf, isGenerated, isTrue, removal, stepContext } from './facts.ts';
 
 /**
  * `spec.suspend`: pods get a SIGTERM, finish their current part and end; what they have stored stays. Where Kueue admits Jobs,
@@ -13,8 +13,7 @@ export const suspended: Policy = (observed, settings) => {
   const running = observed.jobs.filter((job) => job.state === 'running' && !job.deleting);
   const isKueues = dataset.spec.workers.queueName !== undefined;
   const actions = running.flatMap((job): Action[] => {
-    if (job.role !== 'workers' || isKueues)
-      return [{ type: 'deleteJob', name: job.name, says: `Suspended: removed Job ${job.name}` }];
+    if (job.role !== 'workers' || isKueues) return [removal(job, `Suspended: removed ${job.kind} ${job.name}`)];
     if (job.suspended) return [];
     const { job: object } = buildWorkers(stepContext(observed, settings), job.round, job.parallelism, true);
     return [{ type: 'apply', object, says: `Suspended Job ${job.name}` }];

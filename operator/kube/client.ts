@@ -183,7 +183,7 @@ const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.
 export function listSearch(query: ListQuery, more: Readonly<Record<string, string | undefined>>): string {
   const pairs = Object.entries({
     labelSelector: selectorOf(query.labels),
-    fieldSelector: selectorOf(query.fields),
+    fieldSelector: query.fieldSelector,
     ...more,
   }).filter((pair): pair is [string, string] => pair[1] !== undefined);
   return new URLSearchParams(pairs).toString();

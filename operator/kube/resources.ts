@@ -12,6 +12,7 @@ export const RESOURCES = {
   SyntheticDataset: { apiVersion: API_VERSION, plural: 'syntheticdatasets' },
   Job: { apiVersion: 'batch/v1', plural: 'jobs' },
   Pod: { apiVersion: 'v1', plural: 'pods' },
+  Service: { apiVersion: 'v1', plural: 'services' },
   ConfigMap: { apiVersion: 'v1', plural: 'configmaps' },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events' },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' },

@@ -54,8 +54,8 @@ export interface ListQuery {
   readonly namespace?: string;
   /** Labels that the objects have; a null stands for any value, a list for any of its values. */
   readonly labels?: Readonly<Record<string, string | readonly string[] | null>>;
-  /** Fields that the objects have, such as `{'spec.nodeName': 'a'}`; the API server knows few. */
-  readonly fields?: Readonly<Record<string, string>>;
+  /** Such as `spec.nodeName=a,status.phase!=Running`; the API server knows few fields. */
+  readonly fieldSelector?: string;
   /** The first so many are enough. */
   readonly limit?: number;
   /** Objects carry only `metadata`: enough to know what is there. */

@@ -12,14 +12,16 @@ const conditionSchema = z.object({
   lastTransitionTime: time,
 });
 
+const metadataSchema = z.object({
+  name: z.string(),
+  labels: z.record(z.string(), z.string()).default({}),
+  annotations: z.record(z.string(), z.string()).default({}),
+  creationTimestamp: time,
+  deletionTimestamp: time,
+});
+
 const jobSchema = z.object({
-  metadata: z.object({
-    name: z.string(),
-    labels: z.record(z.string(), z.string()).default({}),
-    annotations: z.record(z.string(), z.string()).default({}),
-    creationTimestamp: time,
-    deletionTimestamp: time,
-  }),
+  metadata: metadataSchema,
   spec: z.object({ suspend: z.boolean().default(false), parallelism: z.int().default(1) }),
   status: z
     .object({
@@ -36,10 +38,74 @@ const jobSchema = z.object({
 /** A Job as decide/ sees it; null for one that is none of ours, whatever its labels say. */
 export function jobView(object: unknown): JobView | null {
   const { metadata, spec, status } = jobSchema.parse(object);
+  const base = baseView(metadata, status.conditions);
+  if (!base) return null;
+  return {
+    ...base,
+    kind: 'Job',
+    suspended: spec.suspend,
+    parallelism: spec.parallelism,
+    active: status.active,
+    ready: Math.min(status.ready, status.active),
+    succeeded: status.succeeded,
+    failed: status.failed,
+    ...(status.completionTime !== undefined && { endedAt: millis(status.completionTime) }),
+  };
+}
+
+const trainJobSchema = z.object({
+  metadata: metadataSchema,
+  spec: z.object({ suspend: z.boolean().default(false) }),
+  status: z
+    .object({
+      conditions: z.array(conditionSchema).default([]),
+      jobsStatus: z
+        .array(
+          z.object({
+            active: z.int().default(0),
+            ready: z.int().default(0),
+            succeeded: z.int().default(0),
+            failed: z.int().default(0),
+          }),
+        )
+        .default([]),
+    })
+    .prefault({}),
+});
+
+/** A TrainJob of Kubeflow Trainer, as if it were a Job: it counts Jobs where a Job counts pods. */
+export function trainJobView(object: unknown): JobView | null {
+  const { metadata, spec, status } = trainJobSchema.parse(object);
+  const base = baseView(metadata, status.conditions);
+  if (!base) return null;
+  const sum = (count: 'active' | 'ready' | 'succeeded' | 'failed') =>
+    status.jobsStatus.reduce((all, job) => all + job[count], 0);
+  return {
+    ...base,
+    kind: 'TrainJob',
+    suspended: spec.suspend,
+    parallelism: 1,
+    active: sum('active'),
+    ready: sum('ready'),
+    succeeded: sum('succeeded'),
+    failed: sum('failed'),
+  };
+}
+
+type Base = Pick<
+  JobView,
+  'name' | 'role' | 'stage' | 'round' | 'templateDigest' | 'state' | 'createdAt' | 'endedAt' | 'failure' | 'deleting'
+>;
+
+/** What our labels and annotations and the conditions say; both kinds have Complete and Failed. */
+function baseView(
+  metadata: z.infer<typeof metadataSchema>,
+  conditions: readonly z.infer<typeof conditionSchema>[],
+): Base | null {
   const role = ROLES.find((known) => known === metadata.labels[LABELS.role]);
   const round = Number(metadata.annotations[ANNOTATIONS.round]);
   if (!role || !Number.isInteger(round) || round < 1) return null;
-  const isTrue = (type: string) => status.conditions.find((one) => one.type === type && one.status === 'True');
+  const isTrue = (type: string) => conditions.find((one) => one.type === type && one.status === 'True');
   const [complete, failed] = [isTrue('Complete'), isTrue('Failed')];
   const stage = metadata.labels[LABELS.stage];
   return {
@@ -49,14 +115,8 @@ export function jobView(object: unknown): JobView | null {
     round,
     templateDigest: metadata.annotations[ANNOTATIONS.template] ?? '',
     state: complete ? 'complete' : failed ? 'failed' : 'running',
-    suspended: spec.suspend,
-    parallelism: spec.parallelism,
-    active: status.active,
-    ready: Math.min(status.ready, status.active),
-    succeeded: status.succeeded,
-    failed: status.failed,
     createdAt: millis(metadata.creationTimestamp) ?? 0,
-    endedAt: millis(status.completionTime ?? complete?.lastTransitionTime ?? failed?.lastTransitionTime),
+    endedAt: millis(complete?.lastTransitionTime ?? failed?.lastTransitionTime),
     failure: failed?.message ?? null,
     deleting: metadata.deletionTimestamp !== undefined,
   };

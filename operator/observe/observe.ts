@@ -5,10 +5,10 @@ import { parseDataset } from '../../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
-import type { Kube, KubeObject, Stored } from '../kube/types.ts';
+import type { Kube, Stored } from '../kube/types.ts';
 import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
-import { jobView } from './jobs.ts';
-import { podsView } from './pods.ts';
+import { jobView, trainJobView } from './jobs.ts';
+import { JOB_SET, podsView } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
@@ -28,24 +28,33 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const owner = ownerOf(object);
   const { namespace, uid } = owner;
   const labels = { [LABELS.uid]: uid };
-  const [list, queue] = await Promise.all([
+  const parsed = context.parse(object);
+  const [list, trainJobs, queue] = await Promise.all([
     context.kube.list({ kind: 'Job', namespace, labels }),
+    usesTrainJobs(parsed) ? context.kube.list({ kind: 'TrainJob', namespace, labels }) : null,
     observeQueue(context, uid),
   ]);
-  const jobs = list.items.flatMap((job) => jobView(job) ?? []);
+  const jobs = [
+    ...list.items.flatMap((job) => jobView(job) ?? []),
+    ...(trainJobs?.items.flatMap((job) => trainJobView(job) ?? []) ?? []),
+  ];
   return {
     now: context.now(),
     owner,
-    parsed: context.parse(object),
+    parsed,
     status: (object.status ?? {}) as DatasetStatus,
     jobs,
     pods: needsPods(owner, jobs)
-      ? await observePods(context.kube, owner)
+      ? await observePods(context.kube, owner, jobs)
       : { waiting: [], failed: [], succeeded: [], present: 0 },
     queue,
     progress: context.progress.of(uid).summary(context.now()),
   };
 }
+
+/** Kubeflow Trainer need not be installed where nobody asks for it. */
+const usesTrainJobs = (parsed: Observed['parsed']): boolean =>
+  'dataset' in parsed && (parsed.dataset.spec.training?.stages.some(({ runtimeRef }) => runtimeRef) ?? false);
 
 function ownerOf({ metadata }: Stored): Owner {
   const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
@@ -64,23 +73,29 @@ function needsPods({ deleting }: Owner, jobs: readonly JobView[]): boolean {
 /** No dataset has so many pods in trouble that more of them would say more. */
 const MAX_PODS = 200;
 
-/** All but those that simply run; while the dataset is being deleted, those too. */
-async function observePods(kube: Kube, { namespace, uid, deleting }: Owner): Promise<PodsView> {
-  const query = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
-  if (deleting) return podsView((await kube.list(query)).items);
-  const phases = ['Pending', 'Failed', 'Succeeded'];
-  const lists = await Promise.all(
-    phases.map((phase) =>
-      kube.list({
-        ...query,
-        fields: { 'status.phase': phase },
-        // Workers that ended well have nothing to say.
-        ...(phase === 'Succeeded' && { labels: { ...query.labels, [LABELS.role]: ['publish', 'cleanup', 'train'] } }),
-      }),
-    ),
-  );
-  return podsView(lists.flatMap(({ items }) => items as readonly KubeObject[]));
+/** All but those that simply run or have simply ended; while the dataset is being deleted, those too. */
+async function observePods(
+  kube: Kube,
+  { namespace, uid, deleting }: Owner,
+  jobs: readonly JobView[],
+): Promise<PodsView> {
+  const ofDataset = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
+  if (deleting) return podsView((await kube.list(ofDataset)).items);
+  const answers = { ...ofDataset.labels, [LABELS.role]: ['publish', 'cleanup', 'train'] };
+  const trainJobs = jobs.filter(({ kind }) => kind === 'TrainJob').map(({ name }) => name);
+  const lists = await Promise.all([
+    kube.list({ ...ofDataset, fieldSelector: 'status.phase!=Running,status.phase!=Succeeded' }),
+    // Workers that ended well have nothing to say.
+    hasAnswer(jobs) ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' }) : NOTHING,
+    trainJobs.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: trainJobs } }) : NOTHING,
+  ]);
+  return podsView(lists.flatMap(({ items }) => items));
 }
+
+const NOTHING = { items: [] };
+
+const hasAnswer = (jobs: readonly JobView[]): boolean =>
+  jobs.some(({ role, succeeded }) => role !== 'workers' && succeeded > 0);
 
 async function observeQueue({ queue, isCurrent }: ObserveContext, uid: string): Promise<QueueView> {
   const away = (message: string): QueueView => ({ state: 'unreachable', message });

@@ -53,6 +53,8 @@ const podSchema = z.object({
 type Pod = z.infer<typeof podSchema>;
 
 const JOB_NAME = 'batch.kubernetes.io/job-name';
+/** On pods of a TrainJob, whose name its JobSet has. */
+export const JOB_SET = 'jobset.sigs.k8s.io/jobset-name';
 const MAX_MESSAGE = 400;
 
 /** Puts a dataset's pods, those that have not just run well, into the buckets that decide/ looks at. */
@@ -70,7 +72,7 @@ export function podsView(objects: readonly unknown[]): PodsView {
   };
 }
 
-const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_NAME] ?? '';
+const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_SET] ?? metadata.labels[JOB_NAME] ?? '';
 
 /** That of our container, else of the first that ended. */
 function terminatedOf({ status }: Pod): z.infer<typeof terminatedSchema> | undefined {

@@ -10,7 +10,9 @@ import { smallDataset } from './dataset.ts';
 
 export const NOW = Date.parse('2026-01-02T03:04:05Z');
 export const DIGEST = 'a'.repeat(64);
-export const SETTINGS: Settings = { pods: { workerImage: 'cohortfarm/worker:test', natsUrl: 'nats://nats:4222' } };
+export const SETTINGS: Settings = {
+  pods: { workerImage: 'cohortfarm/worker:test', trainerImage: 'cohortfarm/trainer:test', natsUrl: 'nats://nats:4222' },
+};
 export const OWNER = {
   namespace: 'research',
   name: 'small',
@@ -87,6 +89,7 @@ export function jobOf(
     role === 'workers' ? buildWorkers(context, round, replicas) : buildSingle(context, role, round);
   return {
     name: wanted.name,
+    kind: 'Job',
     role,
     round,
     templateDigest: wanted.templateDigest,

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { bin, label } from './text.ts';
+import { ARCHITECTURES, BASELINES, hyperparametersSchema } from './training.ts';
+
+/**
+ * The file that a trainer container is started with (docs/training.md): what to train or measure, on what, and where the
+ * results go. URIs are s3://, file:// or absolute paths. trainer/ has it as a JSON Schema.
+ */
+
+const uri = z.string().min(1);
+const data = z
+  .array(uri)
+  .min(1)
+  .describe('Folders of labelled images, or of such folders: the trainer finds out what each is');
+
+const trainSchema = z.strictObject({
+  data,
+  hyperparameters: hyperparametersSchema.describe('How it is trained'),
+});
+
+export const stageConfigSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/stage/v1'),
+  name: label.describe('Name of the stage'),
+  type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare']).describe('What to do'),
+  output: uri.describe('Folder of this stage: OUTPUT/training/NAME'),
+  s3: z
+    .strictObject({
+      endpoint: z.string().optional(),
+      region: z.string().optional(),
+      forcePathStyle: z.boolean().optional(),
+    })
+    .default({})
+    .describe('How S3 is reached; credentials come from the default AWS chain'),
+  seed: z.int().min(0).default(0).describe('Of weights, order and augmentation'),
+  architecture: z.enum(ARCHITECTURES),
+  imageSize: z.int().min(32).max(1024),
+  labels: z.array(label).min(1).describe('Findings, without no-finding, which always comes first'),
+  ageBins: z.array(bin).min(1).describe('Subgroups of age'),
+  bootstraps: z.int().min(100).default(1000),
+  weights: uri
+    .optional()
+    .describe('model.pt of another stage, or a state_dict, to begin with; for Compare: the given weights'),
+  train: trainSchema.optional().describe('Pretrain, Finetune'),
+  models: z
+    .array(z.strictObject({ name: label, uri }))
+    .optional()
+    .describe('Evaluate: model.pt of each stage'),
+  sites: z
+    .array(z.strictObject({ name: label, uri }))
+    .optional()
+    .describe('Evaluate, Compare: real test sets'),
+  compare: z
+    .strictObject({
+      baselines: z.array(z.enum(BASELINES)).min(1),
+      seeds: z.int().min(1),
+      pretrain: trainSchema,
+      finetune: trainSchema,
+    })
+    .optional()
+    .describe('Compare: the arms, and the stages whose data and hyperparameters they take'),
+});
+export type StageConfig = z.infer<typeof stageConfigSchema>;
+export type StageConfigInput = z.input<typeof stageConfigSchema>;

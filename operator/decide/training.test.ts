@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { StageStatus } from '../../contract/schema/status.ts';
+import { smallDataset } from '../../test/support/dataset.ts';
+import { DIGEST, failedPod, NOW, OWNER, observed, SETTINGS } from '../../test/support/observed.ts';
+import { buildStage } from '../build/stage.ts';
+import type { JobView, Observed } from '../observed.ts';
+import { nextStatus } from '../status.ts';
+import { decide } from './decide.ts';
+import { stagesOf } from './training.ts';
+
+/** Stages after publishing, without a cluster. */
+
+type Spec = Parameters<NonNullable<Parameters<typeof smallDataset>[0]>>[0];
+
+function trained(change: (spec: Spec) => void = () => {}): SyntheticDataset {
+  return smallDataset((spec) => {
+    spec.output.uri = 's3://cohorts/small';
+    spec.training = {
+      labels: ['edema'],
+      stages: [
+        { name: 'pretrain', type: 'Pretrain' },
+        { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real/train', nodes: 2 },
+      ],
+      evaluation: { sites: [{ name: 'site-a', uri: 's3://real/a' }] },
+    };
+    change(spec);
+  });
+}
+
+const MANIFEST = { uri: 's3://cohorts/small/dataset.json', sha256: DIGEST };
+
+function world(change: Partial<Observed> = {}, dataset = trained(), stages?: StageStatus[]): Observed {
+  const published = {
+    type: 'Published' as const,
+    status: 'True' as const,
+    observedGeneration: 1,
+    lastTransitionTime: '',
+    reason: 'Published',
+    message: '',
+  };
+  return observed({
+    parsed: { dataset },
+    status: { planDigest: DIGEST, manifest: MANIFEST, conditions: [published], ...(stages && { stages }) },
+    ...change,
+  });
+}
+
+function stageJob(given: Observed, name: string, change: Partial<JobView> = {}): JobView {
+  const stage = stagesOf(given).find((wanted) => wanted.stage.name === name)!.stage;
+  const dataset = (given.parsed as { dataset: SyntheticDataset }).dataset;
+  const wanted = buildStage({ owner: OWNER, dataset, settings: SETTINGS.pods, stage }, change.round ?? 1);
+  return {
+    name: wanted.name,
+    kind: 'Job',
+    role: 'train',
+    stage: name,
+    round: 1,
+    templateDigest: wanted.templateDigest,
+    state: 'running',
+    suspended: false,
+    parallelism: 1,
+    active: 1,
+    ready: 1,
+    succeeded: 0,
+    failed: 0,
+    createdAt: NOW - 60_000,
+    endedAt: change.state ? NOW - 1000 : null,
+    failure: null,
+    deleting: false,
+    ...change,
+  };
+}
+
+const succeeded = (job: JobView) => ({
+  job: job.name,
+  outcome: {
+    apiVersion: 'cohortfarm.dev/outcome/v1' as const,
+    reason: 'Trained' as const,
+    message: '',
+    metrics: { auroc: 0.8 },
+  },
+});
+
+/** The stages as they are once the first `done` have succeeded. */
+function progress(dataset: SyntheticDataset, done: number): StageStatus[] {
+  return stagesOf(world({}, dataset))
+    .slice(0, done)
+    .map(({ stage, digest, folder }) => ({
+      name: stage.name,
+      state: 'Succeeded',
+      digest,
+      output: `training/${folder}`,
+      metrics: { auroc: 0.8 },
+    }));
+}
+
+const kindsOf = (given: Observed) =>
+  decide(given, SETTINGS).actions.map((action) =>
+    action.type === 'apply'
+      ? `${action.object.kind} ${action.object.metadata.name}`
+      : `${action.type} ${'name' in action ? action.name : ''}`,
+  );
+const statesOf = (given: Observed) => decide(given, SETTINGS).stages?.map(({ name, state }) => `${name} ${state}`);
+
+describe('training', () => {
+  test('begins with the stages that need no other', () => {
+    const given = world();
+    const kinds = kindsOf(given);
+    assert.equal(kinds.length, 2);
+    assert.equal(kinds[1], 'Job small-pretrain-1');
+    assert.deepEqual(statesOf(given), ['pretrain Running', 'finetune Pending', 'evaluate Pending']);
+    assert.equal(decide(given, SETTINGS).verdict?.reason, 'Training');
+  });
+
+  test('keeps the metrics of a stage that has succeeded, and goes on to what needs it', () => {
+    const first = world();
+    const job = stageJob(first, 'pretrain', { state: 'complete', succeeded: 1 });
+    const given = world({ jobs: [job], pods: { waiting: [], failed: [], succeeded: [succeeded(job)], present: 0 } });
+    const decision = decide(given, SETTINGS);
+    assert.deepEqual(decision.stages?.[0]?.metrics, { auroc: 0.8 });
+    assert.equal(decision.after, 0);
+    const next = { ...given, status: nextStatus(given, decision)! };
+    assert.deepEqual(kindsOf(next).slice(-2), ['Service small-finetune-1', 'Job small-finetune-1']);
+  });
+
+  test('a stage that fails holds up what needs it, and says so', () => {
+    const first = world();
+    const job = stageJob(first, 'pretrain', { state: 'failed' });
+    const outcome = {
+      apiVersion: 'cohortfarm.dev/outcome/v1' as const,
+      reason: 'DataNotFound' as const,
+      message: 'there is no folder s3://real/train',
+    };
+    const given = world({
+      jobs: [job],
+      pods: { waiting: [], failed: [failedPod(job, { outcome })], succeeded: [], present: 0 },
+    });
+    const { verdict, actions, after } = decide(given, SETTINGS);
+    assert.deepEqual([verdict?.at, verdict?.reason, actions.length], ['Trained', 'DataNotFound', 0]);
+    assert.equal(
+      verdict?.message,
+      'Stage pretrain: there is no folder s3://real/train; finetune, evaluate wait for it',
+    );
+    assert.ok(after! > 0);
+    assert.deepEqual(statesOf(given), ['pretrain Failed', 'finetune Pending', 'evaluate Pending']);
+  });
+
+  test('the dataset is ready when every stage has succeeded', () => {
+    const dataset = trained();
+    const { policy, verdict } = decide(world({}, dataset, progress(dataset, 3)), SETTINGS);
+    assert.deepEqual([policy, verdict?.at], ['finished', 'done']);
+  });
+
+  test('a changed stage runs again into a folder of its own, and so does what depends on it', () => {
+    const before = trained();
+    const after = trained((spec) => {
+      spec.training!.stages![0]!.hyperparameters = { epochs: 3 };
+    });
+    const given = world({}, after, progress(before, 3));
+    const [pretrain, finetune, evaluate] = stagesOf(given);
+    assert.match(pretrain!.folder, /^pretrain-[0-9a-f]{8}$/);
+    assert.equal(finetune!.stage.config.weights, `s3://cohorts/small/training/${pretrain!.folder}/model.pt`);
+    assert.deepEqual(
+      [pretrain, finetune, evaluate].map((stage) => stage!.isDone),
+      [false, false, false],
+    );
+    assert.ok(kindsOf(given).includes('Job small-pretrain-1'));
+  });
+
+  test('a stage that did not change is not run again', () => {
+    const before = trained();
+    const after = trained((spec) => {
+      spec.training!.stages![1]!.hyperparameters = { epochs: 3 };
+    });
+    const [pretrain, finetune] = stagesOf(world({}, after, progress(before, 3)));
+    assert.deepEqual([pretrain!.isDone, finetune!.isDone], [true, false]);
+  });
+
+  test('a suspended dataset ends its stages, which go on from their checkpoints later', () => {
+    const dataset = trained((spec) => {
+      spec.suspend = true;
+    });
+    const given = world({ jobs: [stageJob(world(), 'pretrain')] }, dataset);
+    assert.deepEqual(kindsOf(given), ['deleteJob small-pretrain-1']);
+  });
+
+  test('is a TrainJob where a runtime of Kubeflow Trainer is named', () => {
+    const dataset = trained((spec) => {
+      spec.training!.stages![0]!.runtimeRef = { name: 'torch-distributed' };
+    });
+    const action = decide(world({}, dataset), SETTINGS).actions.at(-1);
+    assert.ok(action?.type === 'apply');
+    assert.equal(action.object.kind, 'TrainJob');
+    assert.deepEqual((action.object.spec as { runtimeRef: unknown }).runtimeRef, { name: 'torch-distributed' });
+  });
+
+  test('nodes of one stage find each other as torchrun wants it', () => {
+    const dataset = trained();
+    const given = world({}, dataset, progress(dataset, 1));
+    const job = decide(given, SETTINGS).actions.at(-1);
+    assert.ok(job?.type === 'apply');
+    const spec = job.object.spec as {
+      completions: number;
+      template: { spec: { subdomain: string; containers: { env: { name: string; value?: string }[] }[] } };
+    };
+    const env = Object.fromEntries(spec.template.spec.containers[0]!.env.map(({ name, value }) => [name, value]));
+    assert.deepEqual(
+      [spec.completions, spec.template.spec.subdomain, env.PET_NNODES, env.PET_MASTER_ADDR],
+      [2, 'small-finetune-1', '2', 'small-finetune-1-0.small-finetune-1'],
+    );
+  });
+});

@@ -1,0 +1,119 @@
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import type { Outcome } from '../../contract/schema/outcome.ts';
+import type { StageStatus } from '../../contract/schema/status.ts';
+import { type PlannedStage, planTraining, type StageFolders } from '../../contract/training/plan.ts';
+import { buildStage } from '../build/stage.ts';
+import { currentJob, type Observed } from '../observed.ts';
+import type { Action, Decision, Policy, Settings, Verdict } from './decision.ts';
+import { datasetOf, isTrue, stepContext } from './facts.ts';
+import { type SingleStep, singleStep } from './single.ts';
+
+/**
+ * The published dataset is trained on. A stage runs when those that it needs have succeeded, several at once if they may;
+ * its success is kept in the status. A stage that is to be another (its config, image or arguments have changed) is run
+ * again into a folder of its own, and so is what depends on it.
+ */
+export const training: Policy = (observed, settings) => {
+  if (!isTrue(observed, 'Published') || !observed.status.manifest) return null;
+  const stages = stagesOf(observed);
+  if (stages.length === 0 || stages.every(({ isDone }) => isDone)) return null;
+  const steps = stages.map((stage) => stepOf(observed, settings, stage, stages));
+  return decisionOf(observed, steps);
+};
+
+/** A stage as it is wanted now, and whether it has succeeded as such. */
+interface WantedStage {
+  readonly stage: PlannedStage;
+  readonly digest: string;
+  readonly folder: string;
+  readonly isDone: boolean;
+  readonly before: StageStatus | undefined;
+}
+
+/** Whether stages are asked for that have not succeeded. */
+export const isTrained = (observed: Observed): boolean => stagesOf(observed).every(({ isDone }) => isDone);
+
+export function stagesOf({ status, parsed }: Observed): WantedStage[] {
+  const dataset = datasetOf({ parsed } as Observed);
+  const output = dataset.spec.output.uri.replace(/\/+$/, '');
+  const folders: Record<string, string> = {};
+  const wanted: WantedStage[] = [];
+  for (const name of planTraining(dataset, output).map((stage) => stage.name)) {
+    // Planned again for each: its config names the folders of the stages before it.
+    const find = (places: StageFolders) => planTraining(dataset, output, places).find((stage) => stage.name === name)!;
+    const before = status.stages?.find((stage) => stage.name === name);
+    const digest = digestOf(find({ ...folders, [name]: name }));
+    const isSame = before?.digest === undefined || before.digest === digest;
+    const kept = before?.digest === digest ? before.output?.replace(/^training\//, '') : undefined;
+    const folder = kept ?? (isSame ? name : `${name}-${digest.slice(0, 8)}`);
+    folders[name] = folder;
+    const isDone = before?.digest === digest && before.state === 'Succeeded';
+    wanted.push({ stage: find(folders), digest, folder, isDone, before });
+  }
+  return wanted;
+}
+
+/** Of all that decides a stage's results; where they lie does not. */
+function digestOf({ config, launch }: PlannedStage): string {
+  const { output: _, ...decisive } = config;
+  const { image, args, env, nodes, processesPerNode, runtimeRef } = launch;
+  return sha256(canonicalJson({ config: decisive, image, args, env, nodes, processesPerNode, runtimeRef }));
+}
+
+interface StageStep {
+  readonly status: StageStatus;
+  readonly step: SingleStep | 'done' | 'waiting';
+}
+
+function stepOf(observed: Observed, settings: Settings, wanted: WantedStage, all: readonly WantedStage[]): StageStep {
+  const { stage, digest, folder, isDone, before } = wanted;
+  const base = { name: stage.name, digest, output: `training/${folder}` };
+  if (isDone) return { status: before!, step: 'done' };
+  const isReady = stage.needs.every((need) => all.find((other) => other.stage.name === need)?.isDone);
+  if (!isReady) return { status: { ...base, state: 'Pending' }, step: 'waiting' };
+  const context = { ...stepContext(observed, settings), stage };
+  const step = singleStep(observed, { role: 'train', stage: stage.name }, (round) => buildStage(context, round));
+  const job = currentJob(observed.jobs, 'train', stage.name)?.name;
+  const named = { ...base, ...(job !== undefined && { job }) };
+  if (step.state === 'done') return { status: { ...named, state: 'Succeeded', ...metricsOf(step.outcome) }, step };
+  return { status: { ...named, state: step.state === 'failed' ? 'Failed' : 'Running' }, step };
+}
+
+const MAX_METRICS = 16;
+
+const metricsOf = (outcome: Outcome | null): Pick<StageStatus, 'metrics'> =>
+  outcome?.metrics ? { metrics: Object.fromEntries(Object.entries(outcome.metrics).slice(0, MAX_METRICS)) } : {};
+
+function decisionOf(observed: Observed, steps: readonly StageStep[]): Decision {
+  const under = steps.flatMap(({ step }) => (typeof step === 'string' ? [] : [step]));
+  const actions = under.flatMap((step): readonly Action[] => ('actions' in step ? step.actions : []));
+  const justDone = under.some(({ state }) => state === 'done');
+  const waits = under.flatMap((step) =>
+    step.state === 'failed' ? (step.after ?? []) : step.state === 'done' ? [0] : [10],
+  );
+  return {
+    policy: 'training',
+    actions,
+    verdict: verdictOf(observed, steps),
+    stages: steps.map(({ status }) => status),
+    ...((justDone || waits.length > 0) && { after: Math.min(...waits) }),
+  };
+}
+
+function verdictOf(_observed: Observed, steps: readonly StageStep[]): Verdict {
+  for (const { status, step } of steps) {
+    if (typeof step === 'string' || !('trouble' in step) || !step.trouble) continue;
+    const { reason, message } = step.trouble;
+    const waiting = steps.filter((other) => other.step === 'waiting').map((other) => other.status.name);
+    const held = waiting.length > 0 ? `; ${waiting.join(', ')} wait for it` : '';
+    return {
+      at: 'Trained',
+      reason: reason === 'PodFailed' ? 'StageFailed' : reason,
+      message: `Stage ${status.name}: ${message}${held}`,
+    };
+  }
+  const done = steps.filter(({ status }) => status.state === 'Succeeded').length;
+  const running = steps.filter(({ status }) => status.state === 'Running').map(({ status }) => status.name);
+  const now = running.length > 0 ? `: ${running.join(', ')} runs` : '';
+  return { at: 'Trained', reason: 'Training', message: `${done} of ${steps.length} stages are done${now}` };
+}
