@@ -4,19 +4,23 @@ import { stringify } from 'yaml';
 import { datasetDefinition } from '../contract/crd/definition.ts';
 
 /**
- * Writes the CustomResourceDefinition. With --check it writes nothing and fails when the file is not what it would write:
+ * Writes the CustomResourceDefinition, here and into the chart, which templates it. With --check it writes nothing and fails
+ * when a file is not what it would write:
  *   node crds/generate.ts [--check]
  */
 
 const HEADER = '# Generated from contract/schema/ by `npm run generate`; do not edit.\n';
-const file = new URL('cohortfarm.dev_syntheticdatasets.yaml', import.meta.url);
+const NAME = 'cohortfarm.dev_syntheticdatasets.yaml';
+const FILES = [new URL(NAME, import.meta.url), new URL(`../helm/cohortfarm/files/${NAME}`, import.meta.url)];
 
 // Long lines stay whole, and nothing is an alias: other tools read this file, too.
 const text = HEADER + stringify(datasetDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 
-if (!process.argv.includes('--check')) {
-  await writeFile(file, text);
-} else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
-  process.stderr.write(`${fileURLToPath(file)} is stale: run "npm run generate" and commit what it writes\n`);
-  process.exitCode = 1;
+for (const file of FILES) {
+  if (!process.argv.includes('--check')) {
+    await writeFile(file, text);
+  } else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
+    process.stderr.write(`${fileURLToPath(file)} is stale: run "npm run generate" and commit what it writes\n`);
+    process.exitCode = 1;
+  }
 }

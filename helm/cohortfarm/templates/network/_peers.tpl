@@ -1,0 +1,49 @@
+{{/* Parts of NetworkPolicies. A rule without peers holds for all. */}}
+{{- define "cohortfarm.dnsEgress" -}}
+{{- with .Values.networkPolicy.dns }}
+- ports:
+  {{- range .ports }}
+  - {port: {{ . }}, protocol: UDP}
+  - {port: {{ . }}, protocol: TCP}
+  {{- end }}
+  {{- with .to }}
+  to: {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "cohortfarm.natsEgress" -}}
+{{- if .Values.nats.bundled }}
+- ports: [{port: nats, protocol: TCP}]
+  to:
+  - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .Release.Namespace }}}}
+    podSelector:
+      matchLabels: {{- include "cohortfarm.selectorLabels" (dict "root" . "component" "nats") | nindent 8 }}
+{{- else }}
+{{- include "cohortfarm.cidrEgress" .Values.networkPolicy.nats }}
+{{- end }}
+{{- end }}
+
+{{/* To CIDRs, and to further peers where there are any. */}}
+{{- define "cohortfarm.cidrEgress" -}}
+- ports:
+  {{- range .ports }}
+  - {port: {{ . }}, protocol: TCP}
+  {{- end }}
+  to:
+  {{- range .cidrs }}
+  - ipBlock: {cidr: {{ . | quote }}}
+  {{- end }}
+  {{- with .to }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+
+{{/* From whoever may read metrics; the kubelet's probes pass in any case. */}}
+{{- define "cohortfarm.metricsIngress" -}}
+- ports: [{port: {{ .port }}, protocol: TCP}]
+  from:
+  {{- with .root.Values.networkPolicy.metricsFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  - namespaceSelector: {}
+  {{- end }}
+{{- end }}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { CHART, helm, type Rendered, renderChart } from '../servers/helm.ts';
+import { missingForServers } from '../servers/tools.ts';
+
+const skip = await missingForServers();
+const VALUES = (await readdir(join(CHART, 'ci'))).map((name) => join(CHART, 'ci', name));
+
+const find = (objects: readonly Rendered[], kind: string, name: string): Rendered => {
+  const found = objects.find((object) => object.kind === kind && object.metadata.name === name);
+  assert.ok(found, `${kind} ${name} is not rendered`);
+  return found;
+};
+const kinds = (objects: readonly Rendered[]): Set<string> => new Set(objects.map(({ kind }) => kind));
+const envOf = (objects: readonly Rendered[]): Record<string, string | undefined> => {
+  const { env } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec.containers[0];
+  return Object.fromEntries(env.map(({ name, value }: { name: string; value?: string }) => [name, value]));
+};
+
+describe('the chart', { skip }, () => {
+  for (const file of VALUES) {
+    it(`is well formed with ${file.slice(CHART.length + 1)}`, async () => {
+      const said = await helm(['lint', '--strict', CHART, '--values', file]);
+      assert.match(said, /1 chart\(s\) linted, 0 chart\(s\) failed/);
+    });
+  }
+
+  it('gives operator and NATS what the restricted pod security standard asks for', async () => {
+    const objects = await renderChart();
+    for (const [kind, name] of [
+      ['Deployment', 'farm-cohortfarm'],
+      ['StatefulSet', 'farm-cohortfarm-nats'],
+    ] as const) {
+      const pod = find(objects, kind, name).spec.template.spec;
+      assert.equal(pod.securityContext.runAsNonRoot, true);
+      assert.equal(pod.containers[0].securityContext.readOnlyRootFilesystem, true);
+      assert.deepEqual(pod.containers[0].securityContext.capabilities, { drop: ['ALL'] });
+    }
+  });
+
+  it('keeps the definition when it is removed, unless told otherwise', async () => {
+    const name = 'syntheticdatasets.cohortfarm.dev';
+    const kept = find(await renderChart(), 'CustomResourceDefinition', name);
+    assert.equal(kept.metadata.annotations?.['helm.sh/resource-policy'], 'keep');
+    const loose = find(await renderChart('--set', 'crds.keep=false'), 'CustomResourceDefinition', name);
+    assert.equal(loose.metadata.annotations, undefined);
+    assert.deepEqual(loose.spec, kept.spec);
+    assert.equal(kinds(await renderChart('--set', 'crds.install=false')).has('CustomResourceDefinition'), false);
+  });
+
+  it('looks after all namespaces by a ClusterRole, or after some by a Role in each', async () => {
+    const whole = await renderChart('--set', 'rbac.aggregate=false');
+    assert.ok(kinds(whole).has('ClusterRole'));
+    assert.equal(envOf(whole).COHORTFARM_NAMESPACES, '');
+
+    const some = ['--set', 'scope=Namespaced', '--set', 'watchNamespaces={a,b}', '--set', 'rbac.aggregate=false'];
+    const narrow = await renderChart(...some);
+    assert.equal(kinds(narrow).has('ClusterRole'), false);
+    assert.equal(kinds(narrow).has('ClusterRoleBinding'), false);
+    const roles = narrow.filter(({ kind, metadata }) => kind === 'Role' && metadata.name === 'farm-cohortfarm');
+    assert.deepEqual(roles.map(({ metadata }) => metadata.namespace).sort(), ['a', 'b']);
+    assert.equal(envOf(narrow).COHORTFARM_NAMESPACES, 'a,b');
+    const own = await renderChart('--set', 'scope=Namespaced');
+    assert.equal(envOf(own).COHORTFARM_NAMESPACES, 'farm-system');
+  });
+
+  it('uses another NATS server by URL and mounts its credentials, which it never holds itself', async () => {
+    const objects = await renderChart('--values', join(CHART, 'ci/external-values.yaml'));
+    assert.equal(kinds(objects).has('StatefulSet'), false);
+    assert.equal(kinds(objects).has('Secret'), false);
+    assert.equal(envOf(objects).COHORTFARM_NATS_URL, 'tls://nats.messaging.svc:4222');
+    const { volumes } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec;
+    assert.deepEqual(volumes[1], { name: 'nats', secret: { secretName: 'cohortfarm-nats' } });
+  });
+
+  it('names images by registry, tag or digest; what one leaves out comes from the operator image', async () => {
+    const imageOf = async (...sets: string[]) => {
+      const objects = await renderChart(...sets.flatMap((set) => ['--set', set]));
+      const { containers } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec;
+      return [containers[0].image, envOf(objects).COHORTFARM_WORKER_IMAGE];
+    };
+    assert.deepEqual(await imageOf(), ['cohortfarm:0.1.0', 'cohortfarm:0.1.0']);
+    const digest = `sha256:${'a'.repeat(64)}`;
+    assert.deepEqual(
+      await imageOf('image.registry=r.example/x', `image.digest=${digest}`, 'workers.image.repository=cohortfarm-cuda'),
+      [`r.example/x/cohortfarm@${digest}`, 'r.example/x/cohortfarm-cuda:0.1.0'],
+    );
+  });
+
+  it('has no disruption budget for a single replica', async () => {
+    assert.ok(kinds(await renderChart()).has('PodDisruptionBudget'));
+    assert.equal(kinds(await renderChart('--set', 'operator.replicas=1')).has('PodDisruptionBudget'), false);
+  });
+});
+
+describe('the schema of the values', { skip }, () => {
+  const REFUSED: readonly [set: string, says: RegExp][] = [
+    ['operator.replica=3', /'\/operator': additional properties 'replica' not allowed/],
+    ['operator.replicas=many', /'\/operator\/replicas': got string, want integer/],
+    ['operator.logLevel=loud', /'\/operator\/logLevel': value must be one of/],
+    ['scope=Galaxy', /'\/scope': value must be one of 'Cluster', 'Namespaced'/],
+    ['watchNamespaces={a}', /'\/watchNamespaces': maxItems: got 1, want 0/],
+    ['nats.bundled=false', /'\/nats\/url': minLength/],
+    ['nats.url=nats://elsewhere:4222', /'\/nats\/url': maxLength/],
+    ['nats.url=nats://user:word@elsewhere:4222', /'\/nats\/url': .* does not match pattern/],
+    ['nats.persistence.size=lots', /'\/nats\/persistence\/size': .* does not match pattern/],
+    ['image.digest=latest', /'\/image\/digest': .* does not match pattern/],
+    ['networkPolicy.s3.ports={http}', /'\/networkPolicy\/s3\/ports\/0': got string, want integer/],
+    ['metrics.podMonitor.interval=often', /'\/metrics\/podMonitor\/interval': .* does not match pattern/],
+    ['sope=Cluster', /additional properties 'sope' not allowed/],
+  ];
+  for (const [set, says] of REFUSED) {
+    it(`refuses ${set}`, async () => {
+      await assert.rejects(renderChart('--set', set), says);
+    });
+  }
+});
