@@ -1,4 +1,4 @@
-import { request } from 'node:https';
+import { type Agent, request } from 'node:https';
 
 /** The least that speaks to an API server: what it answers, as it answers it. */
 
@@ -33,6 +33,8 @@ export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly contentType?: string;
   readonly body?: unknown;
+  /** Keeps connections between many calls; by default each has its own. */
+  readonly agent?: Agent;
 }
 
 export const APPLY = 'application/apply-patch+yaml';
@@ -40,12 +42,12 @@ export const MERGE = 'application/merge-patch+json';
 
 /** Calls the API server; rejects only when there is no answer. */
 export function callApi(access: Access, path: string, call: Call = {}): Promise<Answer> {
-  const { method = 'GET', contentType = 'application/json', body } = call;
+  const { method = 'GET', contentType = 'application/json', body, agent = false } = call;
   const headers = { authorization: `Bearer ${access.token}`, 'content-type': contentType };
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const outgoing = request(
     new URL(path, access.url),
-    { method, headers, ca: access.ca, timeout: TIMEOUT_MS, agent: false },
+    { method, headers, ca: access.ca, timeout: TIMEOUT_MS, agent },
     (incoming) => {
       let text = '';
       incoming.setEncoding('utf8');
