@@ -1,3 +1,4 @@
+import { useId } from 'preact/hooks';
 import type { DatasetView } from '../../contract/browse.ts';
 import { useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
@@ -64,10 +65,11 @@ interface ChoiceProps {
 }
 
 function Choice({ label, value, options, onPick }: ChoiceProps) {
+  const id = useId();
   return (
-    <label class="choice">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onPick(event.currentTarget.value)}>
+    <div class="choice">
+      <label for={id}>{label}</label>
+      <select id={id} value={value} onChange={(event) => onPick(event.currentTarget.value)}>
         {options.map((option) => {
           const [of, name] = typeof option === 'string' ? [option, option] : option;
           return (
@@ -77,6 +79,6 @@ function Choice({ label, value, options, onPick }: ChoiceProps) {
           );
         })}
       </select>
-    </label>
+    </div>
   );
 }

@@ -54,10 +54,7 @@ export function Accepted({ asked }: AcceptedProps) {
     <ul class="sheet" aria-label="Accepted images">
       {samples.map((sample) => (
         <li key={sample.key} class="tile">
-          <Link
-            to={{ ...state, image: sample.key, rejected: null }}
-            label={`Sample ${sample.key}, ${describe(sample)}`}
-          >
+          <Link to={{ ...state, image: sample.key, rejected: null }}>
             <Picture sample={sample} />
             <span class="caption">
               {captionOf(sample.axes, state.where) || sample.key}
@@ -72,25 +69,23 @@ export function Accepted({ asked }: AcceptedProps) {
   );
 }
 
-function describe({ state, prompt, problem }: SampleView): string {
-  if (state === 'accepted') return `prompt: ${prompt}`;
-  if (state === 'unreadable') return `cannot be read: ${problem}`;
-  return state === 'exhausted' ? 'no attempt passed every gate' : 'not made yet';
-}
-
 function Picture({ sample }: { sample: SampleView }) {
-  if (sample.state !== 'accepted') return <span class={`picture ${sample.state}`}>{placeholder(sample.state)}</span>;
-  return <Thumbnail source={pathOf('thumbnail', { key: sample.key })} />;
+  const { key, state, prompt, problem } = sample;
+  if (state === 'accepted')
+    return <Thumbnail source={pathOf('thumbnail', { key })} text={`Sample ${key}: ${prompt}`} />;
+  return (
+    <span class={`picture ${state}`} {...(problem !== undefined && { title: problem })}>
+      {PLACEHOLDERS[state]}
+    </span>
+  );
 }
 
-const placeholder = (state: SampleView['state']): string =>
-  state === 'exhausted' ? 'no attempt passed' : state === 'pending' ? 'to come' : 'cannot be read';
+const PLACEHOLDERS = { exhausted: 'no attempt passed', pending: 'to come', unreadable: 'cannot be read' } as const;
 
-/** The link around it says what it is. */
-export function Thumbnail({ source }: { source: string }) {
+export function Thumbnail({ source, text }: { source: string; text: string }) {
   const [isBroken, setBroken] = useState(false);
   if (isBroken) return <span class="picture unreadable">cannot be shown</span>;
-  return <img class="picture" src={source} alt="" width="128" height="128" onError={() => setBroken(true)} />;
+  return <img class="picture" src={source} alt={text} width="128" height="128" onError={() => setBroken(true)} />;
 }
 
 export function Pager({ total, page }: { total: number; page: number }) {
@@ -179,12 +174,10 @@ export function Rejected({
       <ul class="sheet" aria-label="Rejected images">
         {images.images.map(({ id, prompt, gate, attempt }) => (
           <li key={id} class="tile refused">
-            <Link
-              to={{ ...state, rejected: id, image: null }}
-              label={`Rejected by ${gate}, attempt ${attempt + 1}, prompt: ${prompt}`}
-            >
-              <Thumbnail source={pathOf('rejected/thumbnail', { id })} />
+            <Link to={{ ...state, rejected: id, image: null }}>
+              <Thumbnail source={pathOf('rejected/thumbnail', { id })} text={prompt} />
               <span class="caption">
+                <span class="quiet">Rejected by </span>
                 {gate}
                 <small>attempt {attempt + 1}</small>
               </span>

@@ -30,11 +30,21 @@ function toneOf(tone: string, most: number): { share: (sum: Sum) => number; low:
   return { share: ({ accepted }) => accepted / Math.max(1, most), low: '0', high: `${grouped(most)} images` };
 }
 
-function noteOf(sum: Sum, tone: string): string {
-  if (tone === 'filled') return percent(sum.accepted, sum.wanted);
-  if (!tone.startsWith(GATE_TONE)) return percent(sum.accepted, sum.attempts);
-  return percent(sum.rejected.get(tone.slice(GATE_TONE.length)) ?? 0, sum.attempts);
+interface Note {
+  readonly share: string;
+  /** For those who do not see the colour. */
+  readonly meaning: string;
 }
+
+function noteOf(sum: Sum, tone: string): Note {
+  if (tone === 'filled') return { share: percent(sum.accepted, sum.wanted), meaning: 'of the quota' };
+  if (!tone.startsWith(GATE_TONE))
+    return { share: percent(sum.accepted, sum.attempts), meaning: 'of attempts accepted' };
+  const gate = tone.slice(GATE_TONE.length);
+  return { share: percent(sum.rejected.get(gate) ?? 0, sum.attempts), meaning: `rejected by ${gate}` };
+}
+
+const NO_NOTE: Note = { share: '', meaning: '' };
 
 export function HeatMap({ view }: { view: DatasetView }) {
   const { state, go } = useNavigation();
@@ -110,7 +120,7 @@ export function HeatMap({ view }: { view: DatasetView }) {
                       sum={sum}
                       names={columns ? [value, column] : [value]}
                       shade={sum && sum.wanted > 0 ? shade(tone.share(sum)) : ''}
-                      note={sum ? noteOf(sum, state.tone) : ''}
+                      note={sum ? noteOf(sum, state.tone) : NO_NOTE}
                       picked={isPicked || inColumn}
                       place={`${r}-${c}`}
                       focusable={focused[0] === r && focused[1] === c}
@@ -192,7 +202,7 @@ interface MapCellProps {
   readonly sum: Sum | null;
   readonly names: readonly string[];
   readonly shade: string;
-  readonly note: string;
+  readonly note: Note;
   readonly picked: boolean;
   readonly place: string;
   readonly focusable: boolean;
@@ -204,27 +214,22 @@ function MapCell({ sum, names, shade, note, picked, place, focusable, onFocus, w
   const { state } = useNavigation();
   const isEmpty = !sum || sum.wanted === 0;
   const isShort = sum !== null && sum.accepted < sum.wanted;
-  const counts = isEmpty
-    ? 'excluded'
-    : `${grouped(sum.accepted)} of ${grouped(sum.wanted)} images, ${percent(sum.accepted, sum.attempts)} of attempts accepted`;
   const classes = [shade, isEmpty ? 'none' : '', sum && sum.exhausted > 0 ? 'lacking' : '', picked ? 'picked' : ''];
   return (
     <td class={classes.filter((name) => name !== '').join(' ')}>
-      <Link
-        to={selecting(state, where)}
-        label={`${names.join(', ')}: ${counts}`}
-        tabIndex={focusable ? 0 : -1}
-        current={picked}
-        place={place}
-        onFocus={onFocus}
-      >
+      <Link to={selecting(state, where)} tabIndex={focusable ? 0 : -1} current={picked} place={place} onFocus={onFocus}>
+        <span class="quiet">{names.join(', ')}: </span>
         {isEmpty ? (
           <small>excluded</small>
         ) : (
           <>
             <b>{grouped(sum.accepted)}</b>
             {isShort && `/${grouped(sum.wanted)}`}
-            <small>{note}</small>
+            <span class="quiet"> images, </span>
+            <small>
+              {note.share}
+              <span class="quiet"> {note.meaning}</span>
+            </small>
           </>
         )}
       </Link>

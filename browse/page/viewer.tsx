@@ -64,7 +64,8 @@ export function Viewer({ neighbours, rejected }: ViewerProps) {
 function Step({ to, name }: { to: State | undefined; name: string }) {
   const { go } = useNavigation();
   return (
-    <button type="button" disabled={!to} onClick={() => to && go(to, 'replace')}>
+    // Not disabled: a disabled button that has the focus would swallow the arrow keys.
+    <button type="button" aria-disabled={!to} onClick={() => to && go(to, 'replace')}>
       {name}
     </button>
   );
@@ -75,15 +76,14 @@ function Sample({ name }: { name: string }) {
   const asked = useAsked<SampleDetail>(pathOf('api/sample', { key: name }));
   if (asked.state === 'failed') return <Failure problem={asked.problem} />;
   const detail = asked.state === 'answered' ? asked.value : null;
-  const hasImage = detail?.state === 'accepted';
   return (
     <Layout
       title={`Sample ${name}`}
       picture={
-        detail && !hasImage ? (
-          <p class="picture exhausted">{detail.problem ?? reasonOf(detail)}</p>
+        detail?.state === 'accepted' ? (
+          <FullImage source={pathOf('image', { key: name })} text={detail.prompt ?? ''} />
         ) : (
-          <FullImage source={pathOf('image', { key: name })} text={detail?.prompt ?? ''} />
+          detail && <p class={`picture ${detail.state}`}>{detail.problem ?? reasonOf(detail)}</p>
         )
       }
     >
@@ -115,12 +115,11 @@ function Sample({ name }: { name: string }) {
                     {ordinal(attempt + 1)} attempt, rejected by {gate}
                   </summary>
                   {rejected !== null && (
-                    <Link
-                      class="kept"
-                      to={{ ...state, image: null, rejected }}
-                      label={`See the image of attempt ${attempt + 1}`}
-                    >
-                      <Thumbnail source={pathOf('rejected/thumbnail', { id: rejected })} />
+                    <Link class="kept" to={{ ...state, image: null, rejected }}>
+                      <Thumbnail
+                        source={pathOf('rejected/thumbnail', { id: rejected })}
+                        text={`See the image of attempt ${attempt + 1}`}
+                      />
                     </Link>
                   )}
                   <p class="note">Seed {seed}</p>

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
+import { manifestSchema } from '../../contract/schema/manifest.ts';
+import { openStore } from '../../platform/store/store.ts';
+import { renderPublishedReport } from '../../worker/publish/publish.ts';
+import { launchChromium, missingChromium, openPage, until } from './chromium.ts';
+import { ATTACKS, growHostile } from './hostile.ts';
+import { type Served, serve } from './served.ts';
+
+/** Datasets come from anywhere: what they say may not run, load or change anything in the page that shows them. */
+
+describe('hostile datasets in Chromium', { skip: await missingChromium() }, () => {
+  let dir: string;
+  let browser: Browser;
+  let served: Served;
+
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cohortfarm-hostile-'));
+    await growHostile(openStore(dir));
+    served = await serve([dir]);
+    browser = await launchChromium();
+  });
+  after(async () => {
+    await browser?.close();
+    await served?.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  /** Nothing ran, nothing was added: no script, frame, form, base or handler that the page itself does not have. */
+  async function assertUnharmed(page: Page, scripts: number): Promise<void> {
+    assert.equal(await page.evaluate('window.pwned'), undefined);
+    const counts = await page.evaluate<Record<string, number>>(`({
+      scripts: document.scripts.length,
+      foreign: document.querySelectorAll('iframe, form, base, object, embed, meta[http-equiv=refresh], image, [onerror], [onload], [onfocus], [onmouseover]').length,
+      links: [...document.links].filter(({ protocol }) => !['http:', 'file:'].includes(protocol)).length,
+      strange: Object.keys(Object.prototype).length,
+    })`);
+    assert.deepEqual(counts, { scripts, foreign: 0, links: 0, strange: 0 });
+  }
+
+  test('the page of the browser shows attacks as text, wherever a person goes', async () => {
+    const { page, faults, close } = await openPage(browser);
+    await page.goto(served.url);
+    await page.waitForSelector('.tile .picture');
+    assert.equal(await page.locator('h1').textContent(), ATTACKS[4], 'the title is its text');
+    await assertUnharmed(page, 1);
+    const overflow = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
+    assert.ok(overflow <= 0, `long words make the page ${overflow} pixels too wide`);
+    // Through every image of the page, by the button that a person would press.
+    await page.locator('[aria-label="Accepted images"] a').first().click();
+    const seen = new Set<string>();
+    for (let i = 0; i < ATTACKS.length * 2; i++) {
+      await page.waitForSelector('dialog h2');
+      await until(page, `document.querySelector('dialog blockquote, dialog p.picture, dialog .failure')`);
+      seen.add((await page.locator('dialog').textContent())!);
+      await assertUnharmed(page, 1);
+      const next = page.getByRole('button', { name: 'Next' });
+      if ((await next.getAttribute('aria-disabled')) === 'true') break;
+      await next.click();
+    }
+    for (const attack of ATTACKS)
+      assert.ok(
+        [...seen].some((text) => text.includes(attack)),
+        `shown as text: ${attack}`,
+      );
+    await page.keyboard.press('Escape');
+    await page.locator('[aria-label="Rejected images"] a').first().click();
+    await page.getByText('refused the image').first().waitFor();
+    await page.keyboard.press('Escape');
+    for (const link of await page.locator('.heat a').all()) await link.click();
+    for (const row of await page.locator('section:has(#cells) a').all()) await row.hover();
+    await assertUnharmed(page, 1);
+    assert.deepEqual(faults, []);
+    await close();
+  });
+
+  test('a hostile link is an ordinary page', async () => {
+    const { page, faults, close } = await openPage(browser);
+    for (const attack of ATTACKS) {
+      const hostile = encodeURIComponent(attack.slice(0, 200));
+      await page.goto(
+        `${served.url}?rows=${hostile}&columns=${hostile}&colour=${hostile}&is.age=${hostile}&page=${hostile}&image=${hostile}&rejected=${hostile}#${hostile}`,
+      );
+      await page.waitForSelector('.tile .picture');
+      await assertUnharmed(page, 1);
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+
+  test('the report shows attacks as text, too', async () => {
+    const store = openStore(dir);
+    const manifest = manifestSchema.parse(JSON.parse(Buffer.from((await store.get('dataset.json'))!).toString()));
+    const report = join(dir, 'hostile-report.html');
+    await writeFile(report, await renderPublishedReport(store, manifest));
+    const { page, faults, close } = await openPage(browser);
+    await page.goto(pathToFileURL(report).href);
+    assert.equal(await page.locator('h1').textContent(), ATTACKS[4]);
+    await assertUnharmed(page, 0);
+    for (const label of await page.locator('.controls label').all()) await label.click();
+    for (const summary of await page.locator('summary').all()) await summary.click();
+    for (const image of await page.locator('img').all()) await image.hover();
+    await assertUnharmed(page, 0);
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      const overflow = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
+      assert.ok(overflow <= 0, `${width} pixels: ${overflow} too wide`);
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+});
