@@ -100,6 +100,8 @@ export interface FailedPod {
 
 /** The dataset's work queue. */
 export type QueueView =
+  /** Away for a moment, or still being read: wait and see. */
+  | { readonly state: 'settling' }
   | { readonly state: 'unreachable'; readonly message: string }
   | { readonly state: 'missing' }
   | {

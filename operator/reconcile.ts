@@ -8,8 +8,9 @@ import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings, Verdict } from './decide/decision.ts';
 import { isKubeError, type KubeError } from './kube/errors.ts';
 import type { Kube, Stored } from './kube/types.ts';
-import { createParser, observe } from './observe/observe.ts';
+import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
+import { createQueueObserver } from './observe/queue.ts';
 import type { Observed, Owner } from './observed.ts';
 import { differs, nextStatus } from './status.ts';
 
@@ -53,6 +54,7 @@ export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
 
 export function createReconciler(context: ReconcileContext): Reconcile {
   const parser = createParser();
+  const observeQueue = createQueueObserver(context);
   /** The dataset that a key last stood for. */
   const uids = new Map<string, string>();
   const forget = (key: Key): void => {
@@ -68,14 +70,14 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     if (!object || uids.get(idOf(key)) !== object.metadata.uid) forget(key);
     if (!object) return {};
     uids.set(idOf(key), object.metadata.uid);
-    return reconcileObject({ ...context, parse: parser.parse }, object, key, log);
+    return reconcileObject({ ...context, parse: parser.parse, observeQueue }, object, key, log);
   };
 }
 
 const idOf = ({ namespace, name }: Key): string => `${namespace}/${name}`;
 
 async function reconcileObject(
-  context: ReconcileContext & { readonly parse: (object: Stored) => Observed['parsed'] },
+  context: ReconcileContext & Pick<ObserveContext, 'parse' | 'observeQueue'>,
   object: Stored,
   key: Key,
   log: Logger,

@@ -21,7 +21,11 @@ export const deleting: Policy = (observed, settings) => {
     return {
       policy: 'stopPods',
       actions,
-      verdict: says(observed, 'Deleting', `${pods.present} pods are being stopped`),
+      verdict: says(
+        observed,
+        'Deleting',
+        pods.present > 0 ? `${pods.present} pods are being stopped` : 'Its Jobs are being removed',
+      ),
       after: 2,
     };
   }
@@ -67,6 +71,7 @@ function removeObjects(observed: Observed, settings: Parameters<Policy>[1]): Dec
 
 function leave(observed: Observed): Decision {
   const { queue } = observed;
+  if (queue.state === 'settling') return { policy: 'settling', actions: [], verdict: null, after: 2 };
   if (queue.state === 'unreachable') {
     return { policy: 'awaitQueue', actions: [], verdict: says(observed, 'QueueUnavailable', queue.message), after: 10 };
   }

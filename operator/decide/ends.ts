@@ -3,7 +3,7 @@ import type { Action, Policy } from './decision.ts';
 import { datasetOf, isTrue, removal } from './facts.ts';
 import { isTrained } from './training.ts';
 
-/** Resources that cannot be begun, and those that are done. */
+/** Resources that cannot be begun, those that are done, and those of which too little is known. */
 
 /** A resource whose meaning is wrong, such as a quota that cannot be met. */
 export const unaccepted: Policy = ({ parsed }) => {
@@ -15,6 +15,10 @@ export const unaccepted: Policy = ({ parsed }) => {
     verdict: { at: 'Accepted', reason: 'SpecInvalid', message: lines.join('; ') },
   };
 };
+
+/** Nothing is decided, and nothing said, on what was not read yet. */
+export const settling: Policy = ({ queue }) =>
+  queue.state === 'settling' ? { policy: 'settling', actions: [], verdict: null, after: 2 } : null;
 
 /** All that was asked for is there: what is left is to tidy up. */
 export const finished: Policy = (observed) => {

@@ -4,20 +4,18 @@ import { SpecError } from '../../contract/schema/issue.ts';
 import { parseDataset } from '../../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
-import type { QueueAdmin } from '../../platform/queue/types.ts';
 import type { Kube, Stored } from '../kube/types.ts';
-import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
+import type { JobView, Observed, Owner, PodsView } from '../observed.ts';
 import { jobView, trainJobView } from './jobs.ts';
 import { JOB_SET, podsView } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
+import type { QueueObserver } from './queue.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
 
 export interface ObserveContext {
   readonly kube: Kube;
-  readonly queue: QueueAdmin;
-  /** Whether all that the queue had stored has been read. */
-  readonly isCurrent: () => boolean;
+  readonly observeQueue: QueueObserver;
   readonly progress: ProgressStore;
   readonly parse: (object: Stored) => Observed['parsed'];
   /** Milliseconds since the epoch. */
@@ -32,7 +30,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const [list, trainJobs, queue] = await Promise.all([
     context.kube.list({ kind: 'Job', namespace, labels }),
     usesTrainJobs(parsed) ? context.kube.list({ kind: 'TrainJob', namespace, labels }) : null,
-    observeQueue(context, uid),
+    context.observeQueue(uid),
   ]);
   const jobs = [
     ...list.items.flatMap((job) => jobView(job) ?? []),
@@ -96,18 +94,6 @@ const NOTHING = { items: [] };
 
 const hasAnswer = (jobs: readonly JobView[]): boolean =>
   jobs.some(({ role, succeeded }) => role !== 'workers' && succeeded > 0);
-
-async function observeQueue({ queue, isCurrent }: ObserveContext, uid: string): Promise<QueueView> {
-  const away = (message: string): QueueView => ({ state: 'unreachable', message });
-  if (queue.problem !== null) return away(queue.problem);
-  if (!isCurrent()) return away('What the queue has stored is still being read');
-  try {
-    const state = await queue.state(uid);
-    return state ? { state: 'ready', ...state } : { state: 'missing' };
-  } catch (error) {
-    return away((error as Error).message);
-  }
-}
 
 /** Parses resources, remembering the last result of each: a big quota takes a while to be shared among its cells. */
 export function createParser(): { parse: (object: Stored) => Observed['parsed']; forget: (uid: string) => void } {

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createQueueObserver } from './queue.ts';
+
+const STATE = { messages: 1, available: 1, inFlight: 0, parked: 0, added: 1, filledFor: null, created: '' };
+
+test('a queue that is away for a moment is no news, one that stays away is, and one that is back counts anew', async () => {
+  let [now, problem]: [number, string | null] = [0, null];
+  const queue = {
+    get problem() {
+      return problem;
+    },
+    state: async () => STATE,
+  };
+  const observe = createQueueObserver({ queue, isCurrent: () => true, now: () => now });
+  const stateAt = async (seconds: number, trouble: string | null) => {
+    now = seconds * 1000;
+    problem = trouble;
+    return (await observe('uid')).state;
+  };
+  const seen = [
+    await stateAt(0, null),
+    await stateAt(1, 'refused'),
+    await stateAt(10, 'refused'),
+    await stateAt(11, 'refused'),
+    await stateAt(12, null),
+    await stateAt(13, 'refused'),
+  ];
+  assert.deepEqual(seen, ['ready', 'settling', 'settling', 'unreachable', 'ready', 'settling']);
+});
