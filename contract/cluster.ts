@@ -104,6 +104,8 @@ export const ENV = {
   /** Where the outcome is written (see schema/outcome.ts); the container's terminationMessagePath. */
   outcomeFile: 'COHORTFARM_OUTCOME_FILE',
   logLevel: 'COHORTFARM_LOG_LEVEL',
+  /** Of a trainer: path of its config (see schema/stage.ts). */
+  stageConfig: 'COHORTFARM_STAGE_CONFIG',
 } as const;
 
 /** Paths in the containers of our images. */

@@ -1,0 +1,145 @@
+import { z } from 'zod';
+
+/**
+ * metrics.json of a training stage, as docs/training.md explains it. trainer/ has it as a JSON Schema and checks what it
+ * writes. Rates and probabilities are in 0..1.
+ */
+
+const count = z.int().min(0);
+const rate = z.number().min(0).max(1);
+
+const estimate = z
+  .strictObject({ value: z.number(), low: z.number().nullable(), high: z.number().nullable() })
+  .describe('With the ends of the 95 % bootstrap interval; null where too few resamples have a value');
+
+const labelScores = z.strictObject({
+  label: z.string(),
+  positives: count,
+  negatives: count,
+  threshold: rate.describe('F1-optimal on validation data, the same for all groups'),
+  auroc: estimate.nullable().describe('Null with fewer than 10 positives or 10 negatives'),
+  accuracy: estimate,
+  calibrationError: estimate.describe('Expected calibration error, 15 bins of equal width'),
+});
+
+const cell = z.strictObject({
+  cell: z.record(z.string(), z.string()).describe('Value of each axis of the grouping'),
+  images: count,
+  patients: count,
+  positives: count,
+  negatives: count,
+  errors: count.describe('Of those below: false positives, or false negatives'),
+  of: count.describe('Images that could be such an error: negatives, or positives'),
+  rate: rate.nullable().describe('errors / of; null where of is 0'),
+  smoothed: rate.describe('(errors + 0.5) / (of + 1)'),
+  auroc: z.number().nullable().describe('Null with fewer than 10 positives or 10 negatives'),
+  counted: z.boolean().describe('Whether the gap counts it: of >= 20, and no axis of it unknown'),
+});
+
+const disparity = z.strictObject({
+  label: z.string(),
+  rate: z
+    .enum(['FalsePositiveRate', 'FalseNegativeRate'])
+    .describe('FalsePositiveRate of no-finding is underdiagnosis; of a finding the FalseNegativeRate is taken'),
+  grouping: z.array(z.string()).min(1).describe('Axes'),
+  cells: z.array(cell),
+  gap: estimate
+    .nullable()
+    .describe('Largest minus smallest smoothed rate of the counted cells; null with fewer than two'),
+  robustGap: estimate.nullable().describe('90th minus 10th percentile of the same rates'),
+});
+
+const leftOut = z.strictObject({
+  what: z.string().describe('auroc, gap, axis or label'),
+  label: z.string().optional(),
+  cell: z.record(z.string(), z.string()).optional(),
+  reason: z.string(),
+});
+
+const evaluationSchema = z.strictObject({
+  model: z.string(),
+  site: z.string().describe('A site, pooled, or validation'),
+  images: count,
+  patients: count,
+  labels: z.array(labelScores),
+  macro: z.strictObject({ auroc: estimate.nullable(), accuracy: estimate, calibrationError: estimate }),
+  underdiagnosis: estimate.nullable().describe('False positive rate of no-finding over all images'),
+  disparities: z.array(disparity),
+  leftOut: z.array(leftOut).describe('What is not measured, and why'),
+});
+
+const armSchema = z.strictObject({
+  arm: z.enum(['RealOnly', 'Mixed', 'SyntheticOnly', 'PretrainFinetune']),
+  initialisation: z.enum(['Scratch', 'Weights']),
+  site: z.string(),
+  seeds: z.array(z.strictObject({ seed: count, auroc: z.number().nullable(), gap: z.number().nullable() })),
+  auroc: estimate.nullable().describe('Macro, mean over the seeds'),
+  accuracy: estimate,
+  calibrationError: estimate,
+  gap: estimate.nullable().describe('Of underdiagnosis over the finest grouping, mean over the seeds'),
+  robustGap: estimate.nullable(),
+  underdiagnosis: estimate
+    .nullable()
+    .describe('False positive rate of no-finding over all images, mean over the seeds'),
+});
+
+const differenceSchema = z.strictObject({
+  arm: z.enum(['Mixed', 'SyntheticOnly', 'PretrainFinetune']),
+  initialisation: z.enum(['Scratch', 'Weights']),
+  site: z.string(),
+  auroc: estimate.nullable().describe('Minus that of RealOnly, on the same resamples'),
+  gap: estimate.nullable(),
+});
+
+const curveSchema = z.strictObject({
+  arm: z.string(),
+  initialisation: z.enum(['Scratch', 'Weights']),
+  seed: count,
+  points: z.array(z.strictObject({ step: count, validationLoss: z.number(), validationAuroc: z.number().nullable() })),
+});
+
+const historySchema = z.strictObject({
+  step: count,
+  trainLoss: z.number().nullable(),
+  validationLoss: z.number(),
+  validationAuroc: z.number().nullable(),
+  learningRate: z.number(),
+});
+
+export const metricsSchema = z.strictObject({
+  apiVersion: z.literal('cohortfarm.dev/metrics/v1'),
+  stage: z.strictObject({ name: z.string(), type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare']) }),
+  configDigest: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe('SHA-256 of the config without the place of its output'),
+  model: z.strictObject({ architecture: z.string(), imageSize: count, labels: z.array(z.string()) }),
+  headline: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).describe('What goes into the status'),
+  training: z
+    .strictObject({
+      steps: count.describe('Optimizer steps taken'),
+      bestStep: count.describe('Step whose weights are the result: the lowest validation loss'),
+      plannedSteps: count,
+      stoppedEarly: z.boolean(),
+      resumed: count.describe('How often it went on from a checkpoint'),
+      processes: count,
+      seconds: z.number(),
+      parameters: count,
+      train: z.strictObject({ images: count, patients: count }),
+      validation: z.strictObject({ images: count, patients: count }),
+      history: z.array(historySchema),
+    })
+    .optional(),
+  evaluations: z.array(evaluationSchema),
+  comparison: z
+    .strictObject({
+      realSteps: count.describe('Optimizer steps on real images, the same for all arms that see any'),
+      syntheticSteps: count.describe('Steps of pretraining; Mixed sees as many synthetic images within its steps'),
+      batchSize: count,
+      arms: z.array(armSchema),
+      differences: z.array(differenceSchema),
+      curves: z.array(curveSchema).describe('Validation of the last run of each arm'),
+    })
+    .optional(),
+});
+export type Metrics = z.infer<typeof metricsSchema>;

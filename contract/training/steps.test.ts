@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { documentWith } from '../../test/support/spec.ts';
+import { parseDataset } from '../schema/parse.ts';
+import { labelName, trainingSteps } from './steps.ts';
+
+const options = { output: 's3://cohorts/small', resolve: (uri: string) => (uri.includes(':') ? uri : `/base/${uri}`) };
+const pretrain = { name: 'pretrain', type: 'Pretrain', hyperparameters: { steps: 10 } };
+const finetune = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 'real/train' };
+const evaluation = { sites: [{ name: 'a', uri: 'real/a' }] };
+const stepsOf = (training: object) => trainingSteps(parseDataset(documentWith({ 'spec.training': training })), options);
+
+test('stages, evaluation and comparison follow each other', () => {
+  const compared = { compare: ['RealOnly'], seeds: 2, weights: 's3://w/imagenet.pt' };
+  const steps = stepsOf({ stages: [pretrain, finetune], evaluation, ...compared });
+  assert.deepEqual(
+    steps.map(({ name, command, needs }) => ({ name, command, needs })),
+    [
+      { name: 'pretrain', command: 'pretrain', needs: [] },
+      { name: 'finetune', command: 'finetune', needs: ['pretrain'] },
+      { name: 'evaluate', command: 'evaluate', needs: ['pretrain', 'finetune'] },
+      { name: 'compare', command: 'compare', needs: [] },
+    ],
+  );
+  const [first, second, evaluate, compare] = steps.map(({ config }) => config);
+  assert.deepEqual(first!.train!.data, ['s3://cohorts/small']);
+  assert.equal(first!.weights, 's3://w/imagenet.pt');
+  assert.equal(first!.output, 's3://cohorts/small/training/pretrain');
+  assert.deepEqual(first!.labels, ['edema']);
+  assert.deepEqual(first!.ageBins, ['18-39', '40-90']);
+  assert.deepEqual(second!.train!.data, ['/base/real/train']);
+  assert.equal(second!.weights, 's3://cohorts/small/training/pretrain/model.pt');
+  assert.deepEqual(evaluate!.models, [
+    { name: 'pretrain', uri: 's3://cohorts/small/training/pretrain/model.pt' },
+    { name: 'finetune', uri: 's3://cohorts/small/training/finetune/model.pt' },
+  ]);
+  assert.deepEqual(evaluate!.sites, [{ name: 'a', uri: '/base/real/a' }]);
+  assert.equal(compare!.compare!.seeds, 2);
+  assert.equal(compare!.compare!.pretrain.hyperparameters.steps, 10);
+  assert.deepEqual(compare!.compare!.finetune.data, ['/base/real/train']);
+});
+
+test('the comparison takes the stage that the last chain begins with', () => {
+  const first = { ...finetune, name: 'first', from: 'other' };
+  const stages = [
+    { ...pretrain, data: 's3://x' },
+    { ...pretrain, name: 'other' },
+    first,
+    { ...finetune, from: 'first' },
+  ];
+  const compare = stepsOf({ stages, evaluation, compare: ['Mixed'] }).at(-1)!.config.compare!;
+  assert.deepEqual(compare.pretrain.data, ['s3://cohorts/small']);
+  assert.deepEqual(compare.finetune.data, ['/base/real/train']);
+});
+
+test('nothing is trained without stages', () => {
+  assert.deepEqual(stepsOf({}), []);
+  assert.deepEqual(trainingSteps(parseDataset(documentWith()), options), []);
+});
+
+test('findings have one spelling', () => {
+  assert.deepEqual(['No Finding', 'Pleural_Thickening', 'edema', ' Lung  Lesion. '].map(labelName), [
+    'no-finding',
+    'pleural-thickening',
+    'edema',
+    'lung-lesion',
+  ]);
+});

@@ -1,0 +1,134 @@
+import { NO_FINDING, objects } from '../names.ts';
+import type { Spec, SyntheticDataset, Training } from '../schema/spec.ts';
+import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
+
+/** What is trained and measured for a dataset, in order: the stages of its spec, then the evaluation and the comparison. */
+
+export interface TrainingStep {
+  readonly name: string;
+  /** Command of the trainer, see docs/training.md. */
+  readonly command: 'pretrain' | 'finetune' | 'evaluate' | 'compare';
+  /** Names of the steps that must be done before. */
+  readonly needs: readonly string[];
+  /** The stage of the spec; evaluation and comparison have none. */
+  readonly stage: Stage | null;
+  readonly config: StageConfig;
+}
+
+export interface StepOptions {
+  /** Where the dataset is, resolved. */
+  readonly output: string;
+  /** Makes a URI of the spec one that does not depend on the place of the spec. */
+  readonly resolve: (uri: string) => string;
+}
+
+type Stage = Training['stages'][number];
+
+/** Subgroups of age where neither the spec nor the axis names any. */
+const AGE_BINS = ['0-17', '18-39', '40-59', '60-79', '80-120'];
+
+/** Every step of `spec.training`; none where nothing is trained. */
+export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options: StepOptions): TrainingStep[] {
+  const training = spec.training;
+  if (!training || training.stages.length === 0) return [];
+  return [
+    ...training.stages.map((stage) => stageStep(spec, training, stage, options)),
+    ...evaluateStep(spec, training, options),
+    ...compareStep(spec, training, options),
+  ];
+}
+
+/** What all configs have in common. */
+function base(spec: Spec, training: Training, name: string, { output }: StepOptions) {
+  const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
+  return {
+    apiVersion: 'cohortfarm.dev/stage/v1',
+    name,
+    output: `${output}/${objects.training}${name}`,
+    s3: { endpoint, region, forcePathStyle },
+    seed: spec.seed,
+    architecture: training.architecture,
+    imageSize: training.imageSize,
+    labels: labelsOf(spec, training),
+    ageBins: training.ageBins ?? spec.quota.axes.age?.bins ?? AGE_BINS,
+    bootstraps: training.evaluation?.bootstraps,
+  };
+}
+
+/** Findings to learn: those of the spec, or of its axis. */
+function labelsOf(spec: Spec, training: Training): string[] {
+  const values = training.labels ?? spec.quota.axes.finding?.values?.map(labelName) ?? [];
+  return values.filter((label) => label !== NO_FINDING);
+}
+
+/** `Pleural_Thickening` as `pleural-thickening`, as the trainer reads it from other data, too. */
+export const labelName = (value: string): string =>
+  value
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+
+const modelOf = (stage: string, { output }: StepOptions): string => `${output}/${objects.training}${stage}/model.pt`;
+
+function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['train']> {
+  const data = [stage.data === undefined ? options.output : options.resolve(stage.data)];
+  return { data, hyperparameters: stage.hyperparameters };
+}
+
+function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOptions): TrainingStep {
+  const given = training.weights && options.resolve(training.weights);
+  const config = stageConfigSchema.parse({
+    ...base(spec, training, stage.name, options),
+    type: stage.type,
+    weights: stage.from === undefined ? given : modelOf(stage.from, options),
+    train: trainOf(stage, options),
+  });
+  return {
+    name: stage.name,
+    command: stage.type === 'Pretrain' ? 'pretrain' : 'finetune',
+    needs: stage.from === undefined ? [] : [stage.from],
+    stage,
+    config,
+  };
+}
+
+const sitesOf = (training: Training, { resolve }: StepOptions) =>
+  (training.evaluation?.sites ?? []).map(({ name, uri }) => ({ name, uri: resolve(uri) }));
+
+function evaluateStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
+  const sites = sitesOf(training, options);
+  if (sites.length === 0) return [];
+  const names = training.stages.map(({ name }) => name);
+  const config = stageConfigSchema.parse({
+    ...base(spec, training, 'evaluate', options),
+    type: 'Evaluate',
+    models: names.map((name) => ({ name, uri: modelOf(name, options) })),
+    sites,
+  });
+  return [{ name: 'evaluate', command: 'evaluate', needs: names, stage: null, config }];
+}
+
+/** The comparison trains anew: the last Finetune stage, and the Pretrain stage that its weights come from. */
+function compareStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
+  if (training.compare.length === 0) return [];
+  const finetune = training.stages.findLast(({ type }) => type === 'Finetune')!;
+  const config = stageConfigSchema.parse({
+    ...base(spec, training, 'compare', options),
+    type: 'Compare',
+    weights: training.weights && options.resolve(training.weights),
+    sites: sitesOf(training, options),
+    compare: {
+      baselines: training.compare,
+      seeds: training.seeds,
+      pretrain: trainOf(rootOf(finetune, training), options),
+      finetune: trainOf(finetune, options),
+    },
+  });
+  return [{ name: 'compare', command: 'compare', needs: [], stage: null, config }];
+}
+
+/** The stage that a chain of `from` begins with: always a Pretrain stage, as no other may do without `from`. */
+function rootOf(stage: Stage, training: Training): Stage {
+  const before = training.stages.find(({ name }) => name === stage.from);
+  return before ? rootOf(before, training) : stage;
+}
