@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
+import { virtualPython } from '../../cli/train/venv.ts';
 import { REPO } from '../support/cli.ts';
-import { missingPython, virtualPython } from '../support/venv.ts';
+import { missingPython } from '../support/venv.ts';
 
 const run = promisify(execFile);
 
@@ -19,7 +21,8 @@ test('images of the demo regenerate in diffusers from prompt and seed', { skip: 
   t.after(() => rm(dir, { recursive: true, force: true }));
   const demo = await run('npm', ['run', 'demo', '--', '--output', dir], { cwd: REPO });
   assert.match(demo.stdout, /Report: .*report\.html\nVerified: 192 images in 3 shards and 32 cells, every quota met\./);
-  const python = await virtualPython('diffusers', [join(import.meta.dirname, 'requirements.txt')]);
+  const requirements = [join(import.meta.dirname, 'requirements.txt')];
+  const python = await virtualPython({ name: 'diffusers', requirements, base: TRAINER_ENVIRONMENT });
   const script = join(import.meta.dirname, 'regenerate.py');
   const { stdout } = await run(python, [script, dir, join(REPO, 'models/phantom/diffusers'), ...KEYS]);
   const results = stdout

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { virtualPython } from '../support/venv.ts';
+import { virtualPython } from '../../cli/train/venv.ts';
 
 const run = promisify(execFile);
 
@@ -10,10 +10,14 @@ const REQUIREMENTS = [join(HERE, 'requirements.txt'), join(HERE, 'requirements-w
 
 /** The Python of a virtual environment with the readers; wids left webdataset in 1.0, so an older one lies beside it. */
 export const readersPython = (): Promise<string> =>
-  virtualPython('readers', REQUIREMENTS, [
-    () => ['-r', REQUIREMENTS[0]],
-    (folder) => ['--no-deps', '--target', join(folder, 'wids'), '-r', REQUIREMENTS[1]],
-  ]);
+  virtualPython({
+    name: 'readers',
+    requirements: REQUIREMENTS,
+    installs: [
+      () => ['-r', REQUIREMENTS[0]],
+      (folder) => ['--no-deps', '--target', join(folder, 'wids'), '-r', REQUIREMENTS[1]],
+    ],
+  });
 
 /** Reads a published dataset with every reader. Resolves with what they said. */
 export async function readDataset(python: string, dataset: string): Promise<string> {
