@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ENV } from '../../contract/cluster.ts';
+import { type Outcome, parseOutcome } from '../../contract/schema/outcome.ts';
+import type { TrainingStep } from '../../contract/training/steps.ts';
+import { TRAINER } from './trainer.ts';
+
+/** One step of the training as a process on this machine, started as a container would be (docs/training.md). */
+
+export interface StepResult {
+  /** 128 and the number of the signal, when one ended it. */
+  readonly code: number;
+  /** What it left in place of a termination message; null when it left none. */
+  readonly outcome: Outcome | null;
+}
+
+/** Runs a step to its end; signals of this process go on to it. */
+export async function runStep(step: TrainingStep, python: string): Promise<StepResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-stage-'));
+  const [config, outcomeFile] = [join(folder, 'config.json'), join(folder, 'outcome.json')];
+  try {
+    await writeFile(config, JSON.stringify(step.config, null, 1));
+    const code = await runTrainer([step.command, '--config', config], python, {
+      ...process.env,
+      PYTHONPATH: TRAINER,
+      PYTHONUNBUFFERED: '1',
+      [ENV.outcomeFile]: outcomeFile,
+      PET_NPROC_PER_NODE: String(step.stage?.processesPerNode ?? 1),
+    });
+    return { code, outcome: parseOutcome(await readFile(outcomeFile, 'utf8').catch(() => undefined)) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+function runTrainer(args: readonly string[], python: string, env: NodeJS.ProcessEnv): Promise<number> {
+  // In a group of its own, so that Ctrl-C reaches it once, from here.
+  const child = spawn(python, ['-m', 'cohortfarm_trainer', ...args], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, forward);
+  return new Promise<number>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
+  }).finally(() => {
+    for (const signal of SIGNALS) process.off(signal, forward);
+  });
+}

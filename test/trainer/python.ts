@@ -1,0 +1,11 @@
+import { join } from 'node:path';
+import { TRAINER, TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
+import { virtualPython } from '../../cli/train/venv.ts';
+
+/** The Python of an environment with the trainer's requirements and what its tests need. */
+export const trainerPython = (): Promise<string> =>
+  virtualPython({
+    name: 'trainer-test',
+    requirements: [join(TRAINER, 'requirements-test.txt')],
+    base: TRAINER_ENVIRONMENT,
+  });

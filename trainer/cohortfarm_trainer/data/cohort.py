@@ -1,0 +1,48 @@
+"""A published CohortFarm dataset: dataset.json says what it is, index.parquet where each image lies."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as parquet
+
+from ..errors import UsageError
+from ..store import Store
+from .records import UNKNOWN, Blob, Records, label_matrix, label_name, race_of, sex_of
+
+MANIFEST, INDEX = "dataset.json", "index.parquet"
+
+
+def read_cohort(store: Store, labels: list[str]) -> Records:
+    """Every image of the dataset; each person was made up for one image, so each image is a patient of its own."""
+    manifest = json.loads(store.get(MANIFEST))
+    table = parquet.read_table(io.BytesIO(store.get(INDEX)))
+    named = json.loads((table.schema.metadata or {}).get(b"cohortfarm.columns", b"{}"))
+    if "axes" not in named:
+        raise UsageError(f"{store.uri}/{INDEX} does not say which columns hold the axes; publish the dataset anew")
+    axes, exact = named["axes"], named["exact"]
+    n = table.num_rows
+
+    def column(name: str | None, default: object) -> list:
+        return table[name].to_pylist() if name in table.column_names else [default] * n
+
+    shards = column("shard", "")
+    keys = sorted(set(shards))
+    place = {key: i for i, key in enumerate(keys)}
+    values = manifest["dataset"]["spec"]["quota"]["axes"].get("finding", {}).get("values", [])
+    found = [frozenset({label_name(value)}) if value else frozenset() for value in column(axes.get("finding"), "")]
+    matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
+    if not values:
+        matrix[:] = np.nan
+    return Records(
+        patients=np.array([f"{store.uri}#{key}" for key in column("key", "")]),
+        labels=matrix,
+        sex=np.array([sex_of(value) for value in column(axes.get("sex"), UNKNOWN)]),
+        race=np.array([race_of(value) for value in column(axes.get("race"), UNKNOWN)]),
+        age=np.array(column(exact.get("age"), np.nan), np.float32),
+        part=np.full(n, ""),
+        blob=np.array([place[key] for key in shards], np.int32),
+        offset=np.array(column("image_offset", 0), np.int64),
+        size=np.array(column("image_size", 0), np.int64),
+        blobs=tuple(Blob(store, key) for key in keys),
+    )

@@ -1,0 +1,171 @@
+"""Images in a folder with a CSV beside them: NIH ChestX-ray14 as it comes, CheXpert's columns, or a plain metadata.csv."""
+
+import gzip
+import io
+import re
+
+import numpy as np
+import pandas
+
+from ..errors import NotFoundError, UsageError
+from ..store import Store
+from .records import NO_FINDING, PARTS, Blob, Records, age_of, label_matrix, label_name, race_of, sex_of
+
+# Headers that name the same thing, in lower case.
+HEADERS = {
+    "image": ("file_name", "image index", "path", "image", "filename", "image_path", "dicom_id"),
+    "patient": ("patient_id", "patient id", "subject_id", "patientid", "patient"),
+    "sex": ("sex", "patient gender", "gender", "patient sex", "patientsex"),
+    "age": ("age", "patient age", "anchor_age", "age_years", "patientage"),
+    "race": ("race", "race_ethnicity", "race/ethnicity", "ethnicity"),
+    "findings": ("findings", "finding labels", "labels", "finding", "label"),
+    "part": ("split", "part", "fold"),
+    "site": ("site", "hospital", "institution"),
+}
+# Columns that are neither a role nor a finding.
+NO_LABELS = re.compile(r"^(view|view[ _]position|frontal/lateral|ap/pa|follow-up.*|original.*|height|width|study.*|unnamed.*|y\]?|x\]?)$")
+CSV_NAME = re.compile(r"^[^/]+\.csv(\.gz)?$")
+IMAGE_NAME = re.compile(r"\.(png|jpe?g|tiff?|bmp)$", re.I)
+PART_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "training": "train", "testing": "test"}
+
+
+def find_csv(keys: list[str]) -> str | None:
+    """The CSV that describes a folder: metadata.csv, the NIH one, or the only one."""
+    names = [key for key in keys if CSV_NAME.match(key)]
+    for wanted in ("metadata.csv", "metadata.csv.gz"):
+        if wanted in names:
+            return wanted
+    entries = [name for name in names if name.startswith("Data_Entry")]
+    return entries[0] if entries else names[0] if len(names) == 1 else None
+
+
+def read_folder(store: Store, name: str, keys: list[str], labels: list[str]) -> Records:
+    """Every image that both the CSV names and the folder holds.
+
+    Raises UsageError that says which headers are missing, or which images.
+    """
+    table = read_table(store, name)
+    columns = {role: header_of(table, role) for role in HEADERS}
+    where = f"{store.uri}/{name}"
+    if columns["image"] is None:
+        raise UsageError(f"{where} has no column for the image; name one of {', '.join(HEADERS['image'])}")
+    files = locate(table[columns["image"]], keys, where)
+    matrix = labels_of(table, columns, labels, where)
+    n = len(table)
+
+    def text(role: str) -> list[str]:
+        return [""] * n if columns[role] is None else table[columns[role]].tolist()
+
+    parts = [PART_NAMES.get(part.strip().lower(), part.strip().lower()) for part in text("part")]
+    wrong = sorted(set(parts) - {"", *PARTS})
+    if wrong:
+        raise UsageError(f"{where}: the split {wrong[0]!r} is none of {', '.join(PARTS)}; rename it")
+    names = sorted(set(files))
+    place = {file: i for i, file in enumerate(names)}
+    return Records(
+        patients=patients_of(table, columns, store, where),
+        labels=matrix,
+        sex=np.array([sex_of(value) for value in text("sex")]),
+        race=np.array([race_of(value) for value in text("race")]),
+        age=np.array([age_of(value) for value in text("age")], np.float32),
+        part=np.array(parts),
+        blob=np.array([place[file] for file in files], np.int32),
+        offset=np.zeros(n, np.int64),
+        size=np.full(n, -1, np.int64),
+        blobs=tuple(Blob(store, file) for file in names),
+    )
+
+
+def read_table(store: Store, name: str) -> pandas.DataFrame:
+    """The CSV as text; empty fields are empty texts."""
+    data = store.get(name)
+    try:
+        text = gzip.decompress(data) if name.endswith(".gz") else data
+        table = pandas.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{store.uri}/{name} is no CSV in UTF-8: {error}") from error
+    if table.empty:
+        raise UsageError(f"{store.uri}/{name} has no rows; write one for each image")
+    return table
+
+
+def header_of(table: pandas.DataFrame, role: str) -> str | None:
+    headers = {header.strip().lower(): header for header in table.columns}
+    return next((headers[name] for name in HEADERS[role] if name in headers), None)
+
+
+def locate(names: pandas.Series, keys: list[str], where: str) -> list[str]:
+    """The key of each image. A CSV may name it by its path, or by its file name wherever below the folder it lies."""
+    images = [key for key in keys if IMAGE_NAME.search(key)]
+    whole = set(images)
+    by_name: dict[str, str] = {}
+    for key in images:
+        by_name.setdefault(key.rsplit("/", 1)[-1], key)
+        by_name.setdefault(key.rsplit("/", 1)[-1].rsplit(".", 1)[0], key)
+    files, missing = [], []
+    for name in names:
+        trimmed = name.strip().lstrip("./")
+        # CheXpert's paths begin with the name of the folder itself.
+        inner = trimmed.split("/", 1)[-1]
+        key = trimmed if trimmed in whole else inner if inner in whole else by_name.get(trimmed.rsplit("/", 1)[-1])
+        if key is None:
+            missing.append(trimmed)
+        else:
+            files.append(key)
+    if missing:
+        raise NotFoundError(f"{where} names {len(missing)} images that are not there, such as {missing[0]}; add them or leave the rows out")
+    return files
+
+
+def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], where: str) -> np.ndarray:
+    """float32 [n, labels], from one column with `|` between names, or from one column of flags for each finding.
+
+    An empty text says nothing. Of flags, -1 (uncertain) says nothing either, and an empty one that there is no such finding.
+    """
+    if columns["findings"] is not None:
+        texts = table[columns["findings"]]
+        found = [frozenset(label_name(part) for part in re.split(r"[|;]", text) if part.strip()) for text in texts]
+        matrix = label_matrix(found, frozenset().union(*found), labels)
+        matrix[[not names for names in found]] = np.nan
+        return matrix
+    taken = {header for header in columns.values() if header is not None}
+    flags = {label_name(header): header for header in table.columns if header not in taken and _is_flag(header, table[header])}
+    if not flags:
+        raise UsageError(
+            f"{where} has no findings: write a column findings ({NO_FINDING}, or names with | between), or a column of 0 and 1 for each"
+        )
+    values = np.stack([pandas.to_numeric(table[header].str.strip().replace("", "0")) for header in flags.values()], 1)
+    found = [frozenset(name for name, value in zip(flags, row) if value != 0) for row in values]
+    matrix = label_matrix(found, frozenset(flags), labels)
+    for column, label in enumerate(labels):
+        if label in flags:
+            flag = values[:, list(flags).index(label)]
+            # Whether there is no finding at all, such a file knows better than its columns show.
+            matrix[:, column] = np.where(flag == -1, np.nan, flag == 1)
+    return matrix
+
+
+FLAGS = {"", "0", "1", "-1", "0.0", "1.0", "-1.0"}
+
+
+def _is_flag(header: str, column: pandas.Series) -> bool:
+    values = set(column.str.strip().unique())
+    return not NO_LABELS.match(header.strip().lower()) and values <= FLAGS and values != {""}
+
+
+def patients_of(table: pandas.DataFrame, columns: dict[str, str | None], store: Store, where: str) -> np.ndarray:
+    """Patients by site: the column of that name, else this folder, since two hospitals may use the same numbers."""
+    if columns["patient"] is not None:
+        patients = table[columns["patient"]].str.strip().tolist()
+    else:
+        matches = [re.search(r"(?:^|/)(patient\d+|p\d{5,})(?:/|$)", path) for path in table[columns["image"]]]
+        if not all(matches):
+            raise UsageError(f"{where} has no column for the patient; name one of {', '.join(HEADERS['patient'])}")
+        patients = [match[1] for match in matches if match]
+    empty = patients.count("")
+    if empty:
+        raise UsageError(f"{where}: {empty} rows name no patient; splits need one in each row")
+    sites = [store.uri] * len(table) if columns["site"] is None else table[columns["site"]].str.strip().tolist()
+    return np.array([f"{site}#{patient}" for site, patient in zip(sites, patients)])
+
+

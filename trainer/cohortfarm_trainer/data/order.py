@@ -1,0 +1,68 @@
+"""In what order images are trained on, and who takes which: pure functions of seed and step, without loss or repetition.
+
+A stream is the endless sequence of all epochs, each a permutation of all images. Step k of a training that takes `rate`
+images a step takes the positions from floor(k * rate) to floor((k + 1) * rate); rank r of w takes every w-th of them, and
+loader workers take whole steps in turn. So nothing depends on how many workers load, and a training that stops at a step
+goes on there.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+RUN = 16  # records that are read together
+
+
+class Stream:
+    """The endless order of n images. `blobs` int32 [n] says in which object each lies, in order of their place there."""
+
+    def __init__(self, blobs: np.ndarray, seed: int, run: int = RUN):
+        self.blobs, self.seed, self.run = blobs, seed, run
+        self.n = len(blobs)
+        self._epoch = lru_cache(maxsize=2)(self._make_epoch)
+
+    def __getstate__(self):
+        return {key: value for key, value in self.__dict__.items() if key != "_epoch"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._epoch = lru_cache(maxsize=2)(self._make_epoch)
+
+    def _make_epoch(self, epoch: int) -> np.ndarray:
+        return epoch_order(self.blobs, self.seed, epoch, self.run)
+
+    def at(self, positions: range) -> np.ndarray:
+        """Indices of the images at some positions, int64."""
+        return np.array([self._epoch(position // self.n)[position % self.n] for position in positions], np.int64)
+
+
+def epoch_order(blobs: np.ndarray, seed: int, epoch: int, run: int = RUN) -> np.ndarray:
+    """A permutation of 0..n-1, int64 [n], in which up to `run` neighbours of one blob stay together.
+
+    Neighbours are fetched by one request. Where runs begin differs from epoch to epoch, so that no two images are bound to
+    each other.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    n = len(blobs)
+    starts = np.flatnonzero(np.r_[True, blobs[1:] != blobs[:-1]])
+    ends = np.r_[starts[1:], n]
+    cuts = [
+        np.r_[start, np.arange(start + 1 + rng.integers(run), end, run)] for start, end in zip(starts, ends)
+    ]
+    first = np.unique(np.concatenate(cuts))
+    last = np.r_[first[1:], n]
+    chosen = rng.permutation(len(first))
+    lengths = (last - first)[chosen]
+    # Of each run the start, repeated, plus 0, 1, 2, ...
+    within = np.arange(n) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.repeat(first[chosen], lengths) + within
+
+
+def positions_of(step: int, rate: float, rank: int, world: int) -> range:
+    """Positions in the stream that one rank of `world` takes at a step, where all ranks together take `rate` images."""
+    return range(int(step * rate) + rank, int((step + 1) * rate), world)
+
+
+def share(n: int, rank: int, world: int) -> np.ndarray:
+    """What one rank measures of n images, int64: together all, each once."""
+    return np.arange(rank, n, world)

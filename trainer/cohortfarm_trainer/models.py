@@ -1,0 +1,128 @@
+"""The networks: grey images in, one logit for each label out."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+from .errors import UsageError
+
+MEAN, STD = 0.5, 0.25  # of grey levels in 0..1; what is fed is (grey - MEAN) / STD
+
+
+class Repeated(nn.Module):
+    """A network for colour images that is given grey ones: float32 [n, 1, h, w] -> logits [n, labels]."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.net(image.repeat(1, 3, 1, 1))
+
+
+class SmallCnn(nn.Module):
+    """Five convolutions and an average, for tests and small studies: float32 [n, 1, h, w] -> logits [n, labels]."""
+
+    def __init__(self, labels: int):
+        super().__init__()
+        layers, before = [], 1
+        for width, stride in ((16, 2), (32, 2), (64, 2), (64, 1), (64, 1)):
+            layers += [nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            before = width
+        self.features = nn.Sequential(*layers)
+        # Where something is matters on a chest: the mean of each of 2 x 2 quarters, not of the whole.
+        self.classifier = nn.Linear(before * 4, labels)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        found = self.features(image)
+        height, width = found.shape[2] // 2, found.shape[3] // 2
+        quarters = [found[:, :, y, x].mean((2, 3)) for y in _halves(height) for x in _halves(width)]
+        return self.classifier(torch.cat(quarters, 1))
+
+
+def _halves(middle: int) -> tuple[slice, slice]:
+    return slice(None, middle), slice(middle, None)
+
+
+def _densenet(labels: int) -> nn.Module:
+    return Repeated(torchvision.models.densenet121(weights=None, num_classes=labels))
+
+
+def _resnet(make: Callable[..., nn.Module]) -> Callable[[int], nn.Module]:
+    return lambda labels: Repeated(make(weights=None, num_classes=labels))
+
+
+ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
+    "densenet121": _densenet,
+    "resnet18": _resnet(torchvision.models.resnet18),
+    "resnet50": _resnet(torchvision.models.resnet50),
+    "cnn-small": SmallCnn,
+}
+
+
+def make_model(architecture: str, labels: int, seed: int) -> nn.Module:
+    """A network with random weights that the seed decides."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ARCHITECTURES[architecture](labels)
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """uint8 [n, 1, h, w] -> float32, (grey / 255 - MEAN) / STD."""
+    return (images.float() / 255 - MEAN) / STD
+
+
+def last_layer(model: nn.Module) -> nn.Linear:
+    """The layer that gives the logits."""
+    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) -> list[str]:
+    """Puts stored weights into the model: of model.pt, or any state_dict of the same network.
+
+    Where the last layer answers other labels it stays as it is. Returns the names of weights that were not in the file.
+    Raises UsageError when the file is none, or holds another network.
+    """
+    stored = read_torch(data, what)
+    state = stored.get("state", stored.get("state_dict", stored))
+    own = model.state_dict()
+    # torchvision's own files know nothing of the wrapper, and others may come from DataParallel.
+    renamed = {name.removeprefix("module."): value for name, value in state.items() if torch.is_tensor(value)}
+    if not set(renamed) & set(own):
+        renamed = {f"net.{name}": value for name, value in renamed.items()}
+    head = tuple(f"{name}.{part}" for name, module in model.named_modules() if module is last_layer(model) for part in ("weight", "bias"))
+    same_labels = stored.get("labels", labels) == labels
+    usable = {
+        name: value
+        for name, value in renamed.items()
+        if name in own and own[name].shape == value.shape and (same_labels or name not in head)
+    }
+    missing = [name for name in own if name not in usable]
+    if any(name not in head and not name.endswith("num_batches_tracked") for name in missing):
+        raise UsageError(
+            f"{what} does not fit: {len(missing)} of {len(own)} weights are missing or of another shape, such as {missing[0]}; "
+            "give weights of the same architecture"
+        )
+    model.load_state_dict(usable, strict=False)
+    return missing
+
+
+def read_torch(data: bytes, what: str) -> dict[str, Any]:
+    """A file of torch that holds tensors and plain values, never code."""
+    try:
+        stored = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UsageError(f"{what} is no file of weights that can be read safely: {type(error).__name__}") from error
+    if not isinstance(stored, dict):
+        raise UsageError(f"{what} holds no state_dict")
+    return stored
+
+
+def write_torch(value: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""report.html of a stage: one file that needs nothing else."""

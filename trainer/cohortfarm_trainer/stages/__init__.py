@@ -1,0 +1,1 @@
+"""The four commands, each a story in one function."""

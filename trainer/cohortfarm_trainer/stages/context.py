@@ -1,0 +1,96 @@
+"""What all commands share: where results go, who trains, when to stop."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from ..config import config_digest, path_of, schema
+from ..data.records import NO_FINDING
+from ..distributed import Team
+from ..errors import NotFoundError
+from ..progress import say
+from ..report.report import render_report
+from ..store import Store, open_store, split_uri
+
+METRICS, REPORT = "metrics.json", "report.html"
+RESULTS = (METRICS, REPORT, "model.pt", "model.onnx", "gate.json")
+
+
+@dataclass
+class Context:
+    """One command on its way."""
+
+    config: dict[str, Any]
+    team: Team
+    stopping: Callable[[], bool]
+    store: Store = field(init=False)
+    digest: str = field(init=False)
+
+    def __post_init__(self):
+        self.store = open_store(self.config["output"], self.config["s3"])
+        self.digest = config_digest(self.config)
+
+    @property
+    def labels(self) -> list[str]:
+        """What the network answers: no-finding first."""
+        return [NO_FINDING, *self.config["labels"]]
+
+    def say(self, text: str) -> None:
+        if self.team.leads:
+            say(f"{self.config['name']}: {text}")
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of a file that the config names."""
+        folder, name = split_uri(uri)
+        return open_store(folder, self.config["s3"]).get(name)
+
+    def finished(self) -> dict[str, Any] | None:
+        """The metrics of this very config, where it has been done before."""
+        try:
+            metrics = json.loads(self.store.get(METRICS))
+        except (NotFoundError, ValueError):
+            return None
+        return metrics if isinstance(metrics, dict) and metrics.get("configDigest") == self.digest else None
+
+    def keep_old_result(self) -> None:
+        """Copies what another config left here to kept/DIGEST/, before anything is written over it."""
+        try:
+            old = str(json.loads(self.store.get(METRICS))["configDigest"])[:12]
+        except (NotFoundError, ValueError, KeyError, TypeError):
+            return
+        for name in RESULTS:
+            if self.store.size(name) is not None:
+                self.store.put(f"kept/{old}/{name}", self.store.get(name))
+        self.say(f"the result of another config is kept in kept/{old}/")
+
+    def metrics(self, headline: dict[str, float], evaluations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        """metrics.json without what only some commands have."""
+        config = self.config
+        return {
+            "apiVersion": "cohortfarm.dev/metrics/v1",
+            "stage": {"name": config["name"], "type": config["type"]},
+            "configDigest": self.digest,
+            "model": {"architecture": config["architecture"], "imageSize": config["imageSize"], "labels": self.labels},
+            "headline": {name: round(value, 6) for name, value in headline.items()},
+            "evaluations": evaluations,
+            **more,
+        }
+
+    def again(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """What was done before is not done again; only the report is rendered as this version does it."""
+        self.say("is done already")
+        if self.team.leads:
+            self.store.put(REPORT, render_report(metrics).encode())
+        return metrics
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Writes the report, and then the metrics: their presence says that the command is done."""
+        faults = sorted(Draft202012Validator(schema("metrics")).iter_errors(metrics), key=str)
+        if faults:
+            lines = "; ".join(f"{path_of(fault.absolute_path)}: {fault.message[:200]}" for fault in faults[:5])
+            raise AssertionError(f"metrics.json would not follow its schema: {lines}")
+        self.store.put(REPORT, render_report(metrics).encode())
+        self.store.put(METRICS, (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode())

@@ -1,0 +1,82 @@
+"""Evaluate: the models of the stages on real test sets, by site and pooled."""
+
+from typing import Any
+
+import torch
+
+from ..data.source import read_source
+from ..data.split import patient_hashes, test_part
+from ..distributed import Team
+from ..errors import UsageError
+from ..evaluation.measure import Measurement, Rules, Site, evaluation_of, pooled
+from ..training.predict import Predictor, probabilities
+from ..training.product import Product, read_product
+from .context import Context
+from .train import headline_of
+
+WORKERS = 2  # that load images, for sites that do not fit into memory
+
+
+def evaluate_stage(context: Context) -> dict[str, Any]:
+    """All models on all sites."""
+    done = context.finished()
+    if done is not None:
+        return context.again(done)
+    sites = read_sites(context)
+    evaluations = []
+    for model in context.config["models"]:
+        product = read_product(context.read(model["uri"]), model["uri"])
+        check_fit(context, product, model["uri"])
+        scored = score_sites(product, sites, context.team)
+        if context.team.leads:
+            evaluations += [evaluation_of(one, model["name"]) for one in measure_sites(context, scored, product.thresholds)]
+            context.say(f"{model['name']} is measured on {len(sites)} sites")
+    metrics: dict[str, Any] = {}
+    if context.team.leads:
+        headline = headline_of(evaluations[-1])
+        metrics = context.metrics(headline, evaluations)
+        context.keep_old_result()
+        context.finish(metrics)
+    return context.team.from_leader(metrics)
+
+
+def check_fit(context: Context, product: Product, uri: str) -> None:
+    if product.labels != context.labels:
+        raise UsageError(f"{uri} answers {', '.join(product.labels)}, not {', '.join(context.labels)}; correct labels")
+    if product.size != context.config["imageSize"]:
+        raise UsageError(f"{uri} takes images of {product.size} pixels, not {context.config['imageSize']}; correct imageSize")
+
+
+def read_sites(context: Context) -> dict[str, Predictor]:
+    """The test images of each site, ready to be asked about by one model after another."""
+    config, team = context.config, context.team
+    if not config["sites"]:
+        raise UsageError("sites: is empty; name at least one")
+    return {
+        site["name"]: Predictor(
+            test_part(read_source(site["uri"], context.labels, config["s3"])), config["imageSize"], team, WORKERS
+        )
+        for site in config["sites"]
+    }
+
+
+def score_sites(product: Product, sites: dict[str, Predictor], team: Team) -> list[Site]:
+    """What a model says of each site, and of all together. Raises UsageError when it was trained on one of the patients."""
+    for name, site in sites.items():
+        straddling = product.trained_on & set(patient_hashes(site.records))
+        if straddling:
+            raise UsageError(
+                f"{len(straddling)} patients of site {name} are among those that the model was trained on; "
+                "take them out of one of the two, or give the data a split column"
+            )
+    model = product.model.to(team.device)
+    scored = [
+        Site(name, site.records, probabilities(site.logits(model, torch.float32))) for name, site in sites.items()
+    ]
+    return [*scored, pooled(scored)] if len(scored) > 1 else scored
+
+
+def measure_sites(context: Context, scored: list[Site], thresholds: list[float], finest_only: bool = False) -> list[Measurement]:
+    config = context.config
+    rules = Rules(context.labels, thresholds, config["ageBins"], config["bootstraps"], config["seed"])
+    return [Measurement(site, rules, finest_only) for site in scored]

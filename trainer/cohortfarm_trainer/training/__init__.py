@@ -1,0 +1,1 @@
+"""One training run: steps, validation, checkpoints, and what it leaves."""

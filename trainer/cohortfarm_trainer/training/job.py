@@ -1,0 +1,66 @@
+"""What one training run needs, worked out before it starts."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.loader import Group
+from ..data.records import Records
+from ..store import Store
+
+LEARNING_RATE = {"Pretrain": 1e-4, "Finetune": 5e-5}
+EPOCHS = 50
+MAX_WEIGHT = 10.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights to begin with: the bytes of a file, and what to call it."""
+
+    data: bytes
+    what: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. Objects go to `store` below `prefix` ("" or a folder with a slash at the end)."""
+
+    name: str
+    store: Store
+    prefix: str
+    digest: str  # of all that decides the result; a checkpoint of another is not gone on from
+    architecture: str
+    labels: tuple[str, ...]
+    size: int  # pixels
+    seed: int
+    groups: tuple[Group, ...]
+    validation: Records
+    steps: int
+    learning_rate: float
+    patience: int  # validations; 0 for never
+    hyper: dict[str, Any]
+    weights: Weights | None = None
+
+
+def steps_of(hyper: dict[str, Any], images: int, world: int) -> int:
+    """Optimizer steps, from the steps or the epochs of the config."""
+    if "steps" in hyper:
+        return hyper["steps"]
+    return max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / (hyper["batchSize"] * world)))
+
+
+def epoch_steps(images: int, batch: float) -> int:
+    return max(1, math.ceil(images / batch))
+
+
+def positive_weights(groups: tuple[Group, ...]) -> np.ndarray:
+    """float32 [labels]: negatives for each positive, as the steps will see them, within 1/10 to 10."""
+    rates = np.array([group.rate for group in groups])
+    with np.errstate(invalid="ignore"):
+        known = np.stack([np.isfinite(group.records.labels).mean(0) for group in groups])
+        shown = np.stack([np.nansum(group.records.labels, 0) / len(group.records) for group in groups])
+    positive, total = rates @ shown, rates @ known
+    weights = (total - positive) / np.maximum(positive, 1e-9)
+    return np.clip(weights, 1 / MAX_WEIGHT, MAX_WEIGHT).astype(np.float32)

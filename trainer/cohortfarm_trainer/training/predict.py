@@ -1,0 +1,50 @@
+"""What a model says of some images."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..data.images import CACHE
+from ..data.loader import FixedBatches, one_thread
+from ..data.order import share
+from ..data.records import Records
+from ..distributed import Team
+from ..models import normalise
+
+BATCH = 64
+
+
+class Predictor:
+    """Logits for some records, each process taking its share; decoded images are kept where they fit into memory."""
+
+    def __init__(self, records: Records, size: int, team: Team, workers: int):
+        self.records, self.team = records, team
+        self.indices = share(len(records), team.rank, team.world)
+        self.batches = FixedBatches(records, self.indices, size, BATCH)
+        self.workers = workers if len(self.indices) * size * size > CACHE else 0
+
+    @torch.inference_mode()
+    def logits(self, model: nn.Module, dtype: torch.dtype) -> np.ndarray:
+        """float32 [n, labels] in the order of the records, in every process."""
+        model.eval()
+        device = self.team.device
+        source = (
+            DataLoader(self.batches, batch_size=None, num_workers=self.workers, worker_init_fn=one_thread)
+            if self.workers
+            else self.batches
+        )
+        parts = []
+        for images in source:
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                parts.append(model(normalise(images.to(device))).float().cpu().numpy())
+        own = np.concatenate(parts) if parts else np.empty((0, self.records.labels.shape[1]), np.float32)
+        result = np.empty_like(self.records.labels)
+        for rank, rows in enumerate(self.team.gather(own)):
+            result[share(len(self.records), rank, self.team.world)] = rows
+        return result
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The logistic function, float64."""
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))

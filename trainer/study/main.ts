@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { TRAINER, TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
+import { virtualPython } from '../../cli/train/venv.ts';
+import type { StageConfigInput } from '../../contract/schema/stage.ts';
+
+/**
+ * Grows a cohort, renders phantom sites in place of real data, and trains and compares on both:
+ *   node trainer/study/main.ts --file FILE.yaml --output URI --sites FOLDER [--train N] [--test N] [--digits FOLDER]
+ * What is there already is not made again.
+ */
+
+const { values } = parseArgs({
+  options: {
+    file: { type: 'string' },
+    output: { type: 'string' },
+    sites: { type: 'string' },
+    train: { type: 'string', default: '150' },
+    test: { type: 'string', default: '700' },
+    digits: { type: 'string' },
+  },
+});
+
+const REPO = resolve(import.meta.dirname, '../..');
+const [file, output, sites] = [values.file!, values.output!, values.sites!];
+
+/** Runs a program that writes to this terminal. @throws Error when it fails */
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+  const child = spawn(command, args, { stdio: 'inherit', cwd: REPO, env: { ...process.env, ...env } });
+  return new Promise((done, fail) => {
+    child.on('error', fail);
+    child.on('close', (code) => (code === 0 ? done() : fail(new Error(`${command} ended with ${code}`))));
+  });
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+const farm = (...args: string[]): Promise<void> => run(process.execPath, ['cli/main.ts', ...args]);
+
+/** Weights that come from something else: the study's other beginning beside random ones. */
+async function trainOnDigits(python: string, folder: string): Promise<void> {
+  const config: StageConfigInput = {
+    apiVersion: 'cohortfarm.dev/stage/v1',
+    name: 'digits',
+    type: 'Pretrain',
+    output: folder,
+    architecture: 'cnn-small',
+    imageSize: 64,
+    labels: Array.from({ length: 10 }, (_, digit) => `digit-${digit}`),
+    ageBins: ['0-120'],
+    train: {
+      data: [join(sites, 'digits')],
+      hyperparameters: { steps: 300, learningRate: 0.001, loaderWorkers: 0, flip: false },
+    },
+  };
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, 'config.json');
+  await writeFile(path, JSON.stringify(config));
+  await run(python, ['-m', 'cohortfarm_trainer', 'pretrain', '--config', path], { PYTHONPATH: TRAINER });
+}
+
+await farm('run', '-f', file, '-o', output, '--workers', '2', '--verify');
+const python = await virtualPython(TRAINER_ENVIRONMENT);
+if (!(await exists(join(sites, 'digits', 'metadata.csv')))) {
+  await run(python, ['trainer/study/sites.py', sites, '--train', values.train, '--test', values.test]);
+}
+if (values.digits) await trainOnDigits(python, values.digits);
+await farm('train', '-f', file, '-o', output);

@@ -1,0 +1,139 @@
+"""Real data in the forms that it comes in, and what is wrong with it."""
+
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cohortfarm_trainer.data.records import age_bins, age_of, race_of, sex_of
+from cohortfarm_trainer.data.source import read_source, read_sources
+from cohortfarm_trainer.data.split import split_training, test_part
+from cohortfarm_trainer.errors import NotFoundError, UsageError
+
+LABELS = ["no-finding", "edema", "pneumonia"]
+test_part.__test__ = False  # a function of the trainer, whatever pytest makes of its name
+
+
+def image(path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), 100).save(path)
+
+
+def folder_with(tmp_path, csv: str, *images: str, name: str = "metadata.csv"):
+    for one in images:
+        image(tmp_path / one)
+    (tmp_path / name).write_text(csv)
+    return str(tmp_path)
+
+
+def test_chest_xray14_as_it_comes(tmp_path):
+    csv = (
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height],x\n"
+        "00000001_000.png,Cardiomegaly,0,1,058Y,M,PA,2682,2749\n"
+        "00000001_001.png,Edema|Pneumonia,1,1,58,M,PA,2894,2729\n"
+        "00000002_000.png,No Finding,0,2,411,F,PA,2500,2048\n"
+    )
+    names = ["images_001/images/00000001_000.png", "images_002/images/00000001_001.png", "images_002/images/00000002_000.png"]
+    records = read_source(folder_with(tmp_path, csv, *names, name="Data_Entry_2017_v2020.csv"), LABELS, {})
+    assert records.labels.tolist() == [[0, 0, 0], [0, 1, 1], [1, 0, 0]]
+    assert records.sex.tolist() == ["male", "male", "female"]
+    assert records.age[:2].tolist() == [58, 58] and np.isnan(records.age[2])
+    assert records.race.tolist() == ["unknown"] * 3
+    assert records.patient_count() == 2
+
+
+def test_one_column_for_each_finding_as_in_chexpert(tmp_path):
+    csv = (
+        "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema,Pneumonia\n"
+        "set/train/patient00001/study1/a.jpg,Female,68,Frontal,AP,1.0,,\n"
+        "set/train/patient00002/study1/a.jpg,Male,40,Frontal,AP,,1.0,-1.0\n"
+    )
+    names = ["train/patient00001/study1/a.jpg", "train/patient00002/study1/a.jpg"]
+    records = read_source(folder_with(tmp_path, csv, *names, name="train.csv"), LABELS, {})
+    # -1 is uncertain: it says neither that there is one nor that there is none.
+    assert np.array_equal(records.labels, np.array([[1, 0, 0], [0, 1, np.nan]], np.float32), equal_nan=True)
+    assert [patient.rsplit("#")[-1] for patient in records.patients] == ["patient00001", "patient00002"]
+
+
+def test_a_label_that_a_source_does_not_know_is_unknown_there_not_absent(tmp_path):
+    one = folder_with(tmp_path / "a", "file_name,patient_id,findings\n1.png,1,edema\n2.png,2,no finding\n", "1.png", "2.png")
+    two = folder_with(tmp_path / "b", "file_name,patient_id,findings\n1.png,1,pneumonia\n2.png,2,\n", "1.png", "2.png")
+    records = read_sources([one, two], LABELS, {})
+    expected = [[0, 1, np.nan], [1, 0, np.nan], [0, np.nan, 1], [np.nan] * 3]
+    assert np.array_equal(records.labels, np.array(expected, np.float32), equal_nan=True)
+    # Two folders that use the same numbers are two hospitals.
+    assert records.patient_count() == 4
+    with pytest.raises(UsageError, match="labelled for edema"):
+        read_sources([two], LABELS, {})
+
+
+def test_a_folder_of_sites_is_all_of_them(tmp_path):
+    for site in ("a", "b"):
+        folder_with(tmp_path / "real" / site, "file_name,patient_id,findings\nx.png,1,edema\n", "x.png")
+    assert len(read_source(str(tmp_path / "real"), LABELS, {})) == 2
+
+
+@pytest.mark.parametrize(
+    ("csv", "message"),
+    [
+        ("name,patient_id,findings\n1.png,1,edema\n", "no column for the image"),
+        ("file_name,findings\n1.png,edema\n", "no column for the patient"),
+        ("file_name,patient_id,findings\n1.png,,edema\n", "1 rows name no patient"),
+        ("file_name,patient_id\n1.png,1\n", "has no findings"),
+        ("file_name,patient_id,findings\n9.png,1,edema\n", "1 images that are not there, such as 9.png"),
+        ("file_name,patient_id,findings,split\n1.png,1,edema,later\n", "'later' is none of train, validation, test"),
+        ("file_name,patient_id,findings\n", "has no rows"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_said(tmp_path, csv, message):
+    with pytest.raises(UsageError, match=message):
+        read_source(folder_with(tmp_path, csv, "1.png"), LABELS, {})
+
+
+def test_places_with_nothing_in_them(tmp_path):
+    with pytest.raises(NotFoundError, match="there is nothing at"):
+        read_source(str(tmp_path / "none"), LABELS, {})
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(UsageError, match="neither dataset.json"):
+        read_source(str(tmp_path), LABELS, {})
+
+
+def many(tmp_path, split: str = ""):
+    rows = "".join(f"1.png,{i // 3},edema{',' + ('test' if i % 5 == 0 else 'train') if split else ''}\n" for i in range(300))
+    return folder_with(tmp_path, f"file_name,patient_id,findings{split}\n{rows}", "1.png")
+
+
+def test_patients_never_straddle(tmp_path):
+    records = read_source(many(tmp_path), LABELS, {})
+    for seed in range(5):
+        own, held = split_training(records, 0.2, seed)
+        assert not set(own.patients) & set(held.patients)
+        assert len(own) + len(held) == 300 and held.patient_count() == 20
+    assert set(split_training(records, 0.2, 1)[1].patients) != set(split_training(records, 0.2, 2)[1].patients)
+
+
+def test_a_split_of_the_source_is_kept_and_checked(tmp_path):
+    with pytest.raises(UsageError, match="patients are in two parts of the split"):
+        split_training(read_source(many(tmp_path, ",split"), LABELS, {}), 0.2, 0)
+    csv = "file_name,patient_id,findings,split\n" + "".join(f"1.png,{i},edema,{part}\n" for i, part in enumerate(["train"] * 4 + ["val"] * 2 + ["test"] * 3))
+    records = read_source(folder_with(tmp_path / "b", csv, "1.png"), LABELS, {})
+    own, held = split_training(records, 0.5, 0)
+    assert (len(own), len(held), len(test_part(records))) == (4, 2, 3)
+
+
+def test_people_as_hospitals_write_them():
+    assert [sex_of(text) for text in ("F", "male", "Female", "", "O")] == ["female", "male", "female", "unknown", "unknown"]
+    assert [race_of(text) for text in ("black/african american", "WHITE - RUSSIAN", "", "unknown")] == ["BLACK", "WHITE", "unknown", "unknown"]
+    ages = np.array([age_of(text) for text in ("17", "018Y", "39.9", "95", "411", "")])
+    assert age_bins(ages, ["18-39", "40-59"]).tolist() == ["outside", "18-39", "18-39", "outside", "unknown", "unknown"]
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    from cohortfarm_trainer.data.images import ImageReader
+
+    records = read_source(folder_with(tmp_path, "file_name,patient_id,findings\n1.png,1,edema\n", "1.png"), LABELS, {})
+    (tmp_path / "1.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match="1.png holds an image that cannot be decoded"):
+        ImageReader(records, 8).read(np.array([0]))
+
+
