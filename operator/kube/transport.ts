@@ -35,18 +35,26 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 
 /**
  * Uses KUBECONFIG or ~/.kube/config where there is one, else the service account of the pod.
- * @throws Error when the configuration names no server
+ * @throws Error that says what is missing
  */
 export function loadConfig(): KubeConfig {
   const config = new KubeConfig();
-  config.loadFromDefault();
-  if (!config.getCurrentCluster()) throw new Error('the kubeconfig has no current context: set current-context');
+  try {
+    config.loadFromDefault();
+  } catch (cause) {
+    throw new Error(`cannot read the kubeconfig: ${(cause as Error).message}: check KUBECONFIG`, { cause });
+  }
+  const server = config.getCurrentCluster()?.server;
+  if (!server) throw new Error('the kubeconfig has no current context: set current-context');
+  // What the library makes up where it finds nothing.
+  if (server === 'http://localhost:8080') {
+    throw new Error('there is neither a kubeconfig nor a service account: set KUBECONFIG, or run in a pod');
+  }
   return config;
 }
 
 export function createTransport(config: KubeConfig): Transport {
-  const cluster = config.getCurrentCluster();
-  if (!cluster) throw new Error('the kubeconfig has no current context: set current-context');
+  const cluster = config.getCurrentCluster()!;
   const server = new URL(cluster.server);
   const lib = server.protocol === 'http:' ? http : https;
   // Certificates are options of each request, so that a renewed one is used as soon as it is there.

@@ -115,6 +115,17 @@ describe('a watcher', () => {
     await watcher.stop();
   });
 
+  it('is content without a kind that need not be there, and looks for it now and then', async () => {
+    const missing = new KubeError('noSuchKind', { reason: 'NotFound', message: 'no such kind' });
+    const { clock, told, calls, watcher } = setUp([missing, ['a']], [], { optional: true });
+    await clock.advance(1000);
+    assert.deepEqual(watcher.state, { listed: true, problem: null });
+    await clock.advance(300_000);
+    assert.deepEqual(calls, ['0 list', '300000 list', '300000 watch 200']);
+    assert.deepEqual(told, ['ns/a']);
+    await watcher.stop();
+  });
+
   it('does not storm a server that ends every watch at once', async () => {
     const { clock, calls, watcher } = setUp([['a']], Array(20).fill({}));
     await clock.advance(60_000);

@@ -21,14 +21,18 @@ export interface WatcherOptions {
   readonly query: ListQuery;
   /** The key that an object is about; null for one that is about none. */
   readonly keyOf: (metadata: ObjectMeta) => string | null;
-  /** Told for each object of a list, each change, and each object that is not in a list any more. Must not throw. */
-  readonly onKey: (key: string) => void;
+  /**
+   * Told for each object of a list, each change, and each object that is gone; `metadata` is null once it is. Must not throw.
+   */
+  readonly onKey: (key: string, metadata: ObjectMeta | null) => void;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
   /** Between two lists, give or take a tenth, so that not all watchers list at once. */
   readonly resyncMs: number;
+  /** The kind need not be installed, nor the operator be allowed to see it; it is looked for again at each resync. */
+  readonly optional?: boolean;
   readonly idleMs?: number;
   readonly backoff?: { readonly firstMs: number; readonly maxMs: number };
 }
@@ -86,7 +90,7 @@ export class Watcher {
 
   /** One list, if it is time for one, and one watch. Returns how long to wait before the next, in ms. */
   async #round(): Promise<number> {
-    const { clock, query, log } = this.#options;
+    const { clock, query, log, optional } = this.#options;
     const started = clock.now();
     try {
       if (this.#version === null || started >= this.#listAgainAt) await this.#list();
@@ -97,6 +101,7 @@ export class Watcher {
     } catch (thrown) {
       if (this.#stopping.signal.aborted) return 0;
       const error = networkError(`watch ${query.kind}`, thrown);
+      if (optional && (error.kind === 'noSuchKind' || error.kind === 'forbidden')) return this.#passOver();
       this.#failures++;
       if (error.kind === 'gone') {
         this.#version = null;
@@ -109,6 +114,15 @@ export class Watcher {
     }
   }
 
+  /** There is nothing to watch. */
+  #passOver(): number {
+    this.#version = null;
+    this.#failures = 0;
+    this.#listed = true;
+    this.#problem = null;
+    return this.#options.resyncMs;
+  }
+
   async #list(): Promise<void> {
     const { kube, query, clock, random, resyncMs, onKey } = this.#options;
     const { items, resourceVersion } = await kube.list({ ...query, metadataOnly: true });
@@ -119,7 +133,7 @@ export class Watcher {
       before.delete(nameOf(metadata));
       this.#tell(metadata, 'ADDED');
     }
-    for (const key of before.values()) onKey(key);
+    for (const key of before.values()) onKey(key, null);
     this.#version = resourceVersion;
     this.#listAgainAt = clock.now() + resyncMs * (0.9 + random() / 5);
     this.#listed = true;
@@ -154,7 +168,7 @@ export class Watcher {
     if (key === null) return;
     if (type === 'DELETED') this.#known.delete(nameOf(metadata));
     else this.#known.set(nameOf(metadata), key);
-    this.#options.onKey(key);
+    this.#options.onKey(key, type === 'DELETED' ? null : metadata);
   }
 
   #pause(): number {

@@ -24,7 +24,7 @@ const NEEDED = {
   pods: 'list watch',
   configmaps: 'create patch',
   services: 'create patch',
-  'events.events.k8s.io': 'create patch',
+  'events.events.k8s.io': 'get create patch',
 };
 /** In its own namespace beside these: the Lease of its leader, and no other one. */
 const LEADER = { 'leases.coordination.k8s.io': 'create' };

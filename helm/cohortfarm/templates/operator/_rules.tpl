@@ -12,7 +12,8 @@
 - {apiGroups: [""], resources: [configmaps], verbs: [create, patch]}
 # Headless, for training on several nodes.
 - {apiGroups: [""], resources: [services], verbs: [create, patch]}
-- {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+# Read for the count of one that was said before.
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [get, create, patch]}
 {{- if .Values.rbac.kubeflowTrainer }}
 - {apiGroups: [trainer.kubeflow.org], resources: [trainjobs], verbs: [list, watch, create, patch, delete]}
 {{- end }}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { ENV } from '../contract/cluster.ts';
+import type { Settings } from './decide/decision.ts';
+
+/** What the operator is configured with: environment variables alone. */
+
+export interface OperatorConfig {
+  /** Namespaces whose datasets it looks after; empty for all. */
+  readonly namespaces: readonly string[];
+  /** How the operator itself reaches NATS. */
+  readonly nats: { readonly url: string; readonly credentials?: string };
+  readonly settings: Settings;
+  /** Of the pod, for people. */
+  readonly instance: string;
+  readonly lease: {
+    readonly namespace: string;
+    readonly name: string;
+    /** Of this process and of no other. */
+    readonly identity: string;
+    readonly durationSeconds: number;
+  };
+  /** Between two looks at everything, as a net under the watches. */
+  readonly resyncSeconds: number;
+  /** Datasets looked at at the same time. */
+  readonly concurrency: number;
+  readonly http: { readonly host: string; readonly port: number };
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+  /** For running work to end after SIGTERM. */
+  readonly shutdownSeconds: number;
+}
+
+/** Every variable that is missing or wrong, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const whole = (min: number, max: number, otherwise: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .default(otherwise);
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'must be a name as Kubernetes has them')
+  .max(253);
+const image = z.string().regex(/^\S+$/, 'must be the reference of an image');
+const natsUrl = z.string().regex(/^(nats|tls):\/\/[^\s,]+(,(nats|tls):\/\/[^\s,]+)*$/, 'must be like nats://host:4222');
+
+const variables = z.object({
+  COHORTFARM_NAMESPACES: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .transform((parts) => parts.filter((part) => part !== ''))
+    .pipe(z.array(name))
+    .default([]),
+  [ENV.natsUrl]: natsUrl,
+  [ENV.natsCredentials]: z.string().optional(),
+  COHORTFARM_WORKER_NATS_URL: natsUrl.optional(),
+  COHORTFARM_NATS_CREDENTIALS_SECRET: name.optional(),
+  COHORTFARM_WORKER_IMAGE: image,
+  COHORTFARM_TRAINER_IMAGE: image,
+  COHORTFARM_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  [ENV.podName]: z.string().default('operator'),
+  COHORTFARM_POD_NAMESPACE: name.default('default'),
+  COHORTFARM_LEASE: name.default('cohortfarm'),
+  COHORTFARM_LEASE_SECONDS: whole(2, 300, 15),
+  COHORTFARM_RESYNC_SECONDS: whole(10, 86_400, 300),
+  COHORTFARM_CONCURRENCY: whole(1, 64, 8),
+  COHORTFARM_HTTP_HOST: z.string().default('0.0.0.0'),
+  COHORTFARM_HTTP_PORT: whole(0, 65_535, 8080),
+  [ENV.logLevel]: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+  COHORTFARM_SHUTDOWN_SECONDS: whole(0, 600, 20),
+});
+
+/**
+ * Reads the environment; a variable that is set to nothing counts as not set.
+ * @throws ConfigError that names every variable that is missing or wrong
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): OperatorConfig {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  const result = variables.safeParse(set);
+  if (!result.success) throw new ConfigError(result.error.issues.map(lineOf).join('\n'));
+  const values = result.data;
+  const secret = values.COHORTFARM_NATS_CREDENTIALS_SECRET;
+  const policy = values.COHORTFARM_IMAGE_PULL_POLICY;
+  const credentials = values[ENV.natsCredentials];
+  const instance = values[ENV.podName];
+  const logLevel = values[ENV.logLevel];
+  return {
+    namespaces: values.COHORTFARM_NAMESPACES,
+    nats: { url: values[ENV.natsUrl], ...(credentials !== undefined && { credentials }) },
+    settings: {
+      pods: {
+        workerImage: values.COHORTFARM_WORKER_IMAGE,
+        trainerImage: values.COHORTFARM_TRAINER_IMAGE,
+        natsUrl: values.COHORTFARM_WORKER_NATS_URL ?? values[ENV.natsUrl],
+        logLevel,
+        ...(policy !== undefined && { imagePullPolicy: policy }),
+        ...(secret !== undefined && { natsCredentialsSecret: secret }),
+      },
+    },
+    instance,
+    lease: {
+      namespace: values.COHORTFARM_POD_NAMESPACE,
+      name: values.COHORTFARM_LEASE,
+      identity: `${instance}_${randomUUID()}`,
+      durationSeconds: values.COHORTFARM_LEASE_SECONDS,
+    },
+    resyncSeconds: values.COHORTFARM_RESYNC_SECONDS,
+    concurrency: values.COHORTFARM_CONCURRENCY,
+    http: { host: values.COHORTFARM_HTTP_HOST, port: values.COHORTFARM_HTTP_PORT },
+    logLevel,
+    shutdownSeconds: values.COHORTFARM_SHUTDOWN_SECONDS,
+  };
+}
+
+function lineOf(issue: z.core.$ZodIssue): string {
+  const isMissing = issue.code === 'invalid_type' && issue.input === undefined;
+  return `${String(issue.path[0])}: ${isMissing ? 'is required' : issue.message}`;
+}

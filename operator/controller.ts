@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { LABELS, MANAGED_BY } from '../contract/cluster.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Clock } from './clock.ts';
+import type { Checks } from './http.ts';
+import { isKubeError } from './kube/errors.ts';
+import type { Kube, ListQuery, ObjectMeta } from './kube/types.ts';
+import { Watcher } from './kube/watch.ts';
+import type { WatchSource } from './kube/watch-stream.ts';
+import type { Metrics } from './metrics.ts';
+import type { Key, Reconcile } from './reconcile.ts';
+import { WorkQueue } from './work-queue.ts';
+
+/** The loop: whatever changes puts a dataset's key into the work queue, and the queue has it reconciled. */
+
+export interface ControllerOptions {
+  readonly kube: Pick<Kube, 'list'>;
+  readonly source: WatchSource;
+  readonly reconcile: Reconcile;
+  /** Empty for all. */
+  readonly namespaces: readonly string[];
+  readonly resyncSeconds: number;
+  readonly concurrency: number;
+  readonly metrics: Pick<Metrics, 'reconciled'>;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** So that the echo of what a reconcile wrote does not start one for each write. */
+const MIN_INTERVAL_MS = 250;
+const BACKOFF = { firstMs: 500, maxMs: 60_000 };
+/** Every call has its time limit; a reconcile that takes longer than this hangs. */
+const HANGS_MS = 300_000;
+
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #queue: WorkQueue;
+  readonly #watchers: readonly Watcher[];
+  /** Of the datasets that are there. */
+  readonly #keys = new Map<string, string>();
+  readonly #uids = new Map<string, string>();
+
+  constructor(options: ControllerOptions) {
+    const { concurrency, clock, random, namespaces } = options;
+    this.#options = options;
+    this.#queue = new WorkQueue({
+      work: (key) => this.#work(key),
+      concurrency,
+      minIntervalMs: MIN_INTERVAL_MS,
+      backoff: BACKOFF,
+      clock,
+      random,
+      onFailure: (key, error, retryInMs) => this.#failed(key, error, retryInMs),
+    });
+    const places = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
+    this.#watchers = places.flatMap((place) => this.#watchersOf(place));
+  }
+
+  start(): void {
+    for (const watcher of this.#watchers) watcher.start();
+  }
+
+  /** Something about the dataset with this uid has changed outside the API server. */
+  wake(uid: string, afterSeconds: number): void {
+    const key = this.#keys.get(uid);
+    if (key !== undefined) this.#queue.addAfter(key, afterSeconds);
+  }
+
+  /** Begins nothing more, and waits for what runs, but not for ever. @returns whether all has ended */
+  async stop(boundMs: number): Promise<boolean> {
+    const ended = Promise.all([this.#queue.stop(), ...this.#watchers.map((watcher) => watcher.stop())]);
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const cancel = this.#options.clock.after(boundMs, () => resolve(false));
+    const inTime = await Promise.race([ended.then(() => true), late]);
+    cancel();
+    return inTime;
+  }
+
+  /** Datasets whose turn has come but that are not looked at yet. */
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  /** What only a restart can heal. */
+  get healthy(): Checks {
+    return {
+      reconcile: () =>
+        this.#queue.longestRunMs > HANGS_MS
+          ? `one has not ended for ${Math.round(this.#queue.longestRunMs / 1000)} seconds`
+          : null,
+    };
+  }
+
+  get ready(): Checks {
+    return {
+      watches: () => {
+        const states = this.#watchers.map(({ state }) => state);
+        const problem = states.find((state) => state.problem !== null)?.problem;
+        return problem ?? (states.every(({ listed }) => listed) ? null : 'the first list is not there yet');
+      },
+    };
+  }
+
+  #watchersOf(place: Pick<ListQuery, 'namespace'>): Watcher[] {
+    const { kube, source, clock, random, log, resyncSeconds } = this.#options;
+    const base = { kube, source, clock, random, log, resyncMs: resyncSeconds * 1000 };
+    const ofChild = {
+      // Children that lost their label are found by the resync of their dataset.
+      keyOf: ({ namespace, labels }: ObjectMeta) =>
+        labels?.[LABELS.dataset] === undefined ? null : `${namespace}/${labels[LABELS.dataset]}`,
+      onKey: (key: string) => this.#queue.add(key),
+    };
+    const labels = { [LABELS.managedBy]: MANAGED_BY };
+    return [
+      new Watcher({
+        ...base,
+        query: { kind: 'SyntheticDataset', ...place },
+        keyOf: ({ namespace, name }) => `${namespace}/${name}`,
+        onKey: (key, metadata) => {
+          this.#remember(key, metadata?.uid);
+          this.#queue.add(key);
+        },
+      }),
+      new Watcher({ ...base, query: { kind: 'Job', labels, ...place }, ...ofChild }),
+      new Watcher({ ...base, query: { kind: 'TrainJob', labels, ...place }, ...ofChild, optional: true }),
+    ];
+  }
+
+  #remember(key: string, uid: string | undefined): void {
+    const before = this.#uids.get(key);
+    if (before !== undefined && before !== uid) this.#keys.delete(before);
+    if (uid === undefined) {
+      this.#uids.delete(key);
+    } else {
+      this.#uids.set(key, uid);
+      this.#keys.set(uid, key);
+    }
+  }
+
+  async #work(id: string): Promise<{ after?: number }> {
+    const { reconcile, metrics, log, clock } = this.#options;
+    const key = keyOf(id);
+    const started = clock.now();
+    const seconds = () => (clock.now() - started) / 1000;
+    const own = log.child({ reconcile: randomUUID().slice(0, 8), ...key, uid: this.#uids.get(id) });
+    try {
+      const result = await reconcile(key, own);
+      metrics.reconciled(seconds(), null);
+      own.debug({ seconds: seconds(), after: result.after }, 'reconciled');
+      return result;
+    } catch (error) {
+      metrics.reconciled(seconds(), reasonOf(error));
+      throw error;
+    }
+  }
+
+  #failed(id: string, error: unknown, retryInMs: number): void {
+    const { log } = this.#options;
+    const facts = { ...keyOf(id), uid: this.#uids.get(id), reason: reasonOf(error), retryInMs: Math.round(retryInMs) };
+    const { message, stack } = error as Error;
+    // Somebody was faster: nothing is wrong.
+    if (isKubeError(error, 'conflict')) log.debug(facts, message);
+    else if (isOurs(error)) log.warn(facts, message);
+    else log.error({ ...facts, stack }, message);
+  }
+}
+
+const keyOf = (id: string): Key => {
+  const [namespace, name] = id.split('/');
+  return { namespace: namespace!, name: name! };
+};
+
+/** Errors that say in one word what happened, as those of the API server and of the queue do. */
+const isOurs = (error: unknown): error is Error & { readonly reason: string } =>
+  error instanceof Error && typeof (error as { reason?: unknown }).reason === 'string';
+
+const reasonOf = (error: unknown): string =>
+  isOurs(error) ? error.reason : error instanceof Error ? error.name : 'Error';

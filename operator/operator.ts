@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../platform/log.ts';
+import { openQueueAdmin } from '../platform/queue/admin.ts';
+import type { ProgressWatch, QueueAdmin } from '../platform/queue/types.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { OperatorConfig } from './config.ts';
+import { Controller } from './controller.ts';
+import { type Checks, type HttpServer, startHttp } from './http.ts';
+import { createKube, type RequestSeen } from './kube/client.ts';
+import { Events } from './kube/events.ts';
+import { Leader } from './kube/leader.ts';
+import type { Transport } from './kube/transport.ts';
+import { createWatchSource } from './kube/watch-stream.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createProgressStore } from './observe/progress-store.ts';
+import { createReconciler, type ReconcileContext } from './reconcile.ts';
+
+/** One replica of the operator: stands by until it leads, then works until it is told to stop or leads no more. */
+
+export interface OperatorOptions {
+  readonly config: OperatorConfig;
+  /** A new connection pool to the API server with each call. */
+  readonly transport: () => Transport;
+  readonly log: Logger;
+  /** The lease is lost: the process has to end before anything else is written. */
+  readonly onLost: (why: string) => void;
+}
+
+export interface Operator {
+  /** Of /metrics, /healthz and /readyz. */
+  readonly port: number;
+  /** Ends what runs, gives the lease back, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** The work of a leader. */
+interface Work {
+  readonly controller: Controller;
+  readonly events: Events;
+  readonly progressWatch: ProgressWatch;
+}
+
+/** Longest wait for what the queue has stored before work begins without it. */
+const CATCH_UP_MS = 5_000;
+/** A try at the lease ends within its time limits; one that takes longer than this hangs. */
+const HANGS_MS = 60_000;
+/** A single lost call is no news. */
+const AWAY_MS = 5_000;
+
+export async function startOperator(options: OperatorOptions): Promise<Operator> {
+  const { config, log, onLost } = options;
+  const clock = systemClock;
+  let work: Work | null = null;
+  let stopping = false;
+  const metrics = createMetrics(() => work?.controller.depth ?? 0);
+  const api = new ApiHealth(clock);
+  const onRequest = (seen: RequestSeen): void => {
+    metrics.request(seen);
+    api.saw(seen);
+  };
+  const queue = openQueueAdmin({ ...config.nats, name: config.instance, log });
+  const leader = createLeader(
+    { ...options, clock, onRequest },
+    {
+      onStarted: () => {
+        metrics.leads(true);
+        work = createWork({ ...options, clock, onRequest, metrics, queue });
+        void begin(work, () => stopping);
+      },
+      onLost: (why) => {
+        metrics.leads(false);
+        log.fatal(why);
+        onLost(why);
+      },
+    },
+  );
+  const http: HttpServer = await startHttp({
+    ...config.http,
+    metrics,
+    healthy: {
+      leader: () =>
+        leader.silentMs > HANGS_MS ? `no try at the lease has ended for ${HANGS_MS / 1000} seconds` : null,
+      work: () => firstProblem(work?.controller.healthy),
+    },
+    ready: {
+      api: () => api.problem(),
+      nats: () => queue.problem,
+      work: () => firstProblem(work?.controller.ready),
+    },
+  });
+  leader.start();
+  log.info({ port: http.port, identity: config.lease.identity }, 'standing by');
+  return {
+    port: http.port,
+    async stop() {
+      stopping = true;
+      log.info('stopping');
+      const ended = (await work?.controller.stop(config.shutdownSeconds * 1000)) ?? true;
+      await work?.events.flush();
+      // Whoever still works must not have a successor yet; the lease runs out by itself.
+      if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
+      await work?.progressWatch.close();
+      await queue.close();
+      await http.close();
+      log.info({ ended }, 'stopped');
+    },
+  };
+}
+
+interface Parts extends OperatorOptions {
+  readonly clock: Clock;
+  readonly onRequest: (seen: RequestSeen) => void;
+}
+
+function createLeader(
+  { config, transport, clock, onRequest, log }: Parts,
+  handlers: { readonly onStarted: () => void; readonly onLost: (why: string) => void },
+): Leader {
+  const { durationSeconds, ...lease } = config.lease;
+  const durationMs = durationSeconds * 1000;
+  return new Leader({
+    ...lease,
+    ...handlers,
+    // Connections of its own, so that no amount of work keeps it from renewing.
+    kube: createKube({ transport: transport(), timeoutMs: durationMs / 4, onRequest }),
+    clock,
+    wallClock: Date.now,
+    random: Math.random,
+    log,
+    durationMs,
+    renewDeadlineMs: (durationMs * 2) / 3,
+    retryMs: (durationMs * 2) / 15,
+  });
+}
+
+function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: QueueAdmin }): Work {
+  const { config, transport, clock, onRequest, log, metrics, queue } = parts;
+  const connection = transport();
+  const kube = createKube({ transport: connection, onRequest });
+  const events = new Events({ kube, instance: config.instance, clock, wallClock: Date.now, log });
+  const wake = (uid: string, seconds: number): void => controller.wake(uid, seconds);
+  const progress = createProgressStore({ now: Date.now, wake });
+  const progressWatch: ProgressWatch = queue.watchProgress((event) => progress.take(event, progressWatch.current()));
+  const reconcile = createReconciler({
+    kube,
+    queue,
+    isCurrent: () => progressWatch.current(),
+    progress,
+    events,
+    settings: config.settings,
+    now: Date.now,
+    onSeen: createSeen(metrics),
+  });
+  const controller = new Controller({
+    ...config,
+    kube,
+    source: createWatchSource(connection, onRequest),
+    reconcile,
+    metrics,
+    clock,
+    random: Math.random,
+    log,
+  });
+  return { controller, events, progressWatch };
+}
+
+/** Starts to work once what the queue has stored has been read, so that nobody is told that it could not be read yet. */
+async function begin({ controller, progressWatch }: Work, isStopping: () => boolean): Promise<void> {
+  for (let waited = 0; waited < CATCH_UP_MS && !progressWatch.current(); waited += 50) await sleep(50);
+  if (!isStopping()) controller.start();
+}
+
+/** Keeps the metrics of datasets. */
+function createSeen(metrics: Metrics): ReconcileContext['onSeen'] {
+  const keys = new Map<string, { readonly namespace: string; readonly name: string }>();
+  return (uid, key, observed) => {
+    const known = keys.get(uid);
+    if (key === null) {
+      keys.delete(uid);
+      if (known) metrics.forget(known);
+      return;
+    }
+    keys.set(uid, key);
+    if (observed) metrics.counted(key, { ...observed.progress, accepted: observed.progress.samples.accepted });
+  };
+}
+
+function firstProblem(checks: Checks | undefined): string | null {
+  for (const [part, check] of Object.entries(checks ?? {})) {
+    const problem = check();
+    if (problem !== null) return `${part}: ${problem}`;
+  }
+  return null;
+}
+
+/** Whether the API server answers. A replica that stands by asks for the lease every few seconds, so there is always news. */
+class ApiHealth {
+  readonly #clock: Clock;
+  #awaySince: number | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  saw({ code }: RequestSeen): void {
+    if (code !== 'unavailable') this.#awaySince = null;
+    else this.#awaySince ??= this.#clock.now();
+  }
+
+  problem(): string | null {
+    const away = this.#awaySince === null ? 0 : this.#clock.now() - this.#awaySince;
+    return away > AWAY_MS ? `the API server has not answered for ${Math.round(away / 1000)} seconds` : null;
+  }
+}
