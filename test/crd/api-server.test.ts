@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { parse } from 'yaml';
 import { parseDataset } from '../../contract/schema/parse.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
 import { callApi, MERGE } from '../servers/control-plane-client.ts';
 import { missingForServers } from '../servers/tools.ts';
-import { REPO } from '../support/cli.ts';
 import { documentWith, linesOf } from '../support/spec.ts';
 import { sampleStatus } from '../support/status.ts';
 import {
@@ -38,14 +34,6 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
   });
 
   describe('takes, as the command line does,', () => {
-    it('every example', async () => {
-      const examples = (await readdir(join(REPO, 'examples'))).filter((name) => name.endsWith('.yaml'));
-      assert.ok(examples.includes('demo.yaml'));
-      for (const name of examples) {
-        const output = await plane.kubectl('apply', '--server-side', '--dry-run=server', '-f', `examples/${name}`);
-        assert.match(output, /serverside-applied/);
-      }
-    });
     for (const { name, changes } of ACCEPTED) {
       it(name, async () => {
         const document = documentWith(changes);
@@ -170,11 +158,5 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
     const strategy = await plane.kubectl('explain', 'sds.spec.quota.allocation.strategy');
     assert.match(strategy, /ENUM:\s+Balanced\s+Marginals/);
     assert.match(await plane.kubectl('explain', 'sds.status.conditions'), /what to do about it/);
-  });
-
-  it('reads the demo as the command line does', async () => {
-    const document = parse(await readFile(join(REPO, 'examples/demo.yaml'), 'utf8'));
-    const answer = await applyDataset(plane, document, true);
-    assert.deepEqual(answer.body.spec, JSON.parse(JSON.stringify(parseDataset(document).spec)));
   });
 });

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { parse } from 'yaml';
+import { makePlan } from '../../contract/plan/plan.ts';
+import { parseDataset } from '../../contract/schema/parse.ts';
+import { readCsv } from '../../platform/csv.ts';
+import { applyDataset, eventually, faultsOf, startWithDefinition, succeeds } from '../crd/definition-server.ts';
+import { dataFile } from '../data/shared.ts';
+import type { ControlPlane } from '../servers/control-plane.ts';
+import { goModuleFolder } from '../servers/go-files.ts';
+import { missingForServers } from '../servers/tools.ts';
+import { runCli } from '../support/cli.ts';
+import { INPUTS } from '../support/spec.ts';
+import { EXAMPLES, readExample } from './files.ts';
+
+const skip = await missingForServers();
+const files = (await readdir(EXAMPLES)).filter((name) => name.endsWith('.yaml'));
+
+describe('every example', { skip }, () => {
+  let plane: ControlPlane;
+  before(async () => {
+    plane = await startWithDefinition();
+  });
+  after(() => plane?.stop());
+
+  for (const name of files) {
+    it(`${name} is taken by the API server, and read as the command line reads it`, async () => {
+      const document = await readExample(name);
+      const answer = await applyDataset(plane, document, true);
+      assert.ok(answer.code < 300, faultsOf(answer).join('\n'));
+      assert.deepEqual(answer.body.spec, JSON.parse(JSON.stringify(parseDataset(document).spec)));
+    });
+  }
+
+  it('names a runtime of Kubeflow Trainer that can be installed', async () => {
+    const trainer = await goModuleFolder({ folder: 'kubeflow-definitions', module: 'github.com/kubeflow/trainer/v2' });
+    await plane.kubectl('apply', '--server-side', '-k', join(trainer, 'manifests/base/crds'));
+    await eventually(() => succeeds(plane.kubectl('get', 'clustertrainingruntimes')));
+    const runtime = join(EXAMPLES, 'cluster/kubeflow-runtime.yaml');
+    await plane.kubectl('apply', '--server-side', '--dry-run=server', '--validate=strict', '-f', runtime);
+    const { metadata } = parse(await readFile(runtime, 'utf8'));
+    const { stages } = parseDataset(await readExample('kubeflow-trainer.yaml')).spec.training!;
+    for (const { runtimeRef } of stages) assert.deepEqual(runtimeRef, { name: metadata.name });
+  });
+});
+
+describe("RoentGen-v2's grid", () => {
+  it('is 565,000 images, the same for each of 448 cells to within one', async () => {
+    const { stdout, code } = await runCli(['plan', '-f', 'examples/roentgen-v2.yaml', '--json'], {
+      AWS_PROFILE: 'none',
+    });
+    assert.equal(code, 0);
+    const { samples, cells } = JSON.parse(stdout) as { samples: number; cells: { samples: number }[] };
+    assert.equal(samples, 565_000);
+    assert.equal(cells.length, 2 * 4 * 4 * 14);
+    assert.deepEqual([...new Set(cells.map((cell) => cell.samples))].sort(), [1261, 1262]);
+  });
+});
+
+describe('the complement of NIH ChestX-ray14', () => {
+  it('finds the columns and values that it names in the real table', async (t) => {
+    const file = 'nih-cxr14-metadata/Data_Entry_2017_v2020.csv.gz';
+    const bytes = dataFile(file, t);
+    if (!bytes) return;
+    const dataset = parseDataset(await readExample('nih-complement.yaml'));
+    const gateDigests = dataset.spec.quality.gates.map(() => '0'.repeat(64));
+    const { allocation } = makePlan(dataset, { ...INPUTS, gateDigests, cohort: readCsv(bytes, file) });
+    assert.equal(allocation.cohort!.rows, 112_120);
+    assert.equal(allocation.cohort!.outside, 38_078);
+    assert.deepEqual(allocation.cohort!.unknownAxes, ['race']);
+  });
+});
