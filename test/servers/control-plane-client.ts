@@ -10,10 +10,10 @@ export interface Access {
   readonly token: string;
 }
 
-export interface Answer {
+export interface Answer<T = KubeObject> {
   readonly code: number;
   /** The object, or the Status that says why there is none. */
-  readonly body: KubeObject;
+  readonly body: T & Pick<KubeObject, 'message'>;
 }
 
 /** An object of the API server; tests read only parts of it. */
@@ -41,33 +41,36 @@ export const APPLY = 'application/apply-patch+yaml';
 export const MERGE = 'application/merge-patch+json';
 
 /** Calls the API server; rejects only when there is no answer. */
-export function callApi(access: Access, path: string, call: Call = {}): Promise<Answer> {
+export function callApi<T = KubeObject>(access: Access, path: string, call: Call = {}): Promise<Answer<T>> {
   const { method = 'GET', contentType = 'application/json', body, agent = false } = call;
-  const headers = { authorization: `Bearer ${access.token}`, 'content-type': contentType };
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const text = body === undefined ? '' : JSON.stringify(body);
+  // Said here, because Node says no length for DELETE by itself, and the body would get lost.
+  const length = { 'content-length': Buffer.byteLength(text) };
+  const headers = { authorization: `Bearer ${access.token}`, 'content-type': contentType, ...length };
+  const { promise, resolve, reject } = Promise.withResolvers<Answer<T>>();
   const outgoing = request(
     new URL(path, access.url),
     { method, headers, ca: access.ca, timeout: TIMEOUT_MS, agent },
     (incoming) => {
-      let text = '';
+      let answer = '';
       incoming.setEncoding('utf8');
       incoming.on('data', (chunk: string) => {
-        text += chunk;
+        answer += chunk;
       });
       incoming.on('error', reject);
-      incoming.on('end', () => resolve({ code: incoming.statusCode ?? 0, body: parsed(text) }));
+      incoming.on('end', () => resolve({ code: incoming.statusCode ?? 0, body: parsed(answer) as Answer<T>['body'] }));
     },
   );
   outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path}: no answer within ${TIMEOUT_MS} ms`)));
   outgoing.on('error', reject);
-  outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  outgoing.end(text);
   return promise;
 }
 
 /** Health checks and errors of the connection answer in plain text. */
-function parsed(text: string): KubeObject {
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as KubeObject;
+    return JSON.parse(text);
   } catch {
     return { message: text };
   }

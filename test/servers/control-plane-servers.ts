@@ -51,19 +51,20 @@ interface Controller {
   readonly keys: Keys;
   readonly kubeconfig: string;
   readonly apiPort: number;
+  readonly nodeGraceSeconds: number;
 }
 
 /** Limits on requests that let a test of a thousand pods end soon. */
 const NO_HURRY = ['--kube-api-qps=500', '--kube-api-burst=1000'];
 
-export function controllerManagerStart({ command, keys, kubeconfig, apiPort }: Controller, port: number): ServerStart {
+export function controllerManagerStart(controller: Controller, port: number): ServerStart {
+  const { command, keys, kubeconfig, apiPort, nodeGraceSeconds } = controller;
   const args = [
     ...controllerFlags(keys, kubeconfig, port),
     '--use-service-account-credentials',
     `--service-account-private-key-file=${keys.signing}`,
     `--root-ca-file=${keys.certificate}`,
-    // A node that says nothing for this long is lost.
-    '--node-monitor-grace-period=8s',
+    `--node-monitor-grace-period=${nodeGraceSeconds}s`,
     '--node-monitor-period=1s',
   ];
   // Pods can't be made before their namespace has its service account.

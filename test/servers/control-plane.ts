@@ -29,10 +29,15 @@ export interface ControlPlane extends Access {
 export interface ControlPlaneOptions {
   /** Whether kube-controller-manager and kube-scheduler run, too: without them no Job gets a pod. */
   readonly controllers?: boolean;
+  /** Seconds of silence after which a node counts as lost. */
+  readonly nodeGraceSeconds?: number;
 }
 
 /** Starts etcd and kube-apiserver, built on the first call. They and their data do not outlive this process for long. */
-export async function startControlPlane({ controllers = false }: ControlPlaneOptions = {}): Promise<ControlPlane> {
+export async function startControlPlane({
+  controllers = false,
+  nodeGraceSeconds = 40,
+}: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const tools = await toolsOf(controllers);
   const folder = await serverFolder('control-plane');
   const servers: ServerProcess[] = [];
@@ -49,7 +54,7 @@ export async function startControlPlane({ controllers = false }: ControlPlaneOpt
     servers.push(api.server);
     const access = await accessOf(keys, api.port);
     const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), access);
-    const base = { keys, kubeconfig, apiPort: api.port };
+    const base = { keys, kubeconfig, apiPort: api.port, nodeGraceSeconds };
     const { controllerManager, scheduler } = tools;
     const starts = [
       ...(controllerManager
