@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { DatasetView, SamplesView } from '../../contract/browse.ts';
-import { ask, pathOf, useAsked } from './ask.ts';
+import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
 import { Controls } from './controls.tsx';
-import { Accepted, Failure, Pager, Rejected, selectionName, useRejected, whereQuery } from './gallery.tsx';
+import { Accepted, Failure, Pager, Rejected, selectionName, useRejected } from './gallery.tsx';
 import { NavigationContext } from './link.tsx';
 import { HeatMap } from './map.tsx';
 import { readState, type State, writeState } from './state.ts';
@@ -34,7 +34,7 @@ function useDataset(): { view: DatasetView | null; problem: string | null } {
     const controller = new AbortController();
     const load = (): void => {
       if (document.hidden && known.view) return;
-      ask<DatasetView>('api/dataset', controller.signal).then(
+      ask<DatasetView>(DATASET, controller.signal).then(
         (view) => setKnown({ view, problem: null }),
         (error: Error) => {
           if (!controller.signal.aborted) setKnown((before) => ({ ...before, problem: error.message }));
@@ -82,10 +82,8 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
   const rejectedCount = [...sum.rejected.values()].reduce((all, n) => all + n, 0);
   const isKept = view.keepRejected > 0;
   // A growing dataset has more to show after each change of its counts.
-  const version = view.state === 'running' ? { v: String(whole.accepted) } : {};
-  const samples = useAsked<SamplesView>(
-    pathOf('api/samples', { ...whereQuery(state.where), page: String(state.page), ...version }),
-  );
+  const version = view.state === 'running' ? whole.accepted : 0;
+  const samples = useAsked<SamplesView>(samplesPath(state.where, state.page), version);
   const rejected = useRejected(state.where, isKept);
   const name = selectionName(view, state.where);
   const neighbours = neighboursOf(state, samples.state === 'answered' ? samples.value : null, rejected.images);

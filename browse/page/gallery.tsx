@@ -6,17 +6,13 @@ import {
   type RejectedView,
   type SamplesView,
   type SampleView,
-  WHERE,
 } from '../../contract/browse.ts';
-import { type Asked, ask, pathOf } from './ask.ts';
+import { type Asked, ask, pathOf, whereQuery } from './ask.ts';
 import { Link, useNavigation } from './link.tsx';
 import type { State } from './state.ts';
 import { grouped, many } from './words.ts';
 
 /** The images of the selection: accepted ones page by page, and rejected ones beside them. */
-
-export const whereQuery = (where: State['where']): Record<string, string> =>
-  Object.fromEntries(Object.entries(where).map(([axis, value]) => [WHERE + axis, value]));
 
 /** The selection in words: `female · 18-49`. */
 export function selectionName(view: DatasetView, where: State['where']): string {

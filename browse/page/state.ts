@@ -31,16 +31,30 @@ export function readState(search: string, { axes, gates }: Pick<DatasetView, 'ax
   const tone = query.get('colour') ?? '';
   const isTone =
     TONES.some((known) => known === tone) || gates.some(({ name }) => tone === GATE_TONE + name) || names.length === 0;
-  const page = Number(query.get('page') ?? '1');
   return {
     rows,
     columns,
     tone: isTone ? tone : TONES[0],
     where: Object.fromEntries(where),
-    page: Number.isInteger(page) && page >= 1 && page <= 1e9 ? page - 1 : 0,
+    page: readPage(query),
     image: matching(query.get('image'), /^\d{9,10}$/),
     rejected: matching(query.get('rejected'), /^\d{6,}\/\d{4,}$/),
   };
+}
+
+/** In a URL the first page is 1. */
+function readPage(query: URLSearchParams): number {
+  const page = Number(query.get('page') ?? '1');
+  return Number.isInteger(page) && page >= 1 && page <= 1e9 ? page - 1 : 0;
+}
+
+/** What a URL selects, before it is known what the dataset has. */
+export function rawSelection(search: string): Pick<State, 'where' | 'page'> {
+  const query = new URLSearchParams(search);
+  const where = [...query].flatMap(([name, value]) =>
+    name.startsWith(WHERE) ? [[name.slice(WHERE.length), value] as const] : [],
+  );
+  return { where: Object.fromEntries(where), page: readPage(query) };
 }
 
 const matching = (text: string | null, pattern: RegExp): string | null =>

@@ -20,7 +20,7 @@ import { scoreViews } from './score-view.ts';
 /** The accepted images: pages of them, one in full, and their bytes. */
 
 /** Longer side of a thumbnail in pixels: sharp on a display with two pixels to the point. */
-export const THUMBNAIL_SIDE = 256;
+export const THUMBNAIL_SIDE = 192;
 /** About 10 KB each. */
 const KEPT_THUMBNAILS = 2000;
 const FETCHES = 32;
@@ -38,6 +38,8 @@ type Loaded =
     };
 
 export interface Gallery {
+  /** Reads one sample, so that the first page finds everything ready that can be; what goes wrong is told then. */
+  warm(): void;
   page(where: Where, page: number): Promise<SamplesView>;
   detail(key: string): Promise<SampleDetail>;
   thumbnail(key: string): Promise<Uint8Array>;
@@ -96,6 +98,7 @@ export function createGallery({ store, source, replayCommand, keptOf }: GalleryC
   };
 
   return {
+    warm: () => void load(0).catch(() => {}),
     async page(where, page) {
       const { wanted } = await source();
       const range = { start: page * PAGE_SIZE, end: (page + 1) * PAGE_SIZE };

@@ -69,6 +69,7 @@ function routesOf(
 ): ReadonlyMap<string, Route> {
   const rejected = createRejectedImages(store, source);
   const gallery = createGallery({ store, source, replayCommand, keptOf: rejected.keptOf });
+  gallery.warm();
   return new Map<string, Route>([
     ['/', asset('index.html', 'text/html; charset=utf-8')],
     ['/page.js', asset('page.js', 'text/javascript; charset=utf-8')],
