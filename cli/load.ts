@@ -6,8 +6,7 @@ import { SpecError } from '../contract/schema/issue.ts';
 import { parseDataset } from '../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { ResourceContext } from '../platform/resource.ts';
-import { resolveUri } from '../platform/resource.ts';
-import type { S3Options } from '../platform/store/store.ts';
+import { resolveUri, s3Options } from '../platform/resource.ts';
 import { UsageError } from '../worker/errors.ts';
 
 const MAX_BYTES = 16 * 2 ** 20;
@@ -55,16 +54,6 @@ function documentOf(text: string, file: string): unknown {
 /** Where models from S3 are kept between runs. */
 export const cacheDir = (): string =>
   process.env.COHORTFARM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cohortfarm');
-
-/** How S3 is reached, from `spec.output.s3`; it holds for every s3:// URI of the dataset. */
-export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
-  const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
-  return {
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-    ...(forcePathStyle !== undefined && { forcePathStyle }),
-  };
-}
 
 /** The same dataset with another place for the output, given on the command line (relative to the working directory). */
 export function withOutput(dataset: SyntheticDataset, output: string | undefined): SyntheticDataset {

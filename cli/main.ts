@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '../contract/names.ts';
+import { VERSION } from '../platform/version.ts';
 import { describeError, exitCodeOf } from '../worker/exit.ts';
 import { addBrowse } from './commands/browse.ts';
 import { addPlan } from './commands/plan.ts';
@@ -10,7 +11,6 @@ import { addRun } from './commands/run.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
 import { WorkerError } from './farm/farm.ts';
-import { VERSION } from './version.ts';
 
 /** The command line. Exit codes: 0 done, 1 a check failed, 2 bad usage or spec, 3 shortfall, 75 try again, 78 never. */
 

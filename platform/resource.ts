@@ -5,7 +5,9 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { type FolderFile, folderDigest } from '../contract/folder.ts';
+import type { ReasonName } from '../contract/reasons.ts';
 import { SpecError } from '../contract/schema/issue.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { openStore, type S3Options, StoreError } from './store/store.ts';
 
 /** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
@@ -15,6 +17,16 @@ export interface ResourceContext {
   readonly baseDir: string;
   readonly cacheDir: string;
   readonly s3?: S3Options;
+}
+
+/** How S3 is reached, from `spec.output.s3`; it holds for every s3:// URI of the dataset. */
+export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
+  const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
+  return {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(forcePathStyle !== undefined && { forcePathStyle }),
+  };
 }
 
 /** Models that come with CohortFarm. */
@@ -32,6 +44,7 @@ export function resolveUri(uri: string, baseDir: string): string {
     throw new StoreError(
       'terminal',
       `${JSON.stringify(uri)} leaves the folder of embedded models; write embedded:NAME`,
+      { reason: 'SpecInvalid' },
     );
   }
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1];
@@ -41,8 +54,12 @@ export function resolveUri(uri: string, baseDir: string): string {
   throw new StoreError(
     'terminal',
     `${JSON.stringify(uri)} cannot be read; use s3://, file:///, embedded:NAME or a path`,
+    { reason: 'SpecInvalid' },
   );
 }
+
+const fault = (path: string, message: string, reason: ReasonName): SpecError =>
+  new SpecError([{ path, message }], { reason });
 
 /** As `resolveUri`, for a URI that a field of the spec names. @throws SpecError that names the field */
 function resolveField(uri: string, field: string, { baseDir }: ResourceContext): string {
@@ -58,7 +75,7 @@ export async function readResource(uri: string, field: string, context: Resource
   const absolute = resolveField(uri, field, context);
   const cut = absolute.lastIndexOf('/');
   const bytes = await openStore(absolute.slice(0, cut) || '/', context.s3).get(absolute.slice(cut + 1));
-  if (bytes === null) throw new SpecError([{ path: field, message: `there is no file ${absolute}; correct the path` }]);
+  if (bytes === null) throw fault(field, `there is no file ${absolute}; correct the path`, 'InputNotFound');
   return bytes;
 }
 
@@ -87,7 +104,7 @@ export async function fetchFolder(wanted: FolderWanted, context: ResourceContext
   const folder = uri.startsWith('s3:') ? await fetchRemote(uri, wanted, context) : await digestFolder(uri, wanted);
   if (wanted.sha256 !== undefined && wanted.sha256 !== folder.digest) {
     const message = `the digest of ${uri} is ${folder.digest}, not ${wanted.sha256} as sha256 demands; correct the pin or the URI`;
-    throw new SpecError([{ path: wanted.field, message }]);
+    throw fault(wanted.field, message, 'ModelInvalid');
   }
   return folder;
 }
@@ -106,10 +123,11 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
       .filter(includes);
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code;
-    throw new SpecError([{ path: field, message: `the folder ${dir} cannot be read (${reason}); correct the path` }]);
+    throw fault(field, `the folder ${dir} cannot be read (${reason}); correct the path`, 'ModelNotFound');
   }
-  if (names.length === 0)
-    throw new SpecError([{ path: field, message: `the folder ${dir} holds no model files; correct the path` }]);
+  if (names.length === 0) {
+    throw fault(field, `the folder ${dir} holds no model files; correct the path`, 'ModelNotFound');
+  }
   const files: FolderFile[] = [];
   for (const path of names) files.push({ path, sha256: await fileSha256(join(dir, path)) });
   return { dir, digest: folderDigest(files) };
@@ -165,5 +183,5 @@ async function copyRemote(
     }
     copied++;
   }
-  if (copied === 0) throw new SpecError([{ path: field, message: `${uri} holds no model files; correct the URI` }]);
+  if (copied === 0) throw fault(field, `${uri} holds no model files; correct the URI`, 'ModelNotFound');
 }

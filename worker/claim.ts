@@ -48,5 +48,6 @@ function refuseOther(store: ObjectStore, plan: Plan, digest: string, dataset: st
     'terminal',
     `${store.uri} holds dataset "${dataset}" of plan ${digest.slice(0, 12)}, and this spec makes plan ${plan.digest.slice(0, 12)}; ` +
       'nothing was changed: choose another output (a plan changes with everything that decides the bytes)',
+    { reason: dataset === plan.name ? 'PlanChanged' : 'OutputTaken' },
   );
 }

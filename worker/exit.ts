@@ -1,5 +1,6 @@
 import { EXIT } from '../contract/names.ts';
 import { SpecError } from '../contract/schema/issue.ts';
+import { QueueError } from '../platform/queue/errors.ts';
 import { isRetryable, StoreError } from '../platform/store/store.ts';
 import { ExhaustedError, StoppedError, TerminalError, UsageError } from './errors.ts';
 
@@ -8,6 +9,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof SpecError || error instanceof UsageError) return EXIT.usage;
   if (error instanceof ExhaustedError) return EXIT.shortfall;
   if (error instanceof StoppedError || isRetryable(error)) return EXIT.tryAgain;
+  if (error instanceof QueueError) return error.kind === 'retryable' ? EXIT.tryAgain : EXIT.never;
   if (error instanceof TerminalError || error instanceof StoreError) return EXIT.never;
   // What nobody foresaw may be a passing fault; the number of retries is bounded elsewhere.
   return EXIT.tryAgain;
@@ -15,7 +17,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** A failure as people read it: our own errors by their message, others with their stack. */
 export function describeError(error: unknown): string {
-  const known = [SpecError, UsageError, ExhaustedError, StoppedError, TerminalError, StoreError].some(
+  const known = [SpecError, UsageError, ExhaustedError, StoppedError, TerminalError, StoreError, QueueError].some(
     (kind) => error instanceof kind,
   );
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);

@@ -12,7 +12,9 @@ export async function readStored<T>(store: ObjectStore, key: string, schema: z.Z
   if (!bytes) return null;
   const parsed = parseStored(bytes, schema);
   if (typeof parsed === 'string')
-    throw new StoreError('terminal', `${store.uri}/${key} ${parsed}; restore or remove it`);
+    throw new StoreError('terminal', `${store.uri}/${key} ${parsed}; restore or remove it`, {
+      reason: 'DatasetDamaged',
+    });
   return parsed.value;
 }
 

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { s3Options } from '../../platform/resource.ts';
 import { readManifest } from '../../worker/claim.ts';
 import { loadEngine } from '../../worker/engine.ts';
 import { TerminalError } from '../../worker/errors.ts';
 import { chooseProvider } from '../../worker/onnx.ts';
 import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
-import { cacheDir, s3Options } from '../load.ts';
+import { cacheDir } from '../load.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags, writeLocal } from '../open.ts';
 
 /** `cohortfarm replay`: regenerates one sample and compares it with the published one. */

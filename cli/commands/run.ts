@@ -5,6 +5,7 @@ import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { VERSION } from '../../platform/version.ts';
 import { standing } from '../../worker/claim.ts';
 import { UsageError } from '../../worker/errors.ts';
 import { chooseProvider } from '../../worker/onnx.ts';
@@ -15,7 +16,6 @@ import { describePlan } from '../describe-plan.ts';
 import { type Farm, startFarm } from '../farm/farm.ts';
 import { type ProgressView, showProgress } from '../farm/progress.ts';
 import { type Loaded, loadDataset, withOutput } from '../load.ts';
-import { VERSION } from '../version.ts';
 import { reportVerification } from './verify.ts';
 
 /** `cohortfarm run`: the whole job on this machine. */

@@ -1,3 +1,5 @@
+import type { ReasonName } from '../reasons.ts';
+
 /** One thing wrong with a resource: where, and what to do about it. */
 export interface Issue {
   /** Field path as users write it, such as `spec.quota.axes.age.bins[1]`. */
@@ -13,11 +15,14 @@ const MAX_LINES = 100;
 export class SpecError extends Error {
   override readonly name = 'SpecError';
   readonly issues: readonly Issue[];
-  constructor(issues: readonly Issue[]) {
+  /** Of the condition that tells of it. */
+  readonly reason: ReasonName;
+  constructor(issues: readonly Issue[], options: { reason?: ReasonName } = {}) {
     const lines = issues.slice(0, MAX_LINES).map(({ path, message }) => `${path}: ${message}`);
     if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
     super(lines.join('\n'));
     this.issues = issues;
+    this.reason = options.reason ?? 'SpecInvalid';
   }
 }
 

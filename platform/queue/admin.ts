@@ -2,7 +2,8 @@ import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io
 import { progress, queue } from '../../contract/cluster.ts';
 import type { Task } from '../../contract/schema/task.ts';
 import type { Logger } from '../log.ts';
-import { isMissing, QueueError, wrapQueueError } from './errors.ts';
+import { QueueError } from './errors.ts';
+import { isMissing, wrapQueueError } from './failures.ts';
 import { Link } from './link.ts';
 import { encodePayload } from './payload.ts';
 import {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Authenticator, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
-import { QueueError, wrapQueueError } from './errors.ts';
+import { QueueError } from './errors.ts';
+import { wrapQueueError } from './failures.ts';
 import type { QueueOptions } from './types.ts';
 
 /** A connection to NATS that is made again for as long as it is wanted. */

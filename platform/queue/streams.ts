@@ -12,7 +12,7 @@ import {
 } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { progress, queue } from '../../contract/cluster.ts';
-import { isMissing } from './errors.ts';
+import { isMissing } from './failures.ts';
 
 /** The streams, as the operator makes them. */
 

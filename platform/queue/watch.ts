@@ -4,7 +4,7 @@ import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { live, progress, uidOfSubject } from '../../contract/cluster.ts';
 import { liveEventSchema, planEventSchema, shardEventSchema } from '../../contract/schema/task.ts';
 import type { Logger } from '../log.ts';
-import { wrapQueueError } from './errors.ts';
+import { wrapQueueError } from './failures.ts';
 import type { Link } from './link.ts';
 import { decodePayload } from './payload.ts';
 import { ensureProgress, managerOf, type StreamLimits } from './streams.ts';

@@ -1,3 +1,5 @@
+import type { ReasonName } from '../../contract/reasons.ts';
+
 /** Whether trying the same call again, here or in a restarted process, can help. */
 export type StoreErrorKind = 'retryable' | 'terminal';
 
@@ -8,10 +10,17 @@ export type StoreErrorKind = 'retryable' | 'terminal';
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly kind: StoreErrorKind;
+  /** Of the condition that tells of it. */
+  readonly reason: ReasonName;
 
-  constructor(kind: StoreErrorKind, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+  constructor(
+    kind: StoreErrorKind,
+    message: string,
+    options: { cause?: unknown; reason?: ReasonName | undefined } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : {});
     this.kind = kind;
+    this.reason = options.reason ?? (kind === 'retryable' ? 'StoreUnavailable' : 'StoreRefused');
   }
 }
 

@@ -54,7 +54,7 @@ export function wrapS3Error(error: unknown, call: S3Call): StoreError {
       ? `cannot ${call.action} ${call.object}${place}: ${facts.message} (${label})`
       : `cannot ${call.action} ${call.object}${place}: ${meaning.says} (${label}): ${meaning.fix}`;
   const kind = meaning?.kind ?? 'terminal';
-  return new StoreError(kind, clean(message), { cause });
+  return new StoreError(kind, clean(message), { cause, reason: meaning?.reason });
 }
 
 interface Facts {

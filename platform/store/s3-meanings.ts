@@ -1,8 +1,11 @@
+import type { ReasonName } from '../../contract/reasons.ts';
 import type { StoreErrorKind } from './errors.ts';
 
 /** What an error code of S3 or of the network means to a user, and what to do about it. */
 export interface Meaning {
   kind: StoreErrorKind;
+  /** Of the condition; where it is left out, the server refuses or is away. */
+  reason?: ReasonName;
   says: string;
   fix: string;
 }
@@ -17,18 +20,54 @@ const RELOGIN_FIX = 'renew the credentials';
 export const S3_MEANINGS: Record<string, Meaning> = {
   NoSuchBucket: {
     kind: 'terminal',
+    reason: 'BucketNotFound',
     says: 'the bucket does not exist',
     fix: 'create it, or correct its name or the endpoint',
   },
-  InvalidBucketName: { kind: 'terminal', says: 'the bucket name is not valid', fix: 'correct it' },
-  AccessDenied: { kind: 'terminal', says: 'access is denied', fix: PERMISSION_FIX },
-  AllAccessDisabled: { kind: 'terminal', says: 'access is denied', fix: PERMISSION_FIX },
-  InvalidAccessKeyId: { kind: 'terminal', says: 'the access key is unknown', fix: KEY_FIX },
-  XAdminUserNotFound: { kind: 'terminal', says: 'the access key is unknown', fix: KEY_FIX }, // versitygw's name for it
-  SignatureDoesNotMatch: { kind: 'terminal', says: 'the secret key is wrong', fix: KEY_FIX },
-  InvalidToken: { kind: 'terminal', says: 'the session token is not valid', fix: RELOGIN_FIX },
-  ExpiredToken: { kind: 'retryable', says: 'the session token has expired', fix: RELOGIN_FIX },
-  ExpiredTokenException: { kind: 'retryable', says: 'the session token has expired', fix: RELOGIN_FIX },
+  InvalidBucketName: {
+    kind: 'terminal',
+    reason: 'BucketNotFound',
+    says: 'the bucket name is not valid',
+    fix: 'correct it',
+  },
+  AccessDenied: { kind: 'terminal', reason: 'CredentialsRejected', says: 'access is denied', fix: PERMISSION_FIX },
+  AllAccessDisabled: { kind: 'terminal', reason: 'CredentialsRejected', says: 'access is denied', fix: PERMISSION_FIX },
+  InvalidAccessKeyId: {
+    kind: 'terminal',
+    reason: 'CredentialsRejected',
+    says: 'the access key is unknown',
+    fix: KEY_FIX,
+  },
+  XAdminUserNotFound: {
+    kind: 'terminal',
+    reason: 'CredentialsRejected',
+    says: 'the access key is unknown',
+    fix: KEY_FIX,
+  }, // versitygw's name for it
+  SignatureDoesNotMatch: {
+    kind: 'terminal',
+    reason: 'CredentialsRejected',
+    says: 'the secret key is wrong',
+    fix: KEY_FIX,
+  },
+  InvalidToken: {
+    kind: 'terminal',
+    reason: 'CredentialsRejected',
+    says: 'the session token is not valid',
+    fix: RELOGIN_FIX,
+  },
+  ExpiredToken: {
+    kind: 'retryable',
+    reason: 'CredentialsRejected',
+    says: 'the session token has expired',
+    fix: RELOGIN_FIX,
+  },
+  ExpiredTokenException: {
+    kind: 'retryable',
+    reason: 'CredentialsRejected',
+    says: 'the session token has expired',
+    fix: RELOGIN_FIX,
+  },
   RequestTimeTooSkewed: { kind: 'terminal', says: "this machine's clock is wrong", fix: CLOCK_FIX },
   RequestExpired: { kind: 'terminal', says: "this machine's clock is wrong", fix: CLOCK_FIX },
   PermanentRedirect: {
@@ -54,6 +93,7 @@ export const S3_MEANINGS: Record<string, Meaning> = {
   },
   CredentialsProviderError: {
     kind: 'terminal',
+    reason: 'CredentialsMissing',
     says: 'no credentials were found',
     fix: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role or a credentials Secret',
   },

@@ -5,7 +5,7 @@ import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest, Outline } from '../../contract/schema/manifest.ts';
 import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import { TerminalError } from '../errors.ts';
+import { DatasetError } from './records.ts';
 
 /** The manifest: what the plan wanted, what the records say came of it, and the resource without its secrets. */
 
@@ -32,7 +32,7 @@ export interface Counted {
   readonly providers: ReadonlySet<string>;
 }
 
-/** @throws TerminalError when a cell's samples are not accounted for */
+/** @throws DatasetError when a cell's samples are not accounted for */
 export function draftManifest(context: {
   plan: Plan;
   dataset: SyntheticDataset;
@@ -84,15 +84,16 @@ function cellsOf({ allocation }: Plan, tallies: readonly CellTally[]): Manifest[
     const tally = byCell.get(cell.id) ?? { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
     byCell.delete(cell.id);
     if (tally.wanted !== allocation.quotas[i]) {
-      throw new TerminalError(
-        `the records account for ${tally.wanted} samples of cell ${cell.id}, the plan wants ${allocation.quotas[i]}`,
+      throw new DatasetError(
+        objects.records,
+        `account for ${tally.wanted} samples of cell ${cell.id}, the plan wants ${allocation.quotas[i]}`,
       );
     }
     return { ...tally, cell: cell.id, axes: cellRecord(allocation.grid, cell) };
   });
   const [stranger] = byCell.keys();
   if (stranger !== undefined)
-    throw new TerminalError(`the records name cell ${stranger}, which the plan does not have`);
+    throw new DatasetError(objects.records, `names cell ${stranger}, which the plan does not have`);
   return cells;
 }
 

@@ -76,6 +76,7 @@ async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<Manifest
     throw new StoreError(
       'terminal',
       `${store.uri} holds the dataset of another plan (${manifest.planDigest}, not ${plan.digest}); nothing was changed: choose another output.uri`,
+      { reason: manifest.name === plan.name ? 'PlanChanged' : 'OutputTaken' },
     );
   }
   return manifest;

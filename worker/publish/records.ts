@@ -57,6 +57,7 @@ async function missingRecords(store: ObjectStore, expected: Expected, first: num
     'retryable',
     `${missing} of ${expected.shards} shards of ${store.uri} are not committed yet, the first without ` +
       `${objects.record(first)}; run the workers until every shard has its record, then publish again`,
+    { reason: 'ShardsMissing' },
   );
 }
 

@@ -38,6 +38,7 @@ function assertSamePlan(store: ObjectStore, plan: Plan, key: string, digest: str
   throw new StoreError(
     'terminal',
     `${store.uri}/${key} belongs to another plan (${digest}, not ${plan.digest}); choose another output.uri`,
+    { reason: 'OutputTaken' },
   );
 }
 
@@ -85,6 +86,7 @@ function readPart(store: ObjectStore, key: string, bytes: Uint8Array): ReturnTyp
   } catch (cause) {
     throw new StoreError('terminal', `${store.uri}/${key} is not a part as workers write it; remove it and run again`, {
       cause,
+      reason: 'DatasetDamaged',
     });
   }
 }
@@ -135,6 +137,7 @@ export async function commitShard(store: ObjectStore, plan: Plan, { seal, assemb
     throw new StoreError(
       'terminal',
       `the parts of ${record.key} have changed since ${objects.seal(record.shard)} was written; remove ${objects.shardWork(record.shard)} from ${store.uri}`,
+      { reason: 'DatasetDamaged' },
     );
   }
   const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
@@ -142,6 +145,7 @@ export async function commitShard(store: ObjectStore, plan: Plan, { seal, assemb
     throw new StoreError(
       'terminal',
       `${store.uri}/${record.key} was written by something else; remove it and run again`,
+      { reason: 'DatasetDamaged' },
     );
   }
   await store.create(objects.record(record.shard), json(record), { contentType: CONTENT_TYPES.json });
