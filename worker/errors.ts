@@ -17,5 +17,5 @@ export class StoppedError extends Error {
 
 /** Bad usage: the message says what to write instead. Exit 2. */
 export class UsageError extends Error {
-  override readonly name = 'UsageError';
+  override readonly name: string = 'UsageError';
 }

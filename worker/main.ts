@@ -29,7 +29,7 @@ async function start(message: StartMessage): Promise<void> {
   context = shardContext(prepared.plan, store, engine, {
     provider: message.provider,
     stopping: () => stopping,
-    onBatch: (progress) => send({ type: 'progress', ...progress }),
+    onBatch: ({ cells: _cells, ...progress }) => send({ type: 'progress', ...progress }),
     onResume: (progress) => send({ type: 'resumed', ...progress }),
   });
   send({ type: 'idle' });

@@ -20,7 +20,7 @@ export type ToWorker = StartMessage | { readonly type: 'shard'; readonly shard: 
 
 export type FromWorker =
   | { readonly type: 'idle' }
-  | ({ readonly type: 'progress' } & BatchProgress)
+  | ({ readonly type: 'progress' } & Omit<BatchProgress, 'cells'>)
   | { readonly type: 'resumed'; readonly shard: number; readonly samples: number }
   | {
       readonly type: 'committed';

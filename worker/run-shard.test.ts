@@ -10,6 +10,7 @@ import { openStore } from '../platform/store/store.ts';
 import { drawImage, drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
 import { ExhaustedError, StoppedError } from './errors.ts';
 import { runShard } from './run-shard.ts';
+import { CellCounts } from './shard/counts.ts';
 import { listMembers } from './shard/tar.ts';
 
 async function freshStore(t: TestContext): Promise<ObjectStore> {
@@ -178,4 +179,15 @@ test('rejected images are kept to look at, no more than asked for in a cell, als
   assert.ok(texts.length > 2);
   assert.equal(new Set(texts).size, texts.length, 'no image is kept twice');
   assert.equal(kept.length, 2 * texts.length);
+});
+
+test('what the batches bring adds up to the record, cell by cell', async (t) => {
+  const counts = new CellCounts();
+  const context = drawingContext(plan, await freshStore(t), { onBatch: ({ cells }) => counts.add(cells) });
+  const record = await runShard(context, 0);
+  const { cells } = plan.allocation.grid;
+  const told = counts.list().map(({ cell, ...rest }) => ({ cell: cells[cell]!.id, ...rest }));
+  const byCell = <T extends { cell: string }>(list: readonly T[]) =>
+    list.toSorted((a, b) => (a.cell < b.cell ? -1 : 1));
+  assert.deepEqual(byCell(told), byCell(record.cells.map(({ wanted: _wanted, ...rest }) => rest)));
 });

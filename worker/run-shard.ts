@@ -1,11 +1,13 @@
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
+import type { CellCount } from '../contract/schema/task.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { ExhaustedError, StoppedError } from './errors.ts';
 import { isDegenerate, roundScore, type Verdict } from './gate/verdict.ts';
 import type { RawImage } from './image.ts';
 import { commitShard, listParts, readRecord, readSeal, sealShard } from './shard/commit.ts';
+import { BatchCounts } from './shard/counts.ts';
 import type { Keeper } from './shard/keep.ts';
 import { chainParts, encodePart, sampleMembers } from './shard/part.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './shard/refill.ts';
@@ -40,6 +42,8 @@ export interface BatchProgress {
   readonly attempts: number;
   readonly accepted: number;
   readonly rejected: Readonly<Record<string, number>>;
+  /** The same by cell, for the cells that had an image in the batch. */
+  readonly cells: readonly CellCount[];
 }
 
 /**
@@ -95,24 +99,24 @@ async function runBatch(
     batch.map(({ sample }) => sample),
   );
   const finished: (FinishedPart | null)[] = [];
-  const rejected: Record<string, number> = {};
+  const counts = new BatchCounts();
   for (const [i, attempt] of batch.entries()) {
     const gate = refusedBy(images[i]!, verdicts[i]!);
     if (gate === undefined) {
       const members = encodeSample(context, attempt, images[i]!, verdicts[i]!);
       members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
       finished.push(refill.accept({ attempt, members }));
+      counts.accept(attempt.sample.cell);
     } else {
       const refusal = { gate, scores: scoresOf(verdicts[i]!) };
-      rejected[gate] = (rejected[gate] ?? 0) + 1;
       await context.keeper.keep({ attempt, refusal, encode: () => context.encode(images[i]!, attempt.sample.prompt) });
       const outcome = refill.reject(attempt, refusal);
       if (outcome.exhausted) onExhausted(context.plan, outcome.exhausted);
+      counts.reject(attempt.sample.cell, gate, outcome.exhausted !== null);
       finished.push(outcome.finished);
     }
   }
-  const refused = Object.values(rejected).reduce((sum, n) => sum + n, 0);
-  context.onBatch({ shard, attempts: batch.length, accepted: batch.length - refused, rejected });
+  context.onBatch({ shard, ...counts.progress() });
   return finished.filter((part) => part !== null);
 }
 

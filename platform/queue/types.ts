@@ -92,7 +92,7 @@ export interface WorkerQueue {
   tellPlan(event: PlanEvent): Promise<void>;
   /** The next shard; null when none is available. Waits until the stream is filled for the plan that was told. */
   take(): Promise<Delivery | null>;
-  /** Reports running work; may be lost. */
+  /** Reports running work, as often as one likes: reports are merged to fit the number of workers, and may be lost. */
   live(event: LiveEvent): void;
   close(): Promise<void>;
 }

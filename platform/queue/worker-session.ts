@@ -6,6 +6,7 @@ import { type LiveEvent, type PlanEvent, type ShardEvent, type Task, taskSchema 
 import { QueueError } from './errors.ts';
 import { isNobody, wrapQueueError } from './failures.ts';
 import { Link } from './link.ts';
+import { LivePace } from './live-pace.ts';
 import { decodePayload, encodePayload } from './payload.ts';
 import { filledFor, managerOf } from './streams.ts';
 import type { Taken, WorkerQueueOptions } from './worker-messages.ts';
@@ -17,6 +18,7 @@ const ASK_MS = 5000;
 const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 2000;
 const ACK_TRIES = 3;
+const COUNT_EVERY_MS = 60_000;
 const NANOS_PER_MS = 1e6;
 
 interface Open {
@@ -29,6 +31,9 @@ export class WorkerSession {
   readonly #link: Link;
   readonly #open = new Map<number, Open>();
   #planDigest: string | null = null;
+  readonly #pace = new LivePace();
+  /** When the workers were counted last. */
+  #counted = 0;
   #lastBeat = Date.now();
   #deliveries = 0;
 
@@ -48,12 +53,15 @@ export class WorkerSession {
   }
 
   live(event: LiveEvent): void {
-    if (!this.#link.connected) return;
+    const report = this.#pace.merge(event, Date.now());
+    if (report && this.#link.connected) void this.#report(report).catch(() => {}); // The next one says it all again.
+  }
+
+  async #report(event: LiveEvent): Promise<void> {
+    const connection = await this.#link.connection(0);
     const { data, headers } = encodePayload(event);
-    void this.#link
-      .connection(0)
-      .then((connection) => connection.publish(live.subject(this.#options.uid), data, { headers }))
-      .catch(() => {}); // Lost like any report: the next one says it all again.
+    connection.publish(live.subject(this.#options.uid), data, { headers });
+    if (Date.now() - this.#counted > COUNT_EVERY_MS) await this.#filled(connection);
   }
 
   take(): Promise<Taken | null> {
@@ -110,6 +118,8 @@ export class WorkerSession {
     }
     if (digest === null) return null;
     const consumer = await manager.consumers.info(queue.stream(this.#options.uid), queue.consumer);
+    this.#counted = Date.now();
+    this.#pace.workers = consumer.num_ack_pending;
     return {
       created: stream.created,
       inFlight: consumer.num_ack_pending,

@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ENV } from '../../contract/cluster.ts';
+import { parseDataset } from '../../contract/schema/parse.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { type ResourceContext, resolveUri, s3Options } from '../../platform/resource.ts';
+import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { UsageError } from '../errors.ts';
+
+/** What a pod is told by its environment. */
+
+/** A setting or a file that the operator gives every pod is missing. */
+export class SettingsError extends UsageError {
+  override readonly name = 'SettingsError';
+}
+
+export interface PodSettings {
+  readonly dataset: SyntheticDataset;
+  readonly uid: string;
+  readonly pod: string;
+  readonly resources: ResourceContext;
+  readonly output: ObjectStore;
+}
+
+export interface QueueSettings {
+  readonly url: string;
+  readonly credentials?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws SettingsError that names the variable or the file, SpecError for a resource that is none */
+export async function readSettings(env: Environment): Promise<PodSettings> {
+  const file = required(env, ENV.datasetFile);
+  const dataset = parseDataset(await readJson(file));
+  const resources = { baseDir: dirname(file), cacheDir: required(env, ENV.cache), s3: s3Options(dataset) };
+  return {
+    dataset,
+    uid: required(env, ENV.datasetUid),
+    pod: required(env, ENV.podName),
+    resources,
+    output: openStore(resolveUri(dataset.spec.output.uri, resources.baseDir), resources.s3),
+  };
+}
+
+export function readQueueSettings(env: Environment): QueueSettings {
+  const credentials = env[ENV.natsCredentials];
+  return { url: required(env, ENV.natsUrl), ...(credentials && { credentials }) };
+}
+
+function required(env: Environment, name: string): string {
+  const value = env[name];
+  if (!value) throw new SettingsError(`the environment variable ${name} is not set; the operator sets it`);
+  return value;
+}
+
+async function readJson(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new SettingsError(`${file} cannot be read (${code}); mount the dataset's ConfigMap there`, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SettingsError(`${file} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}
