@@ -45,7 +45,10 @@ test('no credentials, pod settings or cluster metadata are published', () => {
       credentialsSecretRef: { name: 'my-secret' },
     };
     spec.workers = { podTemplate: { env: [{ name: 'TOKEN', value: 'secret-4' }] } };
-    spec.training = { stages: [{ name: 'p', type: 'Pretrain', env: [{ name: 'T', value: 'secret-5' }] }] };
+    spec.training = {
+      labels: ['edema'],
+      stages: [{ name: 'p', type: 'Pretrain', env: [{ name: 'T', value: 'secret-5' }] }],
+    };
   });
   dataset.metadata.annotations = {
     'kubectl.kubernetes.io/last-applied-configuration': '{"token":"secret-6"}',
