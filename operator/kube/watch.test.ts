@@ -85,11 +85,20 @@ describe('a watcher', () => {
 
   it('lists again when its version is gone, at once the first time, and tells what vanished meanwhile', async () => {
     const { clock, told, calls, watcher } = setUp([['a', 'b'], ['b'], ['b']], [{ throws: gone() }, { throws: gone() }]);
-    await clock.advance(1000);
+    await clock.advance(700);
     assert.deepEqual(calls, ['0 list', '0 watch 100', '0 list', '0 watch 200']);
     assert.deepEqual(told, ['ns/a', 'ns/b', 'ns/b', 'ns/a']);
-    await clock.advance(1000);
-    assert.deepEqual(calls.slice(4), ['1500 list', '1500 watch 300']);
+    await clock.advance(700);
+    assert.deepEqual(calls.slice(4), ['750 list', '750 watch 300']);
+    await watcher.stop();
+  });
+
+  it('lists at once after a 410 however long the server was away before', async () => {
+    const { clock, calls, watcher } = setUp([['a']], [...Array(6).fill({ throws: refused() }), { throws: gone() }]);
+    await clock.advance(60_000);
+    const last = calls.filter((call) => call.endsWith('watch 100')).at(-1)!;
+    const at = last.split(' ')[0];
+    assert.deepEqual(calls.slice(-2), [`${at} list`, `${at} watch 200`]);
     await watcher.stop();
   });
 

@@ -41,7 +41,7 @@ export interface WatcherOptions {
 const SHORT_MS = 5_000;
 /** Half as long again as API servers take between two bookmarks. */
 const IDLE_MS = 90_000;
-const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+const BACKOFF = { firstMs: 500, maxMs: 10_000 };
 
 export interface WatcherState {
   /** True once the first list has been handed over. */
@@ -58,6 +58,8 @@ export class Watcher {
   #version: string | null = null;
   #listAgainAt = 0;
   #failures = 0;
+  /** Whether the last list was one after a 410, and no watch has followed yet. */
+  #listedInVain = false;
   #listed = false;
   #problem: string | null = null;
   #loop: Promise<void> | null = null;
@@ -95,6 +97,7 @@ export class Watcher {
     try {
       if (this.#version === null || started >= this.#listAgainAt) await this.#list();
       const events = await this.#watch();
+      this.#listedInVain = false;
       // A quiet watch is a good one; one that ends at once, over and over, is a storm.
       this.#failures = events === 0 && clock.now() - started < SHORT_MS ? this.#failures + 1 : 0;
       return this.#failures > 1 ? this.#pause() : 0;
@@ -105,7 +108,12 @@ export class Watcher {
       this.#failures++;
       if (error.kind === 'gone') {
         this.#version = null;
-        if (this.#failures === 1) return 0;
+        // The server is there, however long it was away. One that says so again and again is left alone like any other.
+        if (!this.#listedInVain) {
+          this.#listedInVain = true;
+          this.#failures = 0;
+          return 0;
+        }
       }
       const pause = Math.max(this.#pause(), (error.retryAfterSeconds ?? 0) * 1000);
       this.#problem = error.message;
@@ -156,6 +164,7 @@ export class Watcher {
     let count = 0;
     for await (const { type, metadata } of events) {
       count++;
+      this.#listedInVain = false;
       this.#version = metadata.resourceVersion;
       this.#failures = 0;
       if (type !== 'BOOKMARK') this.#tell(metadata, type);

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createKube } from '../../operator/kube/client.ts';
+import { createTransport } from '../../operator/kube/transport.ts';
+import type { Kube, KubeObject } from '../../operator/kube/types.ts';
+import { startWithDefinition } from '../crd/definition-server.ts';
+import type { ControlPlane } from '../servers/control-plane.ts';
+import { type NatsServer, startNats } from '../servers/nats.ts';
+import { missingForServers } from '../servers/tools.ts';
+import { documentWith } from '../support/spec.ts';
+import { configOf } from './access.ts';
+import { type Replica, startReplica, until } from './replica.ts';
+
+const skip = await missingForServers();
+
+interface Lease extends KubeObject {
+  readonly spec: { readonly holderIdentity: string; readonly leaseTransitions: number };
+}
+
+const LEASE_SECONDS = 3;
+
+describe('the operator as processes', { skip }, () => {
+  let plane: ControlPlane;
+  let nats: NatsServer;
+  let kube: Kube;
+  let namespace: string;
+  let replicas: Replica[];
+  let count = 0;
+
+  before(async () => {
+    plane = await startWithDefinition();
+    nats = await startNats();
+    kube = createKube({ transport: createTransport(configOf(plane)) });
+  });
+  after(async () => {
+    await nats.stop();
+    await plane.stop();
+  });
+  beforeEach(async () => {
+    // Whatever a test before has left.
+    plane.apiServer.resume();
+    await until('the API server is there', () => plane.kubectl('get', 'ns').catch(() => null));
+    namespace = `test-${++count}`;
+    await plane.kubectl('create', 'namespace', namespace);
+    replicas = [];
+  });
+  afterEach(async () => {
+    for (const { end } of replicas) await end('SIGKILL');
+  });
+
+  const start = (name: string, env: Record<string, string> = {}): Replica => {
+    const base = { COHORTFARM_POD_NAMESPACE: namespace, COHORTFARM_NAMESPACES: namespace };
+    const replica = startReplica({
+      kubeconfig: plane.kubeconfig,
+      natsUrl: nats.url,
+      name,
+      env: { ...base, COHORTFARM_LEASE_SECONDS: String(LEASE_SECONDS), ...env },
+    });
+    replicas.push(replica);
+    return replica;
+  };
+  const leads = (replica: Replica) => async () => replica.log().some(({ msg }) => msg === 'leading');
+  const apply = (name: string) =>
+    kube.apply(
+      documentWith({
+        metadata: { name, namespace },
+        'spec.model.uri': 'embedded:phantom',
+        'spec.output.uri': `s3://bucket/${name}`,
+      }) as KubeObject,
+    );
+  const jobs = async () => (await kube.list({ kind: 'Job', namespace })).items;
+  const jobOf = (name: string) => async () =>
+    (await jobs()).find(({ metadata }) => metadata.name === `${name}-workers-1`);
+  const lease = () => kube.get<Lease>({ kind: 'Lease', namespace, name: 'cohortfarm' });
+
+  it('makes a Job of a dataset, says so in status, Events, metrics and a log without secrets', async () => {
+    const a = start('a');
+    await until('it leads', leads(a));
+    await apply('small');
+    await until('there is a Job', jobOf('small'));
+    await until('the status says so', async () => {
+      const dataset = await kube.get({ kind: 'SyntheticDataset', namespace, name: 'small' });
+      return (dataset?.status as { conditions?: unknown[] } | undefined)?.conditions?.length;
+    });
+    const events = await until('there are Events', async () => {
+      const { items } = await kube.list<KubeObject & { note: string }>({ kind: 'Event', namespace });
+      return items.length >= 2 && items;
+    });
+    assert.ok(events.some(({ note }) => note === 'Created Job small-workers-1'));
+    assert.deepEqual(await a.get('/healthz'), [200, 'ok\n']);
+    assert.deepEqual(await a.get('/readyz'), [200, 'ok\n']);
+    const [, metrics] = await a.get('/metrics');
+    assert.match(metrics, /cohortfarm_leader 1/);
+    assert.match(metrics, /cohortfarm_kube_requests_total\{verb="apply",resource="jobs",code="200"\} 1/);
+    const line = a.log().find(({ msg }) => msg === 'Created Job small-workers-1')!;
+    assert.deepEqual([line.namespace, line.name], [namespace, 'small']);
+    assert.match(`${line.uid} ${line.reconcile}`, /^[0-9a-f-]{36} [0-9a-f]{8}$/);
+    assert.ok(!JSON.stringify(a.log()).includes(plane.token));
+    assert.equal(await a.end('SIGTERM'), 0);
+  });
+
+  it('passes to another replica within the lease time when the leader is killed, and does nothing twice', async () => {
+    const a = start('a');
+    await until('a leads', leads(a));
+    const b = start('b');
+    await b.port;
+    await apply('before');
+    const job = await until('there is a Job', jobOf('before'));
+    assert.equal(await a.end('SIGKILL'), 'SIGKILL');
+    const killed = Date.now();
+    await apply('after');
+    await until('the other makes a Job', jobOf('after'));
+    const seconds = (Date.now() - killed) / 1000;
+    assert.ok(seconds > 1 && seconds < LEASE_SECONDS + 3, `${seconds} seconds`);
+    await until('b has looked at both', async () => b.log().filter(({ msg }) => msg === 'reconciled').length >= 2);
+    const again = await jobOf('before')();
+    assert.equal(again?.metadata.resourceVersion, job.metadata.resourceVersion);
+    assert.deepEqual((await jobs()).map(({ metadata }) => metadata.name).sort(), [
+      'after-workers-1',
+      'before-workers-1',
+    ]);
+    assert.equal((await lease())!.spec.leaseTransitions, 1);
+  });
+
+  it('gives the lease back on SIGTERM, so that another leads at once', async () => {
+    const env = { COHORTFARM_LEASE_SECONDS: '60' };
+    const a = start('a', env);
+    await until('a leads', leads(a));
+    const b = start('b', env);
+    await until('b is ready although it only stands by', async () => (await b.get('/readyz'))[0] === 200);
+    assert.equal(
+      b.log().some(({ msg }) => msg === 'leading'),
+      false,
+    );
+    assert.equal(await a.end('SIGTERM'), 0);
+    assert.equal((await lease())!.spec.holderIdentity, '');
+    await until('b leads', leads(b), 15_000);
+  });
+
+  it('ends a leader that was stopped for longer than its lease, before it writes anything', async () => {
+    const a = start('a');
+    await until('a leads', leads(a));
+    const b = start('b');
+    await b.port;
+    a.process.kill('SIGSTOP');
+    await until('b leads', leads(b));
+    await apply('late');
+    await until('there is a Job', jobOf('late'));
+    a.process.kill('SIGCONT');
+    assert.equal(await a.ended, 75);
+    assert.equal(a.log().filter(({ msg }) => msg === 'reconciled' || msg === 'decided').length, 0);
+    assert.match(a.log().at(-1)!.msg, /lease could not be renewed for 2 seconds|has taken the lease/);
+  });
+
+  it('goes on after the API server was killed and is back, and misses nothing', async () => {
+    const a = start('a', { COHORTFARM_LEASE_SECONDS: '30' });
+    await until('it leads', leads(a));
+    await apply('first');
+    await until('there is a Job', jobOf('first'));
+    await plane.apiServer.kill();
+    const restarted = sleep(7000).then(() => plane.apiServer.restart());
+    const unready = await until('it is not ready', async () => {
+      const [code, text] = await a.get('/readyz');
+      return code === 503 && text;
+    });
+    assert.match(unready, /cannot watch SyntheticDataset|has not answered for/);
+    assert.deepEqual(await a.get('/healthz'), [200, 'ok\n']);
+    await restarted;
+    await apply('second');
+    await until('there is another Job', jobOf('second'));
+    await until('it is ready', async () => (await a.get('/readyz'))[0] === 200);
+    assert.equal(a.process.exitCode, null);
+  });
+
+  it('leads again by a new process when the API server was away for longer than the lease', async () => {
+    const a = start('a');
+    await until('it leads', leads(a));
+    plane.apiServer.pause();
+    assert.equal(await a.ended, 75);
+    const b = start('b');
+    await b.port;
+    await sleep(500);
+    plane.apiServer.resume();
+    await apply('afterwards');
+    await until('there is a Job', jobOf('afterwards'), 30_000);
+  });
+
+  it('is not ready while NATS is away, and says which server and why', async () => {
+    const a = start('a');
+    await until('it is ready', async () => (await a.get('/readyz'))[0] === 200);
+    await nats.kill();
+    const text = await until('it is not ready', async () => {
+      const [code, text] = await a.get('/readyz');
+      return code === 503 && text;
+    });
+    assert.ok(text.startsWith('nats: ') && text.includes(nats.url), text);
+    await nats.restart();
+    await until('it is ready again', async () => (await a.get('/readyz'))[0] === 200);
+  });
+
+  it('refuses to start with a wrong configuration, and names all of it', async () => {
+    const a = start('a', { COHORTFARM_WORKER_IMAGE: '', COHORTFARM_CONCURRENCY: 'many' });
+    assert.equal(await a.ended, 2);
+    assert.deepEqual(
+      a.log().map(({ msg }) => msg.split(':')[0]),
+      ['COHORTFARM_WORKER_IMAGE', 'COHORTFARM_CONCURRENCY'],
+    );
+    const b = start('b', { KUBECONFIG: '/nowhere' });
+    assert.equal(await b.ended, 2);
+    assert.match(b.log()[0]!.msg, /cannot read the kubeconfig: .*\/nowhere.*check KUBECONFIG/);
+  });
+});
