@@ -24,10 +24,11 @@ export async function closeAll(): Promise<void> {
   await Promise.all(opened.splice(0).map((one) => one.close()));
 }
 
-export const adminOf = (url: string, maxDeliver = 3): QueueAdmin =>
+export const adminOf = (url: string, maxDeliver = 3, options: { credentials?: string } = {}): QueueAdmin =>
   remember(
     openQueueAdmin({
       url,
+      ...options,
       log: createLogger({ name: 'test', level: 'silent' }),
       limits: { ackWaitMs: ACK_WAIT_MS, maxDeliver },
     }),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { serverFolder, startOnFreePort } from './process.ts';
@@ -30,16 +30,33 @@ export interface NatsServer {
   resume(): void;
 }
 
-/** Starts nats-server, built on the first call. The server and its data do not outlive this process for long. */
-export async function startNats(): Promise<NatsServer> {
+/**
+ * Starts nats-server, built on the first call. The server and its data do not outlive this process for long.
+ * @param config more settings, in the server's own form
+ */
+export async function startNats(config = ''): Promise<NatsServer> {
   const command = await goTool(NATS);
   const folder = await serverFolder('nats');
   const data = join(folder, 'data');
+  const file = join(folder, 'nats.conf');
+  await writeFile(file, config);
   // Asked for by name, so that no other server on that port can pass for this one.
   const name = `test-${randomBytes(8).toString('hex')}`;
   const { port, server } = await startOnFreePort((port) => ({
     command,
-    args: ['--addr', '127.0.0.1', '--port', String(port), '--name', name, '--jetstream', '--store_dir', data],
+    args: [
+      '--config',
+      file,
+      '--addr',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--name',
+      name,
+      '--jetstream',
+      '--store_dir',
+      data,
+    ],
     isReady: async () => {
       const info = await greeting(port);
       return info.includes(name) && info.includes('"jetstream":true');
