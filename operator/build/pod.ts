@@ -117,6 +117,8 @@ function settingsEnv(owner: Owner, settings: PodSettings) {
     [ENV.datasetUid]: owner.uid,
     [ENV.cache]: PATHS.cache,
     [ENV.outcomeFile]: PATHS.outcome,
+    // No image knows the user that a pod runs as, and clients look for their settings at home.
+    HOME: PATHS.temporary,
     ...(settings.logLevel !== undefined && { [ENV.logLevel]: settings.logLevel }),
   };
   return [

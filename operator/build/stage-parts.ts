@@ -45,6 +45,7 @@ export const stageArgs = ({ stage }: StageContext): string[] => [
 export const stageEnv = ({ dataset, stage }: StageContext): object[] => [
   { name: ENV.outcomeFile, value: PATHS.outcome },
   { name: ENV.cache, value: PATHS.cache },
+  { name: 'HOME', value: PATHS.temporary },
   ...credentialsEnv(dataset),
   ...(stage.launch.env ?? []),
 ];

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentOf, expand } from './environment.ts';
 import { launch, type Mount, type Process } from './launch.ts';
@@ -48,7 +48,9 @@ export async function startContainer(start: ContainerStart): Promise<StartedCont
   });
   await mkdir(root, { recursive: true });
   await rm(message, { force: true });
-  await writeFile(message, '', { mode: 0o666 });
+  await writeFile(message, '');
+  // Whoever the container runs as may write it, whatever the umask here is.
+  await chmod(message, 0o666);
   const user = { ...pod.spec.securityContext, ...container.securityContext };
   const log = logFile(folder);
   const process = await launch({
