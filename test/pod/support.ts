@@ -62,9 +62,10 @@ export async function writeResource(
   name: string,
   change: (spec: SyntheticDataset['spec']) => void,
 ): Promise<string> {
-  // One gate: with all four, few steps mean many attempts.
+  // One gate: with all four, so few steps mean many attempts.
   const demo = await writeSmallDemo(dir, (spec) => {
     spec.quality.gates = spec.quality.gates.slice(0, 1);
+    spec.model.sampling.steps = 4;
     change(spec);
   });
   const document = parse(await readFile(demo, 'utf8'));
