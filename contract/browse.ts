@@ -32,11 +32,35 @@ export interface CellCounts {
   readonly rejected: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Headline numbers of one trained model, whatever its metrics are called. */
-export interface TrainingView {
-  /** Of the object, `training/NAME/metrics.json`. */
+/** A number with the ends of its 95 % interval. */
+export interface EstimateView {
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** What a model, or an arm of a comparison, achieves at a site; null for what could not be measured. */
+export interface ResultView {
   readonly name: string;
-  readonly metrics: Readonly<Record<string, number>>;
+  readonly site: string;
+  readonly auroc: EstimateView | null;
+  readonly accuracy: EstimateView | null;
+  readonly calibrationError: EstimateView | null;
+  readonly underdiagnosis: EstimateView | null;
+  /** Of underdiagnosis between groups. */
+  readonly gap: EstimateView | null;
+}
+
+/** A training stage that has results. */
+export interface TrainingView {
+  readonly name: string;
+  readonly headline: Readonly<Record<string, number>>;
+  /** Of models by site. */
+  readonly evaluations: readonly ResultView[];
+  /** Of the ways to train that are compared, by site. */
+  readonly arms: readonly ResultView[];
+  /** Why its results cannot be shown. */
+  readonly problem: string | null;
 }
 
 export interface DatasetView {

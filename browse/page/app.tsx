@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { DatasetView, SamplesView } from '../../contract/browse.ts';
 import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
 import { Controls } from './controls.tsx';
@@ -90,6 +90,7 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
   useEffect(() => {
     document.title = `${name} · ${view.title}`;
   }, [name, view.title]);
+  useBringToView(name);
   return (
     <NavigationContext.Provider value={navigation}>
       <main>
@@ -135,7 +136,7 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
         {view.training.length > 0 && (
           <section aria-labelledby="training">
             <h2 id="training">Training</h2>
-            <Training models={view.training} />
+            <Training stages={view.training} />
           </section>
         )}
         <section aria-labelledby="provenance">
@@ -146,6 +147,17 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
       <Viewer neighbours={neighbours} rejected={rejected.images} />
     </NavigationContext.Provider>
   );
+}
+
+/** After a new selection, on a screen too small to show it beside the map. */
+function useBringToView(name: string): void {
+  const shown = useRef(name);
+  useEffect(() => {
+    if (shown.current === name) return;
+    shown.current = name;
+    const heading = document.getElementById('images');
+    if (heading && heading.getBoundingClientRect().top > innerHeight * 0.8) heading.scrollIntoView();
+  }, [name]);
 }
 
 function neighboursOf(

@@ -9,6 +9,7 @@ import {
 } from '../../contract/browse.ts';
 import { type Asked, ask, pathOf, whereQuery } from './ask.ts';
 import { Link, useNavigation } from './link.tsx';
+import { reasonOf } from './scores.tsx';
 import type { State } from './state.ts';
 import { grouped, many } from './words.ts';
 
@@ -168,14 +169,14 @@ export function Rejected({
         </p>
       )}
       <ul class="sheet" aria-label="Rejected images">
-        {images.images.map(({ id, prompt, gate, attempt }) => (
+        {images.images.map(({ id, prompt, gate, scores }) => (
           <li key={id} class="tile refused">
             <Link to={{ ...state, rejected: id, image: null }}>
               <Thumbnail source={pathOf('rejected/thumbnail', { id })} text={prompt} />
               <span class="caption">
                 <span class="quiet">Rejected by </span>
                 {gate}
-                <small>attempt {attempt + 1}</small>
+                <small>{reasonOf(scores, gate)}</small>
               </span>
             </Link>
           </li>

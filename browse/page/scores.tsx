@@ -43,6 +43,12 @@ export function Scores({ scores, refusedBy }: { scores: readonly ScoreView[]; re
   );
 }
 
+/** `61.2, must be 18 to 50`: what a gate said of an image that it refused; '' when it gave no number. */
+export function reasonOf(scores: readonly ScoreView[], gate: string): string {
+  const score = scores.find((one) => one.gate === gate);
+  return !score || score.score === null ? '' : `${short(score.score)}, must be ${bounds(score)}`;
+}
+
 const bounds = ({ type, low, high }: ScoreView): string =>
   type === 'Classifier' ? `at least ${short(low)}` : `${short(low)} to ${short(high)}`;
 

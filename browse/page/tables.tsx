@@ -1,4 +1,5 @@
-import type { DatasetView, TrainingView } from '../../contract/browse.ts';
+import type { ComponentChildren } from 'preact';
+import type { DatasetView, EstimateView, ResultView, TrainingView } from '../../contract/browse.ts';
 import { Link, useNavigation } from './link.tsx';
 import { selecting } from './state.ts';
 import { hardestCells, type Sum, valuesOf } from './sums.ts';
@@ -6,11 +7,21 @@ import { grouped, percent, short } from './words.ts';
 
 /** What the counts say about gates and cells of the selection, and what came of training. */
 
+/** What may be wider than the screen is scrolled by itself, with the keyboard, too. */
+function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it must have the focus to be scrolled
+    <section class="scroll" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}
+
 export function Gates({ view, sum }: { view: DatasetView; sum: Sum }) {
   const shown = view.gates.filter(({ axis, name }) => axis !== null || (sum.rejected.get(name) ?? 0) > 0);
   if (shown.length === 0) return <p class="empty">There are no gates: every image was accepted unseen.</p>;
   return (
-    <div class="scroll">
+    <Scroll label="Table of gates">
       <table>
         <caption>An image counts under the first gate that rejected it.</caption>
         <thead>
@@ -36,7 +47,7 @@ export function Gates({ view, sum }: { view: DatasetView; sum: Sum }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -55,7 +66,7 @@ export function HardestCells({ view, cells }: { view: DatasetView; cells: readon
       .map(([gate, n]) => `${gate} ${grouped(n)}`)
       .join(', ');
   return (
-    <div class="scroll">
+    <Scroll label="Table of the hardest cells">
       <table>
         <caption>The cells with the lowest acceptance.</caption>
         <thead>
@@ -95,39 +106,111 @@ export function HardestCells({ view, cells }: { view: DatasetView; cells: readon
           })}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
-export function Training({ models }: { models: readonly TrainingView[] }) {
-  const metrics = [...new Set(models.flatMap((model) => Object.keys(model.metrics)))];
+export function Training({ stages }: { stages: readonly TrainingView[] }) {
+  const metrics = [...new Set(stages.flatMap(({ headline }) => Object.keys(headline)))];
+  const arms = stages.flatMap((stage) => stage.arms);
+  const evaluations = stages.flatMap((stage) => stage.evaluations);
   return (
-    <div class="scroll">
+    <>
+      <Scroll label="Headline numbers">
+        <table>
+          <caption>Headline numbers of each stage.</caption>
+          <thead>
+            <tr>
+              <th scope="col">Stage</th>
+              {metrics.map((metric) => (
+                <th scope="col" class="number" key={metric}>
+                  {metric}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {stages.map(({ name, headline, problem }) => (
+              <tr key={name}>
+                <th scope="row">
+                  {name}
+                  {problem !== null && <small class="problem">{problem}</small>}
+                </th>
+                {metrics.map((metric) => (
+                  <td class="number" key={metric}>
+                    {Object.hasOwn(headline, metric) ? short(headline[metric]!) : '–'}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {arms.length > 0 && <Results results={arms} caption="Ways to train, compared." />}
+      {evaluations.length > 0 && (
+        <details open={arms.length === 0}>
+          <summary>Each model at each site</summary>
+          <Results results={evaluations} caption="Macro averages over the labels." />
+        </details>
+      )}
+    </>
+  );
+}
+
+const MEASURES = [
+  ['auroc', 'AUROC'],
+  ['accuracy', 'Accuracy'],
+  ['calibrationError', 'Calibration error'],
+  ['underdiagnosis', 'Underdiagnosis'],
+  ['gap', 'Gap between groups'],
+] as const satisfies readonly (readonly [keyof ResultView, string])[];
+
+function Results({ results, caption }: { results: readonly ResultView[]; caption: string }) {
+  return (
+    <Scroll label={caption}>
       <table>
-        <caption>From training/NAME/metrics.json; a dash where a model has no such number.</caption>
+        <caption>{caption} Below each value its 95 % interval; a dash where it could not be measured.</caption>
         <thead>
           <tr>
             <th scope="col">Model</th>
-            {metrics.map((metric) => (
-              <th scope="col" class="number" key={metric}>
-                {metric}
+            <th scope="col">Site</th>
+            {MEASURES.map(([measure, name]) => (
+              <th scope="col" class="number" key={measure}>
+                {name}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {models.map((model) => (
-            <tr key={model.name}>
-              <th scope="row">{model.name}</th>
-              {metrics.map((metric) => (
-                <td class="number" key={metric}>
-                  {Object.hasOwn(model.metrics, metric) ? short(model.metrics[metric]!) : '–'}
+          {results.map((result, i) => (
+            // Two stages may have the same model at the same site.
+            <tr key={i}>
+              <th scope="row">{result.name}</th>
+              <td>{result.site}</td>
+              {MEASURES.map(([measure]) => (
+                <td class="number" key={measure}>
+                  <Estimate estimate={result[measure]} />
                 </td>
               ))}
             </tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
+  );
+}
+
+function Estimate({ estimate }: { estimate: EstimateView | null }) {
+  if (estimate === null) return '–';
+  const { value, low, high } = estimate;
+  return (
+    <>
+      <b>{value.toFixed(3)}</b>
+      {low !== null && high !== null && (
+        <small>
+          {low.toFixed(3)} to {high.toFixed(3)}
+        </small>
+      )}
+    </>
   );
 }

@@ -106,6 +106,7 @@ function Sample({ name }: { name: string }) {
               <Scores scores={detail.scores} />
             </section>
           )}
+          {detail.replay !== undefined && <Replay command={detail.replay} />}
           {detail.attempts.length > 0 && (
             <section>
               <h3>{many(detail.attempts.length, 'rejected attempt')}</h3>
@@ -128,7 +129,6 @@ function Sample({ name }: { name: string }) {
               ))}
             </section>
           )}
-          {detail.replay !== undefined && <Replay command={detail.replay} />}
           {detail.facts.length > 0 && (
             <section>
               <h3>Where it lies</h3>

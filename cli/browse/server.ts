@@ -77,7 +77,10 @@ function routesOf(
     ['/icon.svg', asset('icon.svg', 'image/svg+xml')],
     [
       '/api/dataset',
-      async () => json(await datasetView(await source(), { uri: store.uri, training: await readTraining(store) })),
+      async () => {
+        const [dataset, training] = await Promise.all([source(), readTraining(store)]);
+        return json(await datasetView(dataset, { uri: store.uri, training }));
+      },
     ],
     ['/api/samples', async (query) => json(await gallery.page(whereOf(query, await source()), pageOf(query)))],
     ['/api/sample', async (query) => json(await gallery.detail(query.get('key') ?? ''))],

@@ -1,44 +1,54 @@
+import type { ResultView, TrainingView } from '../../contract/browse.ts';
 import { objects } from '../../contract/names.ts';
+import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { parseStored } from '../stored.ts';
 
-/** Results of training, as far as they are there: the numbers of `training/NAME/metrics.json`. */
+/** Results of training, as far as they are there: `training/STAGE/metrics.json`. */
 
-export interface TrainedModel {
-  readonly name: string;
-  readonly metrics: Readonly<Record<string, number>>;
-}
+const MAX_STAGES = 50;
 
-const MAX_MODELS = 50;
-const MAX_METRICS = 24;
-
-/** The trained models in order of name; one whose metrics cannot be read has none. */
-export async function readTraining(store: ObjectStore): Promise<TrainedModel[]> {
+/** The stages in order of name; one whose results are not as this version writes them says so. */
+export async function readTraining(store: ObjectStore): Promise<TrainingView[]> {
   const names: string[] = [];
   for await (const { key } of store.list(objects.training)) {
     const name = /^training\/([^/]+)\/metrics\.json$/.exec(key)?.[1];
-    if (name !== undefined && names.length < MAX_MODELS) names.push(name);
+    if (name !== undefined && names.length < MAX_STAGES) names.push(name);
   }
   return Promise.all(
-    names.map(async (name) => {
-      const bytes = await store.get(`${objects.training}${name}/metrics.json`);
-      return { name, metrics: bytes ? numbersIn(bytes) : {} };
-    }),
+    names.map(async (name) => stageView(name, await store.get(`${objects.training}${name}/metrics.json`))),
   );
 }
 
-function numbersIn(bytes: Uint8Array): Record<string, number> {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    return {};
-  }
-  return Object.fromEntries(leaves(value, '').slice(0, MAX_METRICS));
+function stageView(name: string, bytes: Uint8Array | null): TrainingView {
+  const nothing = { name, headline: {}, evaluations: [], arms: [] };
+  if (!bytes) return { ...nothing, problem: 'metrics.json is gone' };
+  const parsed = parseStored(bytes, metricsSchema);
+  if (typeof parsed === 'string') return { ...nothing, problem: `metrics.json ${parsed}` };
+  const { headline, evaluations, comparison } = parsed.value;
+  const arms = (comparison?.arms ?? []).map(armView);
+  return { name, headline, evaluations: evaluations.map(evaluationView), arms, problem: null };
 }
 
-/** Numbers by their path, `site-a.auroc`; lists, which hold curves rather than results, are left out. */
-function leaves(value: unknown, path: string): [string, number][] {
-  if (typeof value === 'number') return [[path, value]];
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
-  return Object.entries(value).flatMap(([name, member]) => leaves(member, path === '' ? name : `${path}.${name}`));
+function evaluationView({
+  model,
+  site,
+  macro,
+  underdiagnosis,
+  disparities,
+}: Metrics['evaluations'][number]): ResultView {
+  return { name: model, site, ...macro, underdiagnosis, gap: finestGap(disparities) };
+}
+
+/** The gap of underdiagnosis over the most axes. */
+function finestGap(disparities: Metrics['evaluations'][number]['disparities']): ResultView['gap'] {
+  const ofUnderdiagnosis = disparities.filter(({ rate }) => rate === 'FalsePositiveRate');
+  const finest = Math.max(0, ...ofUnderdiagnosis.map(({ grouping }) => grouping.length));
+  return ofUnderdiagnosis.find(({ grouping }) => grouping.length === finest)?.gap ?? null;
+}
+
+function armView(arm: NonNullable<Metrics['comparison']>['arms'][number]): ResultView {
+  const { site, auroc, accuracy, calibrationError, underdiagnosis, gap } = arm;
+  const name = arm.initialisation === 'Scratch' ? arm.arm : `${arm.arm} (from ${arm.initialisation})`;
+  return { name, site, auroc, accuracy, calibrationError, underdiagnosis, gap };
 }

@@ -103,6 +103,23 @@ test('the largest grid with the largest thumbnails stays below 3 MB', () => {
   assert.ok(bytes < 3e6, `${bytes} bytes`);
 });
 
+test('of an axis with many values the hardest are listed, and it says so', () => {
+  const draft = draftOf();
+  const template = draft.cells[0]!;
+  draft.cells = Array.from({ length: 100 }, (_, i) => ({
+    ...template,
+    cell: `cell ${i}`,
+    axes: { site: `site-${i}`, sex: 'male' },
+    accepted: 10,
+    attempts: i === 77 ? 100 : 20,
+  }));
+  const page = renderReport(draft, []);
+  const [, table] = /<caption>site, the 24 hardest of 100 values<\/caption>(.*?)<\/table>/s.exec(page)!;
+  const values = [...table!.matchAll(/<th scope="row">([^<]*)</g)].map(([, value]) => value);
+  assert.equal(values.length, 24);
+  assert.equal(values[0], 'site-77');
+});
+
 test('one axis, no gates and no images make a page too', () => {
   const dataset = smallDataset((spec) => {
     spec.quota.axes = { sex: { values: ['female', 'male'] } };

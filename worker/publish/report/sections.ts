@@ -96,15 +96,17 @@ function hardest(draft: Draft, axis: string, gate: string): string {
 /** Values listed for an axis, at most. */
 const MAX_VALUES = 24;
 
+/** All values of an axis in their order, or those with the lowest acceptance when there are too many. */
+const listedValues = <T extends { accepted: number; attempts: number }>(values: readonly T[]): readonly T[] =>
+  values.length <= MAX_VALUES ? values : values.toSorted((a, b) => rate(a) - rate(b)).slice(0, MAX_VALUES);
+
 export function acceptance(draft: Draft): Html {
   const axes = [...Map.groupBy(byAxisValue(draft), ({ axis }) => axis)].map(([axis, values]) => {
-    const rows = values
-      .slice(0, MAX_VALUES)
-      .map(
-        (sum) =>
-          html`<tr><th scope="row">${sum.value}</th><td>${bar(rate(sum), 'accepted')}</td><td class="number"><b>${percent(sum.accepted, sum.attempts)}</b></td><td class="number">${grouped(sum.accepted)}<span class="of"> of ${grouped(sum.attempts)}</span></td></tr>`,
-      );
-    return html`<table class="bars"><caption>${axis}</caption><thead><tr><th scope="col"><span class="quiet">Value</span></th><th scope="col"><span class="quiet">Acceptance</span></th><th scope="col"><span class="quiet">Share</span></th><th scope="col"><span class="quiet">Accepted of attempts</span></th></tr></thead><tbody>${rows}</tbody></table>`;
+    const rows = listedValues(values).map(
+      (sum) =>
+        html`<tr><th scope="row">${sum.value}</th><td>${bar(rate(sum), 'accepted')}</td><td class="number"><b>${percent(sum.accepted, sum.attempts)}</b></td><td class="number">${grouped(sum.accepted)}<span class="of"> of ${grouped(sum.attempts)}</span></td></tr>`,
+    );
+    return html`<table class="bars"><caption>${axis}${values.length > MAX_VALUES ? `, the ${MAX_VALUES} hardest of ${grouped(values.length)} values` : ''}</caption><thead><tr><th scope="col"><span class="quiet">Value</span></th><th scope="col"><span class="quiet">Acceptance</span></th><th scope="col"><span class="quiet">Share</span></th><th scope="col"><span class="quiet">Accepted of attempts</span></th></tr></thead><tbody>${rows}</tbody></table>`;
   });
   return html`<section aria-labelledby="acceptance"><h2 id="acceptance">Acceptance by group</h2><p class="lede">${spread(draft.cells)}</p><div class="columns">${axes}</div></section>`;
 }
