@@ -183,11 +183,14 @@ describe('browsing in Chromium', { skip }, () => {
 
   test('on a phone a pick brings its images to view', async (t) => {
     const page = await visit(t, '', { viewport: { width: 390, height: 844 }, hasTouch: true });
-    const top = () => page.evaluate<number>(`document.querySelector('#images').getBoundingClientRect().top`);
-    assert.ok((await top()) > 844);
-    await page.getByRole('link', { name: /^no-finding, 18-39: / }).tap();
-    await until(page, `document.querySelector('#images').textContent === '18-39 · no-finding'`);
-    assert.ok((await top()) < 400);
+    const heading = `document.querySelector('#images').getBoundingClientRect().top`;
+    const cell = page.getByRole('link', { name: /^cardiomegaly, 18-39: / });
+    await cell.evaluate((link) => (link as unknown as { scrollIntoView(top: boolean): void }).scrollIntoView(true));
+    await page.evaluate('scrollBy(0, -500)');
+    assert.ok(await page.evaluate<boolean>(`${heading} > innerHeight`), 'the images are out of sight');
+    await cell.tap();
+    await until(page, `document.querySelector('#images').textContent === '18-39 · cardiomegaly'`);
+    await until(page, `${heading} < innerHeight / 4`);
   });
 
   test('axes, colours and filters change the map', async (t) => {
