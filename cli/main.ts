@@ -8,6 +8,7 @@ import { addPlan } from './commands/plan.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
+import { addStatus, addTop } from './commands/status.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
 import { WorkerError } from './farm/farm.ts';
@@ -23,7 +24,8 @@ const program = new Command('cohortfarm')
     'after',
     '\nExit codes:\n  0 done   1 a check failed   2 bad usage or spec   3 a shortfall\n  75 try again   78 will never work this way',
   );
-for (const add of [addPlan, addRun, addTrain, addVerify, addReplay, addReport, addBrowse]) add(program);
+for (const add of [addPlan, addRun, addTrain, addVerify, addReplay, addReport, addBrowse, addStatus, addTop])
+  add(program);
 for (const command of program.commands) command.exitOverride();
 
 try {

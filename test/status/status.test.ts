@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { applyDataset, pathOf, startWithDefinition } from '../crd/definition-server.ts';
+import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
+import { callApi, MERGE } from '../servers/control-plane-client.ts';
+import { missingForServers } from '../servers/tools.ts';
+import { REPO, runCli } from '../support/cli.ts';
+import { documentWith } from '../support/spec.ts';
+import { sampleStatus } from '../support/status.ts';
+
+/** `cohortfarm status` and `top` against a real API server; the status is written by hand, as the operator would. */
+
+const run = promisify(execFile);
+
+describe('status and top', { skip: await missingForServers() }, () => {
+  let plane: ControlPlane;
+  let env: NodeJS.ProcessEnv;
+
+  before(async () => {
+    plane = await startWithDefinition();
+    env = { KUBECONFIG: plane.kubeconfig };
+    for (const name of ['small', 'fresh']) {
+      const { code, body } = await applyDataset(plane, documentWith({ 'metadata.name': name }));
+      assert.ok(code < 300, body.message);
+    }
+    const body = { status: sampleStatus() };
+    const written = await callApi(plane, pathOf('small', '/status'), { method: 'PATCH', contentType: MERGE, body });
+    assert.equal(written.code, 200, written.body.message);
+    const labels = { 'cohortfarm.dev/dataset': 'small', 'cohortfarm.dev/role': 'workers' };
+    const container = { name: 'worker', image: 'registry.example/worker' };
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'small-workers-1-0', labels },
+      spec: { containers: [container], automountServiceAccountToken: false },
+    };
+    await plane.kubectl('create', 'serviceaccount', 'default').catch(() => {});
+    const made = await callApi(plane, '/api/v1/namespaces/default/pods', { method: 'POST', body: pod });
+    assert.equal(made.code, 201, made.body.message);
+    const containerStatuses = [
+      {
+        name: 'worker',
+        image: '',
+        imageID: '',
+        ready: false,
+        restartCount: 3,
+        state: { waiting: { reason: 'ImagePullBackOff' } },
+      },
+    ];
+    await callApi(plane, '/api/v1/namespaces/default/pods/small-workers-1-0/status', {
+      method: 'PATCH',
+      contentType: MERGE,
+      body: { status: { phase: 'Pending', containerStatuses } },
+    });
+  });
+  after(() => plane?.stop());
+
+  test('status shows progress, conditions, worst cells, stages and pods', async () => {
+    const { code, stdout, stderr } = await runCli(['status', 'small'], env);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^small in default: Generating\n\[##########\.{18}\] 6\/16 images, 66 % accepted/);
+    assert.match(stdout, /age=18-39,finding=edema,sex=male/);
+    assert.match(stdout, /pretrain {2}Running/);
+    assert.match(stdout, /small-workers-1-0 {2}workers {2}ImagePullBackOff {2}3 /);
+    const json = JSON.parse((await runCli(['status', 'small', '--json'], env)).stdout);
+    assert.deepEqual(json.dataset.status, sampleStatus());
+    assert.equal(json.pods[0].state, 'ImagePullBackOff');
+  });
+
+  test('top lists all, those that nobody has looked at yet, too', async () => {
+    for (const args of [['top'], ['top', '-A'], ['top', '-n', 'default']]) {
+      const { code, stdout, stderr } = await runCli(args, env);
+      assert.equal(code, 0, stderr);
+      assert.match(
+        stdout,
+        /default {4}fresh {2}- .*not seen by the operator yet\ndefault {4}small {2}\[#{6}\.{10}\] {2}6\/16/,
+      );
+    }
+    assert.match((await runCli(['top', '-n', 'kube-system'], env)).stdout, /no SyntheticDataset here/);
+  });
+
+  test('on a terminal top draws over itself until Ctrl-C', async () => {
+    const command = `stty cols 120 rows 30; timeout --foreground --signal=INT 6 ${process.execPath} cli/main.ts top`;
+    const { stdout } = await run('script', ['--quiet', '--command', command, '/dev/null'], {
+      cwd: REPO,
+      env: { ...process.env, ...env },
+    }).catch((error: { stdout: string }) => error);
+    const frames = stdout.split('\u001b[H').slice(1);
+    assert.ok(frames.length >= 2, `${frames.length} frames`);
+    for (const frame of frames) assert.match(frame, /small {2}\[######/);
+  });
+
+  test('what is wrong is said with the fix', async () => {
+    const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
+      [
+        ['status', 'other'],
+        env,
+        2,
+        /there is no SyntheticDataset "other" in namespace default; cohortfarm top -A lists all/,
+      ],
+      [['status', '../secrets'], env, 2, /there is no SyntheticDataset "\.\.\/secrets"/],
+      [['top', '--context', 'nowhere'], env, 2, /--context: the kubeconfig has no "nowhere"; it has /],
+      [['top'], { KUBECONFIG: '/nonexistent/kubeconfig' }, 2, /KUBECONFIG/],
+    ];
+    for (const [args, withEnv, code, message] of cases) {
+      const outcome = await runCli(args, withEnv);
+      assert.equal(outcome.code, code, outcome.stderr);
+      assert.match(outcome.stderr, message);
+    }
+  });
+
+  test('a cluster that does not know the kind, or is gone, says so', async (t) => {
+    const bare = await startControlPlane();
+    t.after(() => bare.stop());
+    const unknown = await runCli(['top'], { KUBECONFIG: bare.kubeconfig });
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /does not know SyntheticDataset: install CohortFarm there/);
+    const refused = await runCli(['status', 'small'], { KUBECONFIG: bare.kubeconfig });
+    assert.match(refused.stderr, /does not know SyntheticDataset/);
+    await bare.stop();
+    const gone = await runCli(['top'], { KUBECONFIG: bare.kubeconfig });
+    assert.notEqual(gone.code, 0);
+    assert.doesNotMatch(gone.stderr + gone.stdout, new RegExp(bare.token));
+  });
+});
