@@ -81,6 +81,16 @@ const armSchema = z.strictObject({
   underdiagnosis: estimate
     .nullable()
     .describe('False positive rate of no-finding over all images, mean over the seeds'),
+  cells: z
+    .array(
+      z.strictObject({
+        cell: z.record(z.string(), z.string()),
+        of: count,
+        smoothed: rate.describe('Mean over the seeds'),
+        counted: z.boolean(),
+      }),
+    )
+    .describe('Underdiagnosis over the finest grouping'),
 });
 
 const differenceSchema = z.strictObject({

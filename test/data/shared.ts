@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 
 /** Real data that tests read where it lies; it is no part of the project. */
 
-const FOLDER = process.env.COHORTFARM_DATA ?? join(import.meta.dirname, '..', '..', '..', 'shared', 'data');
+export const FOLDER = process.env.COHORTFARM_DATA ?? join(import.meta.dirname, '..', '..', '..', 'shared', 'data');
 
 /**
  * The bytes of a data file. Where it is missing, CI fails; a user is told, and gets null.

@@ -21,6 +21,7 @@ test('images of the demo regenerate in diffusers from prompt and seed', { skip: 
   t.after(() => rm(dir, { recursive: true, force: true }));
   const demo = await run('npm', ['run', 'demo', '--', '--output', dir], { cwd: REPO });
   assert.match(demo.stdout, /Report: .*report\.html\nVerified: 192 images in 3 shards and 32 cells, every quota met\./);
+  assert.match(demo.stdout, /^compare: realOnlyAuroc .*, pretrainFinetuneAuroc 0\.\d+/m);
   const requirements = [join(import.meta.dirname, 'requirements.txt')];
   const python = await virtualPython({ name: 'diffusers', requirements, base: TRAINER_ENVIRONMENT });
   const script = join(import.meta.dirname, 'regenerate.py');

@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--config", default=os.environ.get(CONFIG), help=f"JSON file (docs/training.md); default: ${CONFIG}")
     args = parser.parse_args(arguments)
+    # Threads that wait asleep: on cores shared with others, spinning ones made a step ten times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         if args.config is None:
             raise UsageError(f"no config is named; give --config FILE or set {CONFIG}", "ConfigMissing")

@@ -3,12 +3,13 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TRAINER, TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
-import { virtualPython } from '../../cli/train/venv.ts';
+import { pythonProblem, virtualPython } from '../../cli/train/venv.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
+import { comparisonTables } from './tables.ts';
 
 /**
  * Grows a cohort, renders phantom sites in place of real data, and trains and compares on both:
- *   node trainer/study/main.ts --file FILE.yaml --output URI --sites FOLDER [--train N] [--test N] [--digits FOLDER]
+ *   node trainer/study/main.ts --file FILE.yaml --output URI --sites FOLDER [--train N] [--test N] [--digits FOLDER] [--tables FILE]
  * What is there already is not made again.
  */
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     train: { type: 'string', default: '150' },
     test: { type: 'string', default: '700' },
     digits: { type: 'string' },
+    tables: { type: 'string' },
   },
 });
 
@@ -66,9 +68,19 @@ async function trainOnDigits(python: string, folder: string): Promise<void> {
 }
 
 await farm('run', '-f', file, '-o', output, '--workers', '2', '--verify');
-const python = await virtualPython(TRAINER_ENVIRONMENT);
-if (!(await exists(join(sites, 'digits', 'metadata.csv')))) {
-  await run(python, ['trainer/study/sites.py', sites, '--train', values.train, '--test', values.test]);
+const problem = await pythonProblem();
+if (problem === null) await trainAndMeasure(await virtualPython(TRAINER_ENVIRONMENT));
+else if (process.env.CI) throw new Error(`training needs ${problem}`);
+else process.stdout.write(`Nothing is trained: that needs ${problem}.\n`);
+
+async function trainAndMeasure(python: string): Promise<void> {
+  if (!(await exists(join(sites, 'digits', 'metadata.csv')))) {
+    await run(python, ['trainer/study/sites.py', sites, '--train', values.train, '--test', values.test]);
+  }
+  if (values.digits) await trainOnDigits(python, values.digits);
+  await farm('train', '-f', file, '-o', output);
+  if (values.tables) {
+    await writeFile(values.tables, await comparisonTables(join(output, 'training/compare/metrics.json')));
+    process.stdout.write(`Tables: ${values.tables}\n`);
+  }
 }
-if (values.digits) await trainOnDigits(python, values.digits);
-await farm('train', '-f', file, '-o', output);

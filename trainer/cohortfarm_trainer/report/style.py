@@ -39,8 +39,8 @@ tr.group th{padding-top:1.1rem;color:var(--accent);font-size:.8125rem;border:0}
 .heat{width:auto;border-collapse:separate;border-spacing:3px;margin:0 0 0 -3px}
 .heat th,.heat td{border:0}
 .heat thead th{text-align:center;padding:0 .25rem .2rem}
-.heat tbody th{padding:.35rem .75rem .35rem 0;vertical-align:middle}
-.heat td{min-width:5.4rem;padding:.4rem;border-radius:.35rem;text-align:center;color:var(--ink)}
+.heat tbody th{padding:.35rem .5rem .35rem 0;font-size:.8125rem;vertical-align:middle}
+.heat td{min-width:4.2rem;padding:.4rem .3rem;border-radius:.35rem;text-align:center;color:var(--ink)}
 .heat td small{color:inherit}
 .heat td.out{background:repeating-linear-gradient(135deg,transparent 0 5px,var(--line) 5px 6px)}
 .heat td.out b{font-weight:500;color:var(--muted)}

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from ..config import config_digest, path_of, schema
 from ..data.records import NO_FINDING
 from ..distributed import Team
-from ..errors import NotFoundError
+from ..errors import NotFoundError, TerminalError
 from ..progress import say
 from ..report.report import render_report
 from ..store import Store, open_store, split_uri
@@ -91,6 +91,6 @@ class Context:
         faults = sorted(Draft202012Validator(schema("metrics")).iter_errors(metrics), key=str)
         if faults:
             lines = "; ".join(f"{path_of(fault.absolute_path)}: {fault.message[:200]}" for fault in faults[:5])
-            raise AssertionError(f"metrics.json would not follow its schema: {lines}")
+            raise TerminalError(f"metrics.json would not follow its schema: {lines}")
         self.store.put(REPORT, render_report(metrics).encode())
         self.store.put(METRICS, (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode())

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TRAINER } from '../../cli/train/trainer.ts';
+import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
+import type { StageConfigInput } from '../../contract/schema/stage.ts';
+import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { loadGate } from '../../worker/gate/gate.ts';
+import { publish } from '../../worker/publish/publish.ts';
+import { runShard } from '../../worker/run-shard.ts';
+import { type S3Server, startS3Server } from '../servers/s3.ts';
+import { missingForServers } from '../servers/tools.ts';
+import { drawImage, drawingContext, planOf, SIZE, smallDataset } from '../support/dataset.ts';
+import { missingPython } from '../support/venv.ts';
+import { trainerPython } from './python.ts';
+import { runTrainer, startTrainer } from './run.ts';
+
+/** Stages on a published dataset in S3, as containers run them: killed, stopped, in several processes, and gone wrong. */
+
+const skip = (await missingForServers()) || (await missingPython());
+const BUCKET = 's3://cohorts/small';
+
+describe('a training stage', { skip }, () => {
+  let server: S3Server;
+  let store: ObjectStore;
+  before(async () => {
+    server = await startS3Server();
+    await server.createBucket('cohorts');
+    store = openStore(BUCKET, server.options);
+    await grow(store);
+  });
+  after(() => server?.stop());
+
+  const hyperparameters = { steps: 24, validateSteps: 6, loaderWorkers: 0, learningRate: 0.001 };
+  const config = (name: string, more: object = {}): StageConfigInput => ({
+    apiVersion: 'cohortfarm.dev/stage/v1',
+    name,
+    type: 'Pretrain',
+    output: `${BUCKET}/training/${name}`,
+    s3: { endpoint: server.endpoint, region: server.region, forcePathStyle: true },
+    architecture: 'cnn-small',
+    imageSize: 32,
+    labels: ['edema'],
+    ageBins: ['18-39', '40-90'],
+    bootstraps: 100,
+    train: { data: [BUCKET], hyperparameters: { ...hyperparameters, ...more } },
+  });
+  const metricsOf = async (name: string): Promise<Metrics> => {
+    const bytes = await store.get(`training/${name}/metrics.json`);
+    return metricsSchema.parse(JSON.parse(Buffer.from(bytes!).toString()));
+  };
+  /** Waits until the stage has written a checkpoint. */
+  const checkpointOf = async (name: string): Promise<void> => {
+    while ((await store.stat(`training/${name}/checkpoint.pt`)) === null) await sleep(50);
+  };
+
+  it('that is killed goes on from its checkpoint and ends as if it had not been', async () => {
+    const long = { steps: 400, validateSteps: 100, checkpointSeconds: 1 };
+    const killed = await startTrainer(config('killed', long), server.env);
+    await checkpointOf('killed');
+    killed.process.kill('SIGKILL');
+    assert.equal((await killed.ended).signal, 'SIGKILL');
+    assert.equal(await store.stat('training/killed/metrics.json'), null, 'it was killed in the middle');
+    const again = await runTrainer(config('killed', long), server.env);
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(again.stderr, /goes on from the checkpoint of step \d+/);
+    assert.equal((await runTrainer(config('whole', long), server.env)).code, 0);
+    const [one, other] = [(await metricsOf('killed')).training!, (await metricsOf('whole')).training!];
+    assert.equal(one.steps, 400);
+    assert.equal(one.resumed, 1);
+    assert.equal(other.resumed, 0);
+    // The loss since the last validation is not kept over a kill; all else is the same to the last bit.
+    const compared = (training: typeof one) => training.history.map(({ trainLoss: _, ...rest }) => rest);
+    assert.deepEqual(compared(one), compared(other));
+    assert.equal(one.bestStep, other.bestStep);
+  });
+
+  it('that is asked to stop saves, says so by its exit code, and goes on', async () => {
+    const long = { steps: 2000, validateSteps: 500, checkpointSeconds: 1 };
+    const stopped = await startTrainer(config('stopped', long), server.env);
+    await checkpointOf('stopped');
+    stopped.process.kill('SIGTERM');
+    const { code, outcome, stderr } = await stopped.ended;
+    assert.equal(code, 75, stderr);
+    assert.equal(outcome?.reason, 'Training');
+    const step = Number(/stopped at step (\d+)/.exec(outcome!.message)![1]);
+    const again = await startTrainer(config('stopped', long), server.env);
+    const seen = new Promise<string>((resolve) => {
+      again.process.stderr!.on('data', (chunk) => {
+        if (/goes on/.test(String(chunk))) resolve(String(chunk));
+      });
+    });
+    assert.match(await seen, new RegExp(`goes on from the checkpoint of step ${step}\\b`));
+    again.process.kill('SIGKILL');
+    await again.ended;
+  });
+
+  it('in two processes takes the same number of steps, each on a half', async () => {
+    const { code, outcome, stderr } = await runTrainer(config('two', { batchSize: 8 }), {
+      ...server.env,
+      PET_NPROC_PER_NODE: '2',
+    });
+    assert.equal(code, 0, stderr);
+    const { training, headline } = await metricsOf('two');
+    assert.deepEqual([training!.processes, training!.steps], [2, 24]);
+    assert.deepEqual(outcome?.metrics, headline);
+  });
+
+  it('leaves a classifier that serves as a gate, and says the same there', async () => {
+    assert.equal((await runTrainer(config('gate'), server.env)).code, 0);
+    const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-gate-'));
+    try {
+      for (const name of ['model.onnx', 'gate.json']) {
+        await writeFile(join(dir, name), (await store.get(`training/gate/${name}`))!);
+      }
+      const gate = { name: 'finding', axis: 'finding', type: 'Classifier', modelUri: dir, multiLabel: true } as const;
+      const values = ['no-finding', 'edema'];
+      const loaded = await loadGate({ ...gate, minProbability: 0.5 }, dir, { provider: 'cpu', values });
+      const sample = { axes: { finding: 'edema' }, exact: {} } as unknown as Parameters<typeof loaded.judge>[1][number];
+      const image = drawImage(3);
+      const [verdict] = await loaded.judge([image], [sample]);
+      const expected = await scoreInPython(dir, image.data);
+      assert.ok(Math.abs(verdict!.score - expected) < 0.02, `${verdict!.score} here, ${expected} in Python`);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+
+  it('that has been done is not done again; another config keeps the old result', async () => {
+    const before = await metricsOf('gate');
+    const again = await runTrainer(config('gate'), server.env);
+    assert.equal(again.code, 0);
+    assert.match(again.stderr, /is done already/);
+    assert.equal((await runTrainer(config('gate', { steps: 25 }), server.env)).code, 0);
+    const kept = await store.get(`training/gate/kept/${before.configDigest.slice(0, 12)}/metrics.json`);
+    assert.deepEqual(JSON.parse(Buffer.from(kept!).toString()), before);
+    assert.equal((await metricsOf('gate')).training!.steps, 25);
+  });
+
+  describe('says what is wrong,', () => {
+    const cases: readonly [
+      name: string,
+      change: object,
+      env: NodeJS.ProcessEnv,
+      code: number,
+      reason: string,
+      message: RegExp,
+    ][] = [
+      [
+        'a config of other fields',
+        { imageSize: '32', colour: 1 },
+        {},
+        2,
+        'SpecInvalid',
+        /'colour' was unexpected[\s\S]*imageSize: '32' is not of type 'integer'/,
+      ],
+      [
+        'nothing at the URI',
+        { train: { data: [`${BUCKET}-none`], hyperparameters } },
+        {},
+        2,
+        'DataNotFound',
+        /there is nothing at s3:\/\/cohorts\/small-none/,
+      ],
+      [
+        'no such bucket',
+        { train: { data: ['s3://no-such/x'], hyperparameters } },
+        {},
+        78,
+        'BucketNotFound',
+        /no bucket for s3:\/\/no-such\/x/,
+      ],
+      [
+        'credentials that the store refuses',
+        {},
+        { AWS_SECRET_ACCESS_KEY: 'wrong' },
+        78,
+        'CredentialsRejected',
+        /refuses access/,
+      ],
+      [
+        'a store that is down',
+        { s3: { endpoint: 'http://127.0.0.1:9' } },
+        {},
+        75,
+        'StoreUnavailable',
+        /cannot be reached now/,
+      ],
+      ['a label that the data does not know', { labels: ['fracture'] }, {}, 2, 'SpecInvalid', /labelled for fracture/],
+    ];
+    for (const [name, change, env, code, reason, message] of cases) {
+      it(name, async () => {
+        const ended = await runTrainer({ ...config('wrong'), ...change } as StageConfigInput, {
+          ...server.env,
+          ...env,
+        });
+        assert.equal(ended.code, code, ended.stderr);
+        assert.equal(ended.outcome?.reason, reason);
+        assert.match(ended.outcome!.message, message);
+        assert.doesNotMatch(ended.stderr, /Traceback/);
+      });
+    }
+  });
+});
+
+/** A published dataset of random images: what is learned from it means nothing, how it is read does. */
+async function grow(store: ObjectStore): Promise<void> {
+  const dataset = smallDataset((spec) => {
+    spec.quota.samples = 240;
+    spec.quota.axes.finding = { values: ['no-finding', 'edema'] };
+    spec.output.shard = { samples: 50 };
+  });
+  const plan = planOf(dataset);
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
+  await publish({ plan, dataset, store, version: '0.1.0' });
+}
+
+const SCORE = `
+import io, sys
+import numpy as np
+import torch
+from PIL import Image
+from cohortfarm_trainer.data.images import decode
+from cohortfarm_trainer.models import normalise
+import onnxruntime
+side = int(sys.argv[2])
+buffer = io.BytesIO()
+Image.fromarray(np.frombuffer(bytes.fromhex(sys.stdin.read()), np.uint8).reshape(side, side)).save(buffer, "PNG")
+image = normalise(torch.from_numpy(decode(buffer.getvalue(), 32, "image").copy())[None, None])
+logits = onnxruntime.InferenceSession(sys.argv[1]).run(None, {"image": image.numpy()})[0]
+print(1 / (1 + np.exp(-logits[0, 1])))
+`;
+
+/** The probability of edema of a grey image as the trainer itself prepares and judges it. */
+async function scoreInPython(dir: string, pixels: Uint8Array): Promise<number> {
+  const child = spawn(await trainerPython(), ['-c', SCORE, join(dir, 'model.onnx'), String(SIZE)], {
+    env: { ...process.env, PYTHONPATH: TRAINER, PYTHONDONTWRITEBYTECODE: '1' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  child.stdin.end(Buffer.from(pixels).toString('hex'));
+  let output = '';
+  for await (const chunk of child.stdout) output += chunk;
+  return Number(output);
+}
