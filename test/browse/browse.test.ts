@@ -46,6 +46,7 @@ const METRICS = {
         gap: { value: 0.041, low: 0.01, high: 0.09 },
         robustGap: null,
         underdiagnosis: null,
+        cells: [],
       },
     ],
     differences: [],
