@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ENV } from '../../contract/cluster.ts';
+import { readConfig } from '../../operator/config.ts';
+import { createMetrics } from '../../operator/metrics.ts';
 import { CHART, helm, type Rendered, renderChart } from '../servers/helm.ts';
 import { missingForServers } from '../servers/tools.ts';
+import { REPO } from '../support/cli.ts';
 
 const skip = await missingForServers();
 const VALUES = (await readdir(join(CHART, 'ci'))).map((name) => join(CHART, 'ci', name));
@@ -73,6 +77,40 @@ describe('the chart', { skip }, () => {
     assert.equal(envOf(objects).COHORTFARM_NATS_URL, 'tls://nats.messaging.svc:4222');
     const { volumes } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec;
     assert.deepEqual(volumes[1], { name: 'nats', secret: { secretName: 'cohortfarm-nats' } });
+  });
+
+  it('configures the operator with variables that it knows, all that it wants', async () => {
+    const known = [...Object.values<string>(ENV), await readFile(join(REPO, 'operator/config.ts'), 'utf8')].join(' ');
+    for (const file of VALUES) {
+      const env = envOf(await renderChart('--values', file));
+      const config = readConfig({ ...env, COHORTFARM_POD_NAME: 'farm-0', COHORTFARM_POD_NAMESPACE: 'farm-system' });
+      assert.equal(config.lease.name, 'farm-cohortfarm');
+      assert.equal(config.settings.pods.natsUrl, env.COHORTFARM_NATS_URL);
+      assert.equal(config.settings.pods.trainerImage, env.COHORTFARM_TRAINER_IMAGE);
+      const ours = Object.keys(env).filter((name) => name.startsWith('COHORTFARM_'));
+      assert.deepEqual(
+        ours.filter((name) => !known.includes(name)),
+        [],
+      );
+    }
+  });
+
+  it('alerts and draws by metrics that the operator has', async () => {
+    const told = await createMetrics(() => 0).text();
+    const names = new Set([...told.matchAll(/^# TYPE (cohortfarm_\w+)/gm)].map((match) => match[1]!));
+    const objects = await renderChart('--values', join(CHART, 'ci/monitoring-values.yaml'));
+    const texts = [
+      JSON.stringify(find(objects, 'PrometheusRule', 'farm-cohortfarm').spec),
+      find(objects, 'ConfigMap', 'farm-cohortfarm-dashboard').data['cohortfarm.json'],
+    ];
+    for (const text of texts) {
+      const used = [...text.matchAll(/cohortfarm_\w+?(?=_bucket\b|\b)/g)].map(([name]) => name);
+      assert.ok(used.length > 5);
+      assert.deepEqual(
+        [...new Set(used)].filter((name) => !names.has(name)),
+        [],
+      );
+    }
   });
 
   it('names images by registry, tag or digest; what one leaves out comes from the operator image', async () => {
