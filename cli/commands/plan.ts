@@ -4,6 +4,7 @@ import { StoreError } from '../../platform/store/store.ts';
 import { UsageError } from '../../worker/errors.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describePlan, gridTable } from '../describe-plan.ts';
+import { describeEstimate, type EstimateInput, estimate } from '../estimate.ts';
 import { type Loaded, loadDataset } from '../load.ts';
 
 /** `cohortfarm plan`: prints the quota grid; nothing is written. */
@@ -12,6 +13,12 @@ interface PlanOptions {
   readonly file: string;
   readonly json?: boolean;
   readonly prompts?: string;
+  readonly estimate?: boolean;
+  readonly imagesPerSecond?: string;
+  readonly acceptance?: string;
+  readonly gpuPrice?: string;
+  readonly storagePrice?: string;
+  readonly imageBytes?: string;
 }
 
 export function addPlan(program: Command): void {
@@ -21,16 +28,72 @@ export function addPlan(program: Command): void {
     .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
     .option('--prompts <n>', 'also print the prompts of the first n samples')
     .option('--json', 'print JSON')
+    .option('--estimate', 'also print what it takes: images to generate, GPU hours, storage, cost')
+    .option('--images-per-second <n>', 'for the estimate: images that one worker generates in a second')
+    .option(
+      '--acceptance <share>',
+      'for the estimate: share of the images that pass the gates (default: 0.5 with gates, 1 without)',
+    )
+    .option('--gpu-price <n>', 'for the estimate: price of a GPU (or of a worker without one) for an hour')
+    .option('--storage-price <n>', 'for the estimate: price of a gigabyte for a month')
+    .option('--image-bytes <n>', 'for the estimate: bytes of an image file (default: by format and size)')
+    .addHelpText('after', EXAMPLES)
     .action(async (options: PlanOptions) => {
       const loaded = await loadDataset(options.file);
       const { plan, unreachable } = await planWithOrWithoutModel(loaded);
       const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
-      if (options.json) process.stdout.write(`${JSON.stringify({ ...planJson(plan, unreachable), prompts })}\n`);
-      else {
-        process.stdout.write(planText(plan, unreachable));
-        for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+      const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
+      if (options.json) {
+        const made = wanted && { estimate: { ...estimate(wanted), assumed: wanted } };
+        process.stdout.write(`${JSON.stringify({ ...planJson(plan, unreachable), prompts, ...made })}\n`);
+        return;
       }
+      process.stdout.write(planText(plan, unreachable));
+      for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+      if (wanted) process.stdout.write(`${describeEstimate(wanted, estimate(wanted))}\n`);
     });
+}
+
+const EXAMPLES = `
+Examples:
+  cohortfarm plan -f examples/demo.yaml
+  cohortfarm plan -f examples/roentgen-v2.yaml --estimate --images-per-second 0.5 --gpu-price 2.50
+
+The rate and the acceptance of a model are best measured: grow a small dataset and read
+status.imagesPerSecond (of all workers, accepted images) and status.acceptanceRate.`;
+
+/** Of a model that cannot be read and of a resource that does not say: Stable Diffusion's. */
+const DEFAULT_PIXELS = 512;
+
+/** @throws UsageError for what is missing or no number */
+function estimateInput(options: PlanOptions, { dataset }: Loaded, plan: Plan): EstimateInput {
+  const { workers, output, quality, model } = dataset.spec;
+  const { imagesPerSecond, acceptance, gpuPrice, storagePrice, imageBytes } = options;
+  if (imagesPerSecond === undefined) {
+    throw new UsageError('--estimate needs --images-per-second: the images that one worker generates in a second');
+  }
+  const { height, width } = { ...plan.model.defaults, ...model.sampling };
+  return {
+    samples: plan.samples,
+    pixels: (height || DEFAULT_PIXELS) * (width || DEFAULT_PIXELS),
+    format: output.image.format,
+    workers: workers.replicas,
+    gpus: workers.gpus,
+    imagesPerSecond: parsePositive('--images-per-second', imagesPerSecond),
+    acceptance:
+      acceptance === undefined ? (quality.gates.length > 0 ? 0.5 : 1) : parsePositive('--acceptance', acceptance, 1),
+    ...(gpuPrice !== undefined && { price: parsePositive('--gpu-price', gpuPrice) }),
+    ...(storagePrice !== undefined && { storagePrice: parsePositive('--storage-price', storagePrice) }),
+    ...(imageBytes !== undefined && { imageBytes: parsePositive('--image-bytes', imageBytes) }),
+  };
+}
+
+function parsePositive(option: string, text: string, most = 1e12): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value <= most) return value;
+  throw new UsageError(
+    `${option}: ${JSON.stringify(text)} is no number above 0${most < 1e12 ? ` and up to ${most}` : ''}`,
+  );
 }
 
 function parseCount(text = '0'): number {

@@ -1,0 +1,73 @@
+/** What growing a dataset takes: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
+
+export interface EstimateInput {
+  /** Accepted images wanted. */
+  readonly samples: number;
+  /** Pixels of an image. */
+  readonly pixels: number;
+  readonly format: 'jpeg' | 'png';
+  readonly workers: number;
+  /** GPUs of each worker; 0: it computes on CPUs. */
+  readonly gpus: number;
+  /** Images that one worker generates in a second, accepted or not. */
+  readonly imagesPerSecond: number;
+  /** Share of the generated images that pass the gates. */
+  readonly acceptance: number;
+  /** Of one GPU (or of one worker without a GPU) for one hour. */
+  readonly price?: number;
+  /** Of one gigabyte (10^9 bytes) for one month. */
+  readonly storagePrice?: number;
+  /** Bytes of an image file, where known. */
+  readonly imageBytes?: number;
+}
+
+export interface Estimate {
+  readonly generated: number;
+  /** Of all GPUs together; of all workers together where there are none. */
+  readonly deviceHours: number;
+  /** From the first image to the last, with all workers at work. */
+  readonly hours: number;
+  /** Of the published dataset; while it grows, parts of unfinished shards come on top. */
+  readonly bytes: number;
+  readonly cost?: number;
+  readonly storageCostPerMonth?: number;
+}
+
+/** Bytes of a pixel in an encoded X-ray, generously: JPEG of quality 95, PNG of 8-bit grey. */
+const BYTES_PER_PIXEL = { jpeg: 0.25, png: 0.7 } as const;
+/** Beside its image a sample has three tar headers, its prompt, its JSON, and its row of the index. */
+const BYTES_BESIDE = 4096;
+
+export function estimate(input: EstimateInput): Estimate {
+  const { samples, workers, gpus, imagesPerSecond, acceptance, price, storagePrice } = input;
+  const generated = Math.ceil(samples / acceptance);
+  const workerHours = generated / imagesPerSecond / 3600;
+  const deviceHours = workerHours * Math.max(1, gpus);
+  const perImage = input.imageBytes ?? input.pixels * BYTES_PER_PIXEL[input.format];
+  const bytes = Math.ceil(samples * (perImage + BYTES_BESIDE));
+  return {
+    generated,
+    deviceHours,
+    hours: workerHours / workers,
+    bytes,
+    ...(price !== undefined && { cost: deviceHours * price }),
+    ...(storagePrice !== undefined && { storageCostPerMonth: (bytes / 1e9) * storagePrice }),
+  };
+}
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+/** The estimate in lines for people, with what it assumes. */
+export function describeEstimate(input: EstimateInput, made: Estimate): string {
+  const device = input.gpus > 0 ? 'GPU' : 'worker';
+  const money = (amount: number | undefined): string =>
+    amount === undefined ? '' : `, ${(amount < 100 ? short : whole).format(amount)} at that price`;
+  return [
+    `Estimate, if one worker generates ${short.format(input.imagesPerSecond)} images a second and ${short.format(input.acceptance * 100)} % pass the gates:`,
+    `  ${whole.format(made.generated)} images are generated for ${whole.format(input.samples)} accepted ones`,
+    `  ${short.format(made.deviceHours)} ${device} hours${money(made.cost)}`,
+    `  ${short.format(made.hours)} hours with ${whole.format(input.workers)} workers`,
+    `  ${short.format(made.bytes / 1e9)} GB stored${made.storageCostPerMonth === undefined ? '' : `, ${short.format(made.storageCostPerMonth)} a month at that price`}`,
+  ].join('\n');
+}
