@@ -31,14 +31,4 @@ describe(PAGE, () => {
       assert.equal(/does not try again by itself/.test(entry), !retries, 'whether the operator tries again');
     });
   }
-
-  it('links to pages and headings that there are', async () => {
-    for (const [, page] of text.matchAll(/docs\/([a-z0-9-]+\.md)/g)) await readFile(join(REPO, 'docs', page!));
-    for (const [, anchor] of text.matchAll(/\]\(#([a-z-]+)\)/g)) {
-      assert.ok(
-        [...entries.keys()].some((name) => name.toLowerCase() === anchor),
-        anchor,
-      );
-    }
-  });
 });

@@ -1,0 +1,116 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { datasetDefinition } from '../contract/crd/definition.ts';
+import type { Structural } from '../contract/crd/structural.ts';
+
+/**
+ * Writes docs/reference.md: every field of the resource, from the schema that the API server judges by. With --check it writes
+ * nothing and fails when the page is not what it would write:
+ *   node docs/generate.ts [--check]
+ */
+
+const file = new URL('reference.md', import.meta.url);
+
+const code = (text: string): string => `\`${text}\``;
+
+const INTRO = [
+  '# Reference of the resource',
+  '',
+  `<!-- Generated from contract/schema/ by ${code('npm run generate')}; do not edit. -->`,
+  '',
+  `Every field of a ${code('SyntheticDataset')} (${code('cohortfarm.dev/v1alpha1')}), as the API server and the command line read it;`,
+  `${code('kubectl explain syntheticdataset.spec --recursive')} says the same. **Bold**: required. ${code('[]')} stands for each entry of a`,
+  `list, ${code('*')} for each key of a map.`,
+  '',
+  `What decides the images (${['seed', 'quota', 'prompt', 'model', 'quality', 'output'].map(code).join(', ')}) cannot be changed once the`,
+  'resource is there; the rest may be at any time.',
+  '',
+].join('\n');
+
+interface Row {
+  readonly path: string;
+  readonly required: boolean;
+  readonly schema: Structural;
+}
+
+/** The fields below a schema, depth first, in the order of the schema. */
+function rowsBelow(schema: Structural, path: string): Row[] {
+  const required = new Set((schema.required as string[] | undefined) ?? []);
+  const fields = Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const at = path === '' ? name : `${path}.${name}`;
+    return [{ path: at, required: required.has(name), schema: field }, ...rowsBelow(field, at)];
+  });
+  const values = schema.additionalProperties ? rowsBelow(schema.additionalProperties, `${path}.*`) : [];
+  const entries = schema.items ? rowsBelow(schema.items, `${path}[]`) : [];
+  return [...fields, ...values, ...entries];
+}
+
+/** Such as `integer`, `list of strings`, `map of lists of strings`. */
+function typeOf(schema: Structural): string {
+  if (schema['x-kubernetes-preserve-unknown-fields']) return 'object, as in Kubernetes';
+  if (schema.items) return `list of ${pluralOf(schema.items)}`;
+  if (schema.additionalProperties) return `map of ${pluralOf(schema.additionalProperties)}`;
+  return schema.type ?? 'any';
+}
+
+function pluralOf(schema: Structural): string {
+  const type = typeOf(schema);
+  return /^(list|map) /.test(type) ? type.replace(' ', 's ') : type.replace(/^\w+/, '$&s');
+}
+
+/** Bounds and choices, in words. */
+function limitsOf(schema: Structural): string {
+  const { minimum, maximum, enum: choices, multipleOf, maxItems } = schema;
+  const said = [
+    choices && (choices as unknown[]).map((choice) => code(String(choice))).join(', '),
+    minimum !== undefined && `at least ${minimum}`,
+    maximum !== undefined && Number(maximum) < Number.MAX_SAFE_INTEGER && `at most ${maximum}`,
+    multipleOf !== undefined && multipleOf !== 1 && `a multiple of ${multipleOf}`,
+    maxItems !== undefined && `at most ${maxItems} entries`,
+  ];
+  return said.filter(Boolean).join(', ');
+}
+
+/** A default is worth a word unless it is an object that its own fields describe. */
+function defaultOf({ default: value }: Structural): string {
+  const isObject = typeof value === 'object' && !Array.isArray(value);
+  return value === undefined || isObject ? '' : code(JSON.stringify(value));
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replace(/\s+/g, ' ').trim();
+
+function tableOf(rows: readonly Row[]): string {
+  const lines = rows.map(({ path, required, schema }) => {
+    const name = required && schema.default === undefined ? `**${code(path)}**` : code(path);
+    const limits = limitsOf(schema);
+    const says = `${schema.description ?? ''}${limits && ` (${limits})`}`;
+    return `| ${[name, typeOf(schema), defaultOf(schema), says].map(cell).join(' | ')} |`;
+  });
+  return ['| field | type | default | what it is |', '| --- | --- | --- | --- |', ...lines].join('\n');
+}
+
+/** One section for each part of the spec, and one for the status. */
+function page(): string {
+  const schema = datasetDefinition().spec.versions[0]!.schema.openAPIV3Schema;
+  const { spec, status } = schema.properties as Record<'spec' | 'status', Structural>;
+  const all: Row[] = Object.entries(spec.properties!).map(([name, field]) => ({
+    path: name,
+    required: (spec.required as string[]).includes(name),
+    schema: field,
+  }));
+  const parts = all.filter((row) => rowsBelow(row.schema, row.path).length > 0);
+  return [
+    INTRO,
+    `## spec\n\n${tableOf(all)}\n`,
+    ...parts.map(({ path, schema }) => `## spec.${path}\n\n${tableOf(rowsBelow(schema, path))}\n`),
+    `## status\n\nWritten by the operator.\n\n${tableOf(rowsBelow(status, ''))}\n`,
+  ].join('\n');
+}
+
+const text = page();
+if (!process.argv.includes('--check')) {
+  await writeFile(file, text);
+} else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
+  process.stderr.write(`${fileURLToPath(file)} is stale: run "npm run generate" and commit what it writes\n`);
+  process.exitCode = 1;
+}
