@@ -4,14 +4,16 @@ import { stringify } from 'yaml';
 import { datasetDefinition } from '../contract/crd/definition.ts';
 
 /**
- * Writes the CustomResourceDefinition, here and into the chart, which templates it. With --check it writes nothing and fails
+ * Writes the CustomResourceDefinition, here, into the chart, which templates it, and into the manifests. With --check it writes nothing and fails
  * when a file is not what it would write:
  *   node crds/generate.ts [--check]
  */
 
 const HEADER = '# Generated from contract/schema/ by `npm run generate`; do not edit.\n';
 const NAME = 'cohortfarm.dev_syntheticdatasets.yaml';
-const FILES = [new URL(NAME, import.meta.url), new URL(`../helm/cohortfarm/files/${NAME}`, import.meta.url)];
+const FILES = ['', '../helm/cohortfarm/files/', '../manifests/base/'].map(
+  (folder) => new URL(folder + NAME, import.meta.url),
+);
 
 // Long lines stay whole, and nothing is an alias: other tools read this file, too.
 const text = HEADER + stringify(datasetDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });

@@ -46,8 +46,11 @@ export interface Rendered {
 }
 
 /** What the chart renders as release `farm` in the namespace `farm-system`, given further arguments of `helm template`. */
-export async function renderChart(...args: readonly string[]): Promise<Rendered[]> {
-  const text = await helm(['template', 'farm', CHART, '--namespace', 'farm-system', ...args]);
+export const renderChart = (...args: readonly string[]): Promise<Rendered[]> =>
+  renderRelease('farm', 'farm-system', args);
+
+export async function renderRelease(name: string, namespace: string, args: readonly string[]): Promise<Rendered[]> {
+  const text = await helm(['template', name, CHART, '--namespace', namespace, ...args]);
   return parseAllDocuments(text)
     .map((document) => document.toJS() as Rendered | null)
     .filter((object) => object !== null);

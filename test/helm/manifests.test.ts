@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import { renderManifests } from '../../manifests/render.ts';
+import { kubernetesTool } from '../servers/control-plane-tools.ts';
+import { CHART, type Rendered } from '../servers/helm.ts';
+import { goTool, missingForServers } from '../servers/tools.ts';
+import { REPO } from '../support/cli.ts';
+
+const run = promisify(execFile);
+const skip = await missingForServers();
+
+/** Objects by kind and name; what only the manifests have is left out. */
+const byName = (objects: readonly Rendered[]): Record<string, Rendered> =>
+  Object.fromEntries(
+    objects
+      .filter(({ kind }) => kind !== 'Namespace' && kind !== 'CustomResourceDefinition')
+      .map((object) => [`${object.kind} ${object.metadata.name}`, sorted(object)]),
+  );
+
+/** Environment variables in the order of their names: a patch of one moves it. */
+function sorted(object: Rendered): Rendered {
+  const copy = structuredClone(object);
+  for (const container of copy.spec?.template?.spec?.containers ?? []) {
+    container.env?.sort((a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name));
+  }
+  return copy;
+}
+
+describe('the manifests', { skip }, () => {
+  it('are what the chart renders', async () => {
+    const { stderr } = await run(process.execPath, ['manifests/generate.ts', '--check'], { cwd: REPO });
+    assert.equal(stderr, '');
+  });
+
+  for (const overlay of ['cpu', 'cuda', 'dev']) {
+    it(`give with the overlay ${overlay} what the chart gives with its values`, async () => {
+      const kubectl = await goTool(kubernetesTool('kubectl'));
+      const { stdout } = await run(kubectl, ['kustomize', `manifests/overlays/${overlay}`], {
+        cwd: REPO,
+        maxBuffer: 2 ** 26,
+      });
+      const built = parseAllDocuments(stdout).map((document) => document.toJS() as Rendered);
+      assert.ok(built.some(({ kind }) => kind === 'CustomResourceDefinition'));
+      const rendered = await renderManifests(join(CHART, `ci/${overlay}-values.yaml`));
+      assert.deepEqual(byName(built), byName(rendered));
+    });
+  }
+});
