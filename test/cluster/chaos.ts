@@ -103,8 +103,6 @@ async function strike(rig: Rig, name: string, fault: Fault, random: () => number
     case 'operator': {
       const index = await leaderOf(rig);
       await rig.operators[index]!.end('SIGKILL');
-      rig.replaceOperator(index);
-      await rig.operators[index]!.port;
       return true;
     }
     case 'nats':

@@ -21,10 +21,8 @@ export interface Rig {
   readonly nats: NatsServer;
   readonly s3: S3Server;
   readonly kubelet: ProcessKubelet;
-  /** Replicas of the operator, each with a lease of a few seconds. */
+  /** Replicas of the operator; one that ends is followed by another in its place, as a Deployment has it. */
   readonly operators: readonly Replica[];
-  /** Starts one more replica in place of one that has ended. */
-  replaceOperator(index: number): void;
   stop(): Promise<void>;
 }
 
@@ -39,6 +37,8 @@ const SYSTEM = 'farm-system';
 const SECRET = 'bucket';
 /** Short, so that a lost leader is followed within a test's patience. */
 const LEASE_SECONDS = '4';
+/** A kubelet takes longer from the second time on. */
+const RESTART_MS = 1000;
 
 const RIGHTS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']);
 
@@ -64,7 +64,14 @@ export async function startRig({
   };
   let started = 0;
   const startOperator = () => startReplica({ kubeconfig, natsUrl: nats.url, name: `operator-${started++}`, env });
-  const operators = Array.from({ length: count }, startOperator);
+  let stopping = false;
+  const operators: Replica[] = [];
+  const keepOperator = (index: number): void => {
+    const replica = startOperator();
+    operators[index] = replica;
+    void replica.ended.then(() => stopping || setTimeout(() => stopping || keepOperator(index), RESTART_MS));
+  };
+  for (let index = 0; index < count; index++) keepOperator(index);
   await Promise.all(operators.map(({ port }) => port));
   return {
     plane,
@@ -72,10 +79,8 @@ export async function startRig({
     s3,
     kubelet,
     operators,
-    replaceOperator: (index) => {
-      operators[index] = startOperator();
-    },
     async stop() {
+      stopping = true;
       for (const operator of operators) await operator.end('SIGKILL');
       await kubelet.stop();
       await Promise.all([nats.stop(), s3.stop(), plane.stop()]);
