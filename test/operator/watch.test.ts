@@ -149,7 +149,7 @@ describe('a watcher of a real API server', { skip }, () => {
     await direct.apply(documentWith({ metadata: { name: 'after-gone', namespace: 'default' } }) as KubeObject);
     await eventually('it is told', () => told.includes('default/after-gone'));
     assert.equal(lists, 2);
-    assert.equal(count('watch', 'gone') + count('watch', '200'), 2);
+    await eventually('it watches again', () => count('watch', 'gone') + count('watch', '200') === 2);
   });
 
   it('ends by itself when its life is over, and lists anew when that is due', async () => {
