@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ConfigError, readConfig } from './config.ts';
+import { ConfigError, readConfig, VARIABLES } from './config.ts';
 
 const LEAST = {
   COHORTFARM_NATS_URL: 'nats://nats:4222',
@@ -87,5 +89,12 @@ describe('configuration', () => {
         return true;
       },
     );
+  });
+
+  it('is documented, each variable of it and no other', () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/farm.md'), 'utf8');
+    const rows = page.split('\n').filter((line) => line.startsWith('| `COHORTFARM_'));
+    const named = rows.flatMap((row) => row.split('|')[1]!.match(/COHORTFARM_[A-Z_]+/g));
+    assert.deepEqual(named.sort(), [...VARIABLES].sort());
   });
 });

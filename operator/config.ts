@@ -75,6 +75,9 @@ const variables = z.object({
   COHORTFARM_SHUTDOWN_SECONDS: whole(0, 600, 20),
 });
 
+/** Their names. */
+export const VARIABLES: readonly string[] = Object.keys(variables.shape);
+
 /**
  * Reads the environment; a variable that is set to nothing counts as not set.
  * @throws ConfigError that names every variable that is missing or wrong

@@ -6,9 +6,10 @@ import { type Clock, systemClock } from './clock.ts';
 import type { OperatorConfig } from './config.ts';
 import { Controller } from './controller.ts';
 import { type Checks, type HttpServer, startHttp } from './http.ts';
-import { createKube, type RequestSeen } from './kube/client.ts';
+import { createKube } from './kube/client.ts';
 import { Events } from './kube/events.ts';
 import { Leader } from './kube/leader.ts';
+import type { RequestSeen } from './kube/send.ts';
 import type { Transport } from './kube/transport.ts';
 import { createWatchSource } from './kube/watch-stream.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -53,11 +54,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   let work: Work | null = null;
   let stopping = false;
   const metrics = createMetrics(() => work?.controller.depth ?? 0);
-  const api = new ApiHealth(clock);
-  const onRequest = (seen: RequestSeen): void => {
-    metrics.request(seen);
-    api.saw(seen);
-  };
+  const onRequest = metrics.request;
   const queue = openQueueAdmin({ ...config.nats, name: config.instance, log });
   const leader = createLeader(
     { ...options, clock, onRequest },
@@ -83,7 +80,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       work: () => firstProblem(work?.controller.healthy),
     },
     ready: {
-      api: () => api.problem(),
+      lease: () => leader.problemAfter(AWAY_MS),
       nats: () => queue.problem,
       work: () => firstProblem(work?.controller.ready),
     },
@@ -191,24 +188,4 @@ function firstProblem(checks: Checks | undefined): string | null {
     if (problem !== null) return `${part}: ${problem}`;
   }
   return null;
-}
-
-/** Whether the API server answers. A replica that stands by asks for the lease every few seconds, so there is always news. */
-class ApiHealth {
-  readonly #clock: Clock;
-  #awaySince: number | null = null;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  saw({ code }: RequestSeen): void {
-    if (code !== 'unavailable') this.#awaySince = null;
-    else this.#awaySince ??= this.#clock.now();
-  }
-
-  problem(): string | null {
-    const away = this.#awaySince === null ? 0 : this.#clock.now() - this.#awaySince;
-    return away > AWAY_MS ? `the API server has not answered for ${Math.round(away / 1000)} seconds` : null;
-  }
 }

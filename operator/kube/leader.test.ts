@@ -121,10 +121,13 @@ describe('leader election', () => {
     await clock.advance(10_000);
     cut = true;
     const at = clock.now();
+    assert.equal(a.problemAfter(5000), null);
     while (!b.leading && clock.now() < 100_000) await clock.advance(100);
     assert.ok(clock.now() - at <= 15_000 + 2 * 2200, `${clock.now() - at} ms`);
     assert.deepEqual(story, ['a leads', 'a lost: the lease could not be renewed for 10 seconds', 'b leads']);
     assert.equal(server.lease!.spec.leaseTransitions, 1);
+    assert.equal(a.problemAfter(5000), 'no answer');
+    assert.equal(b.problemAfter(0), null);
   });
 
   it('passes at once when its holder releases it', async () => {

@@ -62,6 +62,8 @@ export class Leader {
   /** When the last renewal that succeeded was begun. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #lastTryEndedAt: number;
+  /** Since when every try has failed, and why the last one did. */
+  #failing: { readonly since: number; readonly message: string } | null = null;
   #cancelTry: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   #trying: Promise<void> = Promise.resolve();
@@ -86,6 +88,12 @@ export class Leader {
     return this.#options.clock.now() - this.#lastTryEndedAt;
   }
 
+  /** Why nothing has come of any try for longer than `ms`: no answer, or no right to the lease. Null when all is well. */
+  problemAfter(ms: number): string | null {
+    if (this.#failing === null || this.#options.clock.now() - this.#failing.since <= ms) return null;
+    return this.#failing.message;
+  }
+
   /** Tries no more; a lease that is held becomes free at once. Rejects with a KubeError when that can't be written. */
   async release(): Promise<void> {
     this.#end();
@@ -98,17 +106,29 @@ export class Leader {
 
   #try(): void {
     this.#trying = this.#tryOnce()
-      .catch((error: unknown) => {
-        // Somebody was faster, or nobody answers: both end well or at the deadline.
-        const level = isKubeError(error, 'conflict') ? 'debug' : 'warn';
-        this.#options.log[level]({ lease: this.#options.name }, (error as Error).message);
-      })
+      .then(
+        () => {
+          this.#failing = null;
+        },
+        (error: Error) => this.#failed(error),
+      )
       .then(() => {
         this.#lastTryEndedAt = this.#options.clock.now();
         if (this.#state === 'over') return;
         const { clock, retryMs, random } = this.#options;
         this.#cancelTry = clock.after(retryMs * (0.9 + random() / 5), () => this.#try());
       });
+  }
+
+  #failed(error: Error): void {
+    const { log, name, clock } = this.#options;
+    if (isKubeError(error, 'conflict')) {
+      log.debug({ lease: name }, `somebody was faster: ${error.message}`);
+      this.#failing = null;
+      return;
+    }
+    log.warn({ lease: name }, error.message);
+    this.#failing = { since: this.#failing?.since ?? clock.now(), message: error.message };
   }
 
   async #tryOnce(): Promise<void> {
@@ -155,7 +175,8 @@ export class Leader {
     if (this.#state === 'leading') return;
     this.#state = 'leading';
     log.info({ identity }, 'leading');
-    onStarted();
+    // Not in here: what it throws has to end the process.
+    queueMicrotask(onStarted);
   }
 
   #lose(why: string): void {

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { listSearch, type RequestSeen } from './client.ts';
 import { KubeError, networkError, statusError } from './errors.ts';
+import { listSearch } from './list.ts';
 import { collectionPath, RESOURCES } from './resources.ts';
+import type { RequestSeen } from './send.ts';
 import type { Transport } from './transport.ts';
 import type { ListQuery, ObjectMeta } from './types.ts';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createKube, type RequestSeen } from '../../operator/kube/client.ts';
+import { createKube } from '../../operator/kube/client.ts';
 import { isKubeError, isRetryable, type KubeErrorKind } from '../../operator/kube/errors.ts';
+import type { RequestSeen } from '../../operator/kube/send.ts';
 import { createTransport } from '../../operator/kube/transport.ts';
 import type { Kube, KubeObject, Ref } from '../../operator/kube/types.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';

@@ -164,7 +164,7 @@ describe('the operator as processes', { skip }, () => {
       const [code, text] = await a.get('/readyz');
       return code === 503 && text;
     });
-    assert.match(unready, /cannot watch SyntheticDataset|has not answered for/);
+    assert.match(unready, /cannot (watch SyntheticDataset|get Lease)/);
     assert.deepEqual(await a.get('/healthz'), [200, 'ok\n']);
     await restarted;
     await apply('second');
@@ -197,6 +197,18 @@ describe('the operator as processes', { skip }, () => {
     assert.ok(text.startsWith('nats: ') && text.includes(nats.url), text);
     await nats.restart();
     await until('it is ready again', async () => (await a.get('/readyz'))[0] === 200);
+  });
+
+  it('is not ready without the right to lead, and says which right it lacks', async () => {
+    await plane.kubectl('create', 'serviceaccount', 'poor', '-n', namespace);
+    const access = await plane.serviceAccount(namespace, 'poor');
+    const a = start('a', { KUBECONFIG: await plane.writeKubeconfig('poor', access) });
+    const text = await until('it is not ready', async () => {
+      const [code, text] = await a.get('/readyz');
+      return code === 503 && text.includes('lease') && text;
+    });
+    assert.match(text, /^lease: cannot get Lease .*User "system:serviceaccount:.*:poor" cannot get resource "leases"/m);
+    assert.deepEqual(await a.get('/healthz'), [200, 'ok\n']);
   });
 
   it('refuses to start with a wrong configuration, and names all of it', async () => {

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LABELS } from '../contract/cluster.ts';
+import { createLogger } from '../platform/log.ts';
+import { FakeClock } from '../test/support/clock.ts';
+import { Controller, type ControllerOptions } from './controller.ts';
+import { KubeError } from './kube/errors.ts';
+import type { Kind } from './kube/resources.ts';
+import type { ObjectMeta } from './kube/types.ts';
+import type { WatchEvent } from './kube/watch-stream.ts';
+
+const meta = (name: string, more: Partial<ObjectMeta> = {}) => ({
+  namespace: 'ns',
+  name,
+  uid: `uid-${name}`,
+  resourceVersion: '7',
+  ...more,
+});
+
+/** A cluster of which tests say what is in it and what happens; the log as its lines. */
+function setUp(options: Partial<ControllerOptions> & { datasets?: string[] } = {}) {
+  const clock = new FakeClock();
+  const lines: Record<string, unknown>[] = [];
+  const seen: [string, number][] = [];
+  const reconciled: (string | null)[] = [];
+  const asked: string[] = [];
+  const listeners = new Map<Kind, (event: WatchEvent) => void>();
+  const { datasets = ['a'], ...rest } = options;
+  const controller = new Controller({
+    kube: {
+      list: async ({ kind, namespace }) => {
+        asked.push(`${kind} ${namespace}`);
+        if (kind === 'TrainJob') throw new KubeError('noSuchKind', { reason: 'NotFound', message: 'not installed' });
+        const names = kind === 'SyntheticDataset' ? datasets : [];
+        return { items: names.map((name) => ({ metadata: meta(name) })) as never[], resourceVersion: '7' };
+      },
+    },
+    source: async function* ({ query: { kind }, signal, onOpen }) {
+      onOpen?.();
+      while (!signal.aborted) {
+        const { promise, resolve } = Promise.withResolvers<WatchEvent | null>();
+        listeners.set(kind, resolve);
+        signal.addEventListener('abort', () => resolve(null));
+        const event = await promise;
+        if (event) yield event;
+      }
+    },
+    reconcile: async ({ namespace, name }) => {
+      seen.push([`${namespace}/${name}`, clock.now()]);
+      return {};
+    },
+    namespaces: [],
+    resyncSeconds: 300,
+    concurrency: 2,
+    metrics: { reconciled: (_seconds, reason) => reconciled.push(reason) },
+    clock,
+    random: () => 0.5,
+    log: createLogger({ name: 'test', level: 'debug' }, { write: (line) => lines.push(JSON.parse(line)) }),
+    ...rest,
+  });
+  const happen = async (kind: Kind, type: WatchEvent['type'], metadata: ReturnType<typeof meta>) => {
+    listeners.get(kind)!({ type, metadata });
+    await clock.advance(0);
+  };
+  controller.start();
+  return { clock, controller, seen, reconciled, asked, lines, happen };
+}
+
+describe('the loop', () => {
+  it('looks at every dataset, and again when it, a Job of it or its progress changes', async () => {
+    const { clock, controller, seen, happen } = setUp({ datasets: ['a', 'b'] });
+    await clock.advance(1000);
+    assert.deepEqual(seen, [
+      ['ns/a', 0],
+      ['ns/b', 0],
+    ]);
+    await happen('SyntheticDataset', 'MODIFIED', meta('a'));
+    await happen('Job', 'MODIFIED', meta('b-workers-1', { labels: { [LABELS.dataset]: 'b' } }));
+    await happen('Job', 'MODIFIED', meta('not-ours'));
+    controller.wake('uid-a', 3);
+    controller.wake('uid-unknown', 0);
+    await clock.advance(10_000);
+    assert.deepEqual(seen.slice(2), [
+      ['ns/a', 1000],
+      ['ns/b', 1000],
+      ['ns/a', 4000],
+    ]);
+    await controller.stop(1000);
+  });
+
+  it('looks once more at a dataset that is gone, and wakes for it no more', async () => {
+    const { clock, controller, seen, happen } = setUp();
+    await clock.advance(1000);
+    await happen('SyntheticDataset', 'DELETED', meta('a'));
+    await clock.advance(1000);
+    assert.equal(seen.length, 2);
+    await happen('SyntheticDataset', 'ADDED', meta('a', { uid: 'another' }));
+    controller.wake('uid-a', 0);
+    await clock.advance(1000);
+    assert.equal(seen.length, 3);
+    controller.wake('another', 0);
+    await clock.advance(1000);
+    assert.equal(seen.length, 4);
+    await controller.stop(1000);
+  });
+
+  it('watches only the namespaces that it was given', async () => {
+    const { clock, controller, asked } = setUp({ namespaces: ['x', 'y'] });
+    await clock.advance(0);
+    assert.deepEqual(
+      asked.filter((one) => one.startsWith('Synthetic')),
+      ['SyntheticDataset x', 'SyntheticDataset y'],
+    );
+    assert.ok(asked.every((one) => / [xy]$/.test(one)));
+    await controller.stop(1000);
+  });
+
+  it('tries again what failed, and says what failed, of which dataset, and why', async () => {
+    let failures: Error[] = [
+      new KubeError('unavailable', { reason: 'ECONNREFUSED', message: 'no server' }),
+      new KubeError('conflict', { reason: 'Conflict', message: 'somebody was faster' }),
+      new TypeError('a mistake'),
+    ];
+    const { clock, controller, reconciled, lines } = setUp({
+      reconcile: async () => {
+        const [error, ...left] = failures;
+        failures = left;
+        if (error) throw error;
+        return {};
+      },
+    });
+    await clock.advance(10_000);
+    assert.deepEqual(reconciled, ['ECONNREFUSED', 'Conflict', 'TypeError', null]);
+    const told = lines.filter(({ retryInMs }) => retryInMs !== undefined);
+    assert.deepEqual(
+      told.map(({ level, msg, namespace, name, uid }) => [level, msg, namespace, name, uid]),
+      [
+        ['warn', 'no server', 'ns', 'a', 'uid-a'],
+        ['debug', 'somebody was faster', 'ns', 'a', 'uid-a'],
+        ['error', 'a mistake', 'ns', 'a', 'uid-a'],
+      ],
+    );
+    assert.match(String(told[2]!.stack), /TypeError: a mistake\n/);
+    await controller.stop(1000);
+  });
+
+  it('is ready once all is listed, and not healthy when a reconcile hangs', async () => {
+    const { clock, controller } = setUp({ reconcile: () => new Promise(() => undefined) });
+    assert.equal(controller.ready.watches!(), 'the first list is not there yet');
+    await clock.advance(1000);
+    assert.equal(controller.ready.watches!(), null);
+    assert.equal(controller.healthy.reconcile!(), null);
+    await clock.advance(301_000);
+    assert.match(controller.healthy.reconcile!()!, /one has not ended for 30\d seconds/);
+    const stopped = controller.stop(1000);
+    await clock.advance(1000);
+    assert.equal(await stopped, false);
+  });
+
+  it('stops when what runs has ended, and begins nothing more', async () => {
+    const { promise, resolve } = Promise.withResolvers<Record<string, never>>();
+    let begun = 0;
+    const { clock, controller } = setUp({
+      datasets: ['a', 'b'],
+      concurrency: 1,
+      reconcile: () => {
+        begun++;
+        return promise;
+      },
+    });
+    await clock.advance(0);
+    const stopped = controller.stop(60_000);
+    await clock.advance(500);
+    resolve({});
+    assert.equal(await stopped, true);
+    await clock.advance(400_000);
+    assert.equal(begun, 1);
+  });
+});
