@@ -4,12 +4,14 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from .errors import NotFoundError, RetryableError, StageError, TerminalError, UsageError
+
+
+_MAKING = threading.Lock()
 
 
 class FolderStore:
@@ -64,36 +66,38 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, options: dict[str, Any]):
         self.bucket, self.prefix, self.options = bucket, prefix, options
+        self._own: tuple[int, Any] | None = None  # process and its client
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
 
     def __getstate__(self):
-        return {key: value for key, value in self.__dict__.items() if key != "_clients"}
-
-    @cached_property
-    def _clients(self) -> dict[tuple[int, int], Any]:
-        return {}
+        return {**self.__dict__, "_own": None}
 
     @property
     def _client(self):
-        """One client for each thread of each process: boto3's connections do not outlive a fork."""
+        """One client for all threads of a process: making one takes long, and its connections do not outlive a fork."""
+        if self._own is None or self._own[0] != os.getpid():
+            with _MAKING:
+                if self._own is None or self._own[0] != os.getpid():
+                    self._own = (os.getpid(), self._connect())
+        return self._own[1]
+
+    def _connect(self):
         import boto3
         from botocore.config import Config
 
-        owner = (os.getpid(), threading.get_ident())
-        if owner not in self._clients:
-            path_style = self.options.get("forcePathStyle")
-            self._clients[owner] = boto3.session.Session().client(
-                "s3",
-                endpoint_url=self.options.get("endpoint"),
-                region_name=self.options.get("region"),
-                config=Config(
-                    retries={"mode": "standard", "max_attempts": 6},
-                    s3={"addressing_style": "path" if path_style else "auto"},
-                    response_checksum_validation="when_required",
-                    request_checksum_calculation="when_required",
-                ),
-            )
-        return self._clients[owner]
+        path_style = self.options.get("forcePathStyle")
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.options.get("endpoint"),
+            region_name=self.options.get("region"),
+            config=Config(
+                retries={"mode": "standard", "max_attempts": 6},
+                s3={"addressing_style": "path" if path_style else "auto"},
+                max_pool_connections=32,
+                response_checksum_validation="when_required",
+                request_checksum_calculation="when_required",
+            ),
+        )
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}".lstrip("/")
