@@ -201,6 +201,27 @@ test('another name in Host is refused, and other methods are', async () => {
   assert.deepEqual([head.status, head.body.length], [200, 0]);
 });
 
+test('a manifest that names objects elsewhere gets nothing read there', async () => {
+  const store = openStore(dir);
+  const honest = (await store.get(objects.manifest))!;
+  const manifest = JSON.parse(Buffer.from(honest).toString());
+  const names = ['../../../../etc/passwd', '/etc/passwd', 'shards/..', 'shards/\u0000.tar', 'shards//x.tar'];
+  manifest.shards = manifest.shards.map((shard: object, i: number) => ({ ...shard, key: names[i % names.length] }));
+  await store.replace(objects.manifest, Buffer.from(JSON.stringify(manifest)), { contentType: 'application/json' });
+  const fresh = await startBrowseServer({ store, host: '127.0.0.1', port: 0, replayCommand: (name) => name });
+  const states = new Set<string>();
+  for (let page = 0; page < 9; page++) {
+    const { samples } = (await (await fetch(`${fresh.url}api/samples?page=${page}`)).json()) as SamplesView;
+    for (const { state, problem } of samples) {
+      states.add(state);
+      if (state === 'unreadable') assert.match(problem!, /^object name ".*" is refused: /);
+    }
+  }
+  await fresh.close();
+  await store.replace(objects.manifest, honest, { contentType: 'application/json' });
+  assert.deepEqual([...states].sort(), ['exhausted', 'unreadable']);
+});
+
 test('an object that is damaged spoils its own place only', async () => {
   const store = openStore(dir);
   const key = objects.shard('small', 1);

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
+import type { SampleDetail, SamplesView } from '../../contract/browse.ts';
 import { manifestSchema } from '../../contract/schema/manifest.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { renderPublishedReport } from '../../worker/publish/publish.ts';
@@ -14,13 +17,16 @@ import { type Served, serve } from './served.ts';
 
 /** Datasets come from anywhere: what they say may not run, load or change anything in the page that shows them. */
 
+/** A folder can have such a name, and the command to copy holds it. */
+const HOSTILE_FOLDER = `cohortfarm it's $(touch pwned) "\`id\`" <b>;&|-`;
+
 describe('hostile datasets in Chromium', { skip: await missingChromium() }, () => {
   let dir: string;
   let browser: Browser;
   let served: Served;
 
   before(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'cohortfarm-hostile-'));
+    dir = await mkdtemp(join(tmpdir(), HOSTILE_FOLDER));
     await growHostile(openStore(dir));
     served = await serve([dir]);
     browser = await launchChromium();
@@ -77,6 +83,16 @@ describe('hostile datasets in Chromium', { skip: await missingChromium() }, () =
     await assertUnharmed(page, 1);
     assert.deepEqual(faults, []);
     await close();
+  });
+
+  test('the command to copy is one command for a shell, whatever the folder is called', async () => {
+    const { samples } = (await (await fetch(`${served.url}api/samples`)).json()) as SamplesView;
+    const { key } = samples.find(({ state }) => state === 'accepted')!;
+    const { replay } = (await (await fetch(`${served.url}api/sample?key=${key}`)).json()) as SampleDetail;
+    const { stdout } = await promisify(execFile)('sh', ['-c', `set -- ${replay}; printf '%s\\n' "$@"`]);
+    const words = stdout.trimEnd().split('\n');
+    assert.deepEqual([...words.slice(0, 3), ...words.slice(4)], ['npx', 'cohortfarm', 'replay', key]);
+    assert.equal(fileURLToPath(words[3]!), dir);
   });
 
   test('a hostile link is an ordinary page', async () => {
