@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -33,22 +34,33 @@ export interface Environment {
 
 /**
  * The Python of an environment: `CACHE/venv-NAME-HASH/bin/python`, HASH being that of the requirements. The first call makes
- * it; one that was killed leaves nothing half made.
+ * it, and others wait for that; one that was killed leaves nothing half made.
  */
 export async function virtualPython(environment: Environment): Promise<string> {
-  const { name, requirements } = environment;
-  const installs = environment.installs ?? [() => requirements.flatMap((file) => ['-r', file])];
   const folder = await folderOf(environment);
   const python = join(folder, 'bin', 'python');
-  const complete = await access(join(folder, 'complete')).then(
+  if (await isComplete(folder)) return python;
+  const base = environment.base && (await sitePackages(await virtualPython(environment.base)));
+  await mkdir(cacheDir(), { recursive: true });
+  await holdingLock(`${folder}.lock`, async () => {
+    if (!(await isComplete(folder))) await make(folder, environment, base);
+  });
+  return python;
+}
+
+const isComplete = (folder: string): Promise<boolean> =>
+  access(join(folder, 'complete')).then(
     () => true,
     () => false,
   );
-  if (complete) return python;
-  const base = environment.base && (await sitePackages(await virtualPython(environment.base)));
-  const unfinished = `${folder}.${process.pid}`;
-  await mkdir(cacheDir(), { recursive: true });
+
+/** @param base site-packages of the environment below */
+async function make(folder: string, environment: Environment, base: string | undefined): Promise<void> {
+  const { name, requirements } = environment;
+  const installs = environment.installs ?? [() => requirements.flatMap((file) => ['-r', file])];
+  const unfinished = `${folder}.unfinished`;
   try {
+    await rm(unfinished, { recursive: true, force: true });
     await run('python3', ['-m', 'venv', unfinished]);
     const own = join(unfinished, 'bin', 'python');
     if (base) await writeFile(join(await sitePackages(own), `base-of-${name}.pth`), `${base}\n`);
@@ -57,14 +69,32 @@ export async function virtualPython(environment: Environment): Promise<string> {
       await run(own, pip, { maxBuffer: 64 * 2 ** 20 });
     }
     await writeFile(join(unfinished, 'complete'), '');
-    // Whoever is first counts; a folder that another process has put there meanwhile holds the same.
-    await rename(unfinished, folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-    });
+    await rm(folder, { recursive: true, force: true });
+    await rename(unfinished, folder);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-  return python;
+}
+
+/** Takes a lock and says so; it goes with this process, whose end closes the pipe. */
+const LOCK = `
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+`;
+
+/** Does something while no other process does it under the same lock: others wait, and find it done. */
+async function holdingLock(path: string, action: () => Promise<void>): Promise<void> {
+  const holder = spawn('python3', ['-c', LOCK, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    const [held] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'close')]);
+    if (!String(held).includes('locked')) throw new Error(`cannot lock ${path}`);
+    await action();
+  } finally {
+    holder.stdin.end();
+  }
 }
 
 async function folderOf({ name, requirements, base }: Environment): Promise<string> {
