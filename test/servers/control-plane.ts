@@ -108,7 +108,8 @@ function runKubectl(command: string, kubeconfig: string, home: string, args: str
   const child = execFile(command, args, { env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout) =>
     error ? reject(error) : resolve(stdout),
   );
-  child.stdin?.end(input);
+  // One that has ended before it read all says by its exit code why.
+  child.stdin?.on('error', () => undefined).end(input);
   return promise;
 }
 
