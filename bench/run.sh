@@ -16,4 +16,5 @@ if [ ! -e "$midsize/complete" ]; then
   "$venv/bin/python" bench/python/make_midsize.py "$midsize" models/phantom/tokenizer
   touch "$midsize/complete"
 fi
+node bench/operator/main.ts
 exec node bench/main.ts --python "$venv/bin/python" --midsize "$midsize" "$@"

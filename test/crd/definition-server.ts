@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../servers/control-plane.ts';
 import { type Answer, APPLY, callApi } from '../servers/control-plane-client.ts';
 import { REPO } from '../support/cli.ts';
 
@@ -11,8 +11,8 @@ const COLLECTION = '/apis/cohortfarm.dev/v1alpha1/namespaces/default/syntheticda
 
 export const pathOf = (name: string, subresource = ''): string => `${COLLECTION}/${name}${subresource}`;
 
-export async function startWithDefinition(): Promise<ControlPlane> {
-  const plane = await startControlPlane();
+export async function startWithDefinition(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const plane = await startControlPlane(options);
   try {
     await plane.kubectl('apply', '--server-side', '-f', DEFINITION);
     // For a moment after it is established, calls still find nothing, and kubectl not even its name.

@@ -1,0 +1,51 @@
+import { parseDataset } from '../../contract/schema/parse.ts';
+import { buildWorkers } from '../../operator/build/job.ts';
+import type { Kube, KubeObject } from '../../operator/kube/types.ts';
+import type { ControlPlane } from '../../test/servers/control-plane.ts';
+import { OWNER, SETTINGS } from '../../test/support/observed.ts';
+import { datasetNamed, kubeOf, watchJobs } from './objects.ts';
+
+/**
+ * What the operator adds: from the apply of a SyntheticDataset to its workers' Job being there, beside a plain apply of that
+ * Job. Both are seen by one watch of Jobs.
+ */
+
+export interface Overhead {
+  /** Milliseconds, one for each round. */
+  readonly dataset: readonly number[];
+  readonly job: readonly number[];
+}
+
+export async function measureOverhead(plane: ControlPlane, rounds: number): Promise<Overhead> {
+  const kube = kubeOf(plane);
+  const jobs = await watchJobs(plane);
+  const [dataset, job]: [number[], number[]] = [[], []];
+  try {
+    for (let round = 0; round < rounds; round++) {
+      dataset.push(await timeOf(kube, jobs, datasetNamed(`overhead-${round}`), `overhead-${round}-workers-1`));
+      job.push(await timeOf(kube, jobs, plainJob(`plain-${round}`), `plain-${round}`));
+    }
+  } finally {
+    jobs.close();
+  }
+  return { dataset, job };
+}
+
+async function timeOf(
+  kube: Kube,
+  jobs: Awaited<ReturnType<typeof watchJobs>>,
+  object: KubeObject,
+  name: string,
+): Promise<number> {
+  const seen = jobs.seen(name);
+  const begun = performance.now();
+  await kube.apply(object);
+  return (await seen) - begun;
+}
+
+/** The workers' Job as the operator makes it, without its owner, whose object is not there. */
+function plainJob(name: string): KubeObject {
+  const dataset = parseDataset(datasetNamed(name));
+  const { job } = buildWorkers({ owner: OWNER, dataset, settings: SETTINGS.pods }, 1, 10);
+  return { ...job, metadata: { name, namespace: 'default' } };
+}

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Replica, startReplica } from '../../test/operator/replica.ts';
+
+/** The operator as a program under measurement. */
+
+export interface OperatorProgram {
+  readonly replica: Replica;
+  /** Seconds of processor time since its start. */
+  cpuSeconds(): Promise<number>;
+  /** Peak of its resident memory in bytes. */
+  peakMemory(): Promise<number>;
+  /** The sum over all series of a metric whose labels match. */
+  metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+}
+
+const READY_MS = 30_000;
+/** Of Linux on every processor that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** Starts the operator and waits until it leads and is ready. */
+export async function startOperatorProgram(kubeconfig: string, natsUrl: string): Promise<OperatorProgram> {
+  const replica = startReplica({ kubeconfig, natsUrl, name: 'bench', env: { COHORTFARM_LOG_LEVEL: 'info' } });
+  const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
+    const [, text] = await replica.get('/metrics');
+    return sumOf(text, name, labels);
+  };
+  for (const deadline = Date.now() + READY_MS; ; await sleep(50)) {
+    const [status, body] = await replica.get('/readyz');
+    if (status === 200 && (await metric('cohortfarm_leader')) === 1) break;
+    if (Date.now() > deadline) throw new Error(`the operator is not ready: ${body}`);
+  }
+  const proc = (file: string) => readFile(`/proc/${replica.process.pid}/${file}`, 'utf8');
+  return {
+    replica,
+    metric,
+    cpuSeconds: async () => {
+      const stat = await proc('stat');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    },
+    peakMemory: async () => Number(/^VmHWM:\s+(\d+) kB/m.exec(await proc('status'))![1]) * 1024,
+  };
+}
+
+function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+  const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+  return lines
+    .filter((line) => wanted.every((pair) => line.includes(pair)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
