@@ -85,6 +85,7 @@ describe('the chart', { skip }, () => {
       const env = envOf(await renderChart('--values', file));
       const config = readConfig({ ...env, COHORTFARM_POD_NAME: 'farm-0', COHORTFARM_POD_NAMESPACE: 'farm-system' });
       assert.equal(config.lease.name, 'farm-cohortfarm');
+      assert.equal(config.http.port, 8080, 'the port of the container and its Service');
       assert.equal(config.settings.pods.natsUrl, env.COHORTFARM_NATS_URL);
       assert.equal(config.settings.pods.trainerImage, env.COHORTFARM_TRAINER_IMAGE);
       const ours = Object.keys(env).filter((name) => name.startsWith('COHORTFARM_'));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { serverFolder, startOnFreePort } from './process.ts';
 import { type GoTool, goTool } from './tools.ts';
 
-const NATS: GoTool = {
+export const natsTool: GoTool = {
   module: 'nats',
   versionOf: 'github.com/nats-io/nats-server/v2',
   package: 'github.com/nats-io/nats-server/v2',
@@ -35,7 +35,7 @@ export interface NatsServer {
  * @param config more settings, in the server's own form
  */
 export async function startNats(config = ''): Promise<NatsServer> {
-  const command = await goTool(NATS);
+  const command = await goTool(natsTool);
   const folder = await serverFolder('nats');
   const data = join(folder, 'data');
   const file = join(folder, 'nats.conf');

@@ -34,6 +34,8 @@ export interface KubeletOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** What the images' ENTRYPOINT is. */
   readonly entrypoint?: readonly string[];
+  /** Environment variables of a pod's image, beside those that all have. */
+  readonly env?: (pod: Pod) => Readonly<Record<string, string>>;
 }
 
 const REPOSITORY = fileURLToPath(new URL('../../../', import.meta.url));
@@ -69,7 +71,8 @@ export async function startProcessKubelet(options: KubeletOptions): Promise<Proc
     if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return undefined;
     const line = nodes.get(pod.spec.nodeName ?? '')!.line;
     const canPull = (name: string) => ![...failing].some((prefix) => name.startsWith(prefix));
-    const run = runPod(pod, { line, image, folder: join(folder, pod.metadata.uid), canPull });
+    const ofPod = { ...image, env: { ...image.env, ...options.env?.(pod) } };
+    const run = runPod(pod, { line, image: ofPod, folder: join(folder, pod.metadata.uid), canPull });
     runs.set(pod.metadata.uid, run);
     return run;
   }

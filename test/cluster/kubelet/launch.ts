@@ -116,7 +116,7 @@ function script({ root, mounts, readOnlyRoot, user, group, env, workingDir }: La
     set -e
     R=${quote(root)}
     put() { # source target options
-      if [ -d "$1" ]; then mkdir -p "$R$2"; else mkdir -p "$(dirname "$R$2")"; touch "$R$2"; fi
+      if [ -d "$1" ]; then mkdir -p "$R$2"; else mkdir -p "$(dirname "$R$2")"; [ -e "$R$2" ] || touch "$R$2"; fi
       mount --rbind "$1" "$R$2"
       if [ -n "$3" ]; then mount -o "remount,bind,$3" "$R$2"; fi
     }

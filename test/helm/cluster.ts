@@ -1,0 +1,104 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type ProcessKubelet, startProcessKubelet } from '../cluster/kubelet/kubelet.ts';
+import type { Pod } from '../cluster/kubelet/types.ts';
+import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
+import { helm } from '../servers/helm.ts';
+import { natsTool } from '../servers/nats.ts';
+import { type S3Server, startS3Server } from '../servers/s3.ts';
+import { goTool } from '../servers/tools.ts';
+import { REPO } from '../support/cli.ts';
+
+/**
+ * An empty cluster in which Helm installs the chart: API server, controllers, scheduler, a kubelet that runs the chart's own
+ * pods as processes, and a bucket. Pods have loopback addresses of their own instead of a network; a hosts file stands in
+ * for DNS and Services.
+ */
+export interface EmptyCluster {
+  readonly plane: ControlPlane;
+  readonly kubelet: ProcessKubelet;
+  readonly s3: S3Server;
+  /** Runs helm in the release's namespace. */
+  helm(...args: string[]): Promise<string>;
+  /** Arguments that fit the chart to a cluster without volumes and a network. */
+  readonly values: readonly string[];
+  stop(): Promise<void>;
+}
+
+export const RELEASE = 'cohortfarm';
+export const SYSTEM = 'farm-system';
+
+const COMPONENT = 'app.kubernetes.io/component';
+
+export async function startEmptyCluster(): Promise<EmptyCluster> {
+  const nats = await goTool(natsTool);
+  const [plane, s3] = await Promise.all([startControlPlane({ controllers: true }), startS3Server()]);
+  const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-install-'));
+  // Containers are nobody's in particular.
+  await chmod(folder, 0o755);
+  const addresses = await addressBook(join(folder, 'hosts'));
+  await writeFile(join(folder, 'nats-server'), `#!/bin/sh\nexec /opt/nats/${natsName(nats)} "$@"\n`, { mode: 0o755 });
+  const kubelet = await startProcessKubelet({
+    access: plane,
+    nodes: [{ name: 'node-a' }, { name: 'node-b' }],
+    files: { '/etc/hosts': addresses.file, '/opt/nats': dirname(nats), '/opt/bin': folder },
+    env: (pod) => {
+      const path = '/opt/bin:/app/node_modules/.bin:/usr/local/bin:/usr/bin:/bin';
+      return isOperator(pod)
+        ? { PATH: path, COHORTFARM_HTTP_HOST: addresses.next(`${RELEASE}.${SYSTEM}.svc`) }
+        : { PATH: path };
+    },
+  });
+  await plane.apply(restricted(SYSTEM));
+  const config = `host: ${addresses.next(`${RELEASE}-nats.${SYSTEM}.svc`)}`;
+  return {
+    plane,
+    kubelet,
+    s3,
+    helm: (...args) => helm([...args, '--namespace', SYSTEM], { KUBECONFIG: plane.kubeconfig }),
+    values: ['--set', 'nats.persistence.enabled=false', '--set', `nats.extraConfig=${config}`],
+    async stop() {
+      await kubelet.stop();
+      await Promise.all([plane.stop(), s3.stop()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const natsName = (path: string): string => path.slice(dirname(path).length + 1);
+const isOperator = ({ metadata }: Pod): boolean => metadata.labels?.[COMPONENT] === 'operator';
+
+/** A namespace as a careful administrator makes it. */
+const restricted = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+});
+
+/** Gives out loopback addresses, and writes the last one of each name into a hosts file. */
+async function addressBook(file: string) {
+  const names = new Map<string, string>();
+  const [a, b] = [1 + Math.floor(Math.random() * 250), 1 + Math.floor(Math.random() * 250)];
+  let last = 0;
+  const system = await readFile('/etc/hosts', 'utf8');
+  const write = () => writeFile(file, `${system}\n${[...names].map(([name, at]) => `${at} ${name}\n`).join('')}`);
+  await write();
+  return {
+    file,
+    next(name: string): string {
+      const address = `127.${a}.${b}.${++last}`;
+      names.set(name, address);
+      void write();
+      return address;
+    },
+  };
+}
+
+/** The first example with its bucket in the cluster's S3; nothing else is changed. */
+export async function firstExample({ s3 }: Pick<EmptyCluster, 's3'>): Promise<string> {
+  const text = await readFile(join(REPO, 'examples/first.yaml'), 'utf8');
+  const named = text.replace(/# endpoint: \S+.*/, `endpoint: ${s3.options.endpoint}`);
+  if (named === text) throw new Error('examples/first.yaml names no place for an endpoint');
+  return named;
+}
