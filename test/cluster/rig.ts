@@ -9,7 +9,7 @@ import { renderChart } from '../servers/helm.ts';
 import { type NatsServer, startNats } from '../servers/nats.ts';
 import { type S3Server, startS3Server } from '../servers/s3.ts';
 import { REPO } from '../support/cli.ts';
-import { type ProcessKubelet, startProcessKubelet } from './kubelet/kubelet.ts';
+import { type KubeletOptions, type ProcessKubelet, startProcessKubelet } from './kubelet/kubelet.ts';
 import type { NodeSpec } from './kubelet/node.ts';
 
 /**
@@ -29,6 +29,8 @@ export interface Rig {
 export interface RigOptions {
   readonly operators?: number;
   readonly nodes?: readonly NodeSpec[];
+  /** What images hold beside the repository, and what they start where a pod names no command. */
+  readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint'>;
 }
 
 export const NAMESPACE = 'default';
@@ -45,6 +47,7 @@ const RIGHTS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', '
 export async function startRig({
   operators: count = 1,
   nodes = [{ name: 'node-a', gpus: 4 }],
+  image = {},
 }: RigOptions = {}): Promise<Rig> {
   const [plane, nats, s3] = await Promise.all([startControlPlane({ controllers: true }), startNats(), startS3Server()]);
   await s3.createBucket(BUCKET);
@@ -55,7 +58,7 @@ export async function startRig({
   await plane.apply(...rights, secretOf(s3));
   const account = await plane.serviceAccount(SYSTEM, 'farm-cohortfarm');
   const kubeconfig = await plane.writeKubeconfig('operator', account);
-  const kubelet = await startProcessKubelet({ access: plane, nodes });
+  const kubelet = await startProcessKubelet({ access: plane, nodes, ...image });
   const env = {
     COHORTFARM_POD_NAMESPACE: SYSTEM,
     COHORTFARM_LEASE: 'farm-cohortfarm',
