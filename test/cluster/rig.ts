@@ -107,6 +107,7 @@ export async function rigDataset(
   const dataset = parse(await readFile(join(REPO, 'examples/demo.yaml'), 'utf8')) as Input;
   dataset.metadata = { name, namespace: NAMESPACE };
   const { spec } = dataset;
+  delete spec.training;
   spec.quota.samples = 48;
   spec.model.sampling.steps = 8;
   // Few steps draw poorly; what is tested is the path, and an exhausted sample would end it early.
