@@ -11,6 +11,7 @@ import { addRun } from './commands/run.ts';
 import { addStatus, addTop } from './commands/status.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
+import { examplesText } from './examples.ts';
 import { WorkerError } from './farm/farm.ts';
 
 /** The command line. Exit codes: 0 done, 1 a check failed, 2 bad usage or spec, 3 shortfall, 75 try again, 78 never. */
@@ -26,7 +27,7 @@ const program = new Command('cohortfarm')
   );
 for (const add of [addPlan, addRun, addTrain, addVerify, addReplay, addReport, addBrowse, addStatus, addTop])
   add(program);
-for (const command of program.commands) command.exitOverride();
+for (const command of program.commands) command.exitOverride().addHelpText('after', examplesText(command.name()));
 
 try {
   await program.parseAsync();

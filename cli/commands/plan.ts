@@ -37,7 +37,7 @@ export function addPlan(program: Command): void {
     .option('--gpu-price <n>', 'for the estimate: price of a GPU (or of a worker without one) for an hour')
     .option('--storage-price <n>', 'for the estimate: price of a gigabyte for a month')
     .option('--image-bytes <n>', 'for the estimate: bytes of an image file (default: by format and size)')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', REMARK)
     .action(async (options: PlanOptions) => {
       const loaded = await loadDataset(options.file);
       const { plan, unreachable } = await planWithOrWithoutModel(loaded);
@@ -54,11 +54,7 @@ export function addPlan(program: Command): void {
     });
 }
 
-const EXAMPLES = `
-Examples:
-  cohortfarm plan -f examples/demo.yaml
-  cohortfarm plan -f examples/roentgen-v2.yaml --estimate --images-per-second 0.5 --gpu-price 2.50
-
+const REMARK = `
 The rate and the acceptance of a model are best measured: grow a small dataset and read
 status.imagesPerSecond (of all workers, accepted images) and status.acceptanceRate.`;
 

@@ -1,0 +1,25 @@
+/** What `--help` of each command ends with: whole calls, which a test holds against the options that there are. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  plan: [
+    'cohortfarm plan -f examples/demo.yaml',
+    'cohortfarm plan -f examples/roentgen-v2.yaml --estimate --images-per-second 0.5 --gpu-price 2.50',
+  ],
+  run: [
+    'cohortfarm run -f examples/demo.yaml --output out/demo --workers 2 --verify',
+    'cohortfarm run -f examples/first.yaml --output s3://cohorts/first',
+  ],
+  verify: [
+    'cohortfarm verify out/demo',
+    'cohortfarm verify s3://cohorts/first --endpoint http://127.0.0.1:9000 --json',
+  ],
+  replay: ['cohortfarm replay out/demo 000000017 --save 17.png'],
+  report: ['cohortfarm report s3://cohorts/first --output first.html'],
+  browse: ['cohortfarm browse out/demo', 'cohortfarm browse s3://cohorts/first --port 8000'],
+  train: ['cohortfarm train -f examples/roentgen-v2.yaml --output out/roentgen-v2'],
+};
+
+/** The text for a command; empty where there are none. */
+export function examplesText(command: string): string {
+  const lines = EXAMPLES[command] ?? [];
+  return lines.length === 0 ? '' : `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}
