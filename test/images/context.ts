@@ -51,6 +51,17 @@ async function copyOne(files: readonly string[], from: string, to: string, targe
   }
 }
 
+/** Installs in an empty folder what the images hold at /app, with the Dockerfile's own command. */
+export async function installApp(target: string): Promise<void> {
+  const stages = await stagesOf('images/Dockerfile');
+  await copyContext(stages.get('dependencies')!, target);
+  const [install] = stages.get('dependencies')!.filter(({ name }) => name === 'RUN');
+  const command = install!.text.replace(/^--mount=\S+ /, '');
+  const env = { ...process.env, TARGETARCH: process.arch === 'arm64' ? 'arm64' : 'amd64' };
+  await run('sh', ['-euc', command], { cwd: target, env, maxBuffer: 2 ** 26 });
+  await copyContext(stages.get('app')!, target);
+}
+
 /** The repository's files that .dockerignore lets through; the last pattern that fits decides. */
 async function contextFiles(): Promise<string[]> {
   const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {

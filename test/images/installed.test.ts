@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { REPO, runCli } from '../support/cli.ts';
-import { copyContext, stagesOf } from './context.ts';
+import { installApp } from './context.ts';
 
 const run = promisify(execFile);
 
@@ -40,12 +40,7 @@ describe('what the image holds, in a folder of its own with production dependenc
     home = await mkdtemp(join(tmpdir(), 'cohortfarm-home-'));
     await chmod(app, 0o755);
     await chmod(home, 0o777);
-    const stages = await stagesOf('images/Dockerfile');
-    await copyContext(stages.get('dependencies')!, app);
-    const [install] = stages.get('dependencies')!.filter(({ name }) => name === 'RUN');
-    const command = install!.text.replace(/^--mount=\S+ /, '');
-    await run('sh', ['-euc', command], { cwd: app, env: { ...process.env, TARGETARCH: 'amd64' }, maxBuffer: 2 ** 26 });
-    await copyContext(stages.get('app')!, app);
+    await installApp(app);
   });
   after(async () => {
     for (const folder of [app, home]) await rm(folder, { recursive: true, force: true });

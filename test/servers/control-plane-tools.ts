@@ -9,7 +9,7 @@ export const etcdTool: GoTool = {
   name: 'etcd',
 };
 
-type KubernetesProgram = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubectl';
+type KubernetesProgram = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kubectl' | 'kubelet';
 
 /** A program of Kubernetes. All are of one version, and all of them together are one module to download. */
 export const kubernetesTool = (name: KubernetesProgram): GoTool => ({

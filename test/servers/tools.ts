@@ -69,9 +69,13 @@ const isExecutable = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Where what tests build or download is kept. */
+export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm');
+
 async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> {
   const folder = fileURLToPath(new URL(`tools/${tool.module}/`, import.meta.url));
-  const bin = join(env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm'), 'bin');
+  const bin = join(cacheFolder(env), 'bin');
   const version = await requiredVersion(join(folder, 'go.mod'), tool.versionOf);
   const path = join(bin, `${tool.name}-${version}`);
   const isBuilt = await access(path).then(
