@@ -112,6 +112,12 @@ def test_patients_never_straddle(tmp_path):
     assert set(split_training(records, 0.2, 1)[1].patients) != set(split_training(records, 0.2, 2)[1].patients)
 
 
+def test_the_split_does_not_depend_on_where_the_data_lies(tmp_path):
+    held = [split_training(read_source(many(tmp_path / name), LABELS, {}), 0.2, 3)[1] for name in ("here", "there")]
+    names = [{patient.rpartition("#")[2] for patient in one.patients} for one in held]
+    assert names[0] == names[1] and set(held[0].patients) != set(held[1].patients)
+
+
 def test_a_split_of_the_source_is_kept_and_checked(tmp_path):
     with pytest.raises(UsageError, match="patients are in two parts of the split"):
         split_training(read_source(many(tmp_path, ",split"), LABELS, {}), 0.2, 0)

@@ -35,7 +35,7 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
     if not values:
         matrix[:] = np.nan
     return Records(
-        patients=np.array([f"{store.uri}#{key}" for key in column("key", "")]),
+        patients=np.array([f"{manifest['planDigest']}#{key}" for key in column("key", "")]),
         labels=matrix,
         sex=np.array([sex_of(value) for value in column(axes.get("sex"), UNKNOWN)]),
         race=np.array([race_of(value) for value in column(axes.get("race"), UNKNOWN)]),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .augment import Augment
 from .images import ImageReader
@@ -31,13 +31,26 @@ class TrainingBatches(Dataset):
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = [], []
-        for k, (group, stream, reader) in enumerate(zip(self.groups, self.streams, self.readers)):
-            positions = positions_of(step, group.rate, self.rank, self.world)
-            indices = stream.at(positions)
+        for k, (group, reader) in enumerate(zip(self.groups, self.readers)):
+            positions, indices = self._taken(k, step)
+            reader.start(indices)
+            reader.start(self._taken(k, step + stride())[1])
             for position, image in zip(positions, reader.read(indices)):
                 images.append(self.augment(image, position * len(self.groups) + k))
             labels.append(group.records.labels[indices])
         return torch.from_numpy(np.stack(images)).unsqueeze(1), torch.from_numpy(np.concatenate(labels))
+
+
+    def _taken(self, k: int, step: int) -> tuple[range, np.ndarray]:
+        """Positions in the stream of a group that this rank takes at a step, and the images there."""
+        positions = positions_of(step, self.groups[k].rate, self.rank, self.world)
+        return positions, self.streams[k].at(positions)
+
+
+def stride() -> int:
+    """How many items further this process is asked next: loader workers take turns."""
+    info = get_worker_info()
+    return info.num_workers if info else 1
 
 
 def training_loader(batches: TrainingBatches, steps: range, workers: int, pin: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -68,8 +81,13 @@ class FixedBatches(Dataset):
     def __getitem__(self, k: int) -> torch.Tensor:
         if k >= len(self):
             raise IndexError(k)
-        images = self.reader.read(self.indices[k * self.batch : (k + 1) * self.batch])
+        self.reader.start(self._batch(k))
+        self.reader.start(self._batch(k + stride()))
+        images = self.reader.read(self._batch(k))
         return torch.from_numpy(np.stack(images)).unsqueeze(1)
+
+    def _batch(self, k: int) -> np.ndarray:
+        return self.indices[k * self.batch : (k + 1) * self.batch]
 
 
 def one_thread(_: int) -> None:

@@ -9,8 +9,9 @@ from .records import Records
 
 
 def draw(patient: str, seed: int) -> float:
-    """A number in 0..1 that depends on the patient and the seed alone."""
-    digest = hashlib.sha256(f"{seed}\0{patient}".encode()).digest()
+    """A number in 0..1 that depends on the seed and the patient alone, not on where the data lies."""
+    _, _, name = patient.rpartition("#")
+    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
