@@ -21,7 +21,7 @@ const NEEDED = {
   'syntheticdatasets.cohortfarm.dev': 'get list watch patch',
   'syntheticdatasets/status.cohortfarm.dev': 'patch',
   'jobs.batch': 'list watch create patch delete',
-  pods: 'list watch',
+  pods: 'list',
   configmaps: 'create patch',
   services: 'create patch',
   'events.events.k8s.io': 'get create patch',

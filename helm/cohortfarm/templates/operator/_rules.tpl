@@ -8,7 +8,7 @@
 # Server-side apply is patch, and create where there is none yet.
 - {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
 # Why a pod waits, and what it said when it ended.
-- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+- {apiGroups: [""], resources: [pods], verbs: [list]}
 - {apiGroups: [""], resources: [configmaps], verbs: [create, patch]}
 # Headless, for training on several nodes.
 - {apiGroups: [""], resources: [services], verbs: [create, patch]}
