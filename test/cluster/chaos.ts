@@ -57,22 +57,24 @@ export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRu
   const story: string[] = [];
   const watch = new AbortController();
   const watching = follow(rig, name, story, watch.signal);
-  while (faults.length < kills) {
-    await sleep(1000 * pause * -Math.log(1 - random()));
-    if (story.at(-1) === 'Complete') break;
-    const fault = FAULTS[Math.floor(random() * FAULTS.length)]!;
-    if (await strike(rig, name, fault, random)) faults.push(fault);
-  }
-  while (story.at(-1) !== 'Complete') {
-    if (seconds() > patience) {
-      throw new Error(
-        `seed ${seed} is not Ready after ${faults.join(', ')}: ${JSON.stringify(await statusOf(rig, name))}`,
-      );
+  try {
+    while (faults.length < kills) {
+      await sleep(1000 * pause * -Math.log(1 - random()));
+      if (story.at(-1) === 'Complete') break;
+      const fault = FAULTS[Math.floor(random() * FAULTS.length)]!;
+      if (await strike(rig, name, fault, random)) faults.push(fault);
     }
-    await sleep(250);
+    while (story.at(-1) !== 'Complete') {
+      if (seconds() > patience) {
+        const status = JSON.stringify(await statusOf(rig, name));
+        throw new Error(`seed ${seed} is not Ready after ${faults.join(', ')}: ${status}`);
+      }
+      await sleep(250);
+    }
+  } finally {
+    watch.abort();
+    await watching;
   }
-  watch.abort();
-  await watching;
   return { seed, faults, story, seconds: seconds() };
 }
 
