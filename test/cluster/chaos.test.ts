@@ -62,8 +62,22 @@ describe('chaos', { skip: await missingForPods() }, () => {
       const { samples } = await statusOf(rig, name);
       assert.deepEqual([samples?.wanted, samples?.accepted, samples?.exhausted], [48, 48, 0]);
       const events = await rig.plane.kubectl('get', 'events', `--field-selector=involvedObject.name=${name}`);
-      for (const reason of ['JobApplied', 'Complete'])
-        assert.match(events, new RegExp(reason), 'the events tell the story');
+      // An operator that is killed between what it does and its Event never tells that one; the others tell the story.
+      const told = [
+        'JobApplied',
+        'Planned',
+        'QueueFilled',
+        'Generating',
+        'Generated',
+        'Publishing',
+        'Published',
+        'Complete',
+      ];
+      const missed = told.filter((reason) => !events.includes(reason));
+      assert.ok(
+        missed.length <= run.faults.filter((fault) => fault === 'operator' || fault === 'apiServer').length,
+        `${missed}`,
+      );
       await rig.plane.kubectl('delete', 'sds', name, '--timeout=60s');
     });
   }
