@@ -114,5 +114,3 @@ export const trainingSchema = z.strictObject({
     .describe('Baselines to train and evaluate beside the stages'),
   seeds: z.int().min(1).max(100).default(3).describe('Runs of each arm of the comparison, each with a seed of its own'),
 });
-
-export type Training = z.infer<typeof trainingSchema>;

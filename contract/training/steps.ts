@@ -15,11 +15,15 @@ export interface TrainingStep {
   readonly config: StageConfig;
 }
 
+export type StepFolders = Readonly<Record<string, string>>;
+
 export interface StepOptions {
   /** Where the dataset is, resolved. */
   readonly output: string;
   /** Makes a URI of the spec one that does not depend on the place of the spec. */
   readonly resolve: (uri: string) => string;
+  /** Of steps whose results do not lie in the folder of their name, below `training/`. */
+  readonly folders?: StepFolders;
 }
 
 type Stage = Training['stages'][number];
@@ -39,12 +43,12 @@ export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options:
 }
 
 /** What all configs have in common. */
-function base(spec: Spec, training: Training, name: string, { output }: StepOptions) {
+function base(spec: Spec, training: Training, name: string, options: StepOptions) {
   const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
   return {
     apiVersion: 'cohortfarm.dev/stage/v1',
     name,
-    output: `${output}/${objects.training}${name}`,
+    output: folderOf(name, options),
     s3: { endpoint, region, forcePathStyle },
     seed: spec.seed,
     architecture: training.architecture,
@@ -68,7 +72,10 @@ export const labelName = (value: string): string =>
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
 
-const modelOf = (stage: string, { output }: StepOptions): string => `${output}/${objects.training}${stage}/model.pt`;
+const folderOf = (step: string, { output, folders = {} }: StepOptions): string =>
+  `${output}/${objects.training}${folders[step] ?? step}`;
+
+const modelOf = (stage: string, options: StepOptions): string => `${folderOf(stage, options)}/model.pt`;
 
 function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['train']> {
   const data = [stage.data === undefined ? options.output : options.resolve(stage.data)];

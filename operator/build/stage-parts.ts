@@ -1,5 +1,5 @@
 import { ENV, LABELS, PATHS } from '../../contract/cluster.ts';
-import type { PlannedStage } from '../../contract/training/plan.ts';
+import type { TrainingStep } from '../../contract/training/steps.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { StepContext } from './job.ts';
 import { ownLabels } from './owner.ts';
@@ -7,8 +7,13 @@ import { credentialsEnv } from './pod.ts';
 
 /** What a stage's Job and TrainJob have in common. */
 
+/** A step with how it is launched: evaluation and comparison as the last stage is. */
+export interface LaunchedStep extends TrainingStep {
+  readonly launch: NonNullable<TrainingStep['stage']>;
+}
+
 export interface StageContext extends StepContext {
-  readonly stage: PlannedStage;
+  readonly stage: LaunchedStep;
 }
 
 /** What differs between the two ways to launch. */

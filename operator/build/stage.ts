@@ -1,12 +1,12 @@
 import { ANNOTATIONS, jobName, PATHS, STAGE_FILE } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
-import type { PlannedStage } from '../../contract/training/plan.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { BACKOFF_LIMIT, POD_FAILURE_POLICY, type WantedJob } from './job.ts';
 import { strategicMerge } from './overlay.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 import { CONTAINER, CONTAINER_SECURITY, POD_SECURITY, type Template } from './pod.ts';
 import {
+  type LaunchedStep,
   STAGE_MOUNTS,
   type StageContext,
   type StageNames,
@@ -131,7 +131,7 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
 }
 
 /** https://docs.pytorch.org/docs/stable/elastic/run.html: every option of torchrun is read from PET_OPTION, too. */
-function torchrunEnv(job: string, { nodes, processesPerNode }: PlannedStage['launch']): object[] {
+function torchrunEnv(job: string, { nodes, processesPerNode }: LaunchedStep['launch']): object[] {
   const values = {
     PET_NNODES: String(nodes),
     PET_NPROC_PER_NODE: String(processesPerNode),

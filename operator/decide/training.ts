@@ -1,8 +1,10 @@
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
-import { type PlannedStage, planTraining, type StageFolders } from '../../contract/training/plan.ts';
+import { type StepFolders, trainingSteps } from '../../contract/training/steps.ts';
 import { buildStage } from '../build/stage.ts';
+import type { LaunchedStep } from '../build/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Decision, Policy, Settings, Verdict } from './decision.ts';
 import { datasetOf, isTrue, stepContext } from './facts.ts';
@@ -23,7 +25,7 @@ export const training: Policy = (observed, settings) => {
 
 /** A stage as it is wanted now, and whether it has succeeded as such. */
 interface WantedStage {
-  readonly stage: PlannedStage;
+  readonly stage: LaunchedStep;
   readonly digest: string;
   readonly folder: string;
   readonly isDone: boolean;
@@ -35,12 +37,12 @@ export const isTrained = (observed: Observed): boolean => stagesOf(observed).eve
 
 export function stagesOf({ status, parsed }: Observed): WantedStage[] {
   const dataset = datasetOf({ parsed } as Observed);
-  const output = dataset.spec.output.uri.replace(/\/+$/, '');
+  const stepsIn = (places: StepFolders) => launchedSteps(dataset, places);
   const folders: Record<string, string> = {};
   const wanted: WantedStage[] = [];
-  for (const name of planTraining(dataset, output).map((stage) => stage.name)) {
+  for (const name of stepsIn({}).map((stage) => stage.name)) {
     // Planned again for each: its config names the folders of the stages before it.
-    const find = (places: StageFolders) => planTraining(dataset, output, places).find((stage) => stage.name === name)!;
+    const find = (places: StepFolders) => stepsIn(places).find((stage) => stage.name === name)!;
     const before = status.stages?.find((stage) => stage.name === name);
     const digest = digestOf(find({ ...folders, [name]: name }));
     const isSame = before?.digest === undefined || before.digest === digest;
@@ -53,8 +55,16 @@ export function stagesOf({ status, parsed }: Observed): WantedStage[] {
   return wanted;
 }
 
+function launchedSteps(dataset: SyntheticDataset, folders: StepFolders): LaunchedStep[] {
+  const last = dataset.spec.training?.stages.at(-1);
+  if (!last) return [];
+  const output = dataset.spec.output.uri.replace(/\/+$/, '');
+  const steps = trainingSteps(dataset, { output, resolve: (uri) => uri, folders });
+  return steps.map((step) => ({ ...step, launch: step.stage ?? last }));
+}
+
 /** Of all that decides a stage's results; where they lie does not. */
-function digestOf({ config, launch }: PlannedStage): string {
+function digestOf({ config, launch }: LaunchedStep): string {
   const { output: _, ...decisive } = config;
   const { image, args, env, nodes, processesPerNode, runtimeRef } = launch;
   return sha256(canonicalJson({ config: decisive, image, args, env, nodes, processesPerNode, runtimeRef }));
