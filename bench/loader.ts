@@ -16,12 +16,11 @@ import { interleave, median, type Peer, speedup, startPeer } from './measure.ts'
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' } } });
 const rounds = Number(values.rounds);
 
-const IMAGES = 1536;
 const BATCH = 32;
 const SHARD = 256;
 const CASES = [
-  { name: 'images of 512x512, scaled to 224', side: 512, size: 224 },
-  { name: 'images of 128x128 as they are', side: 128, size: 128 },
+  { name: 'images of 512x512, scaled to 224', side: 512, size: 224, images: 1536 },
+  { name: 'images of 128x128 as they are', side: 128, size: 128, images: 6144 },
 ] as const;
 
 /** A smooth image with some noise, which compresses as a film does. */
@@ -36,9 +35,9 @@ function drawFilm(seed: number, side: number): RawImage {
   return { width: side, height: side, channels: 1, data };
 }
 
-async function grow(store: ObjectStore, side: number): Promise<void> {
+async function grow(store: ObjectStore, side: number, images: number): Promise<void> {
   const dataset = smallDataset((spec) => {
-    spec.quota.samples = IMAGES;
+    spec.quota.samples = images;
     spec.quota.axes.finding = { values: ['no-finding', 'edema'] };
     spec.model.sampling = { steps: 1, height: side, width: side };
     spec.output.image = { format: 'jpeg' };
@@ -64,17 +63,18 @@ Object.assign(process.env, server.env, { PYTHONPATH: TRAINER });
 const lines = [
   '# The loader',
   '',
-  `Written by \`npm run bench:loader\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores: ${IMAGES} images in shards of ${SHARD} on an S3 server on this`,
-  `machine, one epoch of batches of ${BATCH}. Both decode with the same function. They run in turn; a ratio is the median over`,
-  `${rounds} rounds of the ratio within the round, and above 1 means that the trainer's loader is faster.`,
+  `Written by \`npm run bench:loader\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores: one epoch of`,
+  `${CASES.map(({ images }) => images).join(' and ')} images in shards of ${SHARD} and batches of ${BATCH}, on an S3 server on this machine, which shares the cores.`,
+  `Both decode with the same function. They run in turn; a ratio is the median over ${rounds} rounds of the ratio within the round,`,
+  "and above 1 means that the trainer's loader is faster.",
   '',
   '| what | loader workers | trainer, images/s | plain webdataset, images/s | ratio |',
   '| --- | --- | --- | --- | --- |',
 ];
 try {
-  for (const { name, side, size } of CASES) {
+  for (const { name, side, size, images } of CASES) {
     const uri = `s3://bench/side-${side}`;
-    await grow(openStore(uri, server.options), side);
+    await grow(openStore(uri, server.options), side, images);
     const start = (kind: string): Promise<Peer> =>
       startPeer(python, ['bench/python/loader.py', kind, uri, server.endpoint]);
     const peers = { ours: await start('ours'), webdataset: await start('webdataset') };

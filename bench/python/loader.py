@@ -25,9 +25,9 @@ def ours(uri, endpoint):
     records = read_source(uri, LABELS, {"endpoint": endpoint, "forcePathStyle": True})
 
     def run(workers, size, batch):
-        batches = TrainingBatches([Group(records, float(batch))], size, 0, Augment(False, 0, 0), 0, 1)
         steps = range(len(records) // batch)
-        return sum(len(images) for images, _ in training_loader(batches, steps, workers, False))
+        batches = TrainingBatches([Group(records, float(batch))], size, steps, Augment(False, 0, 0), 0, 0, 1)
+        return sum(len(images) for images, _ in training_loader(batches, workers, False))
 
     return run
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohortfarm_trainer.data.order import Stream, epoch_order, positions_of, share
+from cohortfarm_trainer.data.order import BLOCK, Stream, epoch_order, share
 
 blob_sizes = st.lists(st.integers(1, 60), min_size=1, max_size=6)
 
@@ -30,25 +30,28 @@ def test_what_is_read_together_lies_together(sizes, seed, run):
 
 
 @settings(deadline=None)
-@given(
-    blob_sizes,
-    st.integers(1, 4),
-    st.floats(0.3, 70, allow_nan=False),
-    st.integers(0, 9),
-    st.integers(0, 300),
-)
-def test_ranks_and_steps_share_the_stream_without_loss_or_repetition(sizes, world, rate, seed, resumed_at):
-    """Over some steps, all ranks together take each position of the stream once, wherever the training was resumed."""
-    blobs = blobs_of(sizes)
-    stream = Stream(blobs, seed)
-    steps = range(resumed_at, resumed_at + max(3, int(2.5 * len(blobs) / rate)))
-    taken = [position for step in steps for rank in range(world) for position in positions_of(step, rate, rank, world)]
-    assert sorted(taken) == list(range(int(steps.start * rate), int(steps.stop * rate)))
-    # Whole epochs within those positions hold every image once.
-    n = len(blobs)
-    for epoch in range(-(-int(steps.start * rate) // n), int(steps.stop * rate) // n):
-        whole = stream.at(range(epoch * n, (epoch + 1) * n))
-        assert sorted(whole.tolist()) == list(range(n))
+@given(blob_sizes, st.floats(0.3, 70, allow_nan=False), st.integers(0, 9), st.integers(0, 40))
+def test_blocks_of_steps_share_the_stream_without_loss_or_repetition(sizes, rate, seed, first):
+    """The steps of a block take each position of its part of the stream once, one epoch after the other."""
+    stream = Stream(blobs_of(sizes), seed)
+    blocks = range(first, first + 3)
+    taken = np.concatenate([stream.taken(step, rate) for step in range(blocks.start * BLOCK, blocks.stop * BLOCK)])
+    assert sorted(taken.tolist()) == list(range(int(blocks.start * BLOCK * rate), int(blocks.stop * BLOCK * rate)))
+    assert (np.diff(taken // stream.n) >= 0).all()
+
+
+@given(blob_sizes, st.integers(0, 9), st.integers(0, 5))
+def test_the_stream_holds_every_image_once_in_each_epoch(sizes, seed, epoch):
+    stream = Stream(blobs_of(sizes), seed)
+    whole = stream.at(np.arange(epoch * stream.n, (epoch + 1) * stream.n))
+    assert sorted(whole.tolist()) == list(range(stream.n))
+
+
+def test_a_batch_holds_images_of_many_runs():
+    stream = Stream(blobs_of([4096]), 1)
+    for step in range(100):
+        batch = np.sort(stream.at(stream.taken(step, 32.0)))
+        assert (np.diff(batch) > 32).sum() >= 3
 
 
 @given(st.integers(0, 200), st.integers(1, 7))

@@ -18,6 +18,8 @@ class Augment:
 
     def __call__(self, image: np.ndarray, position: int) -> np.ndarray:
         """uint8 [size, size] in and out; `position` is the place in the endless stream of images."""
+        if not self.flip and self.rotation == 0:
+            return image
         rng = np.random.default_rng([self.seed, position])
         mirrored, angle = rng.random() < 0.5, rng.uniform(-self.rotation, self.rotation)
         if self.flip and mirrored:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .augment import Augment
 from .images import ImageReader
-from .order import Stream, positions_of
+from .order import BLOCK, Stream
 from .records import Records
 
 
@@ -21,30 +21,50 @@ class Group:
     rate: float
 
 
-class TrainingBatches(Dataset):
-    """Item k is the batch of step k for one rank: uint8 [b, 1, size, size] and float32 [b, labels]."""
+Batch = tuple[torch.Tensor, torch.Tensor]  # uint8 [b, 1, size, size] and float32 [b, labels]
 
-    def __init__(self, groups: list[Group], size: int, seed: int, augment: Augment, rank: int, world: int):
+
+class TrainingBatches(Dataset):
+    """Item k holds the batches of one rank for the k-th block of some steps."""
+
+    def __init__(self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int):
         self.groups, self.augment, self.rank, self.world = groups, augment, rank, world
         self.streams = [Stream(group.records.blob, seed + i) for i, group in enumerate(groups)]
         self.readers = [ImageReader(group.records, size) for group in groups]
+        bounds = [steps.start, *range((steps.start // BLOCK + 1) * BLOCK, steps.stop, BLOCK), steps.stop]
+        self.blocks = [range(first, last) for first, last in zip(bounds, bounds[1:]) if first < last]
 
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = [], []
-        for k, (group, reader) in enumerate(zip(self.groups, self.readers)):
-            positions, indices = self._taken(k, step)
-            reader.start(indices)
-            reader.start(self._taken(k, step + stride())[1])
-            for position, image in zip(positions, reader.read(indices)):
-                images.append(self.augment(image, position * len(self.groups) + k))
-            labels.append(group.records.labels[indices])
-        return torch.from_numpy(np.stack(images)).unsqueeze(1), torch.from_numpy(np.concatenate(labels))
+    def __len__(self) -> int:
+        return len(self.blocks)
 
+    def __getitem__(self, k: int) -> list[Batch]:
+        parts = [self._part(g, k) for g in range(len(self.groups))]
+        return [
+            (
+                torch.from_numpy(np.stack([image for images, _ in batch for image in images])).unsqueeze(1),
+                torch.from_numpy(np.concatenate([labels for _, labels in batch])),
+            )
+            for batch in zip(*parts)
+        ]
 
-    def _taken(self, k: int, step: int) -> tuple[range, np.ndarray]:
-        """Positions in the stream of a group that this rank takes at a step, and the images there."""
-        positions = positions_of(step, self.groups[k].rate, self.rank, self.world)
-        return positions, self.streams[k].at(positions)
+    def _part(self, g: int, k: int) -> list[tuple[list[np.ndarray], np.ndarray]]:
+        """What one group gives to each batch of a block: images, and their labels."""
+        reader, labels = self.readers[g], self.groups[g].records.labels
+        positions = self._taken(g, k)
+        indices = [self.streams[g].at(batch) for batch in positions]
+        reader.start(np.concatenate(indices))
+        if k + stride() < len(self):
+            reader.start(self.streams[g].at(np.concatenate(self._taken(g, k + stride()))))
+        images = iter(reader.read(np.concatenate(indices)))
+        return [
+            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen])
+            for batch, chosen in zip(positions, indices)
+        ]
+
+    def _taken(self, g: int, k: int) -> list[np.ndarray]:
+        """Positions in the stream of a group that this rank takes at each step of a block."""
+        taken = (self.streams[g].taken(step, self.groups[g].rate) for step in self.blocks[k])
+        return [positions[self.rank :: self.world] for positions in taken]
 
 
 def stride() -> int:
@@ -53,19 +73,18 @@ def stride() -> int:
     return info.num_workers if info else 1
 
 
-def training_loader(batches: TrainingBatches, steps: range, workers: int, pin: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The batches of some steps, in order."""
+def training_loader(batches: TrainingBatches, workers: int, pin: bool) -> Iterator[Batch]:
+    """The batches of all steps, in order."""
     loader = DataLoader(
         batches,
         batch_size=None,
-        sampler=steps,
         num_workers=workers,
         pin_memory=pin,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=2 if workers else None,
         worker_init_fn=one_thread,
         multiprocessing_context="fork" if workers else None,
     )
-    return iter(loader)
+    return (batch for block in loader for batch in block)
 
 
 class FixedBatches(Dataset):

@@ -1,16 +1,18 @@
 """In what order images are trained on, and who takes which: pure functions of seed and step, without loss or repetition.
 
-A stream is the endless sequence of all epochs, each a permutation of all images. Step k of a training that takes `rate`
-images a step takes the positions from floor(k * rate) to floor((k + 1) * rate); rank r of w takes every w-th of them, and
-loader workers take whole steps in turn. So nothing depends on how many workers load, and a training that stops at a step
-goes on there.
+A stream is the endless sequence of all epochs, each a permutation of all images in runs that are read together. A training
+that takes `rate` images a step takes the positions from floor(k * rate) to floor((k + 1) * rate) of it at step k, once those
+of a block of steps have been mixed: so a batch holds images of many runs, and few requests fetch a block. Rank r of w takes
+every w-th of a step, and loader workers take whole blocks in turn. Nothing depends on how many workers load, and a training
+that stops at a step goes on there.
 """
 
 from functools import lru_cache
 
 import numpy as np
 
-RUN = 16  # records that are read together
+RUN = 32  # records that are read together
+BLOCK = 8  # steps whose images are mixed
 
 
 class Stream:
@@ -31,9 +33,17 @@ class Stream:
     def _make_epoch(self, epoch: int) -> np.ndarray:
         return epoch_order(self.blobs, self.seed, epoch, self.run)
 
-    def at(self, positions: range) -> np.ndarray:
+    def at(self, positions: np.ndarray) -> np.ndarray:
         """Indices of the images at some positions, int64."""
-        return np.array([self._epoch(position // self.n)[position % self.n] for position in positions], np.int64)
+        return np.array([self._epoch(position // self.n)[position % self.n] for position in positions.tolist()], np.int64)
+
+    def taken(self, step: int, rate: float) -> np.ndarray:
+        """Positions that all ranks together take at a step, where they take `rate` images, int64."""
+        block = step // BLOCK
+        cut = [int((block * BLOCK + k) * rate) for k in range(BLOCK + 1)]
+        mixed = mix(cut[0], cut[-1], self.n, np.random.default_rng([self.seed, cut[0], BLOCK]))
+        place = step % BLOCK
+        return mixed[cut[place] - cut[0] : cut[place + 1] - cut[0]]
 
 
 def epoch_order(blobs: np.ndarray, seed: int, epoch: int, run: int = RUN) -> np.ndarray:
@@ -58,9 +68,10 @@ def epoch_order(blobs: np.ndarray, seed: int, epoch: int, run: int = RUN) -> np.
     return np.repeat(first[chosen], lengths) + within
 
 
-def positions_of(step: int, rate: float, rank: int, world: int) -> range:
-    """Positions in the stream that one rank of `world` takes at a step, where all ranks together take `rate` images."""
-    return range(int(step * rate) + rank, int((step + 1) * rate), world)
+def mix(start: int, stop: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """The positions from start to before stop in another order, int64, in which those of an epoch of n stay together."""
+    bounds = [start, *range((start // n + 1) * n, stop, n), stop]
+    return np.concatenate([rng.permutation(np.arange(first, last)) for first, last in zip(bounds, bounds[1:])])
 
 
 def share(n: int, rank: int, world: int) -> np.ndarray:

@@ -112,9 +112,9 @@ class _Run:
     def _batches(self):
         job, team = self.job, self.team
         augment = Augment(job.hyper["flip"], job.hyper["rotation"], job.seed)
-        batches = TrainingBatches(list(job.groups), job.size, job.seed, augment, team.rank, team.world)
         steps = range(self.standing.step, job.steps)
-        return training_loader(batches, steps, job.hyper["loaderWorkers"], team.device.type == "cuda")
+        batches = TrainingBatches(list(job.groups), job.size, steps, augment, job.seed, team.rank, team.world)
+        return training_loader(batches, job.hyper["loaderWorkers"], team.device.type == "cuda")
 
     def _finished(self) -> bool:
         """Whether it stops early: no validation loss was lower for long."""
