@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
 import { REPO } from '../support/cli.ts';
 
 /** A replica of the operator as a process of its own, as a pod would run it. */
@@ -32,9 +34,18 @@ export interface ReplicaOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** How a pod of the chart runs Node. */
+function installedFlags(): string[] {
+  const objects = parseAllDocuments(readFileSync(join(REPO, 'manifests/base/cohortfarm.yaml'), 'utf8'));
+  const deployment = objects.map((one) => one.toJS()).find(({ kind }) => kind === 'Deployment');
+  const [, ...command] = deployment.spec.template.spec.containers[0].command as string[];
+  return command.slice(0, -1);
+}
+
 /** It does not outlive this process, however that ends. */
 export function startReplica({ kubeconfig, natsUrl, name, env = {} }: ReplicaOptions): Replica {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, join(REPO, 'operator/main.ts')], {
+  const command = [process.execPath, ...installedFlags(), join(REPO, 'operator/main.ts')];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
       PATH: process.env.PATH,
