@@ -30,6 +30,8 @@ export const DEFAULT_LIMITS: StreamLimits = { ackWaitMs: 30_000, maxDeliver: 20,
 
 const HOUR_MS = 3_600_000;
 const DEDUPE_MS = 6 * HOUR_MS;
+/** For the same plan told by workers that start together; short, so that one that was restored is heard again. */
+const DEDUPE_PLAN_MS = 30_000;
 /** As many deliveries as there can be workers. */
 const MAX_IN_FLIGHT = 20_000;
 
@@ -64,6 +66,7 @@ const progressStream = ({ replicas }: StreamLimits): Partial<StreamConfig> & { n
   retention: RetentionPolicy.Limits,
   storage: StorageType.File,
   max_msgs_per_subject: 1,
+  duplicate_window: nanos(DEDUPE_PLAN_MS),
   num_replicas: replicas,
   first_seq: firstSequence(),
 });

@@ -9,6 +9,8 @@ export interface WorkerQueueOptions extends QueueOptions {
   readonly uid: string;
   /** How long calls wait for a server that is away, and for a stream that is not filled yet. */
   readonly patienceMs: number;
+  /** A worker that waits for a stream to be filled tells its plan again so often. */
+  readonly retellMs: number;
   /** A main thread that shows no sign of life for so long is taken for stuck: its shard goes to another worker. */
   readonly stallMs: number;
 }

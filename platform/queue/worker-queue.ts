@@ -6,6 +6,7 @@ import type { Call, FromThread, Taken, ToThread, WorkerQueueOptions } from './wo
 /** A worker's face of the queue, as its main thread uses it; all talk with the server is in a thread beside it. */
 
 const PATIENCE_MS = 300_000;
+const RETELL_MS = 10_000;
 /** An event loop may be kept busy by one batch for as long as that takes on a slow machine. */
 const STALL_MS = 900_000;
 const BEAT_MS = 1000;
@@ -16,7 +17,12 @@ export type OpenWorkerQueue = QueueOptions & { readonly uid: string } & Partial<
 
 /** Starts the thread; the server is contacted by the first call. @throws QueueError (terminal) for a bad URL or file */
 export async function openWorkerQueue(options: OpenWorkerQueue): Promise<WorkerQueue> {
-  const workerData: WorkerQueueOptions = { patienceMs: PATIENCE_MS, stallMs: STALL_MS, ...options };
+  const workerData: WorkerQueueOptions = {
+    patienceMs: PATIENCE_MS,
+    retellMs: RETELL_MS,
+    stallMs: STALL_MS,
+    ...options,
+  };
   const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), { workerData });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let calls = 0;

@@ -30,7 +30,7 @@ export class WorkerSession {
   readonly #options: WorkerQueueOptions;
   readonly #link: Link;
   readonly #open = new Map<number, Open>();
-  #planDigest: string | null = null;
+  #plan: PlanEvent | null = null;
   readonly #pace = new LivePace();
   /** When the workers were counted last. */
   #counted = 0;
@@ -48,8 +48,8 @@ export class WorkerSession {
   }
 
   async tellPlan(event: PlanEvent): Promise<void> {
-    await this.#store(progress.plan(this.#options.uid), event, 'tell the plan');
-    this.#planDigest = event.planDigest;
+    await this.#persist('tell the plan', (connection) => this.#storePlan(connection, event));
+    this.#plan = event;
   }
 
   live(event: LiveEvent): void {
@@ -66,9 +66,17 @@ export class WorkerSession {
 
   take(): Promise<Taken | null> {
     const begun = Date.now();
+    let toldAt = begun;
     return this.#persist('take a shard', async (connection) => {
       const before = await this.#filled(connection);
-      if (!before) return AGAIN;
+      if (!before) {
+        // Whoever fills it may not know the plan any more: a server may have lost its disk.
+        if (this.#plan && Date.now() - toldAt > this.#options.retellMs) {
+          await this.#storePlan(connection, this.#plan);
+          toldAt = Date.now();
+        }
+        return AGAIN;
+      }
       const taken = await this.#pull(connection);
       if (taken) return taken;
       // Empty only if the stream that was asked is still there, and nobody's unfinished shard may come back soon.
@@ -81,7 +89,11 @@ export class WorkerSession {
 
   async done(delivery: number, event: ShardEvent): Promise<void> {
     const { message } = this.#opened(delivery);
-    await this.#store(progress.shard(this.#options.uid, event.shard), event, `tell of shard ${event.shard}`);
+    const { data, headers } = encodePayload(event);
+    const subject = progress.shard(this.#options.uid, event.shard);
+    await this.#persist(`tell of shard ${event.shard}`, (connection) =>
+      jetstream(connection).publish(subject, data, { headers, timeout: ASK_MS }),
+    );
     try {
       await this.#acknowledge(message);
     } finally {
@@ -108,10 +120,10 @@ export class WorkerSession {
     const manager = await managerOf(connection);
     const stream = await manager.streams.info(queue.stream(this.#options.uid));
     const digest = filledFor(stream);
-    if (digest !== null && digest !== this.#planDigest) {
+    if (digest !== null && digest !== this.#plan?.planDigest) {
       throw new QueueError(
         'terminal',
-        `the queue is filled for plan ${digest.slice(0, 12)}, and this worker makes plan ${this.#planDigest?.slice(0, 12)}: ` +
+        `the queue is filled for plan ${digest.slice(0, 12)}, and this worker makes plan ${this.#plan?.planDigest.slice(0, 12)}: ` +
           'a model, a gate or a CSV file has changed; restore it, or make a new dataset with another output',
         { reason: 'PlanChanged' },
       );
@@ -177,12 +189,12 @@ export class WorkerSession {
     }
   }
 
-  /** Stores a message in the progress stream, however often that has to be tried. */
-  async #store(subject: string, event: PlanEvent | ShardEvent, action: string): Promise<void> {
+  /** Stores the plan in the progress stream: once, however many workers tell it. */
+  #storePlan(connection: NatsConnection, event: PlanEvent): Promise<unknown> {
+    const { uid } = this.#options;
     const { data, headers } = encodePayload(event);
-    await this.#persist(action, (connection) =>
-      jetstream(connection).publish(subject, data, { headers, timeout: ASK_MS }),
-    );
+    const msgID = `${uid}.${event.planDigest}`;
+    return jetstream(connection).publish(progress.plan(uid), data, { headers, msgID, timeout: ASK_MS });
   }
 
   /** Runs until there is an answer, over lost connections and servers without their streams, for as long as patience lasts. */

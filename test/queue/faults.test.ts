@@ -85,6 +85,23 @@ describe('a server', { skip: await missingForServers() }, () => {
     await nats.stop();
   });
 
+  test('that has lost its disk, while nobody but a worker knows the plan: the worker tells it again', async () => {
+    const { nats, uid } = await start();
+    const worker = await workerOf(nats.url, uid, { patienceMs: 60_000, retellMs: 1000 });
+    await nats.loseDisk();
+    // An operator that has just started.
+    const admin = adminOf(nats.url);
+    const events: QueueEvent[] = [];
+    admin.watchProgress((event) => events.push(event));
+    await eventually('connected', () => admin.connected);
+    await admin.ensureStreams(uid);
+    const taken = worker.take();
+    await eventually('told again', () => events.some((event) => event.uid === uid && event.kind === 'plan'));
+    await admin.fill(uid, DIGEST, [3]);
+    assert.equal((await taken)!.task.shard, 3);
+    await nats.stop();
+  });
+
   test('that is away for a while: the shard at hand goes on, and is told when the server is back', async () => {
     const { nats, admin, uid } = await start();
     await admin.fill(uid, DIGEST, [0]);

@@ -69,6 +69,19 @@ describe('a worker', { skip: await missingForServers() }, () => {
     return workerOf(nats.url, uid, { patienceMs });
   }
 
+  test('tells its plan once beside others that tell the same', async () => {
+    const uid = await filled(1);
+    const plans: string[] = [];
+    const watch = admin.watchProgress((event) => {
+      if (event.uid === uid && event.kind === 'plan') plans.push(event.event.planDigest);
+    });
+    for (const _ of range(5)) await workerOf(nats.url, uid);
+    await eventually('current', () => watch.current() && plans.length > 0);
+    await sleep(300);
+    assert.deepEqual(plans, [DIGEST]);
+    await watch.close();
+  });
+
   test('refuses a queue that is filled for another plan', async () => {
     const uid = randomUUID();
     await admin.ensureStreams(uid);
