@@ -54,6 +54,7 @@ export const REASONS = {
   QueueUnavailable: needsHelp,
   ImagePullFailed: needsHelp,
   Unschedulable: needsHelp,
+  NodeLost: needsHelp,
   ProviderUnavailable: needsHelp,
   ShardUndeliverable: needsHelp,
   PodFailed: needsHelp,

@@ -52,10 +52,12 @@ export interface JobView {
   readonly state: 'running' | 'complete' | 'failed';
   readonly suspended: boolean;
   readonly parallelism: number;
-  /** Pods that exist and have not ended. */
+  /** Pods that exist, have not ended and are not asked to. */
   readonly active: number;
   /** Of them, those whose containers run. */
   readonly ready: number;
+  /** Pods that are asked to end and still exist. */
+  readonly terminating: number;
   readonly succeeded: number;
   readonly failed: number;
   readonly createdAt: number;

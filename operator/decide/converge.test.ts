@@ -111,6 +111,7 @@ class World {
       state: 'running',
       active: 1,
       ready: 1,
+      terminating: 0,
       succeeded: 0,
       failed: 0,
       createdAt: this.now,

@@ -182,6 +182,47 @@ const CASES: readonly Case[] = [
     says: /2 pods are not running yet \(Unschedulable: no node can take it\)/,
   },
   {
+    when: 'the node of the only worker is lost',
+    given: observed({
+      jobs: [jobOf('workers', { active: 0, ready: 0, terminating: 1 })],
+      pods: pods({ waiting: [waitingPod(workers, { reason: 'NodeLost', message: 'remove its node' })] }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'NodeLost',
+    says: /^Pod small-workers-1-0-abcde: remove its node$/,
+    after: 10,
+  },
+  {
+    when: 'the node of one worker of two is lost, work goes on and says so',
+    given: observed({
+      jobs: [jobOf('workers', { terminating: 1 })],
+      pods: pods({ waiting: [waitingPod(workers, { reason: 'NodeLost', message: 'remove its node' })] }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /pod small-workers-1-0-abcde: remove its node$/,
+    after: 10,
+  },
+  {
+    when: 'a worker that is scaled away finishes its part, nobody hears of its node',
+    given: observed({
+      jobs: [jobOf('workers', { terminating: 1 })],
+      pods: pods({ waiting: [waitingPod(workers, { reason: 'NodeLost', since: NOW + 600_000 })] }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /1 workers run$/,
+  },
+  {
     when: 'a pod has just begun to wait',
     given: observed({
       jobs: [jobOf('workers', { ready: 0 })],

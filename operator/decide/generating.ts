@@ -83,7 +83,7 @@ function running(observed: Observed, context: StepContext, job: JobView): Decisi
     policy: 'generating',
     actions,
     verdict: progressVerdict(observed, job, mayResume),
-    after: job.ready < job.active ? 10 : 60,
+    after: job.ready < job.active || job.terminating > 0 ? 10 : 60,
   };
 }
 
@@ -119,8 +119,8 @@ function progressVerdict(observed: Observed, job: JobView, mayResume: boolean): 
     return verdict(observed, 'AcceptanceTooLow', message);
   }
   if (!plan) return verdict(observed, 'Starting', `Workers are starting: ${ofAll(job.ready, job.parallelism)} run`);
-  const waiting =
-    job.active > job.ready ? `; ${job.active - job.ready} pods are not running yet${whyWaiting(observed, job)}` : '';
+  const idle = job.active - job.ready;
+  const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return verdict(
     observed,
     'Generating',
@@ -131,6 +131,11 @@ function progressVerdict(observed: Observed, job: JobView, mayResume: boolean): 
 function whyWaiting({ pods }: Observed, job: JobView): string {
   const problem = pods.waiting.find((one) => one.job === job.name);
   return problem ? ` (${problem.reason}: ${problem.message})` : '';
+}
+
+function lostPods({ pods, now }: Observed, job: JobView): string {
+  const lost = pods.waiting.find((one) => one.job === job.name && one.reason === 'NodeLost' && one.since <= now);
+  return lost ? `; pod ${lost.pod}: ${lost.message}` : '';
 }
 
 /** All pods are gone, and shards are missing (or nobody has told how many there are). */

@@ -18,7 +18,7 @@ export const suspended: Policy = (observed, settings) => {
     const { job: object } = buildWorkers(stepContext(observed, settings), job.round, job.parallelism, true);
     return [{ type: 'apply', object, says: `Suspended Job ${job.name}` }];
   });
-  const left = running.reduce((sum, job) => sum + job.active, 0);
+  const left = running.reduce((sum, job) => sum + job.active + job.terminating, 0);
   const at = isTrue(observed, 'Published')
     ? 'Trained'
     : isGenerated(observed)

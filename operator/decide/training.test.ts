@@ -63,6 +63,7 @@ function stageJob(given: Observed, name: string, change: Partial<JobView> = {}):
     parallelism: 1,
     active: 1,
     ready: 1,
+    terminating: 0,
     succeeded: 0,
     failed: 0,
     createdAt: NOW - 60_000,

@@ -27,6 +27,7 @@ const jobSchema = z.object({
     .object({
       active: z.int().default(0),
       ready: z.int().default(0),
+      terminating: z.int().default(0),
       succeeded: z.int().default(0),
       failed: z.int().default(0),
       completionTime: time,
@@ -47,6 +48,7 @@ export function jobView(object: unknown): JobView | null {
     parallelism: spec.parallelism,
     active: status.active,
     ready: Math.min(status.ready, status.active),
+    terminating: status.terminating,
     succeeded: status.succeeded,
     failed: status.failed,
     ...(status.completionTime !== undefined && { endedAt: millis(status.completionTime) }),
@@ -87,6 +89,7 @@ export function trainJobView(object: unknown): JobView | null {
     parallelism: 1,
     active: sum('active'),
     ready: sum('ready'),
+    terminating: 0,
     succeeded: sum('succeeded'),
     failed: sum('failed'),
   };

@@ -63,8 +63,8 @@ function ownerOf({ metadata }: Stored): Owner {
 function needsPods({ deleting }: Owner, jobs: readonly JobView[]): boolean {
   if (deleting) return true;
   return jobs.some(
-    ({ role, state, active, ready, failed }) =>
-      role !== 'workers' || state === 'failed' || failed > 0 || ready < active,
+    ({ role, state, active, ready, terminating, failed }) =>
+      role !== 'workers' || state === 'failed' || failed > 0 || ready < active || terminating > 0,
   );
 }
 
@@ -83,6 +83,10 @@ async function observePods(
   const trainJobs = jobs.filter(({ kind }) => kind === 'TrainJob').map(({ name }) => name);
   const lists = await Promise.all([
     kube.list({ ...ofDataset, fieldSelector: 'status.phase!=Running,status.phase!=Succeeded' }),
+    // Of a node that is lost, pods run for ever, as far as the API server knows.
+    jobs.some(({ terminating }) => terminating > 0)
+      ? kube.list({ ...ofDataset, fieldSelector: 'status.phase=Running' })
+      : NOTHING,
     // Workers that ended well have nothing to say.
     hasAnswer(jobs) ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' }) : NOTHING,
     trainJobs.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: trainJobs } }) : NOTHING,

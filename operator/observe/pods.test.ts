@@ -39,6 +39,36 @@ describe('pods as the operator reads them', () => {
     assert.equal(view.present, 6);
   });
 
+  test('those whose node does not end them are due by their grace period, or by the eviction from a silent node', () => {
+    const evicted = {
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'DeletionByTaintManager',
+      lastTransitionTime: '2026-01-02T03:01:00Z',
+    };
+    const leaving = (name: string, conditions: object[]) => {
+      const one = pod(name, { phase: 'Running', conditions });
+      return {
+        ...one,
+        metadata: { ...one.metadata, deletionTimestamp: '2026-01-02T03:11:00Z' },
+        spec: { nodeName: 'n1' },
+      };
+    };
+    const [silent, draining] = [
+      { type: 'Ready', status: 'False' },
+      { type: 'Ready', status: 'True' },
+    ];
+    const sinceOf = (...conditions: object[]) => {
+      const [problem] = podsView([leaving('a', conditions)]).waiting;
+      assert.equal(problem!.reason, 'NodeLost');
+      assert.match(problem!.message, /kubectl delete node n1$/);
+      return new Date(problem!.since).toISOString();
+    };
+    assert.equal(sinceOf(evicted, silent), '2026-01-02T03:01:20.000Z');
+    assert.equal(sinceOf(evicted, draining), '2026-01-02T03:11:20.000Z');
+    assert.equal(sinceOf(), '2026-01-02T03:11:20.000Z');
+  });
+
   test('those that failed say what they said, the latest first', () => {
     const ended = (finishedAt: string, exitCode: number, message?: string) => ({
       phase: 'Failed',

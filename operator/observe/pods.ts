@@ -31,6 +31,7 @@ const podSchema = z.object({
     creationTimestamp: time,
     deletionTimestamp: time,
   }),
+  spec: z.object({ nodeName: z.string().optional() }).default({}),
   status: z
     .object({
       phase: z.string().default('Pending'),
@@ -95,7 +96,8 @@ function failedPod(pod: Pod): FailedPod {
 
 /** Why a pod does not run yet, if somebody should know. */
 function waitingProblem(pod: Pod): PodProblem | null {
-  if (pod.status.phase !== 'Pending' || pod.metadata.deletionTimestamp !== undefined) return null;
+  if (pod.metadata.deletionTimestamp !== undefined) return lostProblem(pod);
+  if (pod.status.phase !== 'Pending') return null;
   const scheduled = pod.status.conditions.find(({ type }) => type === 'PodScheduled');
   const since = Date.parse(pod.metadata.creationTimestamp ?? '') || 0;
   const problem = (reason: ReasonName, message: string): PodProblem => {
@@ -111,6 +113,29 @@ function waitingProblem(pod: Pod): PodProblem | null {
     if (known) return problem(...known);
   }
   return null;
+}
+
+/** How long a node that is only slow may take to end a pod. */
+const SLOW_NODE_MS = 20_000;
+
+/**
+ * A pod that is asked to end and does not, because nobody on its node hears of it. The cluster itself leaves it at that: under
+ * a podFailurePolicy a pod is replaced when it has ended, and that only its node can say.
+ */
+function lostProblem(pod: Pod): PodProblem | null {
+  const { phase, conditions } = pod.status;
+  if (phase !== 'Running' && phase !== 'Pending') return null;
+  const { name, deletionTimestamp } = pod.metadata;
+  const evicted = conditions.find(
+    ({ type, reason }) => type === 'DisruptionTarget' && reason === 'DeletionByTaintManager',
+  );
+  const isSilent = conditions.some(({ type, status }) => type === 'Ready' && status !== 'True');
+  // Evicted from a node that is not ready: no grace period has to be waited for. Else the deletion is due by its timestamp.
+  const due = evicted && isSilent ? evicted.lastTransitionTime : deletionTimestamp;
+  const node = pod.spec.nodeName ?? '';
+  const message = `it is to end, and its node ${node} does not say that it has; if that node is lost, remove it: kubectl delete node ${node}`;
+  const since = (Date.parse(due ?? '') || 0) + SLOW_NODE_MS;
+  return { job: jobOf(pod), pod: name, reason: 'NodeLost', message, pods: 1, since };
 }
 
 /** The kubelet's reasons, as far as a person has to do something about them. */

@@ -29,6 +29,8 @@ export interface Rig {
 export interface RigOptions {
   readonly operators?: number;
   readonly nodes?: readonly NodeSpec[];
+  /** Seconds of silence after which a node counts as lost. */
+  readonly nodeGraceSeconds?: number;
   /** What images hold beside the repository, and what they start where a pod names no command. */
   readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint'>;
 }
@@ -47,9 +49,14 @@ const RIGHTS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', '
 export async function startRig({
   operators: count = 1,
   nodes = [{ name: 'node-a', gpus: 4 }],
+  nodeGraceSeconds = 40,
   image = {},
 }: RigOptions = {}): Promise<Rig> {
-  const [plane, nats, s3] = await Promise.all([startControlPlane({ controllers: true }), startNats(), startS3Server()]);
+  const [plane, nats, s3] = await Promise.all([
+    startControlPlane({ controllers: true, nodeGraceSeconds }),
+    startNats(),
+    startS3Server(),
+  ]);
   await s3.createBucket(BUCKET);
   await plane.kubectl('apply', '-f', join(REPO, 'crds/cohortfarm.dev_syntheticdatasets.yaml'));
   await plane.kubectl('wait', '--for=condition=Established', 'crd/syntheticdatasets.cohortfarm.dev');

@@ -98,6 +98,7 @@ export function jobOf(
     parallelism: role === 'workers' ? replicas : 1,
     active: 1,
     ready: 1,
+    terminating: 0,
     succeeded: 0,
     failed: 0,
     createdAt: NOW - 60_000,
