@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { LABELS, MANAGED_BY } from '../contract/cluster.ts';
+import { isKubeError } from '../platform/kube/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Clock } from './clock.ts';
 import type { Checks } from './http.ts';
-import { isKubeError } from './kube/errors.ts';
 import type { Kube, ListQuery, ObjectMeta } from './kube/types.ts';
 import { Watcher } from './kube/watch.ts';
 import type { WatchSource } from './kube/watch-stream.ts';

@@ -1,7 +1,8 @@
 import { EXIT } from '../contract/names.ts';
+import { loadConfig } from '../platform/kube/config.ts';
+import { createTransport } from '../platform/kube/transport.ts';
 import { createLogger } from '../platform/log.ts';
 import { readConfig } from './config.ts';
-import { createTransport, loadConfig } from './kube/transport.ts';
 import { startOperator } from './operator.ts';
 
 /** The operator as a program: `node operator/main.ts`, configured by environment variables (see config.ts). */
@@ -10,7 +11,7 @@ const { config, kubeConfig } = configuration();
 const log = createLogger({ name: 'operator', level: config.logLevel });
 const operator = await startOperator({
   config,
-  transport: () => createTransport(kubeConfig),
+  transport: () => createTransport(kubeConfig, 'cohortfarm-operator'),
   log,
   // At once: what is under way must not be finished beside a new leader. The pod starts again and stands by.
   onLost: () => process.exit(EXIT.tryAgain),

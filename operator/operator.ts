@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Transport } from '../platform/kube/transport.ts';
 import type { Logger } from '../platform/log.ts';
 import { openQueueAdmin } from '../platform/queue/admin.ts';
 import type { ProgressWatch, QueueAdmin } from '../platform/queue/types.ts';
@@ -10,7 +11,6 @@ import { createKube } from './kube/client.ts';
 import { Events } from './kube/events.ts';
 import { Leader } from './kube/leader.ts';
 import type { RequestSeen } from './kube/send.ts';
-import type { Transport } from './kube/transport.ts';
 import { createWatchSource } from './kube/watch-stream.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createProgressStore } from './observe/progress-store.ts';

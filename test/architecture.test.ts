@@ -31,7 +31,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['worker/image.ts', 'worker/resize.ts', 'worker/publish/thumbnails.ts'] },
   { packages: /^esbuild$/, files: ['browse/build.ts'] },
-  { packages: /^@kubernetes\/client-node$/, files: ['operator/kube/', 'cli/status/cluster.ts'] },
+  { packages: /^@kubernetes\/client-node$/, files: ['platform/kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },
   { packages: /^prom-client$/, files: ['operator/metrics.ts'] },
 ];

@@ -1,8 +1,8 @@
 import { API_VERSION, KIND } from '../../contract/names.ts';
 import { createKube } from '../../operator/kube/client.ts';
-import { createTransport } from '../../operator/kube/transport.ts';
 import type { Kube, KubeObject } from '../../operator/kube/types.ts';
 import { createWatchSource } from '../../operator/kube/watch-stream.ts';
+import { createTransport } from '../../platform/kube/transport.ts';
 import { configOf } from '../../test/operator/access.ts';
 import type { ControlPlane } from '../../test/servers/control-plane.ts';
 

@@ -1,11 +1,11 @@
-import http from 'node:http';
-import https from 'node:https';
-import { KubeConfig } from '@kubernetes/client-node';
 import { z } from 'zod';
 import { LABELS } from '../../contract/cluster.ts';
 import { API_VERSION, KIND } from '../../contract/names.ts';
 import { type DatasetStatus, statusSchema } from '../../contract/schema/status.ts';
-import { redact } from '../../platform/redact.ts';
+import { loadConfig } from '../../platform/kube/config.ts';
+import { isKubeError, isRetryable, type KubeError } from '../../platform/kube/errors.ts';
+import { callForJson } from '../../platform/kube/json.ts';
+import { createTransport } from '../../platform/kube/transport.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { TerminalError, UsageError } from '../../worker/errors.ts';
 
@@ -73,61 +73,63 @@ const listOf = <T extends z.ZodType>(item: T) => z.looseObject({ items: z.array(
 
 /** Uses KUBECONFIG, ~/.kube/config or the service account of a pod. @throws UsageError when none says where the cluster is */
 export function openCluster({ context, namespace: wanted }: ClusterOptions): Cluster {
-  const config = loadConfig(context);
+  const config = configOf(context);
   const namespace = wanted ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
-  const read = <T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T>> => readObject(config, path, schema);
+  const transport = createTransport(config, 'cohortfarm-cli');
+  const read = async <T extends z.ZodType>(what: string, path: string, schema: T): Promise<z.infer<T>> => {
+    const action = `read ${what} of the cluster at ${new URL(config.getCurrentCluster()!.server).host}`;
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const body = await callForJson(transport, { method: 'GET', path, action, signal }).catch((error) => {
+      throw isKubeError(error) ? cliError(error) : error;
+    });
+    const parsed = schema.safeParse(body);
+    if (!parsed.success) throw new TerminalError(`the cluster answers what is no ${path}: ${parsed.error.message}`);
+    return parsed.data;
+  };
   const collection = (place: string): string => `/apis/${API_VERSION}${place}/${PLURAL}`;
   const inNamespace = `/namespaces/${encodeURIComponent(namespace)}`;
   return {
     namespace,
     async dataset(name) {
+      const what = `${KIND} ${namespace}/${name}`;
       const path = `${collection(inNamespace)}/${encodeURIComponent(name)}`;
-      try {
-        return datasetOf(await read(path, datasetObject));
-      } catch (error) {
-        if (!(error instanceof AbsentError)) throw error;
-        const message = error.isKnownKind
-          ? `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`
-          : NOT_INSTALLED;
-        throw new UsageError(message, { cause: error });
-      }
+      const object = await read(what, path, datasetObject).catch((error: Error) => {
+        if (!isKubeError(error.cause, 'notFound')) throw error;
+        const message = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
+        throw new UsageError(message, { cause: error.cause });
+      });
+      return datasetOf(object);
     },
     async datasets(scope) {
-      const list = await read(collection(scope === 'all' ? '' : inNamespace), listOf(datasetObject)).catch((error) => {
-        throw error instanceof AbsentError ? new UsageError(NOT_INSTALLED, { cause: error }) : error;
-      });
-      return list.items.map(datasetOf);
+      const path = collection(scope === 'all' ? '' : inNamespace);
+      return (await read(`every ${KIND}`, path, listOf(datasetObject))).items.map(datasetOf);
     },
     async pods(name) {
       const query = new URLSearchParams({ labelSelector: `${LABELS.dataset}=${name}` });
-      return (await read(`/api/v1${inNamespace}/pods?${query}`, listOf(podObject))).items.map(podOf);
+      const path = `/api/v1${inNamespace}/pods?${query}`;
+      return (await read(`the pods of ${namespace}/${name}`, path, listOf(podObject))).items.map(podOf);
     },
   };
 }
 
 const NOT_INSTALLED = `the cluster does not know ${KIND}: install CohortFarm there, or choose another context (--context)`;
 
-function loadConfig(context: string | undefined): KubeConfig {
-  const config = new KubeConfig();
+function configOf(context: string | undefined): ReturnType<typeof loadConfig> {
   try {
-    config.loadFromDefault();
+    return loadConfig(context === undefined ? undefined : { name: context, givenBy: '--context' });
   } catch (cause) {
-    throw new UsageError(`the kubeconfig cannot be read (${redact((cause as Error).message)}); check KUBECONFIG`, {
-      cause,
-    });
+    throw new UsageError((cause as Error).message, { cause });
   }
-  if (context !== undefined) {
-    if (!config.getContextObject(context)) {
-      const known = config.getContexts().map(({ name }) => name);
-      throw new UsageError(`--context: the kubeconfig has no ${JSON.stringify(context)}; it has ${known.join(', ')}`);
-    }
-    config.setCurrentContext(context);
+}
+
+/** What a failed call means to a person at a command line. */
+function cliError(cause: KubeError): Error {
+  const { message } = cause;
+  if (cause.kind === 'noSuchKind') return new UsageError(NOT_INSTALLED, { cause });
+  if (isKubeError(cause, 'forbidden', 'unauthorized')) {
+    return new TerminalError(`${message}; ask for the right to get and list`, { cause });
   }
-  const server = config.getCurrentCluster()?.server;
-  // What the library makes up where it finds nothing.
-  if (!server || server === 'http://localhost:8080')
-    throw new UsageError('no kubeconfig says where the cluster is; set KUBECONFIG or --context');
-  return config;
+  return new StoreError(isRetryable(cause) ? 'retryable' : 'terminal', message, { cause });
 }
 
 function datasetOf(object: z.infer<typeof datasetObject>): ClusterDataset {
@@ -153,65 +155,4 @@ function podOf({ metadata, spec, status }: z.infer<typeof podObject>): ClusterPo
     node: spec.nodeName,
     created: metadata.creationTimestamp,
   };
-}
-
-/** The API server has no such object, or no such kind. */
-class AbsentError extends Error {
-  readonly isKnownKind: boolean;
-  constructor(isKnownKind: boolean) {
-    super('not found');
-    this.isKnownKind = isKnownKind;
-  }
-}
-
-async function readObject<T extends z.ZodType>(config: KubeConfig, path: string, schema: T): Promise<z.infer<T>> {
-  const { code, text } = await get(config, path);
-  // An object that is missing is answered in JSON, a path that nobody serves is not.
-  if (code === 404) throw new AbsentError(text.startsWith('{'));
-  if (code === 401 || code === 403) {
-    throw new TerminalError(
-      `the cluster refuses to be read (${code}): ${messageOf(text)}; ask for the right to get and list`,
-    );
-  }
-  if (code !== 200) {
-    const kind = code >= 500 || code === 429 ? 'retryable' : 'terminal';
-    throw new StoreError(kind, `the cluster answers ${code}: ${messageOf(text)}`);
-  }
-  const parsed = schema.safeParse(JSON.parse(text));
-  if (!parsed.success) throw new TerminalError(`the cluster answers what is no ${path}: ${parsed.error.message}`);
-  return parsed.data;
-}
-
-function messageOf(text: string): string {
-  try {
-    return redact(String((JSON.parse(text) as { message?: unknown }).message).slice(0, 300));
-  } catch {
-    return redact(text.slice(0, 300));
-  }
-}
-
-async function get(config: KubeConfig, path: string): Promise<{ code: number; text: string }> {
-  const server = config.getCurrentCluster()!.server.replace(/\/+$/, '');
-  const options: https.RequestOptions = { headers: { accept: 'application/json' }, timeout: TIMEOUT_MS };
-  await config.applyToHTTPSOptions(options);
-  const { promise, resolve, reject } = Promise.withResolvers<{ code: number; text: string }>();
-  const lib = server.startsWith('http:') ? http : https;
-  const outgoing = lib.request(new URL(server + path), options, (incoming) => {
-    const chunks: Buffer[] = [];
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-    incoming.on('error', reject);
-    incoming.on('end', () => resolve({ code: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
-  });
-  outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
-  outgoing.on('error', reject);
-  outgoing.end();
-  return promise.catch((cause: Error) => {
-    throw new StoreError(
-      'retryable',
-      `the cluster at ${new URL(server).host} cannot be reached: ${redact(cause.message)}`,
-      {
-        cause,
-      },
-    );
-  });
 }

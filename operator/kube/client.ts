@@ -1,5 +1,5 @@
 import { FIELD_MANAGER } from '../../contract/cluster.ts';
-import { isKubeError, KubeError } from './errors.ts';
+import { isKubeError, KubeError } from '../../platform/kube/errors.ts';
 import { listAll, normalised } from './list.ts';
 import { collectionPath, kindOf, objectPath } from './resources.ts';
 import { createSend, type Request, type SendOptions } from './send.ts';

@@ -1,9 +1,9 @@
 import { FIELD_MANAGER } from '../../contract/cluster.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { API_VERSION, KIND } from '../../contract/names.ts';
+import { isKubeError, type KubeError } from '../../platform/kube/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Clock } from '../clock.ts';
-import { isKubeError, type KubeError } from './errors.ts';
 import { microTime } from './time.ts';
 import type { Kube, KubeObject } from './types.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { KubeError } from '../../platform/kube/errors.ts';
 import { createLogger } from '../../platform/log.ts';
 import { FakeClock } from '../../test/support/clock.ts';
-import { KubeError } from './errors.ts';
 import { Leader, type LeaderOptions } from './leader.ts';
 
 interface StoredLease {

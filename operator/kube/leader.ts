@@ -1,6 +1,6 @@
+import { isKubeError } from '../../platform/kube/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Clock } from '../clock.ts';
-import { isKubeError } from './errors.ts';
 import { microTime } from './time.ts';
 import type { Kube, KubeObject, Ref, Stored } from './types.ts';
 

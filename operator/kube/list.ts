@@ -1,4 +1,4 @@
-import { isKubeError } from './errors.ts';
+import { isKubeError } from '../../platform/kube/errors.ts';
 import { collectionPath, type Kind, RESOURCES } from './resources.ts';
 import type { Send } from './send.ts';
 import type { KubeObject, ListQuery, ObjectList, Stored } from './types.ts';

@@ -1,6 +1,7 @@
-import { KubeError, networkError } from './errors.ts';
+import { networkError } from '../../platform/kube/errors.ts';
+import { callForJson } from '../../platform/kube/json.ts';
+import type { Call, Transport } from '../../platform/kube/transport.ts';
 import { type Kind, RESOURCES } from './resources.ts';
-import { type Call, type Transport, textOf } from './transport.ts';
 
 /** One call from its first byte to the last of its answer, within a time limit, and counted. */
 
@@ -46,7 +47,7 @@ export function createSend({ transport, timeoutMs = 15_000, onRequest }: SendOpt
       });
     try {
       const signal = AbortSignal.timeout(timeoutMs);
-      const body = jsonOf(action, await receive(transport, { ...request, action, signal }));
+      const body = await callForJson(transport, { ...request, action, signal });
       tell('200');
       return body;
     } catch (error) {
@@ -57,28 +58,6 @@ export function createSend({ transport, timeoutMs = 15_000, onRequest }: SendOpt
   };
 }
 
-/** The whole body of an answer; that of a broken connection is an error of the call, too. */
-async function receive(transport: Transport, call: Call): Promise<string> {
-  const answer = await transport(call);
-  try {
-    return await textOf(answer);
-  } catch (error) {
-    throw networkError(call.action, call.signal.aborted ? call.signal.reason : error);
-  }
-}
-
 function actionOf({ verb, kind, target, subresource }: Request): string {
   return `${verb} ${subresource === undefined ? '' : `${subresource} of `}${kind} ${target}`;
-}
-
-function jsonOf(action: string, text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    // A proxy's page, or an answer that was cut off.
-    throw new KubeError('unavailable', {
-      reason: 'NotJson',
-      message: `cannot ${action}: the answer is not JSON: is that address the API server's?`,
-    });
-  }
 }

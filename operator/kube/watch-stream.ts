@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { KubeError, networkError, statusError } from './errors.ts';
+import { KubeError, networkError, statusError } from '../../platform/kube/errors.ts';
+import type { Transport } from '../../platform/kube/transport.ts';
 import { listSearch } from './list.ts';
 import { collectionPath, RESOURCES } from './resources.ts';
 import type { RequestSeen } from './send.ts';
-import type { Transport } from './transport.ts';
 import type { ListQuery, ObjectMeta } from './types.ts';
 
 /** One watch, from its request to its end. What to do after the end is the watcher's business. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { KubeError } from '../../platform/kube/errors.ts';
 import { createLogger } from '../../platform/log.ts';
 import { FakeClock } from '../../test/support/clock.ts';
-import { KubeError } from './errors.ts';
 import type { ObjectMeta, Stored } from './types.ts';
 import { Watcher, type WatcherOptions } from './watch.ts';
 import type { WatchEvent, WatchRequest } from './watch-stream.ts';

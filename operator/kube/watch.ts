@@ -1,6 +1,6 @@
+import { networkError } from '../../platform/kube/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Clock } from '../clock.ts';
-import { networkError } from './errors.ts';
 import type { Kube, ListQuery, ObjectMeta } from './types.ts';
 import type { WatchSource } from './watch-stream.ts';
 

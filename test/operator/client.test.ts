@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createKube } from '../../operator/kube/client.ts';
-import { isKubeError, isRetryable, type KubeErrorKind } from '../../operator/kube/errors.ts';
 import type { RequestSeen } from '../../operator/kube/send.ts';
-import { createTransport } from '../../operator/kube/transport.ts';
 import type { Kube, KubeObject, Ref } from '../../operator/kube/types.ts';
+import { isKubeError, isRetryable, type KubeErrorKind } from '../../platform/kube/errors.ts';
+import { createTransport } from '../../platform/kube/transport.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
 import { missingForServers } from '../servers/tools.ts';

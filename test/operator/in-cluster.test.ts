@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createKube } from '../../operator/kube/client.ts';
-import { createTransport } from '../../operator/kube/transport.ts';
+import { createTransport } from '../../platform/kube/transport.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
 import { missingForServers } from '../servers/tools.ts';
 

@@ -111,6 +111,16 @@ describe('status and top', { skip: await missingForServers() }, () => {
     }
   });
 
+  test('who may not read is told which right is missing', async () => {
+    const nobody = await plane.serviceAccount('default', 'default');
+    const { code, stderr } = await runCli(['top'], { KUBECONFIG: await plane.writeKubeconfig('nobody', nobody) });
+    assert.equal(code, 78, stderr);
+    assert.match(
+      stderr,
+      /cannot list resource "syntheticdatasets".*\(403 Forbidden\); ask for the right to get and list/,
+    );
+  });
+
   test('a cluster that does not know the kind, or is gone, says so', async (t) => {
     const bare = await startControlPlane();
     t.after(() => bare.stop());
@@ -119,9 +129,13 @@ describe('status and top', { skip: await missingForServers() }, () => {
     assert.match(unknown.stderr, /does not know SyntheticDataset: install CohortFarm there/);
     const refused = await runCli(['status', 'small'], { KUBECONFIG: bare.kubeconfig });
     assert.match(refused.stderr, /does not know SyntheticDataset/);
-    await bare.stop();
+    await bare.apiServer.kill();
     const gone = await runCli(['top'], { KUBECONFIG: bare.kubeconfig });
-    assert.notEqual(gone.code, 0);
+    assert.equal(gone.code, 75);
+    assert.match(
+      gone.stderr,
+      /cannot read every SyntheticDataset of the cluster at 127\.0\.0\.1:\d+: connect ECONNREFUSED/,
+    );
     assert.doesNotMatch(gone.stderr + gone.stdout, new RegExp(bare.token));
   });
 });

@@ -1,4 +1,4 @@
-import { redact } from '../../platform/redact.ts';
+import { redact } from '../redact.ts';
 
 /**
  * What a failed call means.

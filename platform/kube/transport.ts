@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { KubeConfig } from '@kubernetes/client-node';
 import { networkError, refusalError } from './errors.ts';
 
 /**
@@ -33,27 +33,8 @@ const MAX_CONNECTIONS = 64;
 /** Longest answer that says why there is none. */
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
-/**
- * Uses KUBECONFIG or ~/.kube/config where there is one, else the service account of the pod.
- * @throws Error that says what is missing
- */
-export function loadConfig(): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    config.loadFromDefault();
-  } catch (cause) {
-    throw new Error(`cannot read the kubeconfig: ${(cause as Error).message}: check KUBECONFIG`, { cause });
-  }
-  const server = config.getCurrentCluster()?.server;
-  if (!server) throw new Error('the kubeconfig has no current context: set current-context');
-  // What the library makes up where it finds nothing.
-  if (server === 'http://localhost:8080') {
-    throw new Error('there is neither a kubeconfig nor a service account: set KUBECONFIG, or run in a pod');
-  }
-  return config;
-}
-
-export function createTransport(config: KubeConfig): Transport {
+/** @param program how it names itself to the API server, whose audit log shows it */
+export function createTransport(config: KubeConfig, program = 'cohortfarm'): Transport {
   const cluster = config.getCurrentCluster()!;
   const server = new URL(cluster.server);
   const lib = server.protocol === 'http:' ? http : https;
@@ -66,7 +47,7 @@ export function createTransport(config: KubeConfig): Transport {
     if (!cluster.proxyUrl) options.agent = agent;
     const text = call.body === undefined ? undefined : JSON.stringify(call.body);
     Object.assign(options, { method: call.method, signal: call.signal });
-    options.headers = { ...options.headers, ...headersOf(call, text) };
+    options.headers = { ...options.headers, ...headersOf(call, text), 'user-agent': program };
     const url = new URL(server.pathname.replace(/\/$/, '') + call.path, server);
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
     const outgoing = lib.request(url, options, resolve);
@@ -94,7 +75,6 @@ export function createTransport(config: KubeConfig): Transport {
 function headersOf(call: Call, text: string | undefined): Record<string, string | number> {
   return {
     accept: call.accept ?? 'application/json',
-    'user-agent': 'cohortfarm-operator',
     ...(text === undefined
       ? {}
       : { 'content-type': call.contentType ?? 'application/json', 'content-length': Buffer.byteLength(text) }),
