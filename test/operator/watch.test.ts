@@ -12,10 +12,10 @@ import { createTransport } from '../../platform/kube/transport.ts';
 import { createLogger } from '../../platform/log.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
+import { type ServerProxy, startProxy } from '../servers/proxy.ts';
 import { missingForServers } from '../servers/tools.ts';
 import { documentWith } from '../support/spec.ts';
 import { configOf } from './access.ts';
-import { type BadNetwork, badNetwork } from './proxy.ts';
 
 const skip = await missingForServers();
 
@@ -33,7 +33,7 @@ async function eventually(what: string, isTrue: () => boolean): Promise<void> {
 
 describe('a watcher of a real API server', { skip }, () => {
   let plane: ControlPlane;
-  let network: BadNetwork;
+  let network: ServerProxy;
   let direct: Kube;
   let watcher: Watcher;
   let told: string[];
@@ -41,7 +41,7 @@ describe('a watcher of a real API server', { skip }, () => {
 
   before(async () => {
     plane = await startWithDefinition();
-    network = await badNetwork(plane.url);
+    network = await startProxy(plane.url);
     direct = createKube({ transport: createTransport(configOf(plane)) });
   });
   after(async () => {
@@ -170,7 +170,7 @@ describe('a watcher of a real API server', { skip }, () => {
 describe('calls over a slow network', { skip }, () => {
   it('end within their time limit, and work again when the network does', async () => {
     const plane = await startControlPlane();
-    const network = await badNetwork(plane.url);
+    const network = await startProxy(plane.url);
     try {
       const kube = createKube({ transport: createTransport(configOf({ ...plane, url: network.url })), timeoutMs: 500 });
       const ref = { kind: 'ConfigMap', namespace: 'default', name: 'none' } as const;

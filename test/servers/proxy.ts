@@ -3,71 +3,95 @@ import { connect, createServer, type Socket } from 'node:net';
 import { pipeline, Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A way to a server that can be made slow or cut, so that a program meets a bad network. */
-export interface Proxy {
-  /** Port on the loopback address. */
-  readonly port: number;
-  /** Holds every piece of data back for so many milliseconds from now on; 0 lets it pass. */
+/** A way to a server that misbehaves on demand. It forwards bytes; TLS goes through it unread. */
+export interface ServerProxy {
+  /** The server's address by this way. */
+  readonly url: string;
+  /** Connections that are open now. */
+  readonly connections: number;
+  /** Holds every piece of data back for so many milliseconds, until `mend`. */
   delay(ms: number): void;
-  /** Lets nothing pass until `release`: connections open and hang. */
-  hold(): void;
-  release(): void;
+  /** Lets nothing through, in old connections and new ones, until `mend`; nobody is told, and nothing is lost. */
+  freeze(): void;
+  /** Ends all connections, as a server does that has nothing more to say. */
+  end(): void;
   /** Breaks all connections; new ones may be made. */
   cut(): void;
+  /** Breaks all connections and every new one, until `mend`. */
+  refuse(): void;
+  mend(): void;
   stop(): Promise<void>;
 }
 
-/** Starts a proxy to a port on the loopback address. It ends with this process. */
-export async function startProxy(target: number): Promise<Proxy> {
-  const sockets = new Set<Socket>();
+/**
+ * Starts a proxy to a server on this machine. It ends with this process.
+ * @param server its address, such as https://127.0.0.1:34567
+ */
+export async function startProxy(server: string): Promise<ServerProxy> {
+  const { protocol, hostname, port } = new URL(server);
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let refusing = false;
   let delayMs = 0;
-  let held: PromiseWithResolvers<void> | null = null;
-  const gate = () =>
-    new Transform({
-      transform: (chunk, _encoding, done) => {
-        void (async () => {
-          if (delayMs > 0) await sleep(delayMs);
-          await held?.promise;
-          done(null, chunk);
-        })();
-      },
-    });
-  const keep = (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+  let frozen: PromiseWithResolvers<void> | null = null;
+  const passage = async () => {
+    if (delayMs > 0) await sleep(delayMs);
+    await frozen?.promise;
   };
-  const server = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
-    for (const socket of [client, upstream]) keep(socket);
+  const listener = createServer({ allowHalfOpen: true }, (near) => {
+    if (refusing) {
+      near.on('error', () => undefined).resetAndDestroy();
+      return;
+    }
+    const far = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    near.once('close', () => pairs.delete(pair));
     // Either end may break at any time: both go then, and nobody else has to be told.
-    pipeline(client, gate(), upstream, (error) => void (error && client.destroy()));
-    pipeline(upstream, gate(), client, (error) => void (error && upstream.destroy()));
+    pipeline(near, gate(passage), far, (error) => void (error && near.destroy()));
+    pipeline(far, gate(passage), near, (error) => void (error && far.destroy()));
   }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
+  await once(listener, 'listening');
+  const address = listener.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-  const cut = () => {
-    for (const socket of sockets) socket.destroy();
-  };
-  const release = () => {
-    held?.resolve();
-    held = null;
+  const each = (act: (socket: Socket) => void) => [...pairs].flat().forEach(act);
+  const cut = () => each((socket) => socket.resetAndDestroy());
+  const mend = () => {
+    refusing = false;
+    delayMs = 0;
+    frozen?.resolve();
+    frozen = null;
   };
   return {
-    port: address.port,
+    url: `${protocol}//127.0.0.1:${address.port}`,
+    get connections() {
+      return pairs.size;
+    },
     delay: (ms) => {
       delayMs = ms;
     },
-    hold: () => {
-      held ??= Promise.withResolvers<void>();
+    freeze: () => {
+      frozen ??= Promise.withResolvers<void>();
     },
-    release,
+    end: () => each((socket) => socket.end()),
     cut,
-    stop: async () => {
-      release();
+    refuse: () => {
+      refusing = true;
       cut();
-      server.close();
-      await once(server, 'close');
+    },
+    mend,
+    stop: async () => {
+      mend();
+      cut();
+      listener.close();
+      await once(listener, 'close');
     },
   };
+}
+
+/** Lets data, and its end, through when `passage` does. */
+function gate(passage: () => Promise<void>): Transform {
+  return new Transform({
+    transform: (chunk, _encoding, done) => void passage().then(() => done(null, chunk)),
+    flush: (done) => void passage().then(() => done()),
+  });
 }
