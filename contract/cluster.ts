@@ -99,6 +99,8 @@ export const ENV = {
   datasetFile: 'COHORTFARM_DATASET_FILE',
   datasetUid: 'COHORTFARM_DATASET_UID',
   podName: 'COHORTFARM_POD_NAME',
+  /** Of a cleanup pod: the plan whose objects may go. */
+  planDigest: 'COHORTFARM_PLAN_DIGEST',
   /** Where models from S3 are kept. */
   cache: 'COHORTFARM_CACHE',
   /** Where the outcome is written (see schema/outcome.ts); the container's terminationMessagePath. */

@@ -41,6 +41,15 @@ describe('the Job of the workers', () => {
     assert.equal(job.metadata.ownerReferences?.[0]?.uid, OWNER.uid);
   });
 
+  test('of a cleanup tells whose objects may go', () => {
+    const context = { owner: OWNER, dataset: smallDataset(), settings: SETTINGS.pods, planDigest: 'a'.repeat(64) };
+    const { env } = podOf(buildSingle(context, 'cleanup', 1)).containers[0];
+    assert.deepEqual(
+      env.filter(({ name }: { name: string }) => name === ENV.planDigest),
+      [{ name: ENV.planDigest, value: 'a'.repeat(64) }],
+    );
+  });
+
   test('leaves suspend to Kueue where a queue is named', () => {
     const { job } = workersOf((spec) => {
       spec.workers!.queueName = 'gpus';

@@ -23,6 +23,8 @@ export interface StepContext {
   readonly owner: Owner;
   readonly dataset: SyntheticDataset;
   readonly settings: PodSettings;
+  /** For a cleanup: the plan whose objects are to go. */
+  readonly planDigest?: string;
 }
 
 /** Failures of one index, or of a single pod, before it counts as failed. */

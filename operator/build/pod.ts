@@ -26,6 +26,7 @@ export interface PodWanted {
   readonly role: Exclude<Role, 'train'>;
   readonly configMap: string;
   readonly settings: PodSettings;
+  readonly planDigest?: string;
 }
 
 /** The argument of the pod program for each role. */
@@ -83,7 +84,7 @@ export function buildPodTemplate(wanted: PodWanted): Template {
   return workers.podTemplate ? strategicMerge(template, workers.podTemplate) : template;
 }
 
-function container({ owner, dataset, role, settings }: PodWanted) {
+function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
   const { workers } = dataset.spec;
   const mounts = [
     { name: 'config', mountPath: PATHS.config, readOnly: true },
@@ -98,7 +99,11 @@ function container({ owner, dataset, role, settings }: PodWanted) {
     image: workers.image ?? settings.workerImage,
     ...(settings.imagePullPolicy !== undefined && { imagePullPolicy: settings.imagePullPolicy }),
     command: ['node', PATHS.podProgram, COMMAND[role]],
-    env: [...settingsEnv(owner, settings), ...credentialsEnv(dataset)],
+    env: [
+      ...settingsEnv(owner, settings),
+      ...(planDigest === undefined ? [] : [{ name: ENV.planDigest, value: planDigest }]),
+      ...credentialsEnv(dataset),
+    ],
     resources: role === 'workers' ? workerResources(dataset) : {},
     volumeMounts: mounts,
     terminationMessagePath: PATHS.outcome,

@@ -1,7 +1,7 @@
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildSingle } from '../build/job.ts';
 import type { Observed } from '../observed.ts';
-import type { Decision, Policy, Verdict } from './decision.ts';
+import type { Decision, Policy, Settings, Verdict } from './decision.ts';
 import { removal, stepContext } from './facts.ts';
 import { singleStep } from './single.ts';
 
@@ -31,13 +31,13 @@ export const deleting: Policy = (observed, settings) => {
   }
   const cleanup = 'dataset' in observed.parsed && observed.parsed.dataset.spec.deletionPolicy === 'Delete';
   // What was never accepted has written nothing.
-  const wroteSomething = observed.status.planDigest !== undefined || observed.progress.plan !== null;
-  const decision = cleanup && wroteSomething ? removeObjects(observed, settings) : null;
+  const planDigest = observed.status.planDigest ?? observed.progress.plan?.digest;
+  const decision = cleanup && planDigest !== undefined ? removeObjects(observed, settings, planDigest) : null;
   return decision ?? leave(observed);
 };
 
-function removeObjects(observed: Observed, settings: Parameters<Policy>[1]): Decision | null {
-  const context = stepContext(observed, settings);
+function removeObjects(observed: Observed, settings: Settings, planDigest: string): Decision | null {
+  const context = { ...stepContext(observed, settings), planDigest };
   const step = singleStep(observed, { role: 'cleanup' }, (round) => buildSingle(context, 'cleanup', round));
   const deleting = (message: string): Verdict => says(observed, 'Deleting', message);
   switch (step.state) {

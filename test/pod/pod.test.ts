@@ -95,10 +95,14 @@ describe('the pods of a dataset', { skip: await missingForServers() }, () => {
     }
 
     await store.create('mine.txt', Buffer.from('x'), { contentType: 'text/plain' });
-    const removed = await runPod('cleanup', dir, env);
+    const elses = await runPod('cleanup', dir, { ...env, [ENV.planDigest]: 'b'.repeat(64) });
+    assert.match(elses.outcome!.message, /belongs to dataset "grown" of plan [0-9a-f]{12}; nothing was removed/);
+    const { planDigest } = JSON.parse(Buffer.from((await store.get('dataset.json'))!).toString());
+    const deleted = { ...env, [ENV.planDigest]: planDigest };
+    const removed = await runPod('cleanup', dir, deleted);
     assert.deepEqual([removed.code, removed.outcome?.reason], [0, 'Deleting'], removed.log);
     assert.deepEqual(await keysOf(store), ['mine.txt'], 'what others put there stays');
-    const again = await runPod('cleanup', dir, env);
+    const again = await runPod('cleanup', dir, deleted);
     assert.match(again.outcome!.message, /nothing of CohortFarm is in s3:\/\/cohorts\/grown/);
     for (const { log } of [await other.end, published, removed]) {
       assert.ok(!log.includes(s3.secretKey));
@@ -144,9 +148,9 @@ describe('the pods of a dataset', { skip: await missingForServers() }, () => {
     const refused = await runPod('work', dir, second);
     assert.deepEqual([refused.code, refused.outcome?.reason], [78, 'OutputTaken'], refused.log);
     assert.ok(!operator.events.some((event) => event.uid === two));
-    const left = await runPod('cleanup', dir, second);
+    const left = await runPod('cleanup', dir, { ...second, [ENV.planDigest]: 'b'.repeat(64) });
     assert.equal(left.code, 0);
-    assert.match(left.outcome!.message, /belongs to dataset "first"; nothing was removed/);
+    assert.match(left.outcome!.message, /belongs to dataset "first" of plan [0-9a-f]{12}; nothing was removed/);
     assert.deepEqual(await keysOf(openStore('s3://cohorts/shared', s3.options)), keys);
   });
 
@@ -220,7 +224,7 @@ describe('the pods of a dataset', { skip: await missingForServers() }, () => {
     const file = await writeResource(dir, 'nowhere', (spec) => {
       spec.output.uri = 's3://no-such-bucket/a';
     });
-    const end = await runPod('cleanup', dir, envOf(file, randomUUID()));
+    const end = await runPod('cleanup', dir, { ...envOf(file, randomUUID()), [ENV.planDigest]: 'b'.repeat(64) });
     assert.deepEqual([end.code, end.outcome?.reason], [0, 'Deleting'], end.log);
   });
 });

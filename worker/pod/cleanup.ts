@@ -19,17 +19,18 @@ import type { PodSettings } from './settings.ts';
 
 const REMOVED_AT_ONCE = 1000;
 
-export async function cleanUp({
-  dataset,
-  output: store,
-  log,
-}: PodSettings & { readonly log: Logger }): Promise<Outcome> {
+/** @param planDigest of the resource that is deleted: another of the same name may have the output by now */
+export async function cleanUp(
+  { dataset, output: store, log }: PodSettings & { readonly log: Logger },
+  planDigest: string,
+): Promise<Outcome> {
   const { name } = dataset.metadata;
   try {
     const owner = await ownerOf(store);
     if (owner === null) return outcome('Deleting', `nothing of CohortFarm is in ${store.uri}`);
-    if (owner.dataset !== name) {
-      return outcome('Deleting', `${store.uri} belongs to dataset "${owner.dataset}"; nothing was removed`);
+    if (owner.dataset !== name || owner.planDigest !== planDigest) {
+      const whose = `dataset "${owner.dataset}" of plan ${owner.planDigest.slice(0, 12)}`;
+      return outcome('Deleting', `${store.uri} belongs to ${whose}; nothing was removed`);
     }
     const removed = await removeAll(store, owner, name);
     log.info({ removed }, 'objects removed');

@@ -8,7 +8,7 @@ import { exitCodeOf } from '../exit.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';
 import { publishDataset } from './publish.ts';
-import { readQueueSettings, readSettings } from './settings.ts';
+import { readPlanDigest, readQueueSettings, readSettings } from './settings.ts';
 import { work } from './work.ts';
 
 /**
@@ -32,7 +32,7 @@ async function run(stop: AbortSignal): Promise<Outcome> {
   log = log.child({ namespace, dataset: name, uid: settings.uid, pod: settings.pod });
   const context = { ...settings, log };
   if (role === 'publish') return publishDataset(context);
-  if (role === 'cleanup') return cleanUp(context);
+  if (role === 'cleanup') return cleanUp(context, readPlanDigest(process.env));
   return work({ ...context, queue: readQueueSettings(process.env), stop });
 }
 

@@ -48,6 +48,9 @@ export function readQueueSettings(env: Environment): QueueSettings {
   return { url: required(env, ENV.natsUrl), ...(credentials && { credentials }) };
 }
 
+/** The plan whose objects a cleanup may remove. */
+export const readPlanDigest = (env: Environment): string => required(env, ENV.planDigest);
+
 function required(env: Environment, name: string): string {
   const value = env[name];
   if (!value) throw new SettingsError(`the environment variable ${name} is not set; the operator sets it`);
