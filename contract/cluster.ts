@@ -42,13 +42,22 @@ export const ANNOTATIONS = {
 /** Longest name of a Job: its pods add an index and a random ending, and all of it must fit into a label. */
 const MAX_JOB_NAME = 52;
 
+/** Kubeflow Trainer adds `-node-0-INDEX` and a random ending, and wants all of it to be a DNS label. */
+const MAX_STAGE_JOB_NAME = 45;
+
 /** Name of the Job that does a step of a dataset for the nth time: `DATASET-ROLE-ROUND`, shortened with a digest. */
-export function jobName(dataset: string, step: string, round: number): string {
+export function jobName(dataset: string, step: string, round: number, longest = MAX_JOB_NAME): string {
   const ending = `-${step}-${round}`;
-  if (dataset.length + ending.length <= MAX_JOB_NAME) return dataset + ending;
+  if (dataset.length + ending.length <= longest) return dataset + ending;
   const whole = sha256(`${dataset}${ending}`).slice(0, 8);
-  const kept = `${dataset}-${step}`.slice(0, MAX_JOB_NAME - whole.length - String(round).length - 2);
+  const kept = `${dataset}-${step}`.slice(0, longest - whole.length - String(round).length - 2);
   return `${kept.replace(/-+$/, '')}-${whole}-${round}`;
+}
+
+/** The same for a training stage, whose Job or TrainJob shares its name with a Service: it begins with a letter. */
+export function stageJobName(dataset: string, stage: string, round: number): string {
+  const named = /^[a-z]/.test(dataset) ? dataset : `d${sha256(dataset).slice(0, 8)}-${dataset}`;
+  return jobName(named, stage, round, MAX_STAGE_JOB_NAME);
 }
 
 /** Name of the ConfigMap that holds the resource as its pods read it; another content has another name. */

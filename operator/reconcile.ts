@@ -1,4 +1,4 @@
-import { FINALIZER } from '../contract/cluster.ts';
+import { FINALIZER, LABELS } from '../contract/cluster.ts';
 import { REASONS } from '../contract/reasons.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
 import { isKubeError, type KubeError } from '../platform/kube/errors.ts';
@@ -113,7 +113,7 @@ async function carryOut(
     try {
       await act(context, owner, action);
     } catch (error) {
-      if (action.type !== 'apply' || !verdict || !isKubeError(error, 'invalid', 'forbidden')) throw error;
+      if (action.type !== 'apply' || !verdict || !isKubeError(error, 'invalid', 'forbidden', 'noSuchKind')) throw error;
       return { at: verdict.at, reason: 'CreateRefused', message: refusalMessage(action, error) };
     }
     const says = 'says' in action ? action.says : undefined;
@@ -131,7 +131,12 @@ const EVENT_REASONS: Readonly<Partial<Record<Action['type'], string>>> = {
 };
 
 function refusalMessage({ object }: Extract<Action, { type: 'apply' }>, error: KubeError): string {
-  return `${object.kind} ${object.metadata.name} is not accepted by the API server: ${error.message}; correct spec.workers, or what refuses it`;
+  const { kind, metadata } = object;
+  if (error.kind === 'noSuchKind') {
+    return `${kind} ${metadata.name} cannot be made: the API server knows no ${kind}; install Kubeflow Trainer, or remove runtimeRef from spec.training.stages`;
+  }
+  const place = metadata.labels?.[LABELS.role] === 'train' ? 'spec.training' : 'spec.workers';
+  return `${kind} ${metadata.name} is not accepted by the API server: ${error.message}; correct ${place}, or what refuses it`;
 }
 
 /** One patch, and none when nothing would change; Events only after it has landed. */

@@ -59,10 +59,13 @@ export const STAGE_MOUNTS = [
   { name: 'config', mountPath: PATHS.config, readOnly: true },
   { name: 'cache', mountPath: PATHS.cache },
   { name: 'tmp', mountPath: PATHS.temporary },
+  { name: 'shm', mountPath: '/dev/shm' },
 ] as const;
 
 export const stageVolumes = (configMap: string): object[] => [
   { name: 'config', configMap: { name: configMap } },
   { name: 'cache', emptyDir: {} },
   { name: 'tmp', emptyDir: {} },
+  // Loader processes hand images over in shared memory, of which a container has 64 MiB by itself.
+  { name: 'shm', emptyDir: { medium: 'Memory' } },
 ];

@@ -1,4 +1,4 @@
-import { ANNOTATIONS, jobName, PATHS, STAGE_FILE } from '../../contract/cluster.ts';
+import { ANNOTATIONS, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { BACKOFF_LIMIT, POD_FAILURE_POLICY, type WantedJob } from './job.ts';
@@ -29,7 +29,7 @@ const MASTER_PORT = 29_400;
 export function buildStage(context: StageContext, round: number): WantedJob {
   const { owner, stage } = context;
   const config = buildStageConfig(context);
-  const name = jobName(owner.name, stage.name, round);
+  const name = stageJobName(owner.name, stage.name, round);
   const build = stage.launch.runtimeRef ? buildTrainJob : buildStageJob;
   const { job, needs, template } = build(context, { name, configMap: config.metadata.name });
   const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
@@ -118,13 +118,13 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
           args: stageArgs(context),
           env: [...torchrunEnv(name, launch), ...stageEnv(context)],
           resources: launch.resources ?? {},
-          volumeMounts: [...STAGE_MOUNTS, { name: 'shm', mountPath: '/dev/shm' }],
+          volumeMounts: STAGE_MOUNTS,
           terminationMessagePath: PATHS.outcome,
           terminationMessagePolicy: 'File',
           securityContext: CONTAINER_SECURITY,
         },
       ],
-      volumes: [...stageVolumes(configMap), { name: 'shm', emptyDir: { medium: 'Memory' } }],
+      volumes: stageVolumes(configMap),
     },
   };
   return launch.podTemplate ? strategicMerge(template, launch.podTemplate) : template;

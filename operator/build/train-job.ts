@@ -11,13 +11,19 @@ import {
   stageVolumes,
 } from './stage-parts.ts';
 
-/** A stage for Kubeflow Trainer v2: https://www.kubeflow.org/docs/components/trainer/. */
+/**
+ * A stage for Kubeflow Trainer v2: https://www.kubeflow.org/docs/components/trainer/. What a TrainJob can't say (security
+ * context, what a pod's exit code means) its runtime says: examples/cluster/kubeflow-runtime.yaml.
+ */
 
 /** Name of the Job and of the container that train, in every runtime of Kubeflow Trainer. */
 const NODE = 'node';
 
-/** Of our own image; another one is started as its runtime says. */
-const COMMAND = ['torchrun', '-m', 'cohortfarm_trainer'];
+/**
+ * What our own image starts, where a runtime says otherwise; another image is started as its runtime says. The trainer starts
+ * torchrun itself, which would end with 1 whatever the trainer ended with.
+ */
+const COMMAND = ['python', '-m', 'cohortfarm_trainer'];
 
 export function buildTrainJob(context: StageContext, { name, configMap }: StageNames): StageObjects {
   const { owner, stage, dataset, settings } = context;
@@ -33,7 +39,7 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
       env: stageEnv(context),
       numNodes: launch.nodes,
       numProcPerNode: launch.processesPerNode,
-      ...(launch.resources && { resourcesPerNode: launch.resources }),
+      ...(launch.resources && { resourcesPerNode: withRequests(launch.resources) }),
     },
     podSpecOverrides: [
       {
@@ -58,3 +64,9 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
   };
   return { job, needs: [], template: spec };
 }
+
+/** Limits are requests, too, as in any pod: Kubeflow Trainer starts one process where it finds no requests. */
+const withRequests = ({ requests, ...resources }: Readonly<Record<string, unknown>>): object => ({
+  ...resources,
+  requests: requests ?? resources.limits ?? {},
+});

@@ -188,13 +188,20 @@ describe('training', () => {
   });
 
   test('is a TrainJob where a runtime of Kubeflow Trainer is named', () => {
+    const limits = { 'nvidia.com/gpu': 4 };
     const dataset = trained((spec) => {
-      spec.training!.stages![0]!.runtimeRef = { name: 'torch-distributed' };
+      const stage = { runtimeRef: { name: 'torch-distributed' }, processesPerNode: 4, resources: { limits } };
+      Object.assign(spec.training!.stages![0]!, stage);
     });
     const action = decide(world({}, dataset), SETTINGS).actions.at(-1);
     assert.ok(action?.type === 'apply');
     assert.equal(action.object.kind, 'TrainJob');
-    assert.deepEqual((action.object.spec as { runtimeRef: unknown }).runtimeRef, { name: 'torch-distributed' });
+    const { runtimeRef, trainer } = action.object.spec as { runtimeRef: object; trainer: Record<string, unknown> };
+    assert.deepEqual(runtimeRef, { name: 'torch-distributed' });
+    const { command, numProcPerNode, resourcesPerNode } = trainer;
+    // The trainer starts torchrun itself, so that its exit code is the container's.
+    assert.deepEqual([command, numProcPerNode], [['python', '-m', 'cohortfarm_trainer'], 4]);
+    assert.deepEqual(resourcesPerNode, { limits, requests: limits });
   });
 
   test('nodes of one stage find each other as torchrun wants it', () => {

@@ -53,7 +53,8 @@ export function failureOfJob(observed: Observed, job: JobView): Trouble {
   const failed = failureOf(observed.pods, job);
   if (failed) return troubleOfPod(failed);
   const detail = job.failure ? `: ${job.failure}` : '';
-  return { reason: 'PodFailed', message: `Job ${job.name} failed${detail}; see kubectl describe job ${job.name}` };
+  const see = `kubectl describe ${job.kind.toLowerCase()} ${job.name}`;
+  return { reason: 'PodFailed', message: `${job.kind} ${job.name} failed${detail}; see ${see}` };
 }
 
 export const mayRetry = ({ reason }: Trouble): boolean => REASONS[reason].retries;

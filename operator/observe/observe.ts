@@ -4,6 +4,7 @@ import { SpecError } from '../../contract/schema/issue.ts';
 import { parseDataset } from '../../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
+import { isKubeError } from '../../platform/kube/errors.ts';
 import type { Kube, Stored } from '../kube/types.ts';
 import type { JobView, Observed, Owner, PodsView } from '../observed.ts';
 import { jobView, trainJobView } from './jobs.ts';
@@ -14,7 +15,7 @@ import type { QueueObserver } from './queue.ts';
 /** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
 
 export interface ObserveContext {
-  readonly kube: Kube;
+  readonly kube: Pick<Kube, 'list'>;
   readonly observeQueue: QueueObserver;
   readonly progress: ProgressStore;
   readonly parse: (object: Stored) => Observed['parsed'];
@@ -29,21 +30,22 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const parsed = context.parse(object);
   const [list, trainJobs, queue] = await Promise.all([
     context.kube.list({ kind: 'Job', namespace, labels }),
-    usesTrainJobs(parsed) ? context.kube.list({ kind: 'TrainJob', namespace, labels }) : null,
+    usesTrainJobs(parsed) ? trainJobsOf(context.kube, namespace, labels) : NOTHING,
     context.observeQueue(uid),
   ]);
   const jobs = [
     ...list.items.flatMap((job) => jobView(job) ?? []),
-    ...(trainJobs?.items.flatMap((job) => trainJobView(job) ?? []) ?? []),
+    ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ];
+  const status = (object.status ?? {}) as DatasetStatus;
   return {
     now: context.now(),
     owner,
     parsed,
-    status: (object.status ?? {}) as DatasetStatus,
+    status,
     jobs,
     pods: needsPods(owner, jobs)
-      ? await observePods(context.kube, owner, jobs)
+      ? await observePods(context.kube, owner, jobs, usesTrainJobs(parsed) ? jobSetsOf(jobs, status) : [])
       : { waiting: [], failed: [], succeeded: [], present: 0 },
     queue,
     progress: context.progress.of(uid).summary(context.now()),
@@ -53,6 +55,22 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
 /** Kubeflow Trainer need not be installed where nobody asks for it. */
 const usesTrainJobs = (parsed: Observed['parsed']): boolean =>
   'dataset' in parsed && (parsed.dataset.spec.training?.stages.some(({ runtimeRef }) => runtimeRef) ?? false);
+
+/** None where there can be none: making one says what is missing. */
+async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labels: Readonly<Record<string, string>>) {
+  try {
+    return await kube.list({ kind: 'TrainJob', namespace, labels });
+  } catch (error) {
+    if (isKubeError(error, 'noSuchKind', 'forbidden')) return NOTHING;
+    throw error;
+  }
+}
+
+/** Names of JobSets whose pods may exist, also when their TrainJobs are gone already. */
+function jobSetsOf(jobs: readonly JobView[], { stages = [] }: DatasetStatus): string[] {
+  const made = jobs.filter(({ kind }) => kind === 'TrainJob').map(({ name }) => name);
+  return [...new Set([...made, ...stages.flatMap(({ job }) => job ?? [])])];
+}
 
 function ownerOf({ metadata }: Stored): Owner {
   const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
@@ -73,28 +91,33 @@ const MAX_PODS = 200;
 
 /** All but those that simply run or have simply ended; while the dataset is being deleted, those too. */
 async function observePods(
-  kube: Kube,
+  kube: ObserveContext['kube'],
   { namespace, uid, deleting }: Owner,
   jobs: readonly JobView[],
+  jobSets: readonly string[],
 ): Promise<PodsView> {
   const ofDataset = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
-  if (deleting) return podsView((await kube.list(ofDataset)).items);
+  // Pods of a TrainJob have none of our labels.
+  const ofJobSets = jobSets.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: jobSets } }) : NOTHING;
   const answers = { ...ofDataset.labels, [LABELS.role]: ['publish', 'cleanup', 'train'] };
-  const trainJobs = jobs.filter(({ kind }) => kind === 'TrainJob').map(({ name }) => name);
-  const lists = await Promise.all([
-    kube.list({ ...ofDataset, fieldSelector: 'status.phase!=Running,status.phase!=Succeeded' }),
-    // Of a node that is lost, pods run for ever, as far as the API server knows.
-    jobs.some(({ terminating }) => terminating > 0)
-      ? kube.list({ ...ofDataset, fieldSelector: 'status.phase=Running' })
-      : NOTHING,
-    // Workers that ended well have nothing to say.
-    hasAnswer(jobs) ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' }) : NOTHING,
-    trainJobs.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: trainJobs } }) : NOTHING,
-  ]);
+  const asked = deleting
+    ? [kube.list(ofDataset)]
+    : [
+        kube.list({ ...ofDataset, fieldSelector: 'status.phase!=Running,status.phase!=Succeeded' }),
+        // Of a node that is lost, pods run for ever, as far as the API server knows.
+        jobs.some(({ terminating }) => terminating > 0)
+          ? kube.list({ ...ofDataset, fieldSelector: 'status.phase=Running' })
+          : NOTHING,
+        // Workers that ended well have nothing to say.
+        hasAnswer(jobs)
+          ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' })
+          : NOTHING,
+      ];
+  const lists = await Promise.all([...asked, ofJobSets]);
   return podsView(lists.flatMap(({ items }) => items));
 }
 
-const NOTHING = { items: [] };
+const NOTHING: { readonly items: readonly Stored[] } = { items: [] };
 
 const hasAnswer = (jobs: readonly JobView[]): boolean =>
   jobs.some(({ role, succeeded }) => role !== 'workers' && succeeded > 0);

@@ -91,6 +91,22 @@ describe('pods as the operator reads them', () => {
     assert.equal(view.present, 0);
   });
 
+  test('one that is started again and again says what it said last', () => {
+    const outcome = { apiVersion: 'cohortfarm.dev/outcome/v1', reason: 'ConfigMissing', message: 'give --config' };
+    const terminated = { exitCode: 2, finishedAt: '2026-01-02T03:01:00Z', message: JSON.stringify(outcome) };
+    const crashing = (waiting: object) =>
+      pod('a', { phase: 'Running', containerStatuses: [{ name: 'node', state: waiting, lastState: { terminated } }] });
+    const { failed, present } = podsView([
+      crashing({ waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } }),
+      crashing({ running: {} }),
+    ]);
+    assert.deepEqual(
+      failed.map(({ exitCode, outcome }) => [exitCode, outcome?.message]),
+      [[2, 'give --config']],
+    );
+    assert.equal(present, 2);
+  });
+
   test('secrets in the words of a kubelet stay out', () => {
     const {
       waiting: [problem],

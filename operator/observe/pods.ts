@@ -22,6 +22,7 @@ const containerSchema = z.object({
       terminated: terminatedSchema.optional(),
     })
     .default({}),
+  lastState: z.object({ terminated: terminatedSchema.optional() }).default({}),
 });
 
 const podSchema = z.object({
@@ -61,7 +62,7 @@ const MAX_MESSAGE = 400;
 /** Puts a dataset's pods, those that have not just run well, into the buckets that decide/ looks at. */
 export function podsView(objects: readonly unknown[]): PodsView {
   const pods = objects.map((object) => podSchema.parse(object));
-  const failed = pods.filter((pod) => pod.status.phase === 'Failed').map(failedPod);
+  const failed = pods.filter((pod) => pod.status.phase === 'Failed' || isCrashing(pod)).map(failedPod);
   return {
     waiting: grouped(pods.flatMap((pod) => waitingProblem(pod) ?? [])),
     failed: failed.sort((a, b) => b.endedAt - a.endedAt),
@@ -75,10 +76,17 @@ export function podsView(objects: readonly unknown[]): PodsView {
 
 const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_SET] ?? metadata.labels[JOB_NAME] ?? '';
 
+/** Whether a container failed and is to be started again, which runtimes of Kubeflow Trainer may ask for; our Jobs do not. */
+const isCrashing = ({ status }: Pod): boolean =>
+  status.containerStatuses.some(({ state }) => state.waiting?.reason === 'CrashLoopBackOff');
+
 /** That of our container, else of the first that ended. */
 function terminatedOf({ status }: Pod): z.infer<typeof terminatedSchema> | undefined {
-  const ours = status.containerStatuses.find(({ name }) => name === CONTAINER)?.state.terminated;
-  return ours ?? status.containerStatuses.find(({ state }) => state.terminated)?.state.terminated;
+  const ends = status.containerStatuses.map(({ name, state, lastState }) => ({
+    name,
+    end: state.terminated ?? (state.waiting ? lastState.terminated : undefined),
+  }));
+  return (ends.find(({ name, end }) => name === CONTAINER && end) ?? ends.find(({ end }) => end))?.end;
 }
 
 function failedPod(pod: Pod): FailedPod {
