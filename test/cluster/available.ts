@@ -12,11 +12,23 @@ export async function missingForPods(env: NodeJS.ProcessEnv = process.env): Prom
   const missing = await missingForServers(env);
   if (missing) return missing;
   const attempt = ['--mount', '--pid', '--fork', 'sh', '-c', 'mount -t tmpfs tmpfs /mnt && chroot / true'];
+  return problemOf('these tests run pods as local processes, which needs root', attempt, env);
+}
+
+/** The same for controllers that need a network of their own. */
+export async function missingForNetworks(env: NodeJS.ProcessEnv = process.env): Promise<string | false> {
+  const needs =
+    'these tests run controllers in network namespaces, which needs root and "ip" (apt-get install iproute2)';
+  return problemOf(needs, ['--net', 'ip', 'link', 'set', 'lo', 'up'], env);
+}
+
+/** What is said where `unshare` fails. @throws Error with CI set */
+async function problemOf(needs: string, attempt: string[], env: NodeJS.ProcessEnv): Promise<string | false> {
   try {
     await run('unshare', attempt, { env });
     return false;
   } catch (cause) {
-    const line = `these tests run pods as local processes, which needs root: unshare says ${String((cause as { stderr?: string }).stderr).trim()}`;
+    const line = `${needs}: unshare says ${String((cause as { stderr?: string }).stderr).trim()}`;
     if (env.CI) throw new Error(line, { cause });
     return line;
   }

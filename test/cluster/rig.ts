@@ -31,8 +31,8 @@ export interface RigOptions {
   readonly nodes?: readonly NodeSpec[];
   /** Seconds of silence after which a node counts as lost. */
   readonly nodeGraceSeconds?: number;
-  /** What images hold beside the repository, and what they start where a pod names no command. */
-  readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint'>;
+  /** What images hold beside the repository, what they start where a pod names no command, and their environment. */
+  readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint' | 'env'>;
 }
 
 export const NAMESPACE = 'default';

@@ -35,7 +35,7 @@ describe('every example', { skip }, () => {
   }
 
   it('names a runtime of Kubeflow Trainer that can be installed', async () => {
-    const trainer = await goModuleFolder({ folder: 'kubeflow-definitions', module: 'github.com/kubeflow/trainer/v2' });
+    const trainer = await goModuleFolder({ folder: 'trainer', module: 'github.com/kubeflow/trainer/v2' });
     await plane.kubectl('apply', '--server-side', '-k', join(trainer, 'manifests/base/crds'));
     await eventually(() => succeeds(plane.kubectl('get', 'clustertrainingruntimes')));
     const runtime = join(EXAMPLES, 'cluster/kubeflow-runtime.yaml');

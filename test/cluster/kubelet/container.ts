@@ -1,6 +1,7 @@
 import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentOf, expand } from './environment.ts';
+import { hostsOf } from './hosts.ts';
 import { launch, type Mount, type Process } from './launch.ts';
 import type { Sources } from './sources.ts';
 import type { Container, Pod } from './types.ts';
@@ -47,6 +48,8 @@ export async function startContainer(start: ContainerStart): Promise<StartedCont
     image: { HOSTNAME: pod.spec.hostname ?? pod.metadata.name, ...image.env },
   });
   await mkdir(root, { recursive: true });
+  const hosts = join(folder, 'hosts');
+  await writeFile(hosts, (await readFile('/etc/hosts', 'utf8')) + hostsOf(pod));
   await rm(message, { force: true });
   await writeFile(message, '');
   // Whoever the container runs as may write it, whatever the umask here is.
@@ -58,7 +61,7 @@ export async function startContainer(start: ContainerStart): Promise<StartedCont
     env,
     workingDir: container.workingDir ?? image.workingDir,
     root,
-    mounts: mountsOf(start, message),
+    mounts: [{ source: hosts, target: '/etc/hosts', readOnly: true }, ...mountsOf(start, message)],
     readOnlyRoot: container.securityContext?.readOnlyRootFilesystem ?? false,
     user: user.runAsUser,
     group: user.runAsGroup ?? user.fsGroup,

@@ -13,6 +13,7 @@ export interface Pod {
   readonly spec: {
     readonly nodeName?: string;
     readonly hostname?: string;
+    readonly subdomain?: string;
     readonly serviceAccountName?: string;
     readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
     readonly containers: readonly Container[];

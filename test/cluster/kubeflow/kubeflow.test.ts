@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openStore } from '../../../platform/store/store.ts';
+import { until } from '../../operator/replica.ts';
+import { REPO } from '../../support/cli.ts';
+import { missingPython } from '../../support/venv.ts';
+import { missingForNetworks, missingForPods } from '../available.ts';
+import { isReady, isReason, type Rig, rigDataset, startRig, statusOf, waitForReady } from '../rig.ts';
+import { growSites, SHORT, trainerImage } from '../trainer.ts';
+import { type Kubeflow, startKubeflow } from './kubeflow.ts';
+
+/** One dataset through its whole life, whose training stages the controllers of Kubeflow Trainer and JobSet run. */
+
+const NAME = 'kubeflow';
+const runtimeRef = { name: 'cohortfarm' };
+const resources = { limits: { cpu: '2', memory: '4Gi' } };
+const launched = { hyperparameters: SHORT, runtimeRef, resources };
+const pretrain = { name: 'pretrain', type: 'Pretrain', ...launched, nodes: 2 };
+const finetune = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://cohorts/site-a', ...launched };
+const training = {
+  architecture: 'cnn-small',
+  imageSize: 32,
+  stages: [pretrain, finetune],
+  evaluation: { sites: [{ name: 'site-b', uri: 's3://cohorts/site-b' }], bootstraps: 100 },
+};
+const endless = { ...SHORT, steps: 1_000_000, checkpointSeconds: 5 };
+
+interface Listed {
+  readonly metadata: {
+    readonly name: string;
+    readonly ownerReferences: readonly { readonly kind: string; readonly controller?: boolean }[];
+  };
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+  };
+}
+
+const skip = (await missingForPods()) || (await missingForNetworks()) || (await missingPython());
+
+describe('a dataset whose training stages name a runtime of Kubeflow Trainer', { skip }, () => {
+  let rig: Rig;
+  let kubeflow: Kubeflow;
+
+  const change = (spec: object) =>
+    rig.plane.kubectl('patch', 'sds', NAME, '--type=merge', '-p', JSON.stringify({ spec }));
+  const finetuneWith = (more: object) => ({ training: { ...training, stages: [pretrain, { ...finetune, ...more }] } });
+  const list = async (kind: 'trainjobs' | 'jobsets' | 'pods'): Promise<Listed[]> => {
+    const found = JSON.parse(await rig.plane.kubectl('get', kind, '-o', 'json')) as { items: Listed[] };
+    return found.items.filter(({ metadata }) => metadata.name.startsWith(`${NAME}-`));
+  };
+  const trainJob = async (name: string) => (await list('trainjobs')).find(({ metadata }) => metadata.name === name);
+  const trained = async () => (await statusOf(rig, NAME)).conditions?.find(({ type }) => type === 'Trained');
+  const runs = (stage: string) => () =>
+    Promise.resolve(rig.kubelet.running().some((pod) => pod.startsWith(`${NAME}-${stage}-`)));
+
+  before(async () => {
+    rig = await startRig({ image: await trainerImage() });
+    await rig.plane.apply({
+      ...(await rigDataset(rig, NAME)),
+      spec: { ...(await rigDataset(rig, NAME)).spec, training },
+    });
+    await growSites(rig, ['site-a', 'site-b']);
+  });
+  after(async () => {
+    await kubeflow?.stop();
+    await rig?.stop();
+  });
+
+  test('is published without Kubeflow Trainer, and then says that it is missing', async () => {
+    const { conditions, manifest } = await waitForReady(rig, NAME, isReason('CreateRefused'));
+    assert.ok(manifest);
+    const { message } = conditions!.find(({ type }) => type === 'Trained')!;
+    assert.match(message, /^TrainJob kubeflow-pretrain-1 cannot be made: .* install Kubeflow Trainer/);
+  });
+
+  test('says which runtime is missing', async () => {
+    kubeflow = await startKubeflow(rig.plane);
+    await change({ ttlSecondsAfterFinished: 86_400 });
+    const refusal = /ClusterTrainingRuntime.* not found.*; correct spec\.training/;
+    await until('the refusal is told', async () => refusal.test((await trained())?.message ?? ''));
+  });
+
+  test('is ready when its TrainJobs are complete, with their metrics in its status', async () => {
+    await rig.plane.kubectl('apply', '-f', join(REPO, 'examples/cluster/kubeflow-runtime.yaml'));
+    await change({ ttlSecondsAfterFinished: 90_000 });
+    const { stages, conditions } = await waitForReady(rig, NAME, isReady, 180_000);
+    assert.equal(conditions?.find(({ type }) => type === 'Trained')?.status, 'True');
+    const store = openStore(`s3://cohorts/${NAME}`, rig.s3.options);
+    assert.deepEqual(
+      stages!.map(({ name, state, job }) => [name, state, job]),
+      ['pretrain', 'finetune', 'evaluate'].map((name) => [name, 'Succeeded', `${NAME}-${name}-1`]),
+    );
+    for (const { name, job, metrics } of stages!) {
+      assert.ok(Number.isFinite(metrics?.accuracy), `${name} has an accuracy`);
+      assert.ok(await store.stat(`training/${name}/metrics.json`));
+      const { metadata, status } = (await trainJob(job!))!;
+      assert.deepEqual(
+        metadata.ownerReferences.map(({ kind, controller }) => [kind, controller]),
+        [['SyntheticDataset', true]],
+      );
+      assert.equal(status?.conditions?.find(({ type }) => type === 'Complete')?.status, 'True');
+    }
+    const pods = (await list('pods')).filter(({ metadata }) => metadata.name.startsWith(`${NAME}-pretrain-1-node-0-`));
+    assert.equal(pods.length, 2, 'one pod for each node');
+  });
+
+  test('says why a stage failed, at once', async () => {
+    await change(finetuneWith({ data: 's3://cohorts/nothing' }));
+    await waitForReady(rig, NAME, isReason('DataNotFound'), 60_000);
+    assert.match((await trained())!.message, /^Stage finetune: .*s3:\/\/cohorts\/nothing/);
+    const failed = await until('the TrainJob has failed', async () => {
+      const conditions = (await trainJob(`${NAME}-finetune-2`))?.status?.conditions;
+      return conditions?.find(({ type }) => type === 'Failed');
+    });
+    assert.equal(failed.status, 'True');
+  });
+
+  test('ends its TrainJobs when it is suspended, and goes on later', async () => {
+    await change(finetuneWith({ hyperparameters: endless }));
+    await until('it trains', runs('finetune'), 60_000);
+    await change({ suspend: true });
+    await waitForReady(rig, NAME, isReason('Suspended'));
+    await until('no pod runs', async () => rig.kubelet.running().length === 0, 60_000);
+    await change({ suspend: false });
+    await until('it trains', runs('finetune'), 60_000);
+  });
+
+  test('is gone, when it is deleted, after its pods', async () => {
+    await rig.plane.kubectl('delete', 'sds', NAME, '--wait=false');
+    const isGone = async () => !(await rig.plane.kubectl('get', 'sds', '-o', 'name')).includes(`/${NAME}\n`);
+    await until('the dataset is gone', isGone, 90_000);
+    assert.deepEqual(rig.kubelet.running(), []);
+    const left = await Promise.all((['trainjobs', 'jobsets'] as const).map(list));
+    assert.deepEqual(left, [[], []]);
+  });
+});
