@@ -39,7 +39,7 @@ describe('the operator as processes', { skip }, () => {
   });
   beforeEach(async () => {
     // Whatever a test before has left.
-    plane.apiServer.resume();
+    await plane.apiServer.resume();
     await until('the API server is there', () => plane.kubectl('get', 'ns').catch(() => null));
     namespace = `test-${++count}`;
     await plane.kubectl('create', 'namespace', namespace);
@@ -176,12 +176,12 @@ describe('the operator as processes', { skip }, () => {
   it('leads again by a new process when the API server was away for longer than the lease', async () => {
     const a = start('a');
     await until('it leads', leads(a));
-    plane.apiServer.pause();
+    await plane.apiServer.pause();
     assert.equal(await a.ended, 75);
     const b = start('b');
     await b.port;
     await sleep(500);
-    plane.apiServer.resume();
+    await plane.apiServer.resume();
     await apply('afterwards');
     await until('there is a Job', jobOf('afterwards'), 30_000);
   });

@@ -119,7 +119,7 @@ describe('a server', { skip: await missingForServers() }, () => {
   test('that hangs is away, too', async () => {
     const { nats, admin, uid } = await start();
     await admin.fill(uid, DIGEST, [0]);
-    nats.pause();
+    await nats.pause();
     // What was on its way when the server stood still may have been answered.
     const refusal = () =>
       admin.state(uid).then(
@@ -127,7 +127,7 @@ describe('a server', { skip: await missingForServers() }, () => {
         (error: Error) => /does not answer in time|was lost/.test(error.message),
       );
     await eventually('does not answer', refusal);
-    nats.resume();
+    await nats.resume();
     await eventually('answers', async () => (await admin.state(uid).catch(() => null)) !== null);
     await nats.stop();
   });

@@ -21,6 +21,12 @@ export function etcdStart(command: string, folder: string, port: number): Server
 /** Seconds after which pods leave a node that is lost. Clusters wait for 300; tests can't. */
 const LEAVE_NODE_S = 2;
 
+/** Of an API server. */
+export const TOLERATIONS = [
+  `--default-not-ready-toleration-seconds=${LEAVE_NODE_S}`,
+  `--default-unreachable-toleration-seconds=${LEAVE_NODE_S}`,
+];
+
 export function apiServerStart(command: string, keys: Keys, etcdPort: number, port: number): ServerStart {
   const args = [
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
@@ -37,8 +43,7 @@ export function apiServerStart(command: string, keys: Keys, etcdPort: number, po
     `--service-account-signing-key-file=${keys.signing}`,
     `--service-account-key-file=${keys.verifying}`,
     '--kubelet-preferred-address-types=Hostname,InternalIP',
-    `--default-not-ready-toleration-seconds=${LEAVE_NODE_S}`,
-    `--default-unreachable-toleration-seconds=${LEAVE_NODE_S}`,
+    ...TOLERATIONS,
   ];
   // The namespace comes a moment after the server says that it is ready.
   const isReady = () => answers(keys, port, '/readyz', '/api/v1/namespaces/default');
@@ -55,7 +60,13 @@ interface Controller {
 }
 
 /** Limits on requests that let a test of a thousand pods end soon. */
-const NO_HURRY = ['--kube-api-qps=500', '--kube-api-burst=1000'];
+export const NO_HURRY = ['--kube-api-qps=500', '--kube-api-burst=1000'];
+
+/** Of a controller manager: after how long a silence a node is lost. */
+export const monitorFlags = (graceSeconds: number): string[] => [
+  `--node-monitor-grace-period=${graceSeconds}s`,
+  '--node-monitor-period=1s',
+];
 
 export function controllerManagerStart(controller: Controller, port: number): ServerStart {
   const { command, keys, kubeconfig, apiPort, nodeGraceSeconds } = controller;
@@ -64,8 +75,7 @@ export function controllerManagerStart(controller: Controller, port: number): Se
     '--use-service-account-credentials',
     `--service-account-private-key-file=${keys.signing}`,
     `--root-ca-file=${keys.certificate}`,
-    `--node-monitor-grace-period=${nodeGraceSeconds}s`,
-    '--node-monitor-period=1s',
+    ...monitorFlags(nodeGraceSeconds),
   ];
   // Pods can't be made before their namespace has its service account.
   const isReady = async () =>
@@ -91,7 +101,7 @@ function controllerFlags(keys: Keys, kubeconfig: string, port: number): string[]
   ];
 }
 
-async function answers(keys: Keys, port: number, ...paths: string[]): Promise<boolean> {
+export async function answers(keys: Keys, port: number, ...paths: string[]): Promise<boolean> {
   const access = await accessOf(keys, port);
   const answers = await Promise.all(paths.map((path) => callApi(access, path)));
   return answers.every(({ code }) => code === 200);

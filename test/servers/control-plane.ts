@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { useContainers } from './containers.ts';
 import { type Access, callApi } from './control-plane-client.ts';
+import { k3sStart } from './control-plane-k3s.ts';
 import { accessOf, writeKeys, writeKubeconfig } from './control-plane-keys.ts';
 import { apiServerStart, controllerManagerStart, etcdStart, schedulerStart } from './control-plane-servers.ts';
 import { etcdTool, kubernetesTool } from './control-plane-tools.ts';
@@ -33,12 +35,17 @@ export interface ControlPlaneOptions {
   readonly nodeGraceSeconds?: number;
 }
 
-/** Starts etcd and kube-apiserver, built on the first call. They and their data do not outlive this process for long. */
+/**
+ * Starts etcd and kube-apiserver, built on the first call, or k3s in a container. They and their data do not outlive this
+ * process for long. kubectl is a built one in any case.
+ */
 export async function startControlPlane({
   controllers = false,
   nodeGraceSeconds = 40,
 }: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const tools = await toolsOf(controllers);
+  const inContainer = await useContainers([etcdTool, kubernetesTool('kube-apiserver')]);
+  const tools = inContainer ? null : await toolsOf(controllers);
+  const kubectl = await goTool(kubernetesTool('kubectl'));
   const folder = await serverFolder('control-plane');
   const servers: ServerProcess[] = [];
   const stop = async () => {
@@ -47,15 +54,19 @@ export async function startControlPlane({
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const etcd = await startOnFreePort((port) => etcdStart(tools.etcd, folder, port));
-    servers.push(etcd.server);
     const keys = await writeKeys(folder);
-    const api = await startOnFreePort((port) => apiServerStart(tools.apiServer, keys, etcd.port, port));
+    const etcd = tools && (await startOnFreePort((port) => etcdStart(tools.etcd, folder, port)));
+    if (etcd) servers.push(etcd.server);
+    const api = await startOnFreePort((port) =>
+      etcd
+        ? apiServerStart(tools.apiServer, keys, etcd.port, port)
+        : k3sStart({ keys, folder, controllers, nodeGraceSeconds }, port),
+    );
     servers.push(api.server);
     const access = await accessOf(keys, api.port);
     const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), access);
     const base = { keys, kubeconfig, apiPort: api.port, nodeGraceSeconds };
-    const { controllerManager, scheduler } = tools;
+    const { controllerManager, scheduler } = tools ?? {};
     const starts = [
       ...(controllerManager
         ? [startOnFreePort((port) => controllerManagerStart({ command: controllerManager, ...base }, port))]
@@ -67,10 +78,10 @@ export async function startControlPlane({
       ...access,
       kubeconfig,
       apiServer: api.server,
-      kubectl: (...args) => runKubectl(tools.kubectl, kubeconfig, folder, args),
+      kubectl: (...args) => runKubectl(kubectl, kubeconfig, folder, args),
       apply: (...items) => {
         const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-        return runKubectl(tools.kubectl, kubeconfig, folder, ['apply', '--server-side', '-f', '-'], list);
+        return runKubectl(kubectl, kubeconfig, folder, ['apply', '--server-side', '-f', '-'], list);
       },
       serviceAccount: (namespace, name) => serviceAccountAccess(access, namespace, name),
       writeKubeconfig: (name, access) => writeKubeconfig(join(folder, `kubeconfig-${name}`), access),
@@ -85,7 +96,6 @@ export async function startControlPlane({
 interface Tools {
   readonly etcd: string;
   readonly apiServer: string;
-  readonly kubectl: string;
   readonly controllerManager?: string;
   readonly scheduler?: string;
 }
@@ -95,7 +105,6 @@ async function toolsOf(controllers: boolean): Promise<Tools> {
   const tools = {
     etcd: await goTool(etcdTool),
     apiServer: await goTool(kubernetesTool('kube-apiserver')),
-    kubectl: await goTool(kubernetesTool('kubectl')),
   };
   if (!controllers) return tools;
   const controllerManager = await goTool(kubernetesTool('kube-controller-manager'));

@@ -39,9 +39,9 @@ describe('a NATS server started for tests', { skip }, async () => {
   });
 
   it('stands still and goes on', async () => {
-    server.pause();
+    await server.pause();
     await assert.rejects(connect({ servers: server.url, timeout: 300, reconnect: false }), /timeout/i);
-    server.resume();
+    await server.resume();
     assert.equal(await stored(), 3);
   });
 

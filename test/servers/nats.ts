@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { useContainers } from './containers.ts';
 import { serverFolder, startOnFreePort } from './process.ts';
 import { type GoTool, goTool } from './tools.ts';
 
@@ -12,6 +13,8 @@ export const natsTool: GoTool = {
   package: 'github.com/nats-io/nats-server/v2',
   name: 'nats-server',
 };
+
+const IMAGE = 'nats:2.15.2';
 
 /** A real NATS server with JetStream on the loopback address, with its streams in a temporary folder. */
 export interface NatsServer {
@@ -26,16 +29,17 @@ export interface NatsServer {
   /** Starts it again on the same port with no streams: what it had stored is gone. */
   loseDisk(): Promise<void>;
   /** Lets no connection get an answer until `resume`. */
-  pause(): void;
-  resume(): void;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
 }
 
 /**
- * Starts nats-server, built on the first call. The server and its data do not outlive this process for long.
+ * Starts nats-server, built on the first call or in a container. The server and its data do not outlive this process for
+ * long.
  * @param config more settings, in the server's own form
  */
 export async function startNats(config = ''): Promise<NatsServer> {
-  const command = await goTool(natsTool);
+  const program = (await useContainers([natsTool])) ? { image: IMAGE } : { command: await goTool(natsTool) };
   const folder = await serverFolder('nats');
   const data = join(folder, 'data');
   const file = join(folder, 'nats.conf');
@@ -43,7 +47,8 @@ export async function startNats(config = ''): Promise<NatsServer> {
   // Asked for by name, so that no other server on that port can pass for this one.
   const name = `test-${randomBytes(8).toString('hex')}`;
   const { port, server } = await startOnFreePort((port) => ({
-    command,
+    ...program,
+    folder,
     args: [
       '--config',
       file,

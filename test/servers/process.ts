@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ContainerStart, startContainer } from './containers.ts';
 
 const READY_MS = 20_000;
 const STOP_MS = 5_000;
@@ -18,8 +19,8 @@ export interface ServerProcess {
   /** Starts it again as it was started, with a `kill` before if it still runs, and waits until it is ready. */
   restart(): Promise<void>;
   /** Keeps it from running until `resume`: its connections stay open and nothing answers. */
-  pause(): void;
-  resume(): void;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
 }
 
 /**
@@ -58,8 +59,8 @@ export async function startServer(start: ServerStart): Promise<ServerProcess> {
       await endOf(child, 'SIGKILL');
       child = await unlessTaken(() => readyChild(start));
     },
-    pause: () => void child.kill('SIGSTOP'),
-    resume: () => void child.kill('SIGCONT'),
+    pause: async () => void child.kill('SIGSTOP'),
+    resume: async () => void child.kill('SIGCONT'),
   };
 }
 
@@ -83,11 +84,12 @@ async function readyChild({ command, args, env, isReady }: ServerStart): Promise
 
 /** Starts a server on a port that was free a moment ago, on another one when somebody was faster. */
 export async function startOnFreePort(
-  start: (port: number) => ServerStart,
+  start: (port: number) => ServerStart | ContainerStart,
 ): Promise<{ port: number; server: ServerProcess }> {
   return unlessTaken(async () => {
     const port = await freePort();
-    return { port, server: await startServer(start(port)) };
+    const how = start(port);
+    return { port, server: await ('image' in how ? startContainer(how) : startServer(how)) };
   });
 }
 

@@ -51,8 +51,8 @@ export async function goTool(tool: GoTool, env: NodeJS.ProcessEnv = process.env)
   return (await givenTool(tool.name, env)) ?? (await builtTool(tool, env));
 }
 
-/** @throws Error when the environment names a program that can't be run */
-async function givenTool(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** Path of a tool that the environment gives. @throws Error when it names a program that can't be run */
+export async function givenTool(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const variable = `COHORTFARM_TEST_${name.toUpperCase().replaceAll('-', '_')}`;
   const path = env[variable];
   if (path) {
