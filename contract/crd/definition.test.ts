@@ -90,7 +90,6 @@ test('Kubernetes fragments pass through unread', () => {
       '.spec.training.stages.[].resources',
       '.spec.training.stages.[].env.[]',
       '.spec.training.stages.[].podTemplate',
-      '.spec.training.stages.[].runtimeRef',
     ],
   );
 });

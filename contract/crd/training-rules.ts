@@ -32,6 +32,12 @@ const stageRules: readonly Rule[] = [
     message: 'is where other results go; choose another name',
     fieldPath: '.name',
   },
+  {
+    rule: '!has(self.podTemplate) || !has(self.runtimeRef)',
+    message: 'has no effect with runtimeRef; say it in the runtime and remove it here',
+    fieldPath: '.podTemplate',
+    reason: 'FieldValueForbidden',
+  },
 ];
 
 export const TRAINING_RULES: Rules = {

@@ -26,6 +26,7 @@ test('stages that do not belong together are all named', () => {
     { name: 'finetune', type: 'Finetune' },
     { ...pretrain, hyperparameters: { steps: 1, epochs: 1 } },
     { ...finetune, name: 'evaluate', from: 'pretrian' },
+    { ...pretrain, name: 'last', runtimeRef: { name: 'torch' }, podTemplate: {} },
   ];
   assert.deepEqual(linesWith({ stages }), [
     'spec.training.stages[0].from: "finetune" must name a stage that comes before this one; this is the first stage',
@@ -35,6 +36,7 @@ test('stages that do not belong together are all named', () => {
     'spec.training.stages[2].hyperparameters.steps: says how long to train, and so does epochs; remove one of the two',
     'spec.training.stages[3].name: "evaluate" is where other results go; choose another name',
     'spec.training.stages[3].from: "pretrian" must name a stage that comes before this one; it is one of pretrain, finetune, pretrain',
+    'spec.training.stages[4].podTemplate: has no effect with runtimeRef; say it in the runtime and remove it here',
   ]);
 });
 

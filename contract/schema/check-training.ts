@@ -30,6 +30,7 @@ function checkStage(stage: unknown, earlier: readonly (string | undefined)[], pa
     ...checkFrom(stage, earlier, path),
     ...checkFinetune(stage, path),
     ...checkLength(member(stage, 'hyperparameters'), [...path, 'hyperparameters']),
+    ...checkTemplate(stage, path),
   ];
 }
 
@@ -66,6 +67,12 @@ function checkFinetune(stage: unknown, path: Path): Issue[] {
 function checkLength(hyperparameters: unknown, path: Path): Issue[] {
   if (member(hyperparameters, 'steps') === undefined || member(hyperparameters, 'epochs') === undefined) return [];
   return [issueAt([...path, 'steps'], 'says how long to train, and so does epochs; remove one of the two')];
+}
+
+/** A TrainJob takes its pod template from its runtime. */
+function checkTemplate(stage: unknown, path: Path): Issue[] {
+  if (member(stage, 'podTemplate') === undefined || member(stage, 'runtimeRef') === undefined) return [];
+  return [issueAt([...path, 'podTemplate'], 'has no effect with runtimeRef; say it in the runtime and remove it here')];
 }
 
 function checkSites(training: unknown): Issue[] {

@@ -51,6 +51,15 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
+const runtimeRef = z.strictObject({
+  apiGroup: z.enum(['trainer.kubeflow.org']).optional().describe('Its API group'),
+  kind: z
+    .enum(['ClusterTrainingRuntime', 'TrainingRuntime'])
+    .optional()
+    .describe('Of the cluster, which is the default, or of the namespace of the dataset'),
+  name: z.string().min(1).max(253).describe('Its name'),
+});
+
 const stage = z.strictObject({
   name: label.describe('Its name; results go to training/NAME/ below the output'),
   type: z
@@ -69,8 +78,10 @@ const stage = z.strictObject({
   processesPerNode: z.int().min(1).max(64).default(1).describe('Processes in each pod, usually one for each GPU'),
   args: z.array(z.string()).optional().describe('Arguments of the trainer'),
   env: z.array(passThrough).optional().describe('Environment variables of the trainer, as in a Pod'),
-  podTemplate: passThrough.optional().describe('Strategic merge patch over the pod template of the stage'),
-  runtimeRef: passThrough.optional().describe('Training runtime to use, where Kubeflow Trainer is installed'),
+  podTemplate: passThrough
+    .optional()
+    .describe('Strategic merge patch over the pod template of the stage; not with runtimeRef'),
+  runtimeRef: runtimeRef.optional().describe('Runtime of Kubeflow Trainer; the stage is then a TrainJob'),
 });
 
 export const trainingSchema = z.strictObject({

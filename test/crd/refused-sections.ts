@@ -149,6 +149,11 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     causes: [['spec.training.stages[0].hyperparameters.steps', /remove one of the two/]],
   },
   {
+    name: 'a pod template beside a runtime',
+    changes: training({ stages: [{ ...PRETRAIN, runtimeRef: { name: 'torch' }, podTemplate: {} }] }),
+    causes: [['spec.training.stages[0].podTemplate', /has no effect with runtimeRef/]],
+  },
+  {
     name: 'a comparison with nothing, on nothing',
     changes: training({ stages: [PRETRAIN], compare: ['RealOnly'] }),
     causes: [

@@ -130,7 +130,7 @@ export const ACCEPTED: readonly Case[] = [
       architecture: 'resnet18',
       stages: [
         { ...PRETRAIN, env: [{ name: 'A', value: 'b' }], hyperparameters: { steps: 100 } },
-        { ...FINETUNE, hyperparameters: { epochs: 5, learningRate: 1e-5 } },
+        { ...FINETUNE, hyperparameters: { epochs: 5, learningRate: 1e-5 }, runtimeRef: { name: 'torch' } },
       ],
       evaluation: SITES_TO_MEASURE,
       compare: ['RealOnly', 'Mixed'],
