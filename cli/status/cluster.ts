@@ -71,10 +71,16 @@ const podObject = z.looseObject({
 });
 const listOf = <T extends z.ZodType>(item: T) => z.looseObject({ items: z.array(item) });
 
+/** What Kubernetes takes for a name; a URL would take two dots for the way up. */
+const isName = (text: string): boolean => /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(text);
+
 /** Uses KUBECONFIG, ~/.kube/config or the service account of a pod. @throws UsageError when none says where the cluster is */
 export function openCluster({ context, namespace: wanted }: ClusterOptions): Cluster {
   const config = configOf(context);
   const namespace = wanted ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
+  if (!isName(namespace)) {
+    throw new UsageError(`--namespace: ${JSON.stringify(namespace)} is no name; use letters a-z, digits, - and .`);
+  }
   const transport = createTransport(config, 'cohortfarm-cli');
   const read = async <T extends z.ZodType>(what: string, path: string, schema: T): Promise<z.infer<T>> => {
     const action = `read ${what} of the cluster at ${new URL(config.getCurrentCluster()!.server).host}`;
@@ -93,10 +99,10 @@ export function openCluster({ context, namespace: wanted }: ClusterOptions): Clu
     async dataset(name) {
       const what = `${KIND} ${namespace}/${name}`;
       const path = `${collection(inNamespace)}/${encodeURIComponent(name)}`;
+      const message = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
+      if (!isName(name)) throw new UsageError(message);
       const object = await read(what, path, datasetObject).catch((error: Error) => {
-        if (!isKubeError(error.cause, 'notFound')) throw error;
-        const message = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
-        throw new UsageError(message, { cause: error.cause });
+        throw isKubeError(error.cause, 'notFound') ? new UsageError(message, { cause: error.cause }) : error;
       });
       return datasetOf(object);
     },

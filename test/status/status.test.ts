@@ -101,6 +101,8 @@ describe('status and top', { skip: await missingForServers() }, () => {
         /there is no SyntheticDataset "other" in namespace default; cohortfarm top -A lists all/,
       ],
       [['status', '../secrets'], env, 2, /there is no SyntheticDataset "\.\.\/secrets"/],
+      [['status', '..'], env, 2, /there is no SyntheticDataset "\.\."/],
+      [['top', '-n', '..'], env, 2, /--namespace: "\.\." is no name/],
       [['top', '--context', 'nowhere'], env, 2, /--context: the kubeconfig has no "nowhere"; it has /],
       [['top'], { KUBECONFIG: '/nonexistent/kubeconfig' }, 2, /KUBECONFIG/],
     ];
