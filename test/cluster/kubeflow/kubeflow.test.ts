@@ -13,11 +13,15 @@ import { type Kubeflow, startKubeflow } from './kubeflow.ts';
 /** One dataset through its whole life, whose training stages the controllers of Kubeflow Trainer and JobSet run. */
 
 const NAME = 'kubeflow';
-const runtimeRef = { name: 'cohortfarm' };
-const resources = { limits: { cpu: '2', memory: '4Gi' } };
-const launched = { hyperparameters: SHORT, runtimeRef, resources };
-const pretrain = { name: 'pretrain', type: 'Pretrain', ...launched, nodes: 2 };
-const finetune = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://cohorts/site-a', ...launched };
+/** Ours, and one that Kubeflow Trainer brings along. */
+const [ours, theirs] = [{ name: 'cohortfarm' }, { name: 'torch-distributed' }];
+const launched = { hyperparameters: SHORT, resources: { limits: { cpu: '2', memory: '4Gi' } } };
+const pretrain = { name: 'pretrain', type: 'Pretrain', ...launched, nodes: 2, runtimeRef: ours };
+const finetune = {
+  ...{ name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://cohorts/site-a' },
+  ...launched,
+  runtimeRef: theirs,
+};
 const training = {
   architecture: 'cnn-small',
   imageSize: 32,
@@ -50,16 +54,15 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
     return found.items.filter(({ metadata }) => metadata.name.startsWith(`${NAME}-`));
   };
   const trainJob = async (name: string) => (await list('trainjobs')).find(({ metadata }) => metadata.name === name);
+  const conditionOf = async (name: string, wanted: string) =>
+    (await trainJob(name))?.status?.conditions?.find(({ type }) => type === wanted);
   const trained = async () => (await statusOf(rig, NAME)).conditions?.find(({ type }) => type === 'Trained');
   const runs = (stage: string) => () =>
     Promise.resolve(rig.kubelet.running().some((pod) => pod.startsWith(`${NAME}-${stage}-`)));
 
   before(async () => {
     rig = await startRig({ image: await trainerImage() });
-    await rig.plane.apply({
-      ...(await rigDataset(rig, NAME)),
-      spec: { ...(await rigDataset(rig, NAME)).spec, training },
-    });
+    await rig.plane.apply(await rigDataset(rig, NAME, ({ spec }) => Object.assign(spec, { training })));
     await growSites(rig, ['site-a', 'site-b']);
   });
   after(async () => {
@@ -76,13 +79,15 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
 
   test('says which runtime is missing', async () => {
     kubeflow = await startKubeflow(rig.plane);
+    // A change lets the operator ask again at once.
     await change({ ttlSecondsAfterFinished: 86_400 });
     const refusal = /ClusterTrainingRuntime.* not found.*; correct spec\.training/;
     await until('the refusal is told', async () => refusal.test((await trained())?.message ?? ''));
   });
 
   test('is ready when its TrainJobs are complete, with their metrics in its status', async () => {
-    await rig.plane.kubectl('apply', '-f', join(REPO, 'examples/cluster/kubeflow-runtime.yaml'));
+    for (const file of [kubeflow.torchRuntime, join(REPO, 'examples/cluster/kubeflow-runtime.yaml')])
+      await rig.plane.kubectl('apply', '-f', file);
     await change({ ttlSecondsAfterFinished: 90_000 });
     const { stages, conditions } = await waitForReady(rig, NAME, isReady, 180_000);
     assert.equal(conditions?.find(({ type }) => type === 'Trained')?.status, 'True');
@@ -94,30 +99,35 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
     for (const { name, job, metrics } of stages!) {
       assert.ok(Number.isFinite(metrics?.accuracy), `${name} has an accuracy`);
       assert.ok(await store.stat(`training/${name}/metrics.json`));
-      const { metadata, status } = (await trainJob(job!))!;
+      const { metadata } = (await trainJob(job!))!;
       assert.deepEqual(
         metadata.ownerReferences.map(({ kind, controller }) => [kind, controller]),
         [['SyntheticDataset', true]],
       );
-      assert.equal(status?.conditions?.find(({ type }) => type === 'Complete')?.status, 'True');
+      assert.equal((await conditionOf(job!, 'Complete'))?.status, 'True');
     }
     const pods = (await list('pods')).filter(({ metadata }) => metadata.name.startsWith(`${NAME}-pretrain-1-node-0-`));
     assert.equal(pods.length, 2, 'one pod for each node');
   });
 
-  test('says why a stage failed, at once', async () => {
+  test('says why a stage fails, also where the runtime has it started again and again', async () => {
     await change(finetuneWith({ data: 's3://cohorts/nothing' }));
     await waitForReady(rig, NAME, isReason('DataNotFound'), 60_000);
     assert.match((await trained())!.message, /^Stage finetune: .*s3:\/\/cohorts\/nothing/);
-    const failed = await until('the TrainJob has failed', async () => {
-      const conditions = (await trainJob(`${NAME}-finetune-2`))?.status?.conditions;
-      return conditions?.find(({ type }) => type === 'Failed');
-    });
-    assert.equal(failed.status, 'True');
+    assert.equal((await conditionOf(`${NAME}-finetune-2`, 'Failed'))?.status, undefined);
+  });
+
+  test('says why a stage failed, at once, where the runtime knows our exit codes', async () => {
+    await change(finetuneWith({ data: 's3://cohorts/nowhere', runtimeRef: ours }));
+    const failed = () => conditionOf(`${NAME}-finetune-3`, 'Failed');
+    assert.equal((await until('the TrainJob has failed', failed, 60_000)).status, 'True');
+    const says = async () => /^Stage finetune: .*s3:\/\/cohorts\/nowhere/.test((await trained())?.message ?? '');
+    await until('the reason is told', says);
+    assert.equal((await trained())!.reason, 'DataNotFound');
   });
 
   test('ends its TrainJobs when it is suspended, and goes on later', async () => {
-    await change(finetuneWith({ hyperparameters: endless }));
+    await change(finetuneWith({ hyperparameters: endless, runtimeRef: ours }));
     await until('it trains', runs('finetune'), 60_000);
     await change({ suspend: true });
     await waitForReady(rig, NAME, isReason('Suspended'));

@@ -43,6 +43,8 @@ const TRAINER: Part = {
 };
 
 export interface Kubeflow {
+  /** File of the runtime `torch-distributed` that it brings along. */
+  readonly torchRuntime: string;
   stop(): Promise<void>;
 }
 
@@ -61,7 +63,7 @@ export async function startKubeflow(plane: ControlPlane): Promise<Kubeflow> {
       await install(plane, part, network.webhookPort);
       servers.push(await network.start(plane));
     }
-    return { stop };
+    return { torchRuntime: join(await moduleOf(TRAINER), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -91,8 +93,11 @@ interface Manifest {
   readonly webhooks?: readonly { readonly clientConfig: { readonly service: object } }[];
 }
 
-async function kustomize(plane: ControlPlane, { tool, manifests, namespace }: Part): Promise<Manifest[]> {
-  const module = await goModuleFolder({ folder: tool.module, module: tool.versionOf });
+const moduleOf = ({ tool }: Part): Promise<string> => goModuleFolder({ folder: tool.module, module: tool.versionOf });
+
+async function kustomize(plane: ControlPlane, part: Part): Promise<Manifest[]> {
+  const { manifests, namespace } = part;
+  const module = await moduleOf(part);
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'cohortfarm-kustomize-')));
   try {
     const resources = manifests.map((path) => relative(folder, join(module, path)));
