@@ -28,7 +28,8 @@ const training = {
   stages: [pretrain, finetune],
   evaluation: { sites: [{ name: 'site-b', uri: 's3://cohorts/site-b' }], bootstraps: 100 },
 };
-const endless = { ...SHORT, steps: 1_000_000, checkpointSeconds: 5 };
+/** It says something at each validation, and stores a checkpoint when it is told to end. */
+const endless = { ...SHORT, steps: 1_000_000, validateSteps: 20, patience: 10_000, checkpointSeconds: 3600 };
 
 interface Listed {
   readonly metadata: {
@@ -57,8 +58,16 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
   const conditionOf = async (name: string, wanted: string) =>
     (await trainJob(name))?.status?.conditions?.find(({ type }) => type === wanted);
   const trained = async () => (await statusOf(rig, NAME)).conditions?.find(({ type }) => type === 'Trained');
-  const runs = (stage: string) => () =>
-    Promise.resolve(rig.kubelet.running().some((pod) => pod.startsWith(`${NAME}-${stage}-`)));
+  /** Resolves when the log of the pod that finetunes says so. */
+  const finetuning = (pattern: RegExp) =>
+    until(
+      `finetuning says ${pattern}`,
+      async () => {
+        const pod = rig.kubelet.running().find((name) => name.startsWith(`${NAME}-finetune-`));
+        return pod !== undefined && pattern.test(await rig.kubelet.logs(pod));
+      },
+      60_000,
+    );
 
   before(async () => {
     rig = await startRig({ image: await trainerImage() });
@@ -126,14 +135,14 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
     assert.equal((await trained())!.reason, 'DataNotFound');
   });
 
-  test('ends its TrainJobs when it is suspended, and goes on later', async () => {
+  test('ends its TrainJobs when it is suspended, and goes on from their checkpoints', async () => {
     await change(finetuneWith({ hyperparameters: endless, runtimeRef: ours }));
-    await until('it trains', runs('finetune'), 60_000);
+    await finetuning(/finetune: .* to train on.*\n.*finetune: /);
     await change({ suspend: true });
     await waitForReady(rig, NAME, isReason('Suspended'));
     await until('no pod runs', async () => rig.kubelet.running().length === 0, 60_000);
     await change({ suspend: false });
-    await until('it trains', runs('finetune'), 60_000);
+    await finetuning(/finetune: goes on from the checkpoint of step [1-9]/);
   });
 
   test('is gone, when it is deleted, after its pods', async () => {
