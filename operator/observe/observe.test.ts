@@ -46,15 +46,29 @@ const object = (deletionTimestamp?: string): Stored => ({
 });
 
 describe('a dataset with TrainJobs', () => {
-  for (const reason of ['noSuchKind', 'forbidden'] as const) {
-    test(`is looked at where the API server says ${reason} to them`, async () => {
-      const context = setUp(({ kind }) => {
-        if (kind === 'TrainJob') throw new KubeError(reason, { reason, message: 'no' });
-        return [];
-      });
-      assert.deepEqual((await observe(context, object())).jobs, []);
+  const refusing = (reason: 'noSuchKind' | 'forbidden') =>
+    setUp(({ kind }) => {
+      if (kind === 'TrainJob') throw new KubeError(reason, { reason, message: 'no' });
+      return [];
     });
-  }
+
+  test('has none where Kubeflow Trainer is not installed', async () => {
+    assert.deepEqual((await observe(refusing('noSuchKind'), object())).jobs, []);
+  });
+
+  test('is not judged while nobody may list them: one that runs would be started again', async () => {
+    await assert.rejects(observe(refusing('forbidden'), object()), KubeError);
+  });
+
+  test('still has those of a spec that names no runtime any more', async () => {
+    const asked: string[] = [];
+    const context = setUp(({ kind }) => {
+      asked.push(kind);
+      return [];
+    });
+    await observe({ ...context, parse: () => ({ dataset: smallDataset() }) }, object());
+    assert.ok(asked.includes('TrainJob'));
+  });
 
   test('is not gone before their pods, which have none of our labels and may outlive them', async () => {
     const pod = { metadata: { name: 'p', labels: { [JOB_SET]: 'small-pretrain-1' } }, status: { phase: 'Running' } };

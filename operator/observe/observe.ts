@@ -28,16 +28,18 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const { namespace, uid } = owner;
   const labels = { [LABELS.uid]: uid };
   const parsed = context.parse(object);
+  const status = (object.status ?? {}) as DatasetStatus;
+  // What a spec that was changed meanwhile has made counts, too.
+  const mayHaveTrainJobs = usesTrainJobs(parsed) || (status.stages?.some(({ job }) => job !== undefined) ?? false);
   const [list, trainJobs, queue] = await Promise.all([
     context.kube.list({ kind: 'Job', namespace, labels }),
-    usesTrainJobs(parsed) ? trainJobsOf(context.kube, namespace, labels) : NOTHING,
+    mayHaveTrainJobs ? trainJobsOf(context.kube, namespace, labels) : NOTHING,
     context.observeQueue(uid),
   ]);
   const jobs = [
     ...list.items.flatMap((job) => jobView(job) ?? []),
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ];
-  const status = (object.status ?? {}) as DatasetStatus;
   return {
     now: context.now(),
     owner,
@@ -45,7 +47,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     status,
     jobs,
     pods: needsPods(owner, jobs)
-      ? await observePods(context.kube, owner, jobs, usesTrainJobs(parsed) ? jobSetsOf(jobs, status) : [])
+      ? await observePods(context.kube, owner, jobs, mayHaveTrainJobs ? jobSetsOf(jobs, status) : [])
       : { waiting: [], failed: [], succeeded: [], present: 0 },
     queue,
     progress: context.progress.of(uid).summary(context.now()),
@@ -56,12 +58,12 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
 const usesTrainJobs = (parsed: Observed['parsed']): boolean =>
   'dataset' in parsed && (parsed.dataset.spec.training?.stages.some(({ runtimeRef }) => runtimeRef) ?? false);
 
-/** None where there can be none: making one says what is missing. */
+/** None where Kubeflow Trainer is not installed: making one says so. A refusal to list them says nothing of whether there are any. */
 async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labels: Readonly<Record<string, string>>) {
   try {
     return await kube.list({ kind: 'TrainJob', namespace, labels });
   } catch (error) {
-    if (isKubeError(error, 'noSuchKind', 'forbidden')) return NOTHING;
+    if (isKubeError(error, 'noSuchKind')) return NOTHING;
     throw error;
   }
 }
