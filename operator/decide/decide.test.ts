@@ -210,6 +210,19 @@ const CASES: readonly Case[] = [
     after: 10,
   },
   {
+    when: 'a node is drained, nobody is told to remove it',
+    given: observed({
+      jobs: [jobOf('workers', { active: 2, ready: 1, terminating: 1 })],
+      pods: pods({ waiting: [waitingPod(workers, { reason: 'NodeLost', since: NOW + 100_000 })] }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /1 pods are not running yet$/,
+  },
+  {
     when: 'a worker that is scaled away finishes its part, nobody hears of its node',
     given: observed({
       jobs: [jobOf('workers', { terminating: 1 })],

@@ -129,7 +129,7 @@ function progressVerdict(observed: Observed, job: JobView, mayResume: boolean): 
 }
 
 function whyWaiting({ pods }: Observed, job: JobView): string {
-  const problem = pods.waiting.find((one) => one.job === job.name);
+  const problem = pods.waiting.find((one) => one.job === job.name && one.reason !== 'NodeLost');
   return problem ? ` (${problem.reason}: ${problem.message})` : '';
 }
 

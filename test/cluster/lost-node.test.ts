@@ -20,12 +20,11 @@ describe('a dataset whose node is lost', { skip: await missingForPods() }, () =>
     await rig.plane.apply(
       await rigDataset(rig, 'lost', ({ spec }) => {
         spec.workers.replicas = 1;
-        const effect = 'NoExecute';
         // Of a cluster's own five minutes a test does not wait.
         const tolerations = ['not-ready', 'unreachable'].map((name) => ({
           key: `node.kubernetes.io/${name}`,
           operator: 'Exists' as const,
-          effect: effect as 'NoExecute',
+          effect: 'NoExecute' as const,
           tolerationSeconds: 1,
         }));
         spec.workers.tolerations = tolerations;
