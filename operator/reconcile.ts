@@ -127,6 +127,7 @@ async function carryOut(
 const EVENT_REASONS: Readonly<Partial<Record<Action['type'], string>>> = {
   apply: 'JobApplied',
   deleteJob: 'JobDeleted',
+  removeFinalizer: 'Deleted',
   fillQueue: 'QueueFilled',
 };
 

@@ -10,7 +10,7 @@ import type { JobView, Observed } from '../observed.ts';
 /** Done in order; the first that fails ends the reconcile, which is tried again. */
 export type Action =
   | { readonly type: 'addFinalizer' }
-  | { readonly type: 'removeFinalizer' }
+  | { readonly type: 'removeFinalizer'; readonly says?: string }
   /** Server-side apply. `says` becomes an Event once it is there. */
   | { readonly type: 'apply'; readonly object: KubeObject; readonly says?: string }
   | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly says?: string }

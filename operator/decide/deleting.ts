@@ -21,7 +21,7 @@ export const deleting: Policy = (observed, settings) => {
     return {
       policy: 'stopPods',
       actions,
-      verdict: says(
+      verdict: verdictOf(
         observed,
         'Deleting',
         pods.present > 0 ? `${pods.present} pods are being stopped` : 'Its Jobs are being removed',
@@ -32,14 +32,13 @@ export const deleting: Policy = (observed, settings) => {
   const cleanup = 'dataset' in observed.parsed && observed.parsed.dataset.spec.deletionPolicy === 'Delete';
   // What was never accepted has written nothing.
   const planDigest = observed.status.planDigest ?? observed.progress.plan?.digest;
-  const decision = cleanup && planDigest !== undefined ? removeObjects(observed, settings, planDigest) : null;
-  return decision ?? leave(observed);
+  return cleanup && planDigest !== undefined ? removeObjects(observed, settings, planDigest) : leave(observed);
 };
 
-function removeObjects(observed: Observed, settings: Settings, planDigest: string): Decision | null {
+function removeObjects(observed: Observed, settings: Settings, planDigest: string): Decision {
   const context = { ...stepContext(observed, settings), planDigest };
   const step = singleStep(observed, { role: 'cleanup' }, (round) => buildSingle(context, 'cleanup', round));
-  const deleting = (message: string): Verdict => says(observed, 'Deleting', message);
+  const deleting = (message: string): Verdict => verdictOf(observed, 'Deleting', message);
   switch (step.state) {
     case 'started':
       return {
@@ -51,7 +50,7 @@ function removeObjects(observed: Observed, settings: Settings, planDigest: strin
     case 'running': {
       const { trouble, actions } = step;
       const verdict = trouble
-        ? says(observed, trouble.reason, trouble.message)
+        ? verdictOf(observed, trouble.reason, trouble.message)
         : deleting('Stored objects are being removed');
       return { policy: 'cleaningUp', actions, verdict, after: 5 };
     }
@@ -60,25 +59,35 @@ function removeObjects(observed: Observed, settings: Settings, planDigest: strin
       return {
         policy: 'cleanupFailed',
         actions: [],
-        verdict: says(observed, 'CleanupFailed', message),
+        verdict: verdictOf(observed, 'CleanupFailed', message),
         after: step.after ?? retryDelay(10),
       };
     }
     case 'done':
-      return null;
+      return leave(observed, step.outcome?.message);
   }
 }
 
-function leave(observed: Observed): Decision {
+/** @param says what became of the stored objects */
+function leave(observed: Observed, says?: string): Decision {
   const { queue } = observed;
   if (queue.state === 'settling') return { policy: 'settling', actions: [], verdict: null, after: 2 };
   if (queue.state === 'unreachable') {
-    return { policy: 'awaitQueue', actions: [], verdict: says(observed, 'QueueUnavailable', queue.message), after: 10 };
+    return {
+      policy: 'awaitQueue',
+      actions: [],
+      verdict: verdictOf(observed, 'QueueUnavailable', queue.message),
+      after: 10,
+    };
   }
-  return { policy: 'leave', actions: [{ type: 'removeQueue' }, { type: 'removeFinalizer' }], verdict: null };
+  return {
+    policy: 'leave',
+    actions: [{ type: 'removeQueue' }, { type: 'removeFinalizer', ...(says !== undefined && { says }) }],
+    verdict: null,
+  };
 }
 
 /** Whatever step the dataset was at: its deletion is what is under way. */
-function says({ status }: Observed, reason: Verdict['reason'], message: string): Verdict {
+function verdictOf({ status }: Observed, reason: Verdict['reason'], message: string): Verdict {
   return { at: status.planDigest === undefined ? 'Accepted' : 'Generated', reason, message };
 }
