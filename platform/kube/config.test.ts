@@ -44,6 +44,10 @@ describe('the configuration of a client', () => {
     });
     await use({});
     assert.throws(() => loadConfig(), { message: /no current context with a cluster: set current-context/ });
+    for (const server of ['nonsense', 'https://', 'http://near.example:6443']) {
+      await use({ 'current-context': 'near', clusters: [{ name: 'near', cluster: { server } }] });
+      assert.throws(() => loadConfig(), { message: /cluster "near" has the server ".*": write https:\/\/HOST:PORT$/ });
+    }
     process.env.KUBECONFIG = join(folder, 'nowhere');
     assert.throws(() => loadConfig(), { message: /^cannot read the kubeconfig: .*nowhere.*: check KUBECONFIG$/ });
   });

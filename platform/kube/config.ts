@@ -1,4 +1,4 @@
-import { KubeConfig } from '@kubernetes/client-node';
+import { type Cluster, KubeConfig } from '@kubernetes/client-node';
 import { redact } from '../redact.ts';
 
 /** A context that somebody asked for. */
@@ -20,14 +20,24 @@ export function loadConfig(wanted?: WantedContext): KubeConfig {
   } catch (cause) {
     throw new Error(`cannot read the kubeconfig: ${redact((cause as Error).message)}: check KUBECONFIG`, { cause });
   }
-  if (wanted) choose(config, wanted);
-  const server = config.getCurrentCluster()?.server;
-  if (!server) throw new Error('the kubeconfig has no current context with a cluster: set current-context');
   // What the library makes up where it finds nothing.
-  if (server === 'http://localhost:8080') {
+  if (config.getCurrentCluster()?.server === 'http://localhost:8080') {
     throw new Error('there is neither a kubeconfig nor a service account: set KUBECONFIG, or run in a pod');
   }
+  if (wanted) choose(config, wanted);
+  const cluster = config.getCurrentCluster();
+  if (!cluster) throw new Error('the kubeconfig has no current context with a cluster: set current-context');
+  checkServer(cluster);
   return config;
+}
+
+function checkServer({ name, server, skipTLSVerify }: Cluster): void {
+  const url = URL.parse(server);
+  const protocols = skipTLSVerify ? ['https:', 'http:'] : ['https:'];
+  if (url && protocols.includes(url.protocol) && url.hostname !== '') return;
+  throw new Error(
+    `the kubeconfig's cluster ${JSON.stringify(name)} has the server ${JSON.stringify(redact(server))}: write https://HOST:PORT`,
+  );
 }
 
 function choose(config: KubeConfig, { name, givenBy }: WantedContext): void {
