@@ -16,6 +16,7 @@ _MAKING = threading.Lock()
 
 SIGNED_SECONDS = 3600
 RENEWED_SECONDS = 600  # after this a new URL is signed, long before the old one ends
+UNSIGNED_SECONDS = 60  # without signed URLs, once one was of no use
 
 
 class FolderStore:
@@ -74,11 +75,11 @@ class S3Store:
         self._pool: tuple[int, Any] | None = None  # process and its connections for signed URLs
         self._signer: Any = None  # a client that only signs, which the process need not have made itself
         self._signed: dict[str, tuple[float, str]] = {}  # by key: when it was signed, and the URL
-        self._signs = True  # until a signed URL was of no use
+        self._unsigned_until = 0.0
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
 
     def __getstate__(self):
-        return {**self.__dict__, "_own": None, "_pool": None, "_signer": None, "_signed": {}}
+        return {**self.__dict__, "_own": None, "_pool": None, "_signer": None, "_signed": {}, "_unsigned_until": 0.0}
 
     @property
     def _client(self):
@@ -129,11 +130,11 @@ class S3Store:
         if end is not None and end <= start:
             return b""
         wanted = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-        if end is not None and self._signs:
+        if end is not None and time.monotonic() >= self._unsigned_until:
             data = self._get_signed(key, start, end)
             if data is not None:
                 return data
-            self._signs = False
+            self._unsigned_until = time.monotonic() + UNSIGNED_SECONDS
         try:
             return self._client.get_object(Bucket=self.bucket, Key=self._key(key), **wanted)["Body"].read()
         except Exception as error:

@@ -68,6 +68,16 @@ def test_where_signed_urls_are_refused_boto3_reads_on(server):
     assert server.asked == ["signed", "boto3", "boto3"]
 
 
+def test_signed_urls_are_tried_again_after_a_while(server, monkeypatch):
+    server.takes_signed = False
+    store = store_at(server)
+    monkeypatch.setattr("cohortfarm_trainer.store.UNSIGNED_SECONDS", 0)
+    store.get("a.tar", 0, 10)
+    server.takes_signed = True
+    assert store.get("a.tar", 7, 17) == DATA[7:17]
+    assert server.asked == ["signed", "boto3", "signed"]
+
+
 def test_what_is_not_there_is_named_without_its_signature(server):
     with pytest.raises(NotFoundError) as caught:
         store_at(server).get("b.tar", 0, 10)
