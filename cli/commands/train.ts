@@ -6,6 +6,7 @@ import { resolveUri } from '../../platform/resource.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { UsageError } from '../../worker/errors.ts';
 import { loadDataset, withOutput } from '../load.ts';
+import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
 import { TRAINER_ENVIRONMENT } from '../train/trainer.ts';
 import { pythonProblem, virtualPython } from '../train/venv.ts';
@@ -39,12 +40,14 @@ async function train(options: TrainOptions): Promise<number> {
   const { spec } = withOutput(loaded.dataset, options.output);
   const { baseDir, s3 } = loaded.resources;
   const output = resolveUri(spec.output.uri, baseDir);
-  const steps = trainingSteps({ ...loaded.dataset, spec }, { output, resolve: (uri) => resolveUri(uri, baseDir) });
-  if (steps.length === 0)
+  const resolve = (uri: string): string => resolveUri(uri, baseDir);
+  const steps = trainingSteps({ ...loaded.dataset, spec }, { output, resolve });
+  if (!spec.training || steps.length === 0)
     throw new UsageError(`${options.file}: spec.training.stages is empty; write the stages to train`);
   if ((await openStore(output, s3).stat(objects.manifest)) === null) {
     throw new UsageError(`${output} holds no complete dataset; grow it first: cohortfarm run -f ${options.file}`);
   }
+  await checkInputs(spec.training, { resolve, s3 });
   const python = options.python ?? (await ownPython());
   const results: Record<string, Outcome['metrics']> = {};
   for (const step of steps) {

@@ -1,0 +1,55 @@
+import { type Issue, SpecError } from '../../contract/schema/issue.ts';
+import type { Training } from '../../contract/schema/spec.ts';
+import { openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
+
+/** What a training reads from elsewhere. It is looked for before the first stage begins: after the last one it is late to hear of a slip. */
+
+export interface InputContext {
+  /** Makes a URI of the spec one that does not depend on the place of the spec. */
+  readonly resolve: (uri: string) => string;
+  readonly s3: S3Options | undefined;
+}
+
+interface Input {
+  readonly path: string;
+  readonly uri: string;
+  readonly is: 'folder' | 'file';
+}
+
+/** @throws SpecError that names each field whose URI leads to nothing */
+export async function checkInputs(training: Training, context: InputContext): Promise<void> {
+  const found = await Promise.all(inputsOf(training).map((input) => issueOf(input, context)));
+  const issues = found.filter((issue) => issue !== null);
+  if (issues.length > 0) throw new SpecError(issues, { reason: 'DataNotFound' });
+}
+
+function inputsOf({ weights, stages, evaluation }: Training): Input[] {
+  const folder = (path: string, uri: string | undefined): Input[] =>
+    uri === undefined ? [] : [{ path, uri, is: 'folder' }];
+  return [
+    ...(weights === undefined ? [] : [{ path: 'spec.training.weights', uri: weights, is: 'file' as const }]),
+    ...stages.flatMap(({ data }, i) => folder(`spec.training.stages[${i}].data`, data)),
+    ...(evaluation?.sites ?? []).flatMap(({ uri }, i) => folder(`spec.training.evaluation.sites[${i}].uri`, uri)),
+  ];
+}
+
+async function issueOf({ path, uri, is }: Input, { resolve, s3 }: InputContext): Promise<Issue | null> {
+  try {
+    const place = resolve(uri).replace(/\/+$/, '');
+    const exists = is === 'file' ? await fileExists(place, s3) : await holdsSomething(place, s3);
+    return exists ? null : { path, message: `there is nothing at ${place}; correct the URI` };
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === 'terminal') return { path, message: error.message };
+    throw error;
+  }
+}
+
+async function fileExists(place: string, s3: S3Options | undefined): Promise<boolean> {
+  const cut = place.lastIndexOf('/');
+  return (await openStore(place.slice(0, cut) || '/', s3).stat(place.slice(cut + 1))) !== null;
+}
+
+async function holdsSomething(place: string, s3: S3Options | undefined): Promise<boolean> {
+  for await (const _ of openStore(place || '/', s3).list('')) return true;
+  return false;
+}
