@@ -123,7 +123,8 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
       .filter(includes);
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code;
-    throw fault(field, `the folder ${dir} cannot be read (${reason}); correct the path`, 'ModelNotFound');
+    const fix = dir.startsWith(EMBEDDED + sep) ? `embedded are ${await embedded()}` : 'correct the path';
+    throw fault(field, `the folder ${dir} cannot be read (${reason}); ${fix}`, 'ModelNotFound');
   }
   if (names.length === 0) {
     throw fault(field, `the folder ${dir} holds no model files; correct the path`, 'ModelNotFound');
@@ -131,6 +132,11 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
   const files: FolderFile[] = [];
   for (const path of names) files.push({ path, sha256: await fileSha256(join(dir, path)) });
   return { dir, digest: folderDigest(files) };
+}
+
+async function embedded(): Promise<string> {
+  const entries = await readdir(EMBEDDED, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? `embedded:${entry.name}` : [])).join(', ');
 }
 
 async function fileSha256(file: string): Promise<string> {

@@ -1,6 +1,7 @@
 import { isGateFile, isModelFile } from '../contract/folder.ts';
 import { readImpressions } from '../contract/plan/impressions.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
+import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { readCsv } from '../platform/csv.ts';
 import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
@@ -15,19 +16,30 @@ export interface Prepared {
   readonly gateDirs: readonly string[];
 }
 
-/** @throws SpecError, StoreError or ModelError */
+/** @throws SpecError with all that the spec names and is not there; StoreError or ModelError */
 export async function prepare(dataset: SyntheticDataset, context: ResourceContext): Promise<Prepared> {
   const { model, quality } = dataset.spec;
-  const tables = await readTables(dataset, context);
-  const modelFolder = await fetchFolder(
-    { uri: model.uri, includes: isModelFile, sha256: model.sha256, field: 'spec.model.uri' },
-    context,
+  const errors: SpecError[] = [];
+  const attempt = <T>(result: Promise<T>): Promise<T | undefined> =>
+    result.catch((error) => {
+      if (!(error instanceof SpecError)) throw error;
+      errors.push(error);
+      return undefined;
+    });
+  const tables = await attempt(readTables(dataset, context));
+  const modelFolder = await attempt(
+    fetchFolder({ uri: model.uri, includes: isModelFile, sha256: model.sha256, field: 'spec.model.uri' }, context),
   );
   const gateFolders: Folder[] = [];
   for (const [i, gate] of quality.gates.entries()) {
-    const field = `spec.quality.gates[${i}].modelUri`;
-    gateFolders.push(
-      await fetchFolder({ uri: gate.modelUri, includes: isGateFile, sha256: gate.sha256, field }, context),
+    const wanted = { uri: gate.modelUri, includes: isGateFile, sha256: gate.sha256 };
+    const folder = await attempt(fetchFolder({ ...wanted, field: `spec.quality.gates[${i}].modelUri` }, context));
+    if (folder) gateFolders.push(folder);
+  }
+  if (!tables || !modelFolder || errors.length > 0) {
+    throw new SpecError(
+      errors.flatMap(({ issues }) => issues),
+      { reason: errors[0]!.reason },
     );
   }
   const identity = { digest: modelFolder.digest, defaults: await readModelDefaults(modelFolder.dir) };
