@@ -54,6 +54,11 @@ test('every issue of form and meaning is reported at once', () => {
 const TABLE: readonly { readonly name: string; readonly changes: Record<string, unknown>; readonly lines: string[] }[] =
   [
     {
+      name: 'an output that is no place for objects',
+      changes: { 'spec.output': { uri: 'ftp://host/x' } },
+      lines: ['spec.output.uri: "ftp://host/x" is not valid: it must be s3://BUCKET/PREFIX, file:///FOLDER or a path'],
+    },
+    {
       name: 'another kind of resource',
       changes: { kind: 'Dataset', apiVersion: 'cohortfarm.dev/v2' },
       lines: [

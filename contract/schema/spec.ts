@@ -191,8 +191,13 @@ export const qualitySchema = z.strictObject({
     .describe('Models that judge each image, asked in order; an image must pass all'),
 });
 
+/** Of a path nothing is wanted but that it does not look like a URL of another kind. */
+const OUTPUT = /^(s3:\/\/[^/]|file:\/\/\/|(?![A-Za-z][A-Za-z0-9+.-]+:))/;
+
 export const outputSchema = z.strictObject({
-  uri: uri.describe('Where the dataset goes: s3://bucket/prefix, file:// or a path'),
+  uri: uri
+    .refine((text) => OUTPUT.test(text), 'must be s3://BUCKET/PREFIX, file:///FOLDER or a path')
+    .describe('Where the dataset goes: s3://bucket/prefix, file:// or a path'),
   s3: z
     .strictObject({
       endpoint: z
