@@ -23,14 +23,19 @@ test('a missing file is named', async () => {
   });
 });
 
-test('broken YAML is reported with its line', async (t) => {
-  const file = await fileWith(t, 'spec:\n  seed: 1\n bad: [');
-  await assert.rejects(loadDataset(file), (error: Error) => error instanceof SpecError && /line 3/.test(error.message));
+test('broken YAML is reported with its line, and without what only follows from that', async (t) => {
+  const file = await fileWith(t, 'spec:\n  seed: 1\n  gates: [{name: a, uri: b\n  more: {c: 1, d: 2}\n  last: 3\n');
+  await assert.rejects(loadDataset(file), (error: Error) => {
+    assert.ok(error instanceof SpecError);
+    assert.equal(error.issues.length, 1);
+    assert.match(error.message, /at line \d, column \d+; correct the YAML there$/);
+    return true;
+  });
 });
 
 test('a key given twice is an error, not a silent choice', async (t) => {
   const file = await fileWith(t, 'spec:\n  seed: 1\n  seed: 2\n');
-  await assert.rejects(loadDataset(file), /unique/);
+  await assert.rejects(loadDataset(file), /unique at line 3, column 3; remove one$/);
 });
 
 test('an empty file and one with two documents are refused', async (t) => {

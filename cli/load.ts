@@ -37,11 +37,13 @@ function documentOf(text: string, file: string): unknown {
   if (!Array.isArray(documents) || documents.length === 0)
     throw new UsageError(`${file} is empty; write a SyntheticDataset`);
   const errors = documents.flatMap((document) => document.errors);
-  if (errors.length > 0) {
-    throw new SpecError(
-      errors.map((error) => ({ path: file, message: error.message.split('\n')[0]!.replace(/:$/, '') })),
-    );
-  }
+  // What follows an error of form is mostly its echo.
+  const [broken] = errors.filter(({ code }) => code !== 'DUPLICATE_KEY');
+  const issues = (broken ? [broken] : errors).map(({ message, code }) => ({
+    path: file,
+    message: `${message.split('\n')[0]!.replace(/:$/, '')}; ${code === 'DUPLICATE_KEY' ? 'remove one' : 'correct the YAML there'}`,
+  }));
+  if (issues.length > 0) throw new SpecError(issues);
   if (documents.length > 1)
     throw new UsageError(`${file} holds ${documents.length} documents; keep the one SyntheticDataset`);
   try {
