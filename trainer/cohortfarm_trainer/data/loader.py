@@ -80,7 +80,7 @@ def training_loader(batches: TrainingBatches, workers: int, pin: bool) -> Iterat
         batch_size=None,
         num_workers=workers,
         pin_memory=pin,
-        prefetch_factor=2 if workers else None,
+        prefetch_factor=1 if workers else None,
         worker_init_fn=one_thread,
         multiprocessing_context="fork" if workers else None,
     )

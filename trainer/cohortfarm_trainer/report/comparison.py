@@ -13,7 +13,7 @@ def comparison_sections(comparison: dict[str, Any]) -> list[str]:
     arms = comparison["arms"]
     seeds = len(arms[0]["seeds"])
     lede = (
-        f"Means over {seeds} seeds. Arms that see real images take {comparison['realSteps']} steps of {comparison['batchSize']} real "
+        f"{_means(seeds)} Arms that see real images take {comparison['realSteps']} steps of {comparison['batchSize']} real "
         f"images each; pretraining takes {comparison['syntheticSteps']} steps on synthetic ones, and Mixed sees as many within its steps. "
     )
     return [
@@ -89,3 +89,7 @@ def curve_section(curves: list[dict[str, Any]]) -> str:
             charts.append(chart(f"{title}, {name}", lines))
     lede = "A line for each seed. Synthetic only is validated on synthetic images, the others on real ones; finetuning is shown without what went before."
     return section("Curves", lede, f'<div class="charts">{"".join(charts)}</div>')
+
+
+def _means(seeds: int) -> str:
+    return "One seed." if seeds == 1 else f"Means over {seeds} seeds."

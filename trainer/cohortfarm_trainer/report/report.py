@@ -13,7 +13,7 @@ LEDES = {
     "Pretrain": "A network trained on the synthetic cohort, measured on images of it that were held out.",
     "Finetune": "A network that went on from an earlier stage on real images, measured on patients that were held out.",
     "Evaluate": "The networks of the stages, measured on each site and on all together.",
-    "Compare": "The stages against the baselines: one network, the same number of steps on real images, several seeds.",
+    "Compare": "The stages against the baselines: one network, the same number of steps on real images.",
 }
 HEADLINES = {
     "auroc": "AUROC, mean over the findings",
