@@ -23,16 +23,19 @@ export interface ContainerStart {
 
 const READY_MS = 60_000;
 
-/** Whether containers take the place of these tools: asked for, none of the tools is given, and an engine answers. */
+/**
+ * Whether containers take the place of these tools: asked for, and none of the tools is given.
+ * @throws Error when they are asked for, and no engine answers
+ */
 export async function useContainers(tools: readonly GoTool[], env = process.env): Promise<boolean> {
   if (env.COHORTFARM_TEST_CONTAINERS !== '1') return false;
   const given = await Promise.all(tools.map(({ name }) => givenTool(name, env)));
   if (given.some((path) => path !== undefined)) return false;
   const { getContainerRuntimeClient } = await import('testcontainers');
-  return getContainerRuntimeClient().then(
-    () => true,
-    () => false,
-  );
+  await getContainerRuntimeClient().catch((cause) => {
+    throw new Error('COHORTFARM_TEST_CONTAINERS=1 asks for containers, and no Docker engine answers', { cause });
+  });
+  return true;
 }
 
 /**
