@@ -22,6 +22,16 @@ test('what Kubeflow Trainer makes of the name of a stage is a DNS label that beg
   );
 });
 
+test('stages of different datasets never mean the same Job, nor the Job of another step', () => {
+  const part = fc.stringMatching(/^[ab](-?[ab]){0,3}$/);
+  fc.assert(
+    fc.property(part, part, part, part, (a, b, c, d) => {
+      if (a !== c || b !== d) assert.notEqual(stageJobName(a, b, 1), stageJobName(c, d, 1));
+    }),
+  );
+  assert.notEqual(stageJobName('a', 'b-workers', 1), jobName('a-b', 'workers', 1));
+});
+
 test('names that are cut stay different', () => {
   const long = 'a'.repeat(63);
   const names = ['x', 'y'].flatMap((stage) => [1, 2].map((n) => stageJobName(long, stage, n)));

@@ -54,10 +54,15 @@ export function jobName(dataset: string, step: string, round: number, longest = 
   return `${kept.replace(/-+$/, '')}-${whole}-${round}`;
 }
 
-/** The same for a training stage, whose Job or TrainJob shares its name with a Service: it begins with a letter. */
+/**
+ * The same for a training stage, whose Job or TrainJob shares its name with a Service: it begins with a letter. Hyphens in the
+ * names (stage `b-c` of `a`, stage `c` of `a-b`) call for a digest, so that no two datasets mean the same Job.
+ */
 export function stageJobName(dataset: string, stage: string, round: number): string {
   const named = /^[a-z]/.test(dataset) ? dataset : `d${sha256(dataset).slice(0, 8)}-${dataset}`;
-  return jobName(named, stage, round, MAX_STAGE_JOB_NAME);
+  const isClear = !named.includes('-') && !stage.includes('-');
+  const step = isClear ? stage : `${stage}-${sha256(`${dataset}/${stage}`).slice(0, 6)}`;
+  return jobName(named, step, round, MAX_STAGE_JOB_NAME);
 }
 
 /** Name of the ConfigMap that holds the resource as its pods read it; another content has another name. */
