@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { QueueError } from '../../platform/queue/errors.ts';
 import type { QueueAdmin, QueueEvent } from '../../platform/queue/types.ts';
 import { type NatsServer, startNats } from '../servers/nats.ts';
@@ -119,13 +120,16 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
       id: `sex=female,age=${i % 90}-${(i % 90) + 9},race=HISPANIC,finding=pleural-effusion-${i}`,
       wanted: 14 + (i % 3),
     }));
-    const plan = { planDigest: DIGEST, samples: 565_000, shards: 565, cells };
+    // Another plan than the one that the worker has told already.
+    const plan = { planDigest: 'b'.repeat(64), samples: 565_000, shards: 565, cells };
     const worker = await workerOf(nats.url, uid);
     await worker.tellPlan(plan);
     const events: QueueEvent[] = [];
     const watch = admin.watchProgress((event) => events.push(event));
     await eventually('current', () => watch.current());
-    assert.deepEqual(events.find((event) => event.uid === uid && event.kind === 'plan')?.event, plan);
+    const told = events.find((event) => event.uid === uid && event.kind === 'plan')?.event;
+    // An assertion would spend minutes on the difference.
+    assert.ok(isDeepStrictEqual(told, plan), 'the plan is told as it is');
   });
 });
 
