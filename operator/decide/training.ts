@@ -20,7 +20,7 @@ export const training: Policy = (observed, settings) => {
   const stages = stagesOf(observed);
   if (stages.length === 0 || stages.every(({ isDone }) => isDone)) return null;
   const steps = stages.map((stage) => stepOf(observed, settings, stage, stages));
-  return decisionOf(observed, steps);
+  return decisionOf(steps);
 };
 
 /** A stage as it is wanted now, and whether it has succeeded as such. */
@@ -94,7 +94,7 @@ const MAX_METRICS = 16;
 const metricsOf = (outcome: Outcome | null): Pick<StageStatus, 'metrics'> =>
   outcome?.metrics ? { metrics: Object.fromEntries(Object.entries(outcome.metrics).slice(0, MAX_METRICS)) } : {};
 
-function decisionOf(observed: Observed, steps: readonly StageStep[]): Decision {
+function decisionOf(steps: readonly StageStep[]): Decision {
   const under = steps.flatMap(({ step }) => (typeof step === 'string' ? [] : [step]));
   const actions = under.flatMap((step): readonly Action[] => ('actions' in step ? step.actions : []));
   const justDone = under.some(({ state }) => state === 'done');
@@ -104,13 +104,13 @@ function decisionOf(observed: Observed, steps: readonly StageStep[]): Decision {
   return {
     policy: 'training',
     actions,
-    verdict: verdictOf(observed, steps),
+    verdict: verdictOf(steps),
     stages: steps.map(({ status }) => status),
     ...((justDone || waits.length > 0) && { after: Math.min(...waits) }),
   };
 }
 
-function verdictOf(_observed: Observed, steps: readonly StageStep[]): Verdict {
+function verdictOf(steps: readonly StageStep[]): Verdict {
   for (const { status, step } of steps) {
     if (typeof step === 'string' || !('trouble' in step) || !step.trouble) continue;
     const { reason, message } = step.trouble;
