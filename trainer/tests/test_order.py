@@ -35,7 +35,7 @@ def test_blocks_of_steps_share_the_stream_without_loss_or_repetition(sizes, rate
     """The steps of a block take each position of its part of the stream once, one epoch after the other."""
     stream = Stream(blobs_of(sizes), seed)
     blocks = range(first, first + 3)
-    taken = np.concatenate([stream.taken(step, rate) for step in range(blocks.start * BLOCK, blocks.stop * BLOCK)])
+    taken = np.concatenate([positions for number in blocks for positions in stream.block(number, rate)])
     assert sorted(taken.tolist()) == list(range(int(blocks.start * BLOCK * rate), int(blocks.stop * BLOCK * rate)))
     assert (np.diff(taken // stream.n) >= 0).all()
 
@@ -49,8 +49,8 @@ def test_the_stream_holds_every_image_once_in_each_epoch(sizes, seed, epoch):
 
 def test_a_batch_holds_images_of_many_runs():
     stream = Stream(blobs_of([4096]), 1)
-    for step in range(100):
-        batch = np.sort(stream.at(stream.taken(step, 32.0)))
+    for positions in [positions for number in range(13) for positions in stream.block(number, 32.0)]:
+        batch = np.sort(stream.at(positions))
         assert (np.diff(batch) > 32).sum() >= 3
 
 

@@ -52,10 +52,11 @@ class TrainingBatches(Dataset):
         reader, labels = self.readers[g], self.groups[g].records.labels
         positions = self._taken(g, k)
         indices = [self.streams[g].at(batch) for batch in positions]
-        reader.start(np.concatenate(indices))
+        wanted = np.concatenate(indices)
+        reader.start(wanted)
         if k + stride() < len(self):
             reader.start(self.streams[g].at(np.concatenate(self._taken(g, k + stride()))))
-        images = iter(reader.read(np.concatenate(indices)))
+        images = iter(reader.read(wanted))
         return [
             ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen])
             for batch, chosen in zip(positions, indices)
@@ -63,8 +64,9 @@ class TrainingBatches(Dataset):
 
     def _taken(self, g: int, k: int) -> list[np.ndarray]:
         """Positions in the stream of a group that this rank takes at each step of a block."""
-        taken = (self.streams[g].taken(step, self.groups[g].rate) for step in self.blocks[k])
-        return [positions[self.rank :: self.world] for positions in taken]
+        steps = self.blocks[k]
+        taken = self.streams[g].block(steps.start // BLOCK, self.groups[g].rate)
+        return [taken[step % BLOCK][self.rank :: self.world] for step in steps]
 
 
 def stride() -> int:

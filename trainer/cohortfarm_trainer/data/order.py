@@ -37,13 +37,11 @@ class Stream:
         """Indices of the images at some positions, int64."""
         return np.array([self._epoch(position // self.n)[position % self.n] for position in positions.tolist()], np.int64)
 
-    def taken(self, step: int, rate: float) -> np.ndarray:
-        """Positions that all ranks together take at a step, where they take `rate` images, int64."""
-        block = step // BLOCK
-        cut = [int((block * BLOCK + k) * rate) for k in range(BLOCK + 1)]
+    def block(self, number: int, rate: float) -> list[np.ndarray]:
+        """Positions that all ranks together take at each step of a block, where they take `rate` images a step, int64."""
+        cut = [int((number * BLOCK + k) * rate) for k in range(BLOCK + 1)]
         mixed = mix(cut[0], cut[-1], self.n, np.random.default_rng([self.seed, cut[0], BLOCK]))
-        place = step % BLOCK
-        return mixed[cut[place] - cut[0] : cut[place + 1] - cut[0]]
+        return [mixed[first - cut[0] : last - cut[0]] for first, last in zip(cut, cut[1:])]
 
 
 def epoch_order(blobs: np.ndarray, seed: int, epoch: int, run: int = RUN) -> np.ndarray:
