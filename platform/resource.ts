@@ -8,7 +8,7 @@ import { type FolderFile, folderDigest } from '../contract/folder.ts';
 import type { ReasonName } from '../contract/reasons.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
-import { openStore, type S3Options, StoreError } from './store/store.ts';
+import { objectAt, openStore, type S3Options, StoreError } from './store/store.ts';
 
 /** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
 
@@ -73,8 +73,8 @@ function resolveField(uri: string, field: string, { baseDir }: ResourceContext):
 /** The bytes of one file that a field of the spec names. @throws SpecError when it does not exist */
 export async function readResource(uri: string, field: string, context: ResourceContext): Promise<Uint8Array> {
   const absolute = resolveField(uri, field, context);
-  const cut = absolute.lastIndexOf('/');
-  const bytes = await openStore(absolute.slice(0, cut) || '/', context.s3).get(absolute.slice(cut + 1));
+  const { store, key } = objectAt(absolute, context.s3);
+  const bytes = await store.get(key);
   if (bytes === null) throw fault(field, `there is no file ${absolute}; correct the path`, 'InputNotFound');
   return bytes;
 }

@@ -1,6 +1,6 @@
 import { type Issue, SpecError } from '../../contract/schema/issue.ts';
 import type { Training } from '../../contract/schema/spec.ts';
-import { openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
+import { objectAt, openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
 
 /** What a training reads from elsewhere. It is looked for before the first stage begins: after the last one it is late to hear of a slip. */
 
@@ -45,8 +45,8 @@ async function issueOf({ path, uri, is }: Input, { resolve, s3 }: InputContext):
 }
 
 async function fileExists(place: string, s3: S3Options | undefined): Promise<boolean> {
-  const cut = place.lastIndexOf('/');
-  return (await openStore(place.slice(0, cut) || '/', s3).stat(place.slice(cut + 1))) !== null;
+  const { store, key } = objectAt(place, s3);
+  return (await store.stat(key)) !== null;
 }
 
 async function holdsSomething(place: string, s3: S3Options | undefined): Promise<boolean> {

@@ -27,6 +27,12 @@ export function openStore(uri: string, options: S3Options = {}): ObjectStore {
   throw new StoreError('terminal', `a store URI of the kind "${scheme}:" is not supported: ${SUPPORTED}`);
 }
 
+/** The place of one object: its folder, opened as a store, and its key there. @throws StoreError as `openStore` does */
+export function objectAt(uri: string, options?: S3Options): { readonly store: ObjectStore; readonly key: string } {
+  const cut = uri.lastIndexOf('/');
+  return { store: openStore(uri.slice(0, cut) || '/', options), key: uri.slice(cut + 1) };
+}
+
 function parseFileUri(uri: string): string {
   try {
     return resolve(fileURLToPath(uri));
