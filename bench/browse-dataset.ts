@@ -2,16 +2,16 @@ import { canonicalJson, sha256 } from '../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../contract/names.ts';
 import { makePlan, type Plan, type Sample, samplesBetween, seedOf, shardRange } from '../contract/plan/plan.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
-import { parseDataset } from '../contract/schema/parse.ts';
 import type { CellTally, SampleRecord } from '../contract/schema/record.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { parseDataset } from '../contract/validate/parse.ts';
+import { createIndex } from '../dataset/publish/index.ts';
+import { draftManifest, type ShardEntry } from '../dataset/publish/manifest.ts';
+import { sampleMembers } from '../dataset/shard/part.ts';
+import { readShardSamples, type ShardSample } from '../dataset/shard/read.ts';
+import { paddedSize, TAR_END } from '../dataset/shard/tar.ts';
+import { encodeImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
-import { encodeImage } from '../worker/image.ts';
-import { createIndex } from '../worker/publish/index.ts';
-import { draftManifest, type ShardEntry } from '../worker/publish/manifest.ts';
-import { sampleMembers } from '../worker/shard/part.ts';
-import { readShardSamples, type ShardSample } from '../worker/shard/read.ts';
-import { paddedSize, TAR_END } from '../worker/shard/tar.ts';
 
 /**
  * A published dataset of 565,000 images as the browser reads it. Every row of its index is real: prompt, seed and the byte

@@ -3,11 +3,11 @@ import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { TRAINER, TRAINER_ENVIRONMENT } from '../cli/train/trainer.ts';
 import { virtualPython } from '../cli/train/venv.ts';
+import { publish } from '../dataset/publish/publish.ts';
+import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../platform/store/store.ts';
-import { startS3Server } from '../test/servers/s3.ts';
 import { drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
-import { encodeImage, type RawImage } from '../worker/image.ts';
-import { publish } from '../worker/publish/publish.ts';
+import { startS3Server } from '../testbed/servers/s3.ts';
 import { runShard } from '../worker/run-shard.ts';
 import { interleave, median, type Peer, speedup, startPeer } from './measure.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSession, type Session, type Tensor } from '../worker/onnx.ts';
+import { openSession, type Session, type Tensor } from '../diffusion/onnx.ts';
 
 /** The bare loop: nothing but the session calls that a batch needs, with inputs made beforehand. The floor of the cost. */
 

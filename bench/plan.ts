@@ -1,5 +1,5 @@
 import { makePlan, type Plan, samplesBetween, shardRange } from '../contract/plan/plan.ts';
-import { parseDataset } from '../contract/schema/parse.ts';
+import { parseDataset } from '../contract/validate/parse.ts';
 import { median } from './measure.ts';
 
 /** Planning 2,000 cells and finding shards, at three sizes. Neither time nor memory may grow with the samples. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseDataset } from '../contract/schema/parse.ts';
+import { parseDataset } from '../contract/validate/parse.ts';
 import { openStore } from '../platform/store/store.ts';
 import { loadEngine, shardContext } from '../worker/engine.ts';
 import { prepare } from '../worker/prepare.ts';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { sha256 } from '../contract/digest.ts';
 import { CONTENT_TYPES, sampleKey } from '../contract/names.ts';
 import type { SampleRecord } from '../contract/schema/record.ts';
+import { sampleMembers } from '../dataset/shard/part.ts';
+import { TAR_END } from '../dataset/shard/tar.ts';
 import { openStore } from '../platform/store/store.ts';
-import { sampleMembers } from '../worker/shard/part.ts';
-import { TAR_END } from '../worker/shard/tar.ts';
 import { PROMPT } from './sampling.ts';
 
 /** Writing ready-encoded images into shards of 1,000: hashed and synced to disk as a worker does, or neither. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { parse } from 'yaml';
 import { samplesBetween, seedOf } from '../contract/plan/plan.ts';
-import { parseDataset } from '../contract/schema/parse.ts';
+import { parseDataset } from '../contract/validate/parse.ts';
 import { loadEngine } from '../worker/engine.ts';
 import { prepare } from '../worker/prepare.ts';
 

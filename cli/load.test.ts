@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { UsageError } from '../contract/errors.ts';
 import { SpecError } from '../contract/schema/issue.ts';
-import { UsageError } from '../worker/errors.ts';
 import { loadDataset } from './load.ts';
 
 async function fileWith(t: TestContext, text: string): Promise<string> {

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { UsageError } from '../contract/errors.ts';
 import { SpecError } from '../contract/schema/issue.ts';
-import { parseDataset } from '../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { parseDataset } from '../contract/validate/parse.ts';
 import type { ResourceContext } from '../platform/resource.ts';
 import { resolveUri, s3Options } from '../platform/resource.ts';
-import { UsageError } from '../worker/errors.ts';
 
 const MAX_BYTES = 16 * 2 ** 20;
 

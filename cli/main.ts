@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '../contract/names.ts';
+import { describeError, exitCodeOf } from '../platform/exit.ts';
 import { VERSION } from '../platform/version.ts';
-import { describeError, exitCodeOf } from '../worker/exit.ts';
 import { addBrowse } from './commands/browse.ts';
 import { addPlan } from './commands/plan.ts';
 import { addReplay } from './commands/replay.ts';

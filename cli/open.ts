@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { UsageError } from '../contract/errors.ts';
 import { resolveUri } from '../platform/resource.ts';
 import { type ObjectStore, openStore, type S3Options } from '../platform/store/store.ts';
-import { UsageError } from '../worker/errors.ts';
 
 /** Opening a dataset that a command names by URI. */
 

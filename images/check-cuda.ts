@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { missingForCuda } from '../worker/cuda.ts';
+import { missingForCuda } from '../diffusion/cuda.ts';
 
 /**
  * Says whether CUDA would run here, but for the driver, which the host of a container brings. Fails and names what is missing

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { CHART } from '../test/servers/helm.ts';
+import { CHART } from '../testbed/servers/helm.ts';
 import { renderManifests } from './render.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { type Rendered, renderRelease } from '../test/servers/helm.ts';
+import { type Rendered, renderRelease } from '../testbed/servers/helm.ts';
 
 /** What the chart renders, as manifests that nobody's release owns. */
 

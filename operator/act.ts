@@ -1,7 +1,7 @@
 import { FINALIZER } from '../contract/cluster.ts';
+import type { Kube, Ref } from '../kube/types.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import type { Action } from './decide/decision.ts';
-import type { Kube, Ref } from './kube/types.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import type { Owner } from './observed.ts';
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LABELS } from '../contract/cluster.ts';
-import { KubeError } from '../platform/kube/errors.ts';
+import { KubeError } from '../kube/errors.ts';
+import type { Kind } from '../kube/resources.ts';
+import type { ObjectMeta } from '../kube/types.ts';
+import type { WatchEvent } from '../kube/watch-stream.ts';
 import { createLogger } from '../platform/log.ts';
 import { FakeClock } from '../test/support/clock.ts';
 import { Controller, type ControllerOptions } from './controller.ts';
-import type { Kind } from './kube/resources.ts';
-import type { ObjectMeta } from './kube/types.ts';
-import type { WatchEvent } from './kube/watch-stream.ts';
 
 const meta = (name: string, more: Partial<ObjectMeta> = {}) => ({
   namespace: 'ns',

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { LABELS, MANAGED_BY } from '../contract/cluster.ts';
-import { isKubeError } from '../platform/kube/errors.ts';
+import type { Clock } from '../kube/clock.ts';
+import { isKubeError } from '../kube/errors.ts';
+import type { Kube, ListQuery, ObjectMeta } from '../kube/types.ts';
+import type { WatchSource } from '../kube/watch-stream.ts';
+import { Watcher } from '../kube/watcher.ts';
+import { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../platform/log.ts';
-import type { Clock } from './clock.ts';
 import type { Checks } from './http.ts';
-import type { Kube, ListQuery, ObjectMeta } from './kube/types.ts';
-import { Watcher } from './kube/watch.ts';
-import type { WatchSource } from './kube/watch-stream.ts';
 import type { Metrics } from './metrics.ts';
 import type { Key, Reconcile } from './reconcile.ts';
-import { WorkQueue } from './work-queue.ts';
 
 /** The loop: whatever changes puts a dataset's key into the work queue, and the queue has it reconciled. */
 

@@ -1,6 +1,6 @@
 import { EXIT } from '../contract/names.ts';
-import { loadConfig } from '../platform/kube/config.ts';
-import { createTransport } from '../platform/kube/transport.ts';
+import { loadConfig } from '../kube/config.ts';
+import { createTransport } from '../kube/transport.ts';
 import { createLogger } from '../platform/log.ts';
 import { readConfig } from './config.ts';
 import { startOperator } from './operator.ts';

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { RequestSeen } from './kube/send.ts';
+import type { RequestSeen } from '../kube/send.ts';
 
 /** What Prometheus is told. Names and labels are an interface: dashboards and alerts are built on them. */
 

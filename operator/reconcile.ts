@@ -1,13 +1,13 @@
 import { FINALIZER, LABELS } from '../contract/cluster.ts';
 import { REASONS } from '../contract/reasons.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
-import { isKubeError, type KubeError } from '../platform/kube/errors.ts';
+import { isKubeError, type KubeError } from '../kube/errors.ts';
+import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import { act, refOf } from './act.ts';
 import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings, Verdict } from './decide/decision.ts';
-import type { Kube, Stored } from './kube/types.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';

@@ -7,15 +7,20 @@ import { test } from 'node:test';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/** Each layer and the layers that its files may import. */
+/** The layers from the lowest to the highest, and what each may import besides itself. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['contract', ['contract']],
-  ['platform', ['contract', 'platform']],
-  ['worker', ['contract', 'platform', 'worker']],
-  ['operator', ['contract', 'platform', 'operator']],
-  ['cli', ['contract', 'platform', 'worker', 'cli']],
-  // Runs in a web browser; what it is built into is served by cli/browse, which imports none of it.
-  ['browse', ['contract', 'browse']],
+  ['contract', []],
+  ['platform', ['contract']],
+  ['kube', ['contract', 'platform']],
+  // Stable Diffusion for Node: knows nothing of datasets.
+  ['diffusion', ['contract', 'platform']],
+  // What lies in the bucket: knows no ONNX Runtime.
+  ['dataset', ['contract', 'platform']],
+  ['worker', ['contract', 'platform', 'diffusion', 'dataset']],
+  ['operator', ['contract', 'platform', 'kube']],
+  // Runs in a web browser; cli/browse-server serves what it is built into, and shares the types of wire.ts.
+  ['browse', ['contract']],
+  ['cli', ['contract', 'platform', 'kube', 'diffusion', 'dataset', 'worker', 'browse']],
 ]);
 
 /** Packages of folders that may not use any other. */
@@ -26,12 +31,12 @@ const PURE: readonly { readonly folder: string; readonly packages: readonly stri
 
 /** Packages that few files know: paths, where one that ends in / stands for a folder. */
 const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly string[] }[] = [
-  { packages: /^onnxruntime-/, files: ['worker/onnx.ts'] },
+  { packages: /^onnxruntime-/, files: ['diffusion/onnx.ts'] },
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
-  { packages: /^sharp$/, files: ['worker/image.ts', 'worker/resize.ts', 'worker/publish/thumbnails.ts'] },
+  { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
   { packages: /^esbuild$/, files: ['browse/build.ts'] },
-  { packages: /^@kubernetes\/client-node$/, files: ['platform/kube/'] },
+  { packages: /^@kubernetes\/client-node$/, files: ['kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },
   { packages: /^prom-client$/, files: ['operator/metrics.ts'] },
 ];
@@ -43,6 +48,8 @@ interface Import {
   readonly target: string;
   readonly ours: boolean;
   readonly typeOnly: boolean;
+  /** Loaded when the call is reached, not when the file is. */
+  readonly lazy: boolean;
 }
 
 const STATEMENT =
@@ -51,39 +58,48 @@ const CALL = /\b(?:import|require|import\.meta\.resolve)\s*\(\s*['"]([^'"]+)['"]
 
 function importsOf(file: string, source: string): Import[] {
   const found = [
-    ...[...source.matchAll(STATEMENT)].map((m) => ({ m, name: m[2] ?? m[4]!, typeOnly: m[1] !== undefined })),
-    ...[...source.matchAll(CALL)].map((m) => ({ m, name: m[1]!, typeOnly: false })),
+    ...[...source.matchAll(STATEMENT)].map((m) => ({
+      m,
+      name: m[2] ?? m[4]!,
+      typeOnly: m[1] !== undefined,
+      lazy: false,
+    })),
+    ...[...source.matchAll(CALL)].map((m) => ({ m, name: m[1]!, typeOnly: false, lazy: true })),
   ];
-  return found.map(({ m, name, typeOnly }) => {
+  return found.map(({ m, name, typeOnly, lazy }) => {
     const ours = name.startsWith('.') || name.startsWith('/');
     const target = ours
       ? relative(ROOT, join(ROOT, dirname(file), name))
           .split(sep)
           .join('/')
       : name;
-    return { file, line: source.slice(0, m.index).split('\n').length, target, ours, typeOnly };
+    return { file, line: source.slice(0, m.index).split('\n').length, target, ours, typeOnly, lazy };
   });
 }
 
 const layerOf = (path: string): string => path.split('/')[0]!;
 
-function productImports(): Import[] {
-  const files = globSync(
+function productFiles(): string[] {
+  return globSync(
     [...LAYERS.keys()].map((layer) => `${layer}/**/*.{ts,tsx}`),
     { cwd: ROOT },
-  ).map((path) => path.split(sep).join('/'));
-  return files
-    .filter((file) => !file.endsWith('.test.ts') && !file.includes('node_modules/'))
-    .flatMap((file) => importsOf(file, readFileSync(join(ROOT, file), 'utf8')));
+  )
+    .map((path) => path.split(sep).join('/'))
+    .filter((file) => !file.endsWith('.test.ts') && !file.includes('node_modules/'));
 }
+
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+
+const productImports = (): Import[] => productFiles().flatMap((file) => importsOf(file, read(file)));
 
 const where = ({ file, line, target }: Import): string => `${file}:${line} imports ${target}`;
 
 function faultOf(one: Import): string | null {
   const layer = layerOf(one.file);
   if (one.ours) {
-    if (LAYERS.get(layer)!.includes(layerOf(one.target)) && !one.target.endsWith('.test.ts')) return null;
-    return `${where(one)}: ${layer} may import only ${LAYERS.get(layer)!.join(', ')}`;
+    const allowed = [...LAYERS.get(layer)!, layer];
+    if (allowed.includes(layerOf(one.target)) && !one.target.endsWith('.test.ts')) return null;
+    return `${where(one)}: ${layer} may import only ${allowed.join(', ')}`;
   }
   const pure = PURE.find(({ folder }) => one.file.startsWith(folder));
   if (pure && !pure.packages.includes(one.target))
@@ -119,6 +135,41 @@ function cycleIn(imports: readonly Import[]): string[] | null {
   return null;
 }
 
+/** What loading a file loads: the files and packages that it imports, directly or not. */
+function loadedBy(start: string, imports: readonly Import[]): Set<string> {
+  const eager = Map.groupBy(
+    imports.filter(({ typeOnly, lazy }) => !typeOnly && !lazy),
+    ({ file }) => file,
+  );
+  const loaded = new Set([start]);
+  for (const file of loaded) for (const { target } of eager.get(file) ?? []) loaded.add(target);
+  return loaded;
+}
+
+/** The rooms with their sizes and arrows, one line each. */
+function diagram(): string[] {
+  const lines = Map.groupBy(productFiles(), layerOf);
+  const sizes = new Map(
+    [...lines].map(([layer, files]) => [
+      layer,
+      files.reduce((sum, file) => sum + read(file).split('\n').length - 1, 0),
+    ]),
+  );
+  const total = [...sizes.values()].reduce((a, b) => a + b, 0);
+  const imports = productImports().filter(({ ours }) => ours);
+  const order = [...LAYERS.keys()];
+  const up = imports.filter(({ file, target }) => order.indexOf(layerOf(target)) > order.indexOf(layerOf(file)));
+  const rows = order.map((layer) => {
+    const size = sizes.get(layer) ?? 0;
+    const arrows = Object.entries(Object.groupBy(imports, ({ file, target }) => `${layerOf(file)} ${layerOf(target)}`))
+      .filter(([key]) => key.startsWith(`${layer} `) && key !== `${layer} ${layer}`)
+      .map(([key, list]) => `${key.split(' ')[1]} ${list!.length}`);
+    const share = ((100 * size) / total).toFixed(0);
+    return `${layer}: ${lines.get(layer)?.length} files, ${size} lines (${share} %) -> ${arrows.join(', ') || 'nothing'}`;
+  });
+  return [...rows, `${total} lines in all; imports of a higher layer: ${up.length}`];
+}
+
 test('imports go one way, and each package has its owner', () => {
   const imports = productImports();
   assert.ok(imports.length > 50, 'product files are found');
@@ -132,9 +183,22 @@ test('no file imports itself by a detour', () => {
   assert.equal(cycleIn(productImports())?.join(' -> '), undefined);
 });
 
+test('the rooms and the arrows between them', (t) => {
+  const lines = diagram();
+  for (const line of lines) t.diagnostic(line);
+  assert.match(lines.at(-1)!, /imports of a higher layer: 0$/);
+});
+
+test('the command line loads ONNX Runtime only where it samples', () => {
+  const imports = productImports();
+  const heavy = (file: string): string[] => [...loadedBy(file, imports)].filter((name) => /^onnxruntime-/.test(name));
+  assert.deepEqual(heavy('cli/main.ts'), []);
+  assert.deepEqual(heavy('worker/engine.ts'), ['onnxruntime-node']);
+});
+
 test('imports of every form are seen, and the rules bite', () => {
   const source = [
-    "import { a } from '../worker/onnx.ts';",
+    "import { a } from '../diffusion/onnx.ts';",
     'import type {',
     '  B,',
     "} from '../cli/main.ts';",
@@ -145,10 +209,10 @@ test('imports of every form are seen, and the rules bite', () => {
     "import { ok } from '../contract/names.ts';",
   ].join('\n');
   assert.deepEqual(importsOf('platform/x.ts', source).map(faultOf), [
-    'platform/x.ts:1 imports worker/onnx.ts: platform may import only contract, platform',
+    'platform/x.ts:1 imports diffusion/onnx.ts: platform may import only contract, platform',
     'platform/x.ts:2 imports cli/main.ts: platform may import only contract, platform',
-    'platform/x.ts:5 imports onnxruntime-node: only worker/onnx.ts may',
-    'platform/x.ts:6 imports sharp: only worker/image.ts, worker/resize.ts, worker/publish/thumbnails.ts may',
+    'platform/x.ts:5 imports onnxruntime-node: only diffusion/onnx.ts may',
+    'platform/x.ts:6 imports sharp: only platform/image/, dataset/publish/thumbnails.ts may',
     null,
     null,
     'platform/x.ts:7 imports @aws-sdk/client-s3: only platform/store/ may',

@@ -8,4 +8,4 @@ npm run --silent check:types
 npm run --silent check:lint
 npm run --silent check:unused
 # bench and models hold no tests; one runner prints one summary.
-exec node --test --test-reporter=spec 'contract/**/*.test.ts' 'platform/**/*.test.ts' 'worker/**/*.test.ts' 'operator/**/*.test.ts' 'cli/**/*.test.ts' 'test/**/*.test.ts'
+exec node --test --test-reporter=spec '{contract,platform,kube,diffusion,dataset,worker,operator,cli}/**/*.test.ts' 'testbed/**/*.test.ts' 'test/**/*.test.ts'

@@ -1,12 +1,12 @@
 import type { Plan } from '../contract/plan/plan.ts';
+import type { ProviderName } from '../diffusion/onnx.ts';
+import { createSampler, loadModel } from '../diffusion/pipeline.ts';
+import { encodeImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { loadGate } from './gate/gate.ts';
-import { createSampler, loadModel } from './generate/pipeline.ts';
-import { encodeImage } from './image.ts';
-import type { ProviderName } from './onnx.ts';
 import type { Prepared } from './prepare.ts';
+import { createKeeper } from './rejected-store.ts';
 import type { ShardContext, Verdicts } from './run-shard.ts';
-import { createKeeper } from './shard/keep.ts';
 
 /** The real parts that a shard's story needs: model, gates, encoder. */
 

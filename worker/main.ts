@@ -1,8 +1,8 @@
+import { TerminalError } from '../contract/errors.ts';
+import { claim } from '../dataset/claim.ts';
+import { describeError, exitCodeOf } from '../platform/exit.ts';
 import { openStore } from '../platform/store/store.ts';
-import { claim } from './claim.ts';
 import { loadEngine, shardContext } from './engine.ts';
-import { TerminalError } from './errors.ts';
-import { describeError, exitCodeOf } from './exit.ts';
 import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
 import { prepare } from './prepare.ts';
 import { runShard, type ShardContext } from './run-shard.ts';

@@ -1,6 +1,6 @@
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import type { ProviderName } from '../diffusion/onnx.ts';
 import type { ResourceContext } from '../platform/resource.ts';
-import type { ProviderName } from './onnx.ts';
 import type { BatchProgress } from './run-shard.ts';
 
 /** What a local farm and its worker processes say to each other, over Node's IPC channel. */

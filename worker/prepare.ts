@@ -3,9 +3,9 @@ import { readImpressions } from '../contract/plan/impressions.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { readModelDefaults } from '../diffusion/model-defaults.ts';
 import { readCsv } from '../platform/csv.ts';
 import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
-import { readModelDefaults } from './model-defaults.ts';
 
 /** From a spec to a plan: fetches what the spec names and hands it to the pure planner. */
 

@@ -1,11 +1,11 @@
 import { sha256 } from '../contract/digest.ts';
+import { TerminalError, UsageError } from '../contract/errors.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
 import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
+import { listMembers } from '../dataset/shard/tar.ts';
+import { decodeImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine } from './engine.ts';
-import { TerminalError, UsageError } from './errors.ts';
-import { decodeImage } from './image.ts';
-import { listMembers } from './shard/tar.ts';
 
 /** Regenerating one published sample and comparing it with what was published. */
 

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { tallyFault, totals } from '../contract/account/tally.ts';
+import { ExhaustedError, StoppedError } from '../contract/errors.ts';
 import { objects } from '../contract/names.ts';
+import { listMembers } from '../dataset/shard/tar.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { openStore } from '../platform/store/store.ts';
 import { drawImage, drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
-import { ExhaustedError, StoppedError } from './errors.ts';
+import { CellCounts } from './counts.ts';
 import { runShard } from './run-shard.ts';
-import { CellCounts } from './shard/counts.ts';
-import { listMembers } from './shard/tar.ts';
 
 async function freshStore(t: TestContext): Promise<ObjectStore> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));

@@ -1,16 +1,16 @@
+import { ExhaustedError, StoppedError } from '../contract/errors.ts';
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
+import { commitShard, listParts, readRecord, readSeal, sealShard } from '../dataset/shard/commit.ts';
+import { chainParts, encodePart, sampleMembers } from '../dataset/shard/part.ts';
+import { isDegenerate, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
-import { ExhaustedError, StoppedError } from './errors.ts';
-import { isDegenerate, roundScore, type Verdict } from './gate/verdict.ts';
-import type { RawImage } from './image.ts';
-import { commitShard, listParts, readRecord, readSeal, sealShard } from './shard/commit.ts';
-import { BatchCounts } from './shard/counts.ts';
-import type { Keeper } from './shard/keep.ts';
-import { chainParts, encodePart, sampleMembers } from './shard/part.ts';
-import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './shard/refill.ts';
+import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './attempt-queue.ts';
+import { BatchCounts } from './counts.ts';
+import { roundScore, type Verdict } from './gate/verdict.ts';
+import type { Keeper } from './rejected-store.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startWithDefinition } from '../../test/crd/definition-server.ts';
-import { startNats } from '../../test/servers/nats.ts';
+import { startNats } from '../../testbed/servers/nats.ts';
 import { measureOverhead } from './overhead.ts';
 import { startOperatorProgram } from './program.ts';
 import { measureScale, type Scale } from './scale.ts';

@@ -1,10 +1,10 @@
 import { API_VERSION, KIND } from '../../contract/names.ts';
-import { createKube } from '../../operator/kube/client.ts';
-import type { Kube, KubeObject } from '../../operator/kube/types.ts';
-import { createWatchSource } from '../../operator/kube/watch-stream.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
+import { createKube } from '../../kube/client.ts';
+import { createTransport } from '../../kube/transport.ts';
+import type { Kube, KubeObject } from '../../kube/types.ts';
+import { createWatchSource } from '../../kube/watch-stream.ts';
 import { configOf } from '../../test/operator/access.ts';
-import type { ControlPlane } from '../../test/servers/control-plane.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 
 /** Objects and clients of the operator's benchmarks. */
 

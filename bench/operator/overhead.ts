@@ -1,8 +1,8 @@
-import { parseDataset } from '../../contract/schema/parse.ts';
-import { buildWorkers } from '../../operator/build/job.ts';
-import type { Kube, KubeObject } from '../../operator/kube/types.ts';
-import type { ControlPlane } from '../../test/servers/control-plane.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
+import type { Kube, KubeObject } from '../../kube/types.ts';
+import { buildWorkers } from '../../operator/desired/job.ts';
 import { OWNER, SETTINGS } from '../../test/support/observed.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { datasetNamed, kubeOf, watchJobs } from './objects.ts';
 
 /**

@@ -4,10 +4,10 @@ import { connect } from '@nats-io/transport-node';
 import { progress } from '../../contract/cluster.ts';
 import { sha256 } from '../../contract/digest.ts';
 import type { PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
-import type { Kube } from '../../operator/kube/types.ts';
-import { startKwok } from '../../test/cluster/kwok.ts';
+import type { Kube } from '../../kube/types.ts';
 import { startWithDefinition } from '../../test/crd/definition-server.ts';
-import { startNats } from '../../test/servers/nats.ts';
+import { startKwok } from '../../testbed/kwok.ts';
+import { startNats } from '../../testbed/servers/nats.ts';
 import { datasetNamed, kubeOf, NAMESPACE, REPLICAS, watchJobs } from './objects.ts';
 import { type OperatorProgram, startOperatorProgram } from './program.ts';
 

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { DatasetView, SamplesView } from '../../contract/browse.ts';
+import type { DatasetView, SamplesView } from '../wire.ts';
 import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
 import { Controls } from './controls.tsx';
 import { Accepted, Failure, Pager, Rejected, selectionName, useRejected } from './gallery.tsx';

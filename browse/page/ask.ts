@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { type Problem, WHERE } from '../../contract/browse.ts';
+import { type Problem, WHERE } from '../wire.ts';
 
 /** Asking the server. */
 

@@ -1,5 +1,5 @@
 import { useId } from 'preact/hooks';
-import type { DatasetView } from '../../contract/browse.ts';
+import type { DatasetView } from '../wire.ts';
 import { useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
 

@@ -6,7 +6,7 @@ import {
   type RejectedView,
   type SamplesView,
   type SampleView,
-} from '../../contract/browse.ts';
+} from '../wire.ts';
 import { type Asked, ask, pathOf, whereQuery } from './ask.ts';
 import { Link, useNavigation } from './link.tsx';
 import { reasonOf } from './scores.tsx';

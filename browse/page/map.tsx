@@ -1,5 +1,5 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
-import type { AxisView, DatasetView } from '../../contract/browse.ts';
+import type { AxisView, DatasetView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
 import { type Sum, sumGrid } from './sums.ts';

@@ -1,4 +1,4 @@
-import type { ScoreView } from '../../contract/browse.ts';
+import type { ScoreView } from '../wire.ts';
 import { short } from './words.ts';
 
 /** Gate scores against what they had to be. */

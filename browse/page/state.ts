@@ -1,4 +1,4 @@
-import { type DatasetView, WHERE } from '../../contract/browse.ts';
+import { type DatasetView, WHERE } from '../wire.ts';
 
 /** What the page shows, as its URL says it: every view has its own link. */
 

@@ -1,4 +1,4 @@
-import type { AxisView, DatasetView } from '../../contract/browse.ts';
+import type { AxisView, DatasetView } from '../wire.ts';
 import type { State } from './state.ts';
 
 /** Adding up the cells of a dataset. */

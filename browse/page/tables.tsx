@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import type { DatasetView, EstimateView, ResultView, TrainingView } from '../../contract/browse.ts';
+import type { DatasetView, EstimateView, ResultView, TrainingView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { selecting } from './state.ts';
 import { hardestCells, type Sum, valuesOf } from './sums.ts';

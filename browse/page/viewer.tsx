@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { RejectedView, SampleDetail } from '../../contract/browse.ts';
+import type { RejectedView, SampleDetail } from '../wire.ts';
 import { pathOf, useAsked } from './ask.ts';
 import { Failure, Thumbnail } from './gallery.tsx';
 import { Link, useNavigation } from './link.tsx';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../worker/errors.ts';
-import { startBrowseServer } from '../browse/server.ts';
+import { UsageError } from '../../contract/errors.ts';
+import { startBrowseServer } from '../browse-server/server.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 
 /** `cohortfarm browse`: a local page on a dataset, published or still growing. */

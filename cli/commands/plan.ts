@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import { UsageError } from '../../contract/errors.ts';
 import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { UsageError } from '../../worker/errors.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describePlan, gridTable } from '../describe-plan.ts';
 import { describeEstimate, type EstimateInput, estimate } from '../estimate.ts';

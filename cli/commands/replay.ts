@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
+import { TerminalError } from '../../contract/errors.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { readManifest } from '../../dataset/claim.ts';
 import { s3Options } from '../../platform/resource.ts';
-import { readManifest } from '../../worker/claim.ts';
-import { loadEngine } from '../../worker/engine.ts';
-import { TerminalError } from '../../worker/errors.ts';
-import { chooseProvider } from '../../worker/onnx.ts';
 import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir } from '../load.ts';
@@ -68,6 +66,11 @@ async function engineOf(manifest: Manifest, options: ReplayOptions) {
     s3: { ...s3Options(dataset), ...s3FromFlags(options) },
   };
   const modelDir = await prepareModel(options.model ?? dataset.spec.model.uri, manifest.model.digest, resources);
+  // Only sampling needs ONNX Runtime; the other commands start without it.
+  const [{ chooseProvider }, { loadEngine }] = await Promise.all([
+    import('../../diffusion/onnx.ts'),
+    import('../../worker/engine.ts'),
+  ]);
   const { provider } = await chooseProvider('auto');
   const plan = {
     sampling: { ...dataset.spec.model.sampling, ...pick(manifest.model) },

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { readManifest } from '../../worker/claim.ts';
-import { TerminalError } from '../../worker/errors.ts';
-import { renderPublishedReport } from '../../worker/publish/publish.ts';
+import { TerminalError } from '../../contract/errors.ts';
+import { readManifest } from '../../dataset/claim.ts';
+import { renderPublishedReport } from '../../dataset/publish/publish.ts';
 import { addS3Options, openDataset, type S3Flags, writeLocal } from '../open.ts';
 
 /** `cohortfarm report`: renders the report of a published dataset anew, into a local file. */

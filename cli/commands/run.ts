@@ -1,17 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { UsageError } from '../../contract/errors.ts';
 import { EXIT, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { standing } from '../../dataset/claim.ts';
+import { publish } from '../../dataset/publish/publish.ts';
+import { readRecord } from '../../dataset/shard/commit.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
-import { standing } from '../../worker/claim.ts';
-import { UsageError } from '../../worker/errors.ts';
-import { chooseProvider } from '../../worker/onnx.ts';
 import { prepare } from '../../worker/prepare.ts';
-import { publish } from '../../worker/publish/publish.ts';
-import { readRecord } from '../../worker/shard/commit.ts';
 import { describePlan } from '../describe-plan.ts';
 import { type Farm, startFarm } from '../farm/farm.ts';
 import { type ProgressView, showProgress } from '../farm/progress.ts';
@@ -79,6 +78,8 @@ interface Job extends Loaded {
 
 async function grow(job: Job): Promise<void> {
   const { dataset, resources, plan, store, output, workers } = job;
+  // Only sampling needs ONNX Runtime; the other commands start without it.
+  const { chooseProvider } = await import('../../diffusion/onnx.ts');
   const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
   process.stderr.write(`${reason}\n`);
   const { shards, samples } = await pendingShards(store, plan);

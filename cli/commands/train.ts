@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import { UsageError } from '../../contract/errors.ts';
 import { EXIT, objects } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import { type TrainingStep, trainingSteps } from '../../contract/training/steps.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { openStore } from '../../platform/store/store.ts';
-import { UsageError } from '../../worker/errors.ts';
 import { loadDataset, withOutput } from '../load.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
+import { verify } from '../../dataset/verify/verify.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { verify } from '../../worker/verify/verify.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 
 /** `cohortfarm verify`: exit 0 only if every digest, member, image, count and quota is as it should be. */

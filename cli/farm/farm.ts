@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { StoppedError, TerminalError } from '../../contract/errors.ts';
 import { EXIT } from '../../contract/names.ts';
-import { StoppedError, TerminalError } from '../../worker/errors.ts';
 import type { FromWorker, StartMessage, ToWorker } from '../../worker/messages.ts';
 
 /** A farm on this machine: worker processes that are handed one shard at a time, and replaced when they die. */

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { LABELS } from '../../contract/cluster.ts';
+import { TerminalError, UsageError } from '../../contract/errors.ts';
 import { API_VERSION, KIND } from '../../contract/names.ts';
 import { type DatasetStatus, statusSchema } from '../../contract/schema/status.ts';
-import { loadConfig } from '../../platform/kube/config.ts';
-import { isKubeError, isRetryable, type KubeError } from '../../platform/kube/errors.ts';
-import { callForJson } from '../../platform/kube/json.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
+import { loadConfig } from '../../kube/config.ts';
+import { isKubeError, isRetryable, type KubeError } from '../../kube/errors.ts';
+import { callForJson } from '../../kube/json.ts';
+import { createTransport } from '../../kube/transport.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { TerminalError, UsageError } from '../../worker/errors.ts';
 
 /** Reading datasets and their pods from a cluster, as the person's own kubeconfig may. Nothing is changed. */
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { specSchema } from '../schema/spec.ts';
+import { IMMUTABLE } from '../validate/spec-rules.ts';
 import { datasetDefinition } from './definition.ts';
-import { IMMUTABLE } from './spec-rules.ts';
 import { type Structural, schemaAt, structuralOf } from './structural.ts';
 
 /** The shape of the generated CustomResourceDefinition; test/crd asks a real API server. */

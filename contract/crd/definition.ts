@@ -1,11 +1,11 @@
 import { API_VERSION, KIND } from '../names.ts';
 import { datasetSchema, specSchema } from '../schema/spec.ts';
 import { statusSchema } from '../schema/status.ts';
-import { QUOTA_RULES } from './quota-rules.ts';
-import type { Rules } from './rule.ts';
-import { IMMUTABLE_RULES, SPEC_RULES } from './spec-rules.ts';
+import { QUOTA_RULES } from '../validate/quota-rules.ts';
+import type { Rules } from '../validate/rule.ts';
+import { IMMUTABLE_RULES, SPEC_RULES } from '../validate/spec-rules.ts';
+import { TRAINING_RULES } from '../validate/training-rules.ts';
 import { type Structural, schemaAt, structuralOf } from './structural.ts';
-import { TRAINING_RULES } from './training-rules.ts';
 
 /** The CustomResourceDefinition of `SyntheticDataset`, derived from the schemas. */
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { documentWith, INPUTS } from '../../test/support/spec.ts';
 import { digestOf } from '../digest.ts';
-import { parseDataset } from '../schema/parse.ts';
+import { parseDataset } from '../validate/parse.ts';
 import { makePlan, type PlanInputs } from './plan.ts';
 
 const GATE = { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'gates/sex' };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { BASE, documentWith, INPUTS, linesOf, planOf } from '../../test/support/spec.ts';
-import { parseDataset } from '../schema/parse.ts';
+import { parseDataset } from '../validate/parse.ts';
 import { makePlan, type Plan, type Sample, samplesBetween, seedOf, shardRange } from './plan.ts';
 
 const all = (plan: Plan): Sample[] => samplesBetween(plan, 0, plan.samples);

@@ -1,7 +1,7 @@
 import { digestOf } from '../digest.ts';
-import { seedIssues, shardIssues } from '../schema/check-quality.ts';
 import { issueAt, listed, SpecError } from '../schema/issue.ts';
 import type { Spec, SyntheticDataset } from '../schema/spec.ts';
+import { seedIssues, shardIssues } from '../validate/check-quality.ts';
 import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';

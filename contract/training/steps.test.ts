@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { documentWith } from '../../test/support/spec.ts';
-import { parseDataset } from '../schema/parse.ts';
+import { parseDataset } from '../validate/parse.ts';
 import { labelName, trainingSteps } from './steps.ts';
 
 const options = { output: 's3://cohorts/small', resolve: (uri: string) => (uri.includes(':') ? uri : `/base/${uri}`) };

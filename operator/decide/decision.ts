@@ -1,8 +1,8 @@
 import type { ReasonName } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
-import type { PodSettings } from '../build/pod.ts';
-import type { KubeObject } from '../kube/types.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import type { PodSettings } from '../desired/pod.ts';
 import type { JobView, Observed } from '../observed.ts';
 
 /** What a reconcile does, and what it says of the dataset. */

@@ -1,9 +1,9 @@
 import { retryDelay } from '../../contract/reasons.ts';
-import { buildSingle } from '../build/job.ts';
+import { buildSingle } from '../desired/job.ts';
 import type { Observed } from '../observed.ts';
 import type { Decision, Policy, Settings, Verdict } from './decision.ts';
-import { removal, stepContext } from './facts.ts';
-import { singleStep } from './single.ts';
+import { removal, stepContext } from './predicates.ts';
+import { singleStep } from './step-job.ts';
 
 /**
  * The resource is to go: pods stop, stored objects are removed if the deletion policy says so, the stream goes, and with the

@@ -1,6 +1,6 @@
 import type { JobView } from '../observed.ts';
 import type { Action, Policy } from './decision.ts';
-import { datasetOf, isTrue, removal } from './facts.ts';
+import { datasetOf, isTrue, removal } from './predicates.ts';
 import { isTrained } from './training.ts';
 
 /** Resources that cannot be begun, those that are done, and those of which too little is known. */

@@ -1,10 +1,10 @@
 import { retryDelay } from '../../contract/reasons.ts';
-import { buildWorkers, type StepContext } from '../build/job.ts';
+import { buildWorkers, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Decision, Policy, Verdict } from './decision.ts';
-import { datasetOf, grouped, isGenerated, ofAll, removal, removeFormer, stepContext } from './facts.ts';
-import { applyJob } from './single.ts';
-import { failureOfJob, mayRetry, type Trouble, troubleOf } from './trouble.ts';
+import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
+import { datasetOf, grouped, isGenerated, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import { applyJob } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
 export const generating: Policy = (observed, settings) => {

@@ -1,8 +1,8 @@
-import { buildSingle } from '../build/job.ts';
+import { buildSingle } from '../desired/job.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Decision, Policy, Verdict } from './decision.ts';
-import { removal, stepContext } from './facts.ts';
-import { singleStep } from './single.ts';
+import { removal, stepContext } from './predicates.ts';
+import { singleStep } from './step-job.ts';
 
 /** Every shard is committed: a pod checks them all and writes the manifest. */
 export const publishing: Policy = (observed, settings) => {

@@ -1,7 +1,7 @@
-import { buildWorkers } from '../build/job.ts';
+import { buildWorkers } from '../desired/job.ts';
 import { currentJob } from '../observed.ts';
 import type { Action, Policy } from './decision.ts';
-import { datasetOf, isGenerated, isTrue, removal, stepContext } from './facts.ts';
+import { datasetOf, isGenerated, isTrue, removal, stepContext } from './predicates.ts';
 
 /**
  * `spec.suspend`: pods get a SIGTERM, finish their current part and end; what they have stored stays. Where Kueue admits Jobs,

@@ -4,7 +4,7 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
 import { DIGEST, failedPod, NOW, OWNER, observed, SETTINGS } from '../../test/support/observed.ts';
-import { buildStage } from '../build/stage.ts';
+import { buildStage } from '../desired/stage.ts';
 import type { JobView, Observed } from '../observed.ts';
 import { nextStatus } from '../status.ts';
 import { decide } from './decide.ts';

@@ -3,12 +3,12 @@ import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
 import { type StepFolders, trainingSteps } from '../../contract/training/steps.ts';
-import { buildStage } from '../build/stage.ts';
-import type { LaunchedStep } from '../build/stage-parts.ts';
+import { buildStage } from '../desired/stage.ts';
+import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Decision, Policy, Settings, Verdict } from './decision.ts';
-import { datasetOf, isTrue, stepContext } from './facts.ts';
-import { type SingleStep, singleStep } from './single.ts';
+import { datasetOf, isTrue, stepContext } from './predicates.ts';
+import { type SingleStep, singleStep } from './step-job.ts';
 
 /**
  * The published dataset is trained on. A stage runs when those that it needs have succeeded, several at once if they may;

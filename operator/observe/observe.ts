@@ -1,11 +1,11 @@
 import { LABELS } from '../../contract/cluster.ts';
 import { allocate } from '../../contract/plan/allocate.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
-import { parseDataset } from '../../contract/schema/parse.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
-import { isKubeError } from '../../platform/kube/errors.ts';
-import type { Kube, Stored } from '../kube/types.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
+import { isKubeError } from '../../kube/errors.ts';
+import type { Kube, Stored } from '../../kube/types.ts';
 import type { JobView, Observed, Owner, PodsView } from '../observed.ts';
 import { jobView, trainJobView } from './jobs.ts';
 import { JOB_SET, podsView } from './pods.ts';

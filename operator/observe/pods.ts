@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ReasonName } from '../../contract/reasons.ts';
 import { parseOutcome } from '../../contract/schema/outcome.ts';
 import { redact } from '../../platform/redact.ts';
-import { CONTAINER } from '../build/pod.ts';
+import { CONTAINER } from '../desired/pod.ts';
 import type { FailedPod, PodProblem, PodsView } from '../observed.ts';
 
 /** What the operator reads of pods: why they wait, how they ended. */

@@ -1,8 +1,8 @@
 import { objects } from '../../contract/names.ts';
 import { makePlan, type Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { publish } from '../../dataset/publish/publish.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { publish } from '../../worker/publish/publish.ts';
 import { growShards } from '../readers/fixture.ts';
 import { smallDataset } from '../support/dataset.ts';
 

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stringify } from 'yaml';
+import { missingForPods } from '../../testbed/available.ts';
+import { type Rig, rigDataset, startRig, statusOf } from '../../testbed/rig.ts';
 import { runCli } from '../support/cli.ts';
 import { shardDigests } from '../support/demo.ts';
-import { missingForPods } from './available.ts';
 import { type ChaosRun, runChaos } from './chaos.ts';
-import { type Rig, rigDataset, startRig, statusOf } from './rig.ts';
 import { storedShards } from './shards.ts';
 
 /**

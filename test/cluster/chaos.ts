@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Condition } from '../../contract/schema/status.ts';
-import { isReady, type Rig, rigDataset, statusOf } from './rig.ts';
+import { isReady, type Rig, rigDataset, statusOf } from '../../testbed/rig.ts';
 
 /** Seeded chaos: whatever runs is killed at random moments while a dataset grows. */
 

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openStore } from '../../platform/store/store.ts';
+import { missingForPods } from '../../testbed/available.ts';
+import {
+  isReady,
+  isReason,
+  NAMESPACE,
+  type Rig,
+  rigDataset,
+  startRig,
+  statusOf,
+  waitForReady,
+} from '../../testbed/rig.ts';
 import { until } from '../operator/replica.ts';
 import { runCli } from '../support/cli.ts';
-import { missingForPods } from './available.ts';
-import { isReady, isReason, NAMESPACE, type Rig, rigDataset, startRig, statusOf, waitForReady } from './rig.ts';
 
 /** What a user does with a dataset on a cluster, and what they see when something is wrong. */
 

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { missingForPods } from '../../testbed/available.ts';
+import {
+  isReady,
+  isReason,
+  NAMESPACE,
+  type Rig,
+  rigDataset,
+  startRig,
+  statusOf,
+  waitForReady,
+} from '../../testbed/rig.ts';
 import { until } from '../operator/replica.ts';
 import { runCli } from '../support/cli.ts';
-import { missingForPods } from './available.ts';
-import { isReady, isReason, NAMESPACE, type Rig, rigDataset, startRig, statusOf, waitForReady } from './rig.ts';
 
 /** A machine that goes away with the only worker of a dataset on it. */
 

@@ -1,6 +1,6 @@
 import { sha256 } from '../../contract/digest.ts';
 import { openStore } from '../../platform/store/store.ts';
-import type { S3Server } from '../servers/s3.ts';
+import type { S3Server } from '../../testbed/servers/s3.ts';
 
 /** SHA-256 of every shard below a URI, by key. */
 export async function storedShards({ options }: S3Server, uri: string): Promise<Record<string, string>> {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openStore } from '../../platform/store/store.ts';
+import { missingForPods } from '../../testbed/available.ts';
+import { isReady, type Rig, rigDataset, startRig, waitForReady } from '../../testbed/rig.ts';
 import { missingPython } from '../support/venv.ts';
-import { missingForPods } from './available.ts';
-import { isReady, type Rig, rigDataset, startRig, waitForReady } from './rig.ts';
 import { growSites, SHORT, trainerImage } from './trainer.ts';
 
 /** One apply: generation, publishing, pretraining, finetuning, evaluation. Phantoms of other seeds stand in for real images. */

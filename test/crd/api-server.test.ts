@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { parseDataset } from '../../contract/schema/parse.ts';
-import type { ControlPlane } from '../servers/control-plane.ts';
-import { callApi, MERGE } from '../servers/control-plane-client.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { callApi, MERGE } from '../../testbed/servers/control-plane-client.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { documentWith, linesOf } from '../support/spec.ts';
 import { sampleStatus } from '../support/status.ts';
 import {

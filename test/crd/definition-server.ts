@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../servers/control-plane.ts';
-import { type Answer, APPLY, callApi } from '../servers/control-plane-client.ts';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../../testbed/servers/control-plane.ts';
+import { type Answer, APPLY, callApi } from '../../testbed/servers/control-plane-client.ts';
 import { REPO } from '../support/cli.ts';
 
 /** A control plane that knows `SyntheticDataset`, and the calls that tests make on it. */

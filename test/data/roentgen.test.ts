@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { makePlan, samplesBetween } from '../../contract/plan/plan.ts';
-import { parseDataset } from '../../contract/schema/parse.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
 import { readCsv } from '../../platform/csv.ts';
 import { INPUTS } from '../support/spec.ts';
 import { dataFile } from './shared.ts';

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test';
 import { ENV } from '../../contract/cluster.ts';
 import { readConfig } from '../../operator/config.ts';
 import { createMetrics } from '../../operator/metrics.ts';
-import { CHART, helm, type Rendered, renderChart } from '../servers/helm.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { CHART, helm, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { REPO } from '../support/cli.ts';
 
 const skip = await missingForServers();

@@ -1,13 +1,13 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type ProcessKubelet, startProcessKubelet } from '../cluster/kubelet/kubelet.ts';
-import type { Pod } from '../cluster/kubelet/types.ts';
-import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
-import { helm } from '../servers/helm.ts';
-import { natsTool } from '../servers/nats.ts';
-import { type S3Server, startS3Server } from '../servers/s3.ts';
-import { goTool } from '../servers/tools.ts';
+import { type ProcessKubelet, startProcessKubelet } from '../../testbed/kubelet/kubelet.ts';
+import type { Pod } from '../../testbed/kubelet/types.ts';
+import { type ControlPlane, startControlPlane } from '../../testbed/servers/control-plane.ts';
+import { helm } from '../../testbed/servers/helm.ts';
+import { natsTool } from '../../testbed/servers/nats.ts';
+import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
+import { goTool } from '../../testbed/servers/tools.ts';
 import { REPO } from '../support/cli.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ControlPlane } from '../servers/control-plane.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 
 /**
  * Applies objects to the API server without a trace (`--dry-run=server`), unknown fields and warnings being faults.

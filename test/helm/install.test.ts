@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { parse, stringify } from 'yaml';
-import { missingForPods } from '../cluster/available.ts';
-import { isReady, rigDataset, statusOf, waitForReady } from '../cluster/rig.ts';
+import { missingForPods } from '../../testbed/available.ts';
+import { isReady, rigDataset, statusOf, waitForReady } from '../../testbed/rig.ts';
+import { CHART } from '../../testbed/servers/helm.ts';
 import { storedShards } from '../cluster/shards.ts';
 import { until } from '../operator/replica.ts';
-import { CHART } from '../servers/helm.ts';
 import { runCli } from '../support/cli.ts';
 import { type EmptyCluster, firstExample, RELEASE, SYSTEM, startEmptyCluster } from './cluster.ts';
 

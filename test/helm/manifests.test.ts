@@ -5,9 +5,9 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { renderManifests } from '../../manifests/render.ts';
-import { kubernetesTool } from '../servers/control-plane-tools.ts';
-import { CHART, type Rendered } from '../servers/helm.ts';
-import { goTool, missingForServers } from '../servers/tools.ts';
+import { kubernetesTool } from '../../testbed/servers/control-plane-tools.ts';
+import { CHART, type Rendered } from '../../testbed/servers/helm.ts';
+import { goTool, missingForServers } from '../../testbed/servers/tools.ts';
 import { REPO } from '../support/cli.ts';
 
 const run = promisify(execFile);

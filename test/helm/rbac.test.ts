@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createKube } from '../../operator/kube/client.ts';
-import type { Kube, KubeObject } from '../../operator/kube/types.ts';
-import { isKubeError } from '../../platform/kube/errors.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
+import { createKube } from '../../kube/client.ts';
+import { isKubeError } from '../../kube/errors.ts';
+import { createTransport } from '../../kube/transport.ts';
+import type { Kube, KubeObject } from '../../kube/types.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { type Access, callApi } from '../../testbed/servers/control-plane-client.ts';
+import { CHART, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import { configOf } from '../operator/access.ts';
-import type { ControlPlane } from '../servers/control-plane.ts';
-import { type Access, callApi } from '../servers/control-plane-client.ts';
-import { CHART, type Rendered, renderChart } from '../servers/helm.ts';
-import { missingForServers } from '../servers/tools.ts';
 import { documentWith } from '../support/spec.ts';
 import { rightsOf, servedResources } from './rights.ts';
 

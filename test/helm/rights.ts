@@ -1,6 +1,6 @@
 import { Agent } from 'node:https';
-import type { ControlPlane } from '../servers/control-plane.ts';
-import { type Access, callApi } from '../servers/control-plane-client.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { type Access, callApi } from '../../testbed/servers/control-plane-client.ts';
 
 /** What an account may do, as the API server itself judges it: every verb on every resource that it serves. */
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
-import { goModuleFolder } from '../servers/go-files.ts';
-import { CHART, renderChart } from '../servers/helm.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { type ControlPlane, startControlPlane } from '../../testbed/servers/control-plane.ts';
+import { goModuleFolder } from '../../testbed/servers/go-files.ts';
+import { CHART, renderChart } from '../../testbed/servers/helm.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { dryRun } from './dry-run.ts';
 
 const skip = await missingForServers();

@@ -1,5 +1,5 @@
 import { KubeConfig } from '@kubernetes/client-node';
-import type { Access } from '../servers/control-plane-client.ts';
+import type { Access } from '../../testbed/servers/control-plane-client.ts';
 
 /** The configuration of a client that reaches a test's API server with the rights that the token has. */
 export function configOf({ url, ca, token }: Access): KubeConfig {

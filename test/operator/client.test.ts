@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createKube } from '../../operator/kube/client.ts';
-import type { RequestSeen } from '../../operator/kube/send.ts';
-import type { Kube, KubeObject, Ref } from '../../operator/kube/types.ts';
-import { isKubeError, isRetryable, type KubeErrorKind } from '../../platform/kube/errors.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
+import { createKube } from '../../kube/client.ts';
+import { isKubeError, isRetryable, type KubeErrorKind } from '../../kube/errors.ts';
+import type { RequestSeen } from '../../kube/send.ts';
+import { createTransport } from '../../kube/transport.ts';
+import type { Kube, KubeObject, Ref } from '../../kube/types.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
-import type { ControlPlane } from '../servers/control-plane.ts';
-import { missingForServers } from '../servers/tools.ts';
 import { documentWith } from '../support/spec.ts';
 import { configOf } from './access.ts';
 

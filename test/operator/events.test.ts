@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { createKube } from '../../operator/kube/client.ts';
-import { type EventNote, Events, type EventsOptions } from '../../operator/kube/events.ts';
-import type { Kube, KubeObject } from '../../operator/kube/types.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
+import { createKube } from '../../kube/client.ts';
+import { type EventNote, Events, type EventsOptions } from '../../kube/event-recorder.ts';
+import { createTransport } from '../../kube/transport.ts';
+import type { Kube, KubeObject } from '../../kube/types.ts';
 import { createLogger } from '../../platform/log.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
-import type { ControlPlane } from '../servers/control-plane.ts';
-import { missingForServers } from '../servers/tools.ts';
 import { FakeClock } from '../support/clock.ts';
 import { configOf } from './access.ts';
 

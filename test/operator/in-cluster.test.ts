@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
-import { createKube } from '../../operator/kube/client.ts';
-import { createTransport } from '../../platform/kube/transport.ts';
-import { type ControlPlane, startControlPlane } from '../servers/control-plane.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { createKube } from '../../kube/client.ts';
+import { createTransport } from '../../kube/transport.ts';
+import { type ControlPlane, startControlPlane } from '../../testbed/servers/control-plane.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 
 const skip = await missingForServers();
 

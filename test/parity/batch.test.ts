@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createSampler, loadModel } from '../../worker/generate/pipeline.ts';
+import { createSampler, loadModel } from '../../diffusion/pipeline.ts';
 import { modelDir, parityTest } from './goldens.ts';
 
 parityTest('the bytes of an image do not depend on the batch, its company or the number of threads', async () => {

@@ -1,4 +1,4 @@
-import { randn } from '../../worker/generate/noise.ts';
+import { randn } from '../../diffusion/noise.ts';
 import { largestDifference, parityTest, readGolden, Worst } from './goldens.ts';
 
 parityTest('noise equals torch.randn', (report) => {

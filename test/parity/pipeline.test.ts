@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { decodeLatents, toRawImage } from '../../worker/generate/decode.ts';
-import { createWorkspace, denoise } from '../../worker/generate/denoise.ts';
-import { encodePrompt } from '../../worker/generate/embeddings.ts';
-import { type DiffusionModel, loadModel } from '../../worker/generate/model.ts';
-import { schedulerConfigSchema } from '../../worker/generate/schedulers/config.ts';
-import { schedulerOfClass } from '../../worker/generate/schedulers/names.ts';
-import { plan } from '../../worker/generate/schedulers/plan.ts';
-import { floatFeed, numberTensor, toFloats } from '../../worker/generate/tensors.ts';
+import { decodeLatents, toRawImage } from '../../diffusion/decode.ts';
+import { createWorkspace, denoise } from '../../diffusion/denoise.ts';
+import { encodePrompt } from '../../diffusion/embeddings.ts';
+import { type DiffusionModel, loadModel } from '../../diffusion/model.ts';
+import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
+import { schedulerOfClass } from '../../diffusion/schedulers/names.ts';
+import { plan } from '../../diffusion/schedulers/plan.ts';
+import { floatFeed, numberTensor, toFloats } from '../../diffusion/tensors.ts';
 import {
   type Golden,
   largestDifference,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { advance, Spares } from '../../worker/generate/schedulers/advance.ts';
-import { schedulerConfigSchema } from '../../worker/generate/schedulers/config.ts';
-import { schedulerOfClass } from '../../worker/generate/schedulers/names.ts';
-import { plan } from '../../worker/generate/schedulers/plan.ts';
-import { initialState, type Schedule } from '../../worker/generate/schedulers/schedule.ts';
+import { advance, Spares } from '../../diffusion/schedulers/advance.ts';
+import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
+import { schedulerOfClass } from '../../diffusion/schedulers/names.ts';
+import { plan } from '../../diffusion/schedulers/plan.ts';
+import { initialState, type Schedule } from '../../diffusion/schedulers/schedule.ts';
 import {
   available,
   type Golden,

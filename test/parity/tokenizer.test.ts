@@ -1,4 +1,4 @@
-import { buildTokenizer, type Tokenizer } from '../../worker/generate/tokenizer.ts';
+import { buildTokenizer, type Tokenizer } from '../../diffusion/tokenizer.ts';
 import { parityTest, readBytes, readGolden, Worst } from './goldens.ts';
 
 /** The tokenizer of a configuration of the reference results, over the real vocabulary. */

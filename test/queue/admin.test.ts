@@ -4,8 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import type { QueueError } from '../../platform/queue/errors.ts';
 import type { QueueAdmin, QueueEvent } from '../../platform/queue/types.ts';
-import { type NatsServer, startNats } from '../servers/nats.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import {
   adminOf,
   closeAll,

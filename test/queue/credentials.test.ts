@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { QueueError } from '../../platform/queue/errors.ts';
-import { startNats } from '../servers/nats.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { startNats } from '../../testbed/servers/nats.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { makeUsers } from './nats-users.ts';
 import { adminOf, closeAll, DIGEST, eventually, workerOf } from './support.ts';
 

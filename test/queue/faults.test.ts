@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueueAdmin, QueueEvent } from '../../platform/queue/types.ts';
-import { type NatsServer, startNats } from '../servers/nats.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { adminOf, closeAll, DIGEST, eventually, range, shardEvent, shardsIn, workerOf } from './support.ts';
 
 /** Servers that die, come back, and forget. */

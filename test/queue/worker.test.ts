@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { QueueError } from '../../platform/queue/errors.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
-import { type NatsServer, startNats } from '../servers/nats.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { ACK_WAIT_MS, adminOf, closeAll, DIGEST, eventually, range, shardEvent, workerOf } from './support.ts';
 
 /** A worker's face of the queue, against a real server. */

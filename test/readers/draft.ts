@@ -1,5 +1,5 @@
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import { type Draft, draftManifest } from '../../worker/publish/manifest.ts';
+import { type Draft, draftManifest } from '../../dataset/publish/manifest.ts';
 import { planOf, smallDataset } from '../support/dataset.ts';
 
 /** A manifest as publishing would draft it, with invented counts, for tests of what is rendered from one. */

@@ -1,11 +1,11 @@
+import { StoppedError } from '../../contract/errors.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { publish } from '../../dataset/publish/publish.ts';
+import { encodeImage, type RawImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { StoppedError } from '../../worker/errors.ts';
-import { encodeImage, type RawImage } from '../../worker/image.ts';
-import { publish } from '../../worker/publish/publish.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
 import { drawingContext, planOf, smallDataset } from '../support/dataset.ts';
 

@@ -6,8 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { sha256 } from '../../contract/digest.ts';
 import { isModelFile } from '../../contract/folder.ts';
 import { openStore } from '../../platform/store/store.ts';
-import { type S3Server, startS3Server } from '../servers/s3.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { type Outcome, REPO, runCli } from '../support/cli.ts';
 import { shardDigests, writeSmallDemo } from '../support/demo.ts';
 

@@ -4,8 +4,8 @@ import { after, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { S3 } from '@aws-sdk/client-s3';
 import { isRetryable, openStore, StoreError } from '../../platform/store/store.ts';
-import { startS3Server } from '../servers/s3.ts';
-import { missingForServers } from '../servers/tools.ts';
+import { startS3Server } from '../../testbed/servers/s3.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
 import { describeStore } from '../support/store-behaviour.ts';
 
 const TAR = { contentType: 'application/x-tar' };

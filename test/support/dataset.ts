@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import { makePlan, type Plan } from '../../contract/plan/plan.ts';
-import { parseDataset } from '../../contract/schema/parse.ts';
 import type { SyntheticDataset, specSchema } from '../../contract/schema/spec.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
+import type { RawImage } from '../../platform/image/image.ts';
+import { encodeImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import type { RawImage } from '../../worker/image.ts';
-import { encodeImage } from '../../worker/image.ts';
+import { createKeeper } from '../../worker/rejected-store.ts';
 import type { ShardContext } from '../../worker/run-shard.ts';
-import { createKeeper } from '../../worker/shard/keep.ts';
 
 /** Small datasets for tests of what comes after the model: images are drawn from the seed, gates are coins. */
 

@@ -1,6 +1,6 @@
-import type { DiffusionModel } from '../../worker/generate/model.ts';
-import { buildTokenizer } from '../../worker/generate/tokenizer.ts';
-import type { Port, Session, Tensor } from '../../worker/onnx.ts';
+import type { DiffusionModel } from '../../diffusion/model.ts';
+import type { Port, Session, Tensor } from '../../diffusion/onnx.ts';
+import { buildTokenizer } from '../../diffusion/tokenizer.ts';
 
 /** For tests: a model whose graphs are plain functions, with 2 latent channels, prompts of 4 tokens and embeddings of 1. */
 

@@ -1,8 +1,8 @@
 import { Progress } from '../../contract/account/progress.ts';
 import { FINALIZER } from '../../contract/cluster.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import { buildSingle, buildWorkers, type WantedJob } from '../../operator/build/job.ts';
 import type { Settings } from '../../operator/decide/decision.ts';
+import { buildSingle, buildWorkers, type WantedJob } from '../../operator/desired/job.ts';
 import type { FailedPod, JobView, Observed, PodProblem } from '../../operator/observed.ts';
 import { smallDataset } from './dataset.ts';
 

@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
 import { makePlan, type Plan, type PlanInputs } from '../../contract/plan/plan.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
-import { parseDataset } from '../../contract/schema/parse.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
 
 /** Small resources for tests of the plan. */
 

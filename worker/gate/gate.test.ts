@@ -3,10 +3,10 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { TerminalError } from '../../contract/errors.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type Gate, gateSchema } from '../../contract/schema/spec.ts';
-import { TerminalError } from '../errors.ts';
-import type { RawImage } from '../image.ts';
+import type { RawImage } from '../../platform/image/image.ts';
 import { loadGate } from './gate.ts';
 
 /** With the embedded gates, which judge chest phantoms. */

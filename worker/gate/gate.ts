@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TerminalError } from '../../contract/errors.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
-import { TerminalError } from '../errors.ts';
-import type { RawImage } from '../image.ts';
-import { openSession, type ProviderName, type Session } from '../onnx.ts';
-import { resizeImage } from '../resize.ts';
+import { openSession, type ProviderName, type Session } from '../../diffusion/onnx.ts';
+import type { RawImage } from '../../platform/image/image.ts';
+import { resizeImage } from '../../platform/image/image.ts';
 import { activate, judge, type Verdict } from './verdict.ts';
 
 /** A gate in use: its graph, and how images go in and verdicts come out. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { activate, isDegenerate, judge, roundScore } from './verdict.ts';
+import { activate, judge, roundScore } from './verdict.ts';
 
 const classifier = { type: 'Classifier', multiLabel: false, minProbability: 0.5, tolerance: undefined } as const;
 const classes = ['female', 'male', 'unsure'];
@@ -66,11 +66,4 @@ test('scores are kept to six digits', () => {
 
 test('what is no number has no score', () => {
   assert.equal(roundScore(Number.NaN), null);
-});
-
-test('black, white and nearly constant images are degenerate, the faintest picture is not', () => {
-  assert.equal(isDegenerate(new Uint8Array(64)), true);
-  assert.equal(isDegenerate(new Uint8Array(64).fill(255)), true);
-  assert.equal(isDegenerate(Uint8Array.from({ length: 64 }, (_, i) => 100 + (i % 4))), true);
-  assert.equal(isDegenerate(Uint8Array.from({ length: 64 }, (_, i) => 100 + (i % 5))), false);
 });

@@ -47,17 +47,3 @@ export function judge(
 /** A score as records keep it: six digits say all that float32 arithmetic promises; null for what is no number. */
 export const roundScore = (score: number): number | null =>
   Number.isFinite(score) ? Number(score.toPrecision(6)) : null;
-
-/** Grey levels (of 255) between the darkest and the brightest value below which an image shows nothing. */
-const LEAST_RANGE = 4;
-
-/** Whether an image is black, white or otherwise constant, as broken arithmetic makes them; no gate need see it. */
-export function isDegenerate(data: Uint8Array): boolean {
-  let [low, high] = [255, 0];
-  for (const value of data) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-    if (high - low >= LEAST_RANGE) return false;
-  }
-  return true;
-}

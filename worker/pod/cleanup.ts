@@ -2,10 +2,10 @@ import { canonicalJson } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import { claimSchema } from '../../contract/schema/record.ts';
+import { readManifest } from '../../dataset/claim.ts';
+import { readStored } from '../../dataset/stored.ts';
 import type { Logger } from '../../platform/log.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
-import { readManifest } from '../claim.ts';
-import { readStored } from '../stored.ts';
 import { outcome } from './outcome.ts';
 import type { PodSettings } from './settings.ts';
 

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { ENV } from '../../contract/cluster.ts';
+import { UsageError } from '../../contract/errors.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { exitCodeOf } from '../../platform/exit.ts';
 import { createLogger, type LoggerOptions } from '../../platform/log.ts';
-import { UsageError } from '../errors.ts';
-import { exitCodeOf } from '../exit.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';
 import { publishDataset } from './publish.ts';

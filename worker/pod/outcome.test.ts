@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { ExhaustedError, StoppedError, TerminalError, UsageError } from '../../contract/errors.ts';
 import { EXIT } from '../../contract/names.ts';
 import { REASONS, type ReasonName } from '../../contract/reasons.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import { MAX_OUTCOME_BYTES, outcomeSchema, parseOutcome } from '../../contract/schema/outcome.ts';
+import { DatasetError } from '../../dataset/publish/records.ts';
+import { ModelError } from '../../diffusion/errors.ts';
+import { ProviderUnavailableError } from '../../diffusion/onnx.ts';
+import { exitCodeOf } from '../../platform/exit.ts';
 import { QueueError } from '../../platform/queue/errors.ts';
 import { wrapS3Error } from '../../platform/store/s3-errors.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { ExhaustedError, StoppedError, TerminalError, UsageError } from '../errors.ts';
-import { exitCodeOf } from '../exit.ts';
-import { ModelError } from '../generate/errors.ts';
-import { ProviderUnavailableError } from '../onnx.ts';
-import { DatasetError } from '../publish/records.ts';
 import { outcome, outcomeOf, reasonOf } from './outcome.ts';
 import { SettingsError } from './settings.ts';
 

@@ -1,13 +1,13 @@
+import { ExhaustedError, StoppedError, TerminalError } from '../../contract/errors.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import { MAX_OUTCOME_BYTES, MAX_OUTCOME_MESSAGE, type Outcome } from '../../contract/schema/outcome.ts';
+import { DatasetError } from '../../dataset/publish/records.ts';
+import { ProviderUnavailableError } from '../../diffusion/onnx.ts';
+import { describeError } from '../../platform/exit.ts';
 import { QueueError } from '../../platform/queue/errors.ts';
 import { redact } from '../../platform/redact.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { ExhaustedError, StoppedError, TerminalError } from '../errors.ts';
-import { describeError } from '../exit.ts';
-import { ProviderUnavailableError } from '../onnx.ts';
-import { DatasetError } from '../publish/records.ts';
 import { SettingsError } from './settings.ts';
 
 /** How a pod says in its termination message what it did, or why it failed. */

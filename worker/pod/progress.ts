@@ -1,8 +1,8 @@
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
+import { CellCounts } from '../counts.ts';
 import type { BatchProgress } from '../run-shard.ts';
-import { CellCounts } from '../shard/counts.ts';
 
 /** What a worker tells of its work. */
 

@@ -1,11 +1,11 @@
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { publish } from '../../dataset/publish/publish.ts';
 import type { Logger } from '../../platform/log.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
 import { prepare } from '../prepare.ts';
-import { publish } from '../publish/publish.ts';
 import { outcome } from './outcome.ts';
 import type { PodSettings } from './settings.ts';
 

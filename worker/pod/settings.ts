@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ENV } from '../../contract/cluster.ts';
-import { parseDataset } from '../../contract/schema/parse.ts';
+import { UsageError } from '../../contract/errors.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
 import { type ResourceContext, resolveUri, s3Options } from '../../platform/resource.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { UsageError } from '../errors.ts';
 
 /** What a pod is told by its environment. */
 

@@ -1,13 +1,13 @@
 import { availableParallelism } from 'node:os';
+import { StoppedError } from '../../contract/errors.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { claim, standing } from '../../dataset/claim.ts';
+import { chooseProvider } from '../../diffusion/onnx.ts';
 import type { Logger } from '../../platform/log.ts';
 import { QueueError } from '../../platform/queue/errors.ts';
 import type { Delivery, WorkerQueue } from '../../platform/queue/types.ts';
 import { openWorkerQueue } from '../../platform/queue/worker-queue.ts';
-import { claim, standing } from '../claim.ts';
 import { loadEngine, shardContext } from '../engine.ts';
-import { StoppedError } from '../errors.ts';
-import { chooseProvider } from '../onnx.ts';
 import { type Prepared, prepare } from '../prepare.ts';
 import { runShard, type ShardContext } from '../run-shard.ts';
 import { outcome } from './outcome.ts';

@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { WHERE } from '../../browse/wire.ts';
+import { followSource, openSource } from '../../dataset/read/open.ts';
+import type { Where } from '../../dataset/read/select.ts';
+import type { Source } from '../../dataset/read/source.ts';
+import { describeError } from '../../platform/exit.ts';
+import { redact } from '../../platform/redact.ts';
+import { isRetryable } from '../../platform/store/errors.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { type Answer, json, problem, send } from './answer.ts';
+import { datasetView } from './dataset-view.ts';
+import { BadRequestError, NotFoundError } from './errors.ts';
+import { createGallery } from './gallery.ts';
+import { admit, newToken } from './guard.ts';
+import { createRejectedImages } from './rejected.ts';
+import { readTraining } from './training.ts';
+
+/** The server of `cohortfarm browse`: read-only, for whoever knows the URL. */
+
+export interface BrowseOptions {
+  readonly store: ObjectStore;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly replayCommand: (key: string) => string;
+}
+
+export interface BrowseServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Opens the dataset and serves it. @throws TerminalError when there is none, or the system's error when the port is taken */
+export async function startBrowseServer({ store, host, port, replayCommand }: BrowseOptions): Promise<BrowseServer> {
+  const source = followSource(store, await openSource(store, Date.now), Date.now);
+  const routes = routesOf(store, source, replayCommand);
+  const token = newToken();
+  const server = createServer(async (request, response) => {
+    const admission = admit(request, token, host);
+    const answer =
+      'status' in admission
+        ? problem(admission.status, admission.error)
+        : await answerTo(routes, admission.path, admission.query);
+    send(response, answer, { isHead: request.method === 'HEAD' });
+  });
+  server.listen(port, host);
+  await once(server, 'listening');
+  const { port: actual } = server.address() as AddressInfo;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return { url: `http://${name}:${actual}/${token}/`, close: () => closeServer(server) };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.close();
+  server.closeAllConnections();
+  await once(server, 'close');
+}
+
+type Route = (query: URLSearchParams) => Promise<Answer> | Answer;
+
+/** Every path below the token. */
+function routesOf(
+  store: ObjectStore,
+  source: () => Promise<Source>,
+  replayCommand: (key: string) => string,
+): ReadonlyMap<string, Route> {
+  const rejected = createRejectedImages(store, source);
+  const gallery = createGallery({ store, source, replayCommand, keptOf: rejected.keptOf });
+  gallery.warm();
+  return new Map<string, Route>([
+    ['/', asset('index.html', 'text/html; charset=utf-8')],
+    ['/page.js', asset('page.js', 'text/javascript; charset=utf-8')],
+    ['/page.css', asset('page.css', 'text/css; charset=utf-8')],
+    ['/icon.svg', asset('icon.svg', 'image/svg+xml')],
+    [
+      '/api/dataset',
+      async () => {
+        const [dataset, training] = await Promise.all([source(), readTraining(store)]);
+        return json(await datasetView(dataset, { uri: store.uri, training }));
+      },
+    ],
+    ['/api/samples', async (query) => json(await gallery.page(whereOf(query, await source()), pageOf(query)))],
+    ['/api/sample', async (query) => json(await gallery.detail(query.get('key') ?? ''))],
+    ['/api/rejected', async (query) => json(await rejected.page(whereOf(query, await source()), afterOf(query)))],
+    ['/api/rejected/one', async (query) => json(await rejected.one(query.get('id') ?? ''))],
+    ['/thumbnail', async (query) => jpeg(await gallery.thumbnail(query.get('key') ?? ''))],
+    ['/image', async (query) => image(await gallery.image(query.get('key') ?? ''))],
+    ['/rejected/thumbnail', async (query) => jpeg(await rejected.thumbnail(query.get('id') ?? ''))],
+    ['/rejected/image', async (query) => image(await rejected.image(query.get('id') ?? ''))],
+  ]);
+}
+
+/** A file of the built page; read once, at the start. */
+function asset(name: string, type: string): Route {
+  const body = readFileSync(new URL(`../../browse/dist/${name}`, import.meta.url));
+  return () => ({ status: 200, type, body });
+}
+
+const jpeg = (body: Uint8Array): Answer => ({ status: 200, type: 'image/jpeg', body, lasts: true });
+
+const image = ({ image: body, format }: { image: Uint8Array; format: 'jpeg' | 'png' }): Answer => ({
+  status: 200,
+  type: `image/${format}`,
+  body,
+  lasts: true,
+});
+
+function whereOf(query: URLSearchParams, { wanted }: Source): Where {
+  const where = [...query].flatMap(([name, value]) =>
+    name.startsWith(WHERE) ? [[name.slice(WHERE.length), value]] : [],
+  );
+  const axes = wanted.cells[0]?.axes ?? {};
+  const unknown = where.find(([axis]) => !Object.hasOwn(axes, axis!));
+  if (unknown) throw new BadRequestError(`there is no axis ${JSON.stringify(unknown[0]!.slice(0, 40))}`);
+  return Object.fromEntries(where);
+}
+
+const MAX_PAGE = 1e9;
+
+function pageOf(query: URLSearchParams): number {
+  const text = query.get('page') ?? '0';
+  const page = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(page <= MAX_PAGE)) throw new BadRequestError('page must be a whole number from 0');
+  return page;
+}
+
+function afterOf(query: URLSearchParams): string {
+  const after = query.get('after') ?? '';
+  if (!/^(\d{1,7}\/\d{1,7})?$/.test(after)) throw new BadRequestError('after must be CELL/PLACE');
+  return after;
+}
+
+async function answerTo(routes: ReadonlyMap<string, Route>, path: string, query: URLSearchParams): Promise<Answer> {
+  const route = routes.get(path);
+  if (!route) return problem(404, 'there is nothing here');
+  try {
+    return await route(query);
+  } catch (error) {
+    const status =
+      error instanceof NotFoundError ? 404 : error instanceof BadRequestError ? 400 : isRetryable(error) ? 503 : 502;
+    const text = status < 500 && error instanceof Error ? error.message : describeError(error);
+    return problem(status, redact(text.split('\n')[0]!));
+  }
+}

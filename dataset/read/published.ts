@@ -1,0 +1,56 @@
+import { TerminalError } from '../../contract/errors.ts';
+import { objects } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import { shardRecordSchema } from '../../contract/schema/record.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { readStored } from '../stored.ts';
+import { openIndexFile, type Place } from './index-file.ts';
+import { memoize } from './memory.ts';
+import type { Located, Source } from './source.ts';
+
+/** A published dataset: its manifest says what there is, its index where. */
+
+/** Records of shards with a shortfall that are kept. */
+const KEPT_RECORDS = 1000;
+
+export function openPublished(store: ObjectStore, manifest: Manifest): Source {
+  const { shards } = manifest;
+  // Row of each shard's first sample.
+  const firstRows: number[] = [];
+  let rows = 0;
+  for (const { accepted } of shards) {
+    firstRows.push(rows);
+    rows += accepted;
+  }
+  const index = memoize(1, () => openIndexFile(store));
+  const exhaustedOf = memoize(KEPT_RECORDS, async (shard: number): Promise<readonly number[]> => {
+    const { start, end, accepted } = shards[shard]!;
+    if (end - start === accepted) return [];
+    const record = await readStored(store, objects.record(shard), shardRecordSchema);
+    if (!record) throw new TerminalError(`${store.uri}/${objects.record(shard)} is missing; run cohortfarm verify`);
+    return record.exhausted;
+  });
+  const placeOf = async (shard: number, sample: number): Promise<Place | null> => {
+    const exhausted = await exhaustedOf(shard);
+    if (exhausted.includes(sample)) return null;
+    const missing = exhausted.filter((other) => other < sample).length;
+    const row = firstRows[shard]! + sample - shards[shard]!.start - missing;
+    const file = await index('');
+    if (row >= file.rows)
+      throw new TerminalError(`${objects.index} has ${file.rows} rows, not ${rows}; run cohortfarm verify`);
+    const [place] = await file.read([row]);
+    return place!;
+  };
+  return {
+    state: 'published',
+    wanted: manifest,
+    shards: shards.length,
+    counts: async () => ({ tallies: manifest.cells, committed: shards.length }),
+    async locate(sample): Promise<Located> {
+      const shard = shards.findIndex(({ start, end }) => start <= sample && sample < end);
+      if (shard < 0) throw new TerminalError(`no shard of ${objects.manifest} covers sample ${sample}`);
+      const place = await placeOf(shard, sample);
+      return place ? { state: 'stored', object: shards[shard]!.key, place } : { state: 'exhausted' };
+    },
+  };
+}

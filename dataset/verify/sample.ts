@@ -1,0 +1,72 @@
+import { DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
+import { type Sample, seedOf } from '../../contract/plan/plan.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { SampleRecord } from '../../contract/schema/record.ts';
+import type { Gate } from '../../contract/schema/spec.ts';
+import { decodeImage, isDegenerate, readSyntheticMark } from '../../platform/image/image.ts';
+import type { Rebuilt } from './rebuild.ts';
+
+/** What one sample of a shard must satisfy. */
+
+/** Faults of a sample's record against the plan: each one line, without the sample's name. */
+export function recordFaults(
+  record: SampleRecord,
+  text: string,
+  expected: Sample,
+  manifest: Manifest,
+  rebuilt: Rebuilt,
+): string[] {
+  const faults: string[] = [];
+  const same = (what: string, found: unknown, wanted: unknown): void => {
+    if (JSON.stringify(found) !== JSON.stringify(wanted))
+      faults.push(`${what} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+  };
+  same('index', record.index, expected.index);
+  same('cell', record.cell, rebuilt.cells[expected.cell]);
+  same('axes', sorted(record.axes), sorted(expected.axes));
+  same('planDigest', record.planDigest, manifest.planDigest);
+  same('modelDigest', record.modelDigest, manifest.model.digest);
+  same('the .txt member', text, record.prompt);
+  if (!rebuilt.fromTable) {
+    same('prompt', record.prompt, expected.prompt);
+    same('exact', sorted(record.exact), sorted(expected.exact));
+  }
+  same('seed', record.seed, seedOf(rebuilt.plan, expected.index, record.attempt));
+  same(
+    'attempts before',
+    record.rejected.map(({ attempt, seed }) => [attempt, seed]),
+    earlierAttempts(record, rebuilt),
+  );
+  return [...faults, ...manifest.dataset.spec.quality.gates.flatMap((gate) => gateFaults(gate, record))];
+}
+
+const sorted = (map: object): unknown => Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
+
+const earlierAttempts = (record: SampleRecord, { plan }: Rebuilt): number[][] =>
+  Array.from({ length: record.attempt }, (_, attempt) => [attempt, seedOf(plan, record.index, attempt)]);
+
+/** The recorded score must pass the gate as the spec states it. */
+function gateFaults(gate: Gate, { axes, exact, scores }: SampleRecord): string[] {
+  if (gate.appliesTo && !gate.appliesTo.includes(axes[gate.axis]!)) return [];
+  const score = scores[gate.name];
+  if (score === undefined) return [`gate ${gate.name} gave no score`];
+  const passed =
+    gate.type === 'Regressor'
+      ? Math.abs(score - exact[gate.axis]!) <= gate.tolerance! * (1 + 1e-5)
+      : score >= gate.minProbability * (1 - 1e-5);
+  return passed ? [] : [`gate ${gate.name} would not pass a score of ${score}`];
+}
+
+/** Faults of an image: it must decode, have the plan's size and say that it is synthetic. */
+export async function imageFaults(bytes: Uint8Array, { model }: Manifest): Promise<string[]> {
+  const image = await decodeImage(bytes).catch((error: Error) => error);
+  if (image instanceof Error) return [`the image cannot be decoded: ${image.message}`];
+  const faults: string[] = [];
+  if (isDegenerate(image.data)) faults.push('the image shows nothing');
+  if (image.width !== model.width || image.height !== model.height) {
+    faults.push(`the image is ${image.height}x${image.width}, not ${model.height}x${model.width}`);
+  }
+  if ((await readSyntheticMark(bytes)) !== DIGITAL_SOURCE_TYPE)
+    faults.push('the image does not say that it is synthetic');
+  return faults;
+}

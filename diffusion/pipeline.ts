@@ -1,0 +1,139 @@
+import { SCHEDULERS } from '../contract/schema/spec.ts';
+import type { RawImage } from '../platform/image/image.ts';
+import { decodeLatents, toRawImage } from './decode.ts';
+import { createWorkspace, type DenoiseSetting, denoise, isGuided, type Workspace } from './denoise.ts';
+import { createEmbeddings, type Embeddings } from './embeddings.ts';
+import { ModelError } from './errors.ts';
+import type { DiffusionModel } from './model.ts';
+import { randn } from './noise.ts';
+import { asPipelineLoads } from './schedulers/outdated.ts';
+import { plan } from './schedulers/plan.ts';
+import { checkShape } from './tensors.ts';
+
+export { type DiffusionModel, loadModel } from './model.ts';
+
+/** Prompts and seeds in, images out. */
+export interface Sampler {
+  /**
+   * One image for each wanted, in order. An image depends on its prompt and seed, not on the others.
+   * @throws what `signal` was aborted with, between two steps
+   */
+  sample(wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]>;
+}
+
+export interface Wanted {
+  readonly prompt: string;
+  /** An integer in 0..2^32-1; see `randn`. */
+  readonly seed: number;
+}
+
+export interface Sampling {
+  /** One of SCHEDULERS; left out, the model's own. */
+  readonly scheduler?: string | undefined;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly negativePrompt: string;
+  /** Pixels. */
+  readonly height: number;
+  readonly width: number;
+}
+
+export interface SamplerOptions {
+  /** Every call gets exactly this many rows: fewer are filled up, more are split. Steady shapes suit CUDA. */
+  readonly padTo?: number;
+}
+
+/** @throws ModelError when the model cannot do what is asked */
+export function createSampler(model: DiffusionModel, sampling: Sampling, options: SamplerOptions = {}): Sampler {
+  const setting = settingOf(model, sampling);
+  const rows = fixedRows(model, setting) ?? options.padTo;
+  const embeddings = createEmbeddings(model);
+  // Memory that is free for the next batch; while a batch has it, it is not here.
+  let free: Workspace | undefined;
+  const sampleRows = async (wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> => {
+    const workspace = free?.rows === wanted.length ? free : createWorkspace(model, setting, wanted.length);
+    free = undefined;
+    const { negativePrompt } = sampling;
+    const images = await sampleBatch({ model, setting, embeddings, workspace, negativePrompt }, wanted, signal);
+    free = workspace;
+    return images;
+  };
+  return {
+    async sample(wanted, signal) {
+      if (wanted.length === 0) return [];
+      if (rows === undefined) return sampleRows(wanted, signal);
+      const images: RawImage[] = [];
+      for (let at = 0; at < wanted.length; at += rows) {
+        const part = wanted.slice(at, at + rows);
+        const filled = Array.from({ length: rows }, (_, i) => part[i] ?? part[0]!);
+        images.push(...(await sampleRows(filled, signal)).slice(0, part.length));
+      }
+      return images;
+    },
+  };
+}
+
+/** Checks what is asked against the model, once. */
+function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
+  const { vae, unet, scheduler, tokenizer, textEncoder } = model;
+  const { height, width, guidanceScale, steps } = sampling;
+  for (const [field, value] of Object.entries({ height, width })) {
+    if (!Number.isInteger(value / vae.scale) || value <= 0) {
+      throw new ModelError(`sampling.${field}: ${value} is not a multiple of ${vae.scale}, as this model needs`);
+    }
+  }
+  const name = SCHEDULERS.find((known) => known === (sampling.scheduler ?? scheduler.name));
+  if (!name) throw new ModelError(`sampling.scheduler: ${sampling.scheduler} is not one of ${SCHEDULERS.join(', ')}`);
+  const latents = [vae.latentChannels, height / vae.scale, width / vae.scale];
+  checkShape(textEncoder.session, textEncoder.ids, [1, tokenizer.length]);
+  checkShape(unet.session, unet.ports.sample, [null, ...latents]);
+  checkShape(unet.session, unet.ports.encoder_hidden_states, [null, tokenizer.length, textEncoder.width]);
+  checkShape(vae.session, vae.input, [null, ...latents]);
+  const schedule = plan(name, asPipelineLoads(scheduler.config, scheduler.name, name), steps);
+  return { schedule, guidanceScale, height: height / vae.scale, width: width / vae.scale };
+}
+
+/**
+ * How many images a call must have, where the graphs were exported for a fixed batch.
+ * @throws ModelError when they do not go together
+ */
+function fixedRows({ unet, vae }: DiffusionModel, { guidanceScale }: DenoiseSetting): number | undefined {
+  const [ofUnet, ofVae] = [unet.ports.sample.shape[0], vae.input.shape[0]];
+  const rows = typeof ofUnet === 'number' ? (isGuided(guidanceScale) ? ofUnet / 2 : ofUnet) : undefined;
+  const decoded = typeof ofVae === 'number' ? ofVae : undefined;
+  if (!Number.isInteger(rows ?? 1) || (rows !== undefined && decoded !== undefined && rows !== decoded)) {
+    throw new ModelError(
+      `${unet.session.file} is fixed to a batch of ${ofUnet}, ${vae.session.file} to ${ofVae}; export them with dynamic axes`,
+    );
+  }
+  return rows ?? decoded;
+}
+
+interface Batch {
+  readonly model: DiffusionModel;
+  readonly setting: DenoiseSetting;
+  readonly embeddings: Embeddings;
+  readonly workspace: Workspace;
+  readonly negativePrompt: string;
+}
+
+async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> {
+  const { model, setting, workspace, negativePrompt } = batch;
+  const embeddings: Float32Array[] = [];
+  for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
+  const negative = isGuided(setting.guidanceScale) ? await batch.embeddings.of(negativePrompt) : undefined;
+  const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
+  const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal });
+  const values = await decodeLatents(model, latents, setting);
+  const { scale, imageChannels } = model.vae;
+  const size = { width: setting.width * scale, height: setting.height * scale };
+  const length = values.length / wanted.length;
+  return wanted.map((_, i) => toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size));
+}
+
+/** Each row from its own generator, so that its noise does not depend on its place. */
+function noiseOf(wanted: readonly Wanted[], length: number): Float32Array {
+  const noise = new Float32Array(wanted.length * length);
+  for (const [i, { seed }] of wanted.entries()) randn(seed, noise.subarray(i * length, (i + 1) * length));
+  return noise;
+}

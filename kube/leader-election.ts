@@ -1,0 +1,223 @@
+import type { Logger } from '../platform/log.ts';
+import type { Clock } from './clock.ts';
+import { isKubeError } from './errors.ts';
+import { microTime } from './time.ts';
+import type { Kube, KubeObject, Ref, Stored } from './types.ts';
+
+/**
+ * Leader election by a Lease: of all operators of one cluster only one works.
+ *
+ * ```
+ *                  lease free, released, or its holder not heard of for its duration
+ *   standing by ────────────────────────────────────────────────────────▶ leading
+ *        ▲                                                                  │
+ *        └── release() ─── lost: taken by another, or not renewed in time ──┘
+ * ```
+ *
+ * Clocks of machines differ, so times in the lease are only compared with earlier ones: a holder is gone when the lease
+ * has not changed for its whole duration by our own clock. A leader gives up well before that.
+ */
+
+export interface LeaderOptions {
+  /** Its calls have to end well within `renewDeadlineMs`. */
+  readonly kube: Pick<Kube, 'get' | 'create' | 'mergePatch'>;
+  readonly namespace: string;
+  readonly name: string;
+  /** Of this process, and of no other, not even one that runs in the same pod later. */
+  readonly identity: string;
+  readonly clock: Clock;
+  /** Milliseconds since 1970, for people who read the lease. */
+  readonly wallClock: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Called once, when this process leads. */
+  readonly onStarted: () => void;
+  /** Called once, when it does not lead any more and did not want to: it has to stop all work at once. */
+  readonly onLost: (why: string) => void;
+  /** For how long others wait for a leader that is silent; 15,000 by default. */
+  readonly durationMs?: number;
+  /** A leader that could not renew for so long gives up; 10,000 by default. */
+  readonly renewDeadlineMs?: number;
+  /** Between two tries; 2,000 by default. */
+  readonly retryMs?: number;
+}
+
+interface LeaseSpec {
+  readonly holderIdentity?: string | null;
+  readonly leaseDurationSeconds?: number | null;
+  readonly acquireTime?: string | null;
+  readonly renewTime?: string | null;
+  readonly leaseTransitions?: number | null;
+}
+
+type Lease = KubeObject & { readonly spec?: LeaseSpec };
+
+export class Leader {
+  readonly #options: Required<LeaderOptions>;
+  readonly #ref: Ref;
+  #state: 'standing by' | 'leading' | 'over' = 'standing by';
+  /** The lease as last seen, and when it was first seen like that. */
+  #observed: { readonly version: string; readonly at: number } | null = null;
+  /** When the last renewal that succeeded was begun. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
+  #lastTryEndedAt: number;
+  /** Since when every try has failed, and why the last one did. */
+  #failing: { readonly since: number; readonly message: string } | null = null;
+  #cancelTry: () => void = () => undefined;
+  #cancelDeadline: () => void = () => undefined;
+  #trying: Promise<void> = Promise.resolve();
+
+  constructor(options: LeaderOptions) {
+    this.#options = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000, ...options };
+    this.#ref = { kind: 'Lease', namespace: options.namespace, name: options.name };
+    this.#lastTryEndedAt = options.clock.now();
+  }
+
+  start(): void {
+    this.#try();
+  }
+
+  /** Judged by the clock, too: a process that was stopped for a while does not lead although nobody has told it. */
+  get leading(): boolean {
+    return this.#state === 'leading' && this.#options.clock.now() - this.#renewedAt < this.#options.renewDeadlineMs;
+  }
+
+  /** How long ago an attempt to get or renew the lease came to an end, for a health check. */
+  get silentMs(): number {
+    return this.#options.clock.now() - this.#lastTryEndedAt;
+  }
+
+  /** Why nothing has come of any try for longer than `ms`: no answer, or no right to the lease. Null when all is well. */
+  problemAfter(ms: number): string | null {
+    if (this.#failing === null || this.#options.clock.now() - this.#failing.since <= ms) return null;
+    return this.#failing.message;
+  }
+
+  /** Tries no more; a lease that is held becomes free at once. Rejects with a KubeError when that can't be written. */
+  async release(): Promise<void> {
+    this.#end();
+    // What is under way may still take the lease.
+    await this.#trying;
+    const lease = await this.#options.kube.get<Lease>(this.#ref);
+    if (lease?.spec?.holderIdentity !== this.#options.identity) return;
+    await this.#write(lease, { ...this.#spec(lease), holderIdentity: '', leaseDurationSeconds: 1 });
+  }
+
+  #try(): void {
+    this.#trying = this.#tryOnce()
+      .then(
+        () => {
+          this.#failing = null;
+        },
+        (error: Error) => this.#failed(error),
+      )
+      .then(() => {
+        this.#lastTryEndedAt = this.#options.clock.now();
+        if (this.#state === 'over') return;
+        const { clock, retryMs, random } = this.#options;
+        this.#cancelTry = clock.after(retryMs * (0.9 + random() / 5), () => this.#try());
+      });
+  }
+
+  #failed(error: Error): void {
+    const { log, name, clock } = this.#options;
+    if (isKubeError(error, 'conflict')) {
+      log.debug({ lease: name }, `somebody was faster: ${error.message}`);
+      this.#failing = null;
+      return;
+    }
+    log.warn({ lease: name }, error.message);
+    this.#failing = { since: this.#failing?.since ?? clock.now(), message: error.message };
+  }
+
+  async #tryOnce(): Promise<void> {
+    const { kube, clock } = this.#options;
+    const begun = clock.now();
+    const lease = await kube.get<Lease>(this.#ref);
+    if (this.#state === 'over') return;
+    if (lease === null) {
+      await kube.create(this.#newLease());
+    } else {
+      this.#observe(lease);
+      if (!this.#mayTake(lease)) {
+        if (this.#state === 'leading') this.#lose(`${lease.spec?.holderIdentity} has taken the lease`);
+        return;
+      }
+      await this.#write(lease, this.#spec(lease));
+    }
+    this.#renewed(begun);
+  }
+
+  #observe({ metadata: { resourceVersion } }: Stored<Lease>): void {
+    if (this.#observed?.version === resourceVersion) return;
+    this.#observed = { version: resourceVersion, at: this.#options.clock.now() };
+  }
+
+  #mayTake({ spec = {} }: Lease): boolean {
+    const { identity, clock, durationMs } = this.#options;
+    if (!spec.holderIdentity || spec.holderIdentity === identity) return true;
+    // A leader that has lost the lease never takes it back: it has to stop first.
+    if (this.#state === 'leading') return false;
+    const duration = spec.leaseDurationSeconds ? spec.leaseDurationSeconds * 1000 : durationMs;
+    return this.#observed !== null && clock.now() - this.#observed.at > duration;
+  }
+
+  #renewed(begun: number): void {
+    if (this.#state === 'over') return;
+    const { clock, renewDeadlineMs, onStarted, log, identity } = this.#options;
+    this.#renewedAt = begun;
+    this.#cancelDeadline();
+    const left = begun + renewDeadlineMs - clock.now();
+    this.#cancelDeadline = clock.after(Math.max(0, left), () =>
+      this.#lose(`the lease could not be renewed for ${renewDeadlineMs / 1000} seconds`),
+    );
+    if (this.#state === 'leading') return;
+    this.#state = 'leading';
+    log.info({ identity }, 'leading');
+    // Not in here: what it throws has to end the process.
+    queueMicrotask(onStarted);
+  }
+
+  #lose(why: string): void {
+    if (this.#state !== 'leading') return;
+    this.#end();
+    this.#options.onLost(why);
+  }
+
+  #end(): void {
+    this.#state = 'over';
+    this.#cancelTry();
+    this.#cancelDeadline();
+  }
+
+  #write(lease: Stored<Lease>, spec: LeaseSpec): Promise<unknown> {
+    const { resourceVersion } = lease.metadata;
+    return this.#options.kube.mergePatch(this.#ref, { metadata: { resourceVersion }, spec });
+  }
+
+  #newLease(): Lease {
+    const { namespace, name } = this.#options;
+    return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { namespace, name },
+      spec: this.#spec(null),
+    };
+  }
+
+  /** The lease as this process holds it from now on. */
+  #spec(before: Lease | null): LeaseSpec {
+    const { identity, durationMs, wallClock } = this.#options;
+    const now = microTime(wallClock());
+    const { holderIdentity, acquireTime, leaseTransitions } = before?.spec ?? {};
+    const same = holderIdentity === identity;
+    return {
+      holderIdentity: identity,
+      leaseDurationSeconds: Math.ceil(durationMs / 1000),
+      acquireTime: same && acquireTime ? acquireTime : now,
+      renewTime: now,
+      leaseTransitions: (leaseTransitions ?? 0) + (same || before === null ? 0 : 1),
+    };
+  }
+}

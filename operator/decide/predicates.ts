@@ -1,0 +1,50 @@
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { StepContext } from '../desired/job.ts';
+import { currentJob, type JobView, type Observed } from '../observed.ts';
+import type { Action, Settings } from './decision.ts';
+
+/** What several policies ask of an observation. */
+
+/** The parsed resource. Policies after `unaccepted` may rely on it. */
+export function datasetOf({ parsed }: Observed): SyntheticDataset {
+  if ('issues' in parsed) throw new TypeError('the resource is not valid');
+  return parsed.dataset;
+}
+
+export const stepContext = (observed: Observed, settings: Settings): StepContext => ({
+  owner: observed.owner,
+  dataset: datasetOf(observed),
+  settings: settings.pods,
+});
+
+/** The condition of a step, as last written, is true. */
+export const isTrue = ({ status }: Observed, type: string): boolean =>
+  status.conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;
+
+/** Every shard of the plan is known to be committed, or a publish pod has been started since it was. */
+export function isGenerated({ progress, jobs }: Observed): boolean {
+  const publish = currentJob(jobs, 'publish');
+  if (publish && !publish.deleting) return true;
+  return progress.plan !== null && progress.shardsCommitted >= progress.plan.shards;
+}
+
+/** Jobs of former rounds are kept one by one: the latest for its logs, older ones are in the way. */
+export function removeFormer(jobs: readonly JobView[], current: JobView): Action[] {
+  const former = jobs
+    .filter((job) => job.role === current.role && job.stage === current.stage && job.round < current.round)
+    .sort((a, b) => b.round - a.round);
+  return former.filter((job, i) => !job.deleting && (i > 0 || job.state === 'running')).map((job) => removal(job));
+}
+
+/** Ends a Job and its pods. */
+export const removal = ({ kind, name }: JobView, says?: string): Action => ({
+  type: 'deleteJob',
+  kind,
+  name,
+  ...(says !== undefined && { says }),
+});
+
+/** `3 of 8`, grouped: `1,200 of 565,000`. */
+export const ofAll = (some: number, all: number): string => `${grouped(some)} of ${grouped(all)}`;
+
+export const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');

@@ -1,0 +1,99 @@
+import { ANNOTATIONS, jobName, LABELS, type Role } from '../../contract/cluster.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { EXIT } from '../../contract/names.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import type { Owner } from '../observed.ts';
+import { buildConfigMap } from './config-map.ts';
+import { ownerReference, ownLabels } from './owner.ts';
+import { buildPodTemplate, type PodSettings } from './pod.ts';
+
+/** The Jobs of a dataset, whole. */
+
+/** A Job to have, with what it needs beside it. */
+export interface WantedJob {
+  readonly name: string;
+  readonly templateDigest: string;
+  readonly job: KubeObject;
+  /** Applied before the Job. */
+  readonly needs: readonly KubeObject[];
+}
+
+export interface StepContext {
+  readonly owner: Owner;
+  readonly dataset: SyntheticDataset;
+  readonly settings: PodSettings;
+  /** For a cleanup: the plan whose objects are to go. */
+  readonly planDigest?: string;
+}
+
+/** Failures of one index, or of a single pod, before it counts as failed. */
+export const BACKOFF_LIMIT = 6;
+
+/** What a Job's controller makes of a pod's end; see "Steps and rounds" in docs/farm.md. */
+export const POD_FAILURE_POLICY = {
+  rules: [
+    { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+    {
+      action: 'FailJob',
+      onExitCodes: { operator: 'In', values: [EXIT.usage, EXIT.shortfall, EXIT.never].sort((a, b) => a - b) },
+    },
+  ],
+};
+
+/** The Indexed Job of the workers: as many indexes as pods, so that it can be scaled while it runs. */
+export function buildWorkers(context: StepContext, round: number, replicas: number, suspend = false): WantedJob {
+  return buildJob(context, 'workers', round, {
+    completionMode: 'Indexed',
+    completions: replicas,
+    parallelism: replicas,
+    backoffLimitPerIndex: BACKOFF_LIMIT,
+    ...suspension(context, suspend),
+  });
+}
+
+/** A Job of one pod. */
+export function buildSingle(context: StepContext, role: 'publish' | 'cleanup', round: number): WantedJob {
+  return buildJob(context, role, round, {
+    completions: 1,
+    parallelism: 1,
+    backoffLimit: BACKOFF_LIMIT,
+    ...suspension(context, false),
+  });
+}
+
+/** Where Kueue admits Jobs, `suspend` is Kueue's field. */
+function suspension({ dataset }: StepContext, suspend: boolean): { suspend?: boolean } {
+  return dataset.spec.workers.queueName === undefined ? { suspend } : {};
+}
+
+function buildJob(
+  context: StepContext,
+  role: Exclude<Role, 'train'>,
+  round: number,
+  fields: Readonly<Record<string, unknown>>,
+): WantedJob {
+  const { owner, dataset } = context;
+  const configMap = buildConfigMap(owner, dataset);
+  const template = buildPodTemplate({ ...context, role, configMap: configMap.metadata.name });
+  const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
+  const name = jobName(owner.name, role, round);
+  const { queueName } = dataset.spec.workers;
+  const job: KubeObject = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      namespace: owner.namespace,
+      labels: {
+        ...ownLabels(owner),
+        [LABELS.role]: role,
+        ...(queueName !== undefined && { [LABELS.queue]: queueName }),
+      },
+      annotations: { [ANNOTATIONS.round]: String(round), [ANNOTATIONS.template]: templateDigest },
+      ownerReferences: [ownerReference(owner)],
+    },
+    spec: { ...fields, podFailurePolicy: POD_FAILURE_POLICY, template },
+  };
+  return { name, templateDigest, job, needs: [configMap] };
+}

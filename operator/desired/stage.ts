@@ -1,0 +1,148 @@
+import { ANNOTATIONS, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import type { KubeObject } from '../../kube/types.ts';
+import { BACKOFF_LIMIT, POD_FAILURE_POLICY, type WantedJob } from './job.ts';
+import { strategicMerge } from './overlay.ts';
+import { ownerReference, ownLabels } from './owner.ts';
+import { CONTAINER, CONTAINER_SECURITY, POD_SECURITY, type Template } from './pod.ts';
+import {
+  type LaunchedStep,
+  STAGE_MOUNTS,
+  type StageContext,
+  type StageNames,
+  type StageObjects,
+  stageArgs,
+  stageEnv,
+  stageLabels,
+  stageVolumes,
+} from './stage-parts.ts';
+import { buildTrainJob } from './train-job.ts';
+
+/**
+ * What runs a training stage: a TrainJob where the stage names a runtime of Kubeflow Trainer, else an Indexed Job with the
+ * environment that torchrun reads (docs/training.md). Each pod is one node of the training.
+ */
+
+/** Where torchrun's processes of several nodes find each other. */
+const MASTER_PORT = 29_400;
+
+export function buildStage(context: StageContext, round: number): WantedJob {
+  const { owner, stage } = context;
+  const config = buildStageConfig(context);
+  const name = stageJobName(owner.name, stage.name, round);
+  const build = stage.launch.runtimeRef ? buildTrainJob : buildStageJob;
+  const { job, needs, template } = build(context, { name, configMap: config.metadata.name });
+  const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
+  const annotations = { [ANNOTATIONS.round]: String(round), [ANNOTATIONS.template]: templateDigest };
+  return {
+    name,
+    templateDigest,
+    job: { ...job, metadata: { ...job.metadata, annotations } },
+    needs: [config, ...needs],
+  };
+}
+
+function buildStageConfig({ owner, stage }: StageContext): KubeObject {
+  const text = canonicalJson(stage.config);
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: `${owner.name}-stage-${sha256(text).slice(0, 10)}`,
+      namespace: owner.namespace,
+      labels: ownLabels(owner),
+      ownerReferences: [ownerReference(owner)],
+    },
+    immutable: true,
+    data: { [STAGE_FILE]: text },
+  };
+}
+
+function buildStageJob(context: StageContext, { name, configMap }: StageNames): StageObjects {
+  const { owner, stage } = context;
+  const { nodes } = stage.launch;
+  const labels = stageLabels(context);
+  const template = stageTemplate(context, { name, configMap });
+  const ours = { namespace: owner.namespace, labels, ownerReferences: [ownerReference(owner)] };
+  const suspend = context.dataset.spec.workers.queueName === undefined ? { suspend: false } : {};
+  const job: KubeObject = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { ...ours, name },
+    spec: {
+      completionMode: 'Indexed',
+      completions: nodes,
+      parallelism: nodes,
+      backoffLimit: BACKOFF_LIMIT,
+      podFailurePolicy: POD_FAILURE_POLICY,
+      ...suspend,
+      template,
+    },
+  };
+  const service: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...ours, name },
+    spec: {
+      clusterIP: 'None',
+      // Nodes wait for each other before any of them is ready.
+      publishNotReadyAddresses: true,
+      selector: { 'batch.kubernetes.io/job-name': name },
+      ports: [{ name: 'torchrun', port: MASTER_PORT }],
+    },
+  };
+  return { job, needs: nodes > 1 ? [service] : [], template };
+}
+
+function stageTemplate(context: StageContext, { name, configMap }: StageNames): Template {
+  const { dataset, stage, settings } = context;
+  const { workers } = dataset.spec;
+  const { launch } = stage;
+  const template = {
+    metadata: { labels: stageLabels(context) },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 120,
+      securityContext: POD_SECURITY,
+      ...(launch.nodes > 1 && { subdomain: name }),
+      ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
+      ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
+      ...(workers.tolerations && { tolerations: workers.tolerations }),
+      containers: [
+        {
+          name: CONTAINER,
+          image: launch.image ?? settings.trainerImage,
+          ...(settings.imagePullPolicy !== undefined && { imagePullPolicy: settings.imagePullPolicy }),
+          args: stageArgs(context),
+          env: [...torchrunEnv(name, launch), ...stageEnv(context)],
+          resources: launch.resources ?? {},
+          volumeMounts: STAGE_MOUNTS,
+          terminationMessagePath: PATHS.outcome,
+          terminationMessagePolicy: 'File',
+          securityContext: CONTAINER_SECURITY,
+        },
+      ],
+      volumes: stageVolumes(configMap),
+    },
+  };
+  return launch.podTemplate ? strategicMerge(template, launch.podTemplate) : template;
+}
+
+/** https://docs.pytorch.org/docs/stable/elastic/run.html: every option of torchrun is read from PET_OPTION, too. */
+function torchrunEnv(job: string, { nodes, processesPerNode }: LaunchedStep['launch']): object[] {
+  const values = {
+    PET_NNODES: String(nodes),
+    PET_NPROC_PER_NODE: String(processesPerNode),
+    PET_MASTER_ADDR: nodes > 1 ? `${job}-0.${job}` : '127.0.0.1',
+    PET_MASTER_PORT: String(MASTER_PORT),
+  };
+  return [
+    ...Object.entries(values).map(([name, value]) => ({ name, value })),
+    {
+      name: 'PET_NODE_RANK',
+      valueFrom: { fieldRef: { fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']" } },
+    },
+  ];
+}

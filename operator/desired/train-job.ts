@@ -1,0 +1,72 @@
+import type { KubeObject } from '../../kube/types.ts';
+import { ownerReference } from './owner.ts';
+import {
+  STAGE_MOUNTS,
+  type StageContext,
+  type StageNames,
+  type StageObjects,
+  stageArgs,
+  stageEnv,
+  stageLabels,
+  stageVolumes,
+} from './stage-parts.ts';
+
+/**
+ * A stage for Kubeflow Trainer v2: https://www.kubeflow.org/docs/components/trainer/. What a TrainJob can't say (security
+ * context, what a pod's exit code means) its runtime says: examples/cluster/kubeflow-runtime.yaml.
+ */
+
+/** Name of the Job and of the container that train, in every runtime of Kubeflow Trainer. */
+const NODE = 'node';
+
+/**
+ * What our own image starts, where a runtime says otherwise; another image is started as its runtime says. The trainer starts
+ * torchrun itself, which would end with 1 whatever the trainer ended with.
+ */
+const COMMAND = ['python', '-m', 'cohortfarm_trainer'];
+
+export function buildTrainJob(context: StageContext, { name, configMap }: StageNames): StageObjects {
+  const { owner, stage, dataset, settings } = context;
+  const { launch } = stage;
+  const { serviceAccountName, tolerations } = dataset.spec.workers;
+  const spec = {
+    runtimeRef: launch.runtimeRef,
+    labels: stageLabels(context),
+    trainer: {
+      image: launch.image ?? settings.trainerImage,
+      ...(launch.image === undefined && { command: COMMAND }),
+      args: stageArgs(context),
+      env: stageEnv(context),
+      numNodes: launch.nodes,
+      numProcPerNode: launch.processesPerNode,
+      ...(launch.resources && { resourcesPerNode: withRequests(launch.resources) }),
+    },
+    podSpecOverrides: [
+      {
+        targetJobs: [{ name: NODE }],
+        ...(serviceAccountName !== undefined && { serviceAccountName }),
+        ...(tolerations && { tolerations }),
+        volumes: stageVolumes(configMap),
+        containers: [{ name: NODE, volumeMounts: STAGE_MOUNTS }],
+      },
+    ],
+  };
+  const job: KubeObject = {
+    apiVersion: 'trainer.kubeflow.org/v1alpha1',
+    kind: 'TrainJob',
+    metadata: {
+      name,
+      namespace: owner.namespace,
+      labels: stageLabels(context),
+      ownerReferences: [ownerReference(owner)],
+    },
+    spec,
+  };
+  return { job, needs: [], template: spec };
+}
+
+/** Limits are requests, too, as in any pod: Kubeflow Trainer starts one process where it finds no requests. */
+const withRequests = ({ requests, ...resources }: Readonly<Record<string, unknown>>): object => ({
+  ...resources,
+  requests: requests ?? resources.limits ?? {},
+});

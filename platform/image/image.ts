@@ -1,0 +1,108 @@
+import sharp from 'sharp';
+import { buildXmp, embedXmp, readXmpMark } from './mark.ts';
+
+// One image is one thread's work; many images at once keep the cores busy. Nothing here is read twice, so nothing is cached.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * Two Huffman passes or trellis quantisation (mozjpeg) would make 512x512 chest images 2 % or 30 % smaller and take 2 or 15
+ * times as long as the 0.8 ms of this.
+ */
+const JPEG = { mozjpeg: false, optimiseCoding: false, progressive: false, chromaSubsampling: '4:4:4' } as const;
+/** Filtered lines at level 3: a third smaller than unfiltered at equal speed; level 6 takes twice as long for 5 %. */
+const PNG = { compressionLevel: 3, adaptiveFiltering: true, palette: false, progressive: false } as const;
+
+/** Interleaved 8-bit pixels, row by row. */
+export interface RawImage {
+  width: number;
+  height: number;
+  channels: 1 | 3;
+  data: Uint8Array;
+}
+
+export interface EncodeOptions {
+  format: 'jpeg' | 'png';
+  /** 1 to 100, JPEG only. */
+  quality: number;
+  /** Any text for dc:description, such as the prompt; cut at 5,000 characters. */
+  description?: string;
+  /** Name of the generating system, for Iptc4xmpExt:AISystemUsed. */
+  system?: string;
+}
+
+/**
+ * Encodes an image and marks it as made by a trained algorithm. Grayscale when every pixel is grey. The same input gives the
+ * same bytes: no time or host is written, and all encoder settings are fixed here.
+ */
+export async function encodeImage(raw: RawImage, options: EncodeOptions): Promise<Uint8Array> {
+  const { width, height, channels, data } = raw;
+  if (data.length !== width * height * channels) {
+    throw new RangeError(`an image of ${width}x${height}x${channels} does not have ${data.length} bytes`);
+  }
+  const grey = channels === 1 ? data : greyPlane(data);
+  const input = grey === null ? { data, channels } : { data: grey, channels: 1 as const };
+  const pixels = sharp(input.data, { raw: { width, height, channels: input.channels } });
+  if (grey !== null) pixels.toColourspace('b-w');
+  const encoder = options.format === 'png' ? pixels.png(PNG) : pixels.jpeg({ ...JPEG, quality: options.quality });
+  const encoded = await encoder.toBuffer();
+  return embedXmp(encoded, options.format, buildXmp(options));
+}
+
+/** Pixels of an encoded image; a grayscale file gives one channel. */
+export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
+  const image = sharp(bytes, { failOn: 'warning' });
+  const { space } = await image.metadata();
+  const isGrey = space === 'b-w';
+  const { data, info } = await image
+    .toColourspace(isGrey ? 'b-w' : 'srgb')
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels !== 1 && info.channels !== 3)
+    throw new Error(`the image has ${info.channels} channels, not 1 or 3`);
+  return { width: info.width, height: info.height, channels: info.channels, data };
+}
+
+/** Fits an image to the size that a model wants (Lanczos; the aspect ratio is not kept). The same image if it has it. */
+export async function resizeImage(image: RawImage, size: { width: number; height: number }): Promise<RawImage> {
+  if (image.width === size.width && image.height === size.height) return image;
+  const { width, height, channels, data } = image;
+  const resized = sharp(data, { raw: { width, height, channels } }).resize({
+    ...size,
+    fit: 'fill',
+    kernel: 'lanczos3',
+  });
+  if (channels === 1) resized.toColourspace('b-w');
+  return { ...size, channels, data: await resized.raw().toBuffer() };
+}
+
+/** URI of the IPTC digital source type that the file declares; null when it declares none. */
+export async function readSyntheticMark(bytes: Uint8Array): Promise<string | null> {
+  const { xmpAsString } = await sharp(bytes).metadata();
+  return xmpAsString === undefined ? null : readXmpMark(xmpAsString);
+}
+
+/** Grey levels (of 255) between the darkest and the brightest value below which an image shows nothing. */
+const LEAST_RANGE = 4;
+
+/** Whether an image is black, white or otherwise constant, as broken arithmetic makes them; no gate need see it. */
+export function isDegenerate(data: Uint8Array): boolean {
+  let [low, high] = [255, 0];
+  for (const value of data) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+    if (high - low >= LEAST_RANGE) return false;
+  }
+  return true;
+}
+
+/** The one channel of an image whose three are equal everywhere, else null. */
+function greyPlane(data: Uint8Array): Uint8Array | null {
+  const plane = new Uint8Array(data.length / 3);
+  for (let pixel = 0, at = 0; at < data.length; pixel++, at += 3) {
+    const value = data[at]!;
+    if (data[at + 1] !== value || data[at + 2] !== value) return null;
+    plane[pixel] = value;
+  }
+  return plane;
+}

@@ -1,0 +1,127 @@
+import { type Plan, type Sample, samplesBetween, seedOf } from '../contract/plan/plan.ts';
+import type { CellTally, PartRecord, SampleRecord } from '../contract/schema/record.ts';
+
+/**
+ * Refill: which images to try next so that every sample ends accepted or exhausted. Attempts of several parts mix, so
+ * that batches are full until the shard's very end; retries go first, so that parts finish in order.
+ *
+ *   waiting --next--> in flight --accept--> accepted
+ *      ^                  |
+ *      '---- reject ------'--(last attempt)--> exhausted
+ */
+
+export type Rejection = SampleRecord['rejected'][number];
+
+/** One image to generate. */
+export interface Attempt {
+  readonly sample: Sample;
+  readonly attempt: number;
+  readonly seed: number;
+  readonly rejected: readonly Rejection[];
+}
+
+interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly accepted: Map<number, Accepted>;
+  readonly exhausted: Map<number, Attempt>;
+  begun: boolean;
+}
+
+export interface Accepted {
+  readonly attempt: Attempt;
+  /** The tar members of the sample; a promise so that encoding overlaps the next batch. */
+  readonly members: Promise<readonly Uint8Array[]>;
+}
+
+export interface FinishedPart {
+  readonly start: number;
+  readonly end: number;
+  /** In order of index. */
+  readonly accepted: readonly Accepted[];
+  readonly exhausted: readonly Attempt[];
+}
+
+export interface Refill {
+  /** Up to `limit` attempts, retries first. With `fresh` false only samples of parts that have begun are started. */
+  next(limit: number, fresh: boolean): Attempt[];
+  accept(accepted: Accepted): FinishedPart | null;
+  /** Sends the sample back for its next attempt; without one left it is exhausted. */
+  reject(
+    attempt: Attempt,
+    refusal: Pick<Rejection, 'gate' | 'scores'>,
+  ): { finished: FinishedPart | null; exhausted: Attempt | null };
+}
+
+/** Starts the work on some ranges of samples, each to become one part. */
+export function createRefill(plan: Plan, ranges: readonly { start: number; end: number }[]): Refill {
+  const parts: Part[] = ranges.map((range) => ({ ...range, accepted: new Map(), exhausted: new Map(), begun: false }));
+  const waiting = ranges.flatMap(({ start, end }) => samplesBetween(plan, start, end));
+  const retries: Attempt[] = [];
+  let nextFresh = 0;
+  const partOf = (index: number): Part => parts.find((part) => part.start <= index && index < part.end)!;
+
+  function finished(part: Part): FinishedPart | null {
+    if (part.accepted.size + part.exhausted.size < part.end - part.start) return null;
+    const inOrder = <T>(map: Map<number, T>): T[] => [...map].sort(([a], [b]) => a - b).map(([, value]) => value);
+    return { start: part.start, end: part.end, accepted: inOrder(part.accepted), exhausted: inOrder(part.exhausted) };
+  }
+
+  return {
+    next(limit, fresh) {
+      const batch = retries.splice(0, limit);
+      while (batch.length < limit && nextFresh < waiting.length) {
+        const sample = waiting[nextFresh]!;
+        const part = partOf(sample.index);
+        if (!fresh && !part.begun) break;
+        part.begun = true;
+        nextFresh++;
+        batch.push({ sample, attempt: 0, seed: seedOf(plan, sample.index, 0), rejected: [] });
+      }
+      return batch;
+    },
+    accept(accepted) {
+      const { index } = accepted.attempt.sample;
+      const part = partOf(index);
+      part.accepted.set(index, accepted);
+      return finished(part);
+    },
+    reject({ sample, attempt, seed, rejected }, refusal) {
+      const next = attempt + 1;
+      const history = [...rejected, { attempt, seed, ...refusal }];
+      const retry = { sample, attempt: next, seed: 0, rejected: history };
+      if (next < plan.spec.quality.maxAttempts) {
+        retries.push({ ...retry, seed: seedOf(plan, sample.index, next) });
+        return { finished: null, exhausted: null };
+      }
+      const part = partOf(sample.index);
+      part.exhausted.set(sample.index, retry);
+      return { finished: finished(part), exhausted: retry };
+    },
+  };
+}
+
+/** What a finished part's record says. */
+export function partRecord(plan: Plan, part: FinishedPart, provider: string): PartRecord {
+  const tallies = new Map<number, CellTally>();
+  const tallyOf = ({ sample }: Attempt): CellTally => {
+    const known = tallies.get(sample.cell);
+    if (known) return known;
+    const cell = plan.allocation.grid.cells[sample.cell]!.id;
+    const tally: CellTally = { cell, wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
+    tallies.set(sample.cell, tally);
+    return tally;
+  };
+  const count = (attempt: Attempt, outcome: 'accepted' | 'exhausted'): void => {
+    const tally = tallyOf(attempt);
+    tally.wanted++;
+    tally[outcome]++;
+    tally.attempts += attempt.rejected.length + (outcome === 'accepted' ? 1 : 0);
+    for (const { gate } of attempt.rejected) tally.rejected[gate] = (tally.rejected[gate] ?? 0) + 1;
+  };
+  for (const { attempt } of part.accepted) count(attempt, 'accepted');
+  for (const attempt of part.exhausted) count(attempt, 'exhausted');
+  const cells = [...tallies].sort(([a], [b]) => a - b).map(([, tally]) => tally);
+  const exhausted = part.exhausted.map(({ sample }) => sample.index);
+  return { planDigest: plan.digest, start: part.start, end: part.end, provider, cells, exhausted };
+}

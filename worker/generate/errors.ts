@@ -1,6 +1,0 @@
-import { TerminalError } from '../errors.ts';
-
-/** A model folder, or a setting of it, that no further try will mend. The message names the file or field and the fix. */
-export class ModelError extends TerminalError {
-  override readonly name = 'ModelError';
-}
