@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { UsageError } from '../contract/errors.ts';
+import { UsageError } from '../contract/failure.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import { loadDataset } from './load.ts';
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { UsageError } from '../contract/errors.ts';
+import { UsageError } from '../contract/failure.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { parseDataset } from '../contract/validate/parse.ts';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { describeError, exitCodeOf } from '../contract/failure.ts';
 import { EXIT } from '../contract/names.ts';
-import { describeError, exitCodeOf } from '../platform/exit.ts';
 import { VERSION } from '../platform/version.ts';
 import { addBrowse } from './commands/browse.ts';
 import { addPlan } from './commands/plan.ts';

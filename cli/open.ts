@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { UsageError } from '../contract/errors.ts';
+import { UsageError } from '../contract/failure.ts';
 import { resolveUri } from '../platform/resource.ts';
 import { type ObjectStore, openStore, type S3Options } from '../platform/store/store.ts';
 

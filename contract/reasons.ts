@@ -1,15 +1,22 @@
-/**
- * Reasons of conditions: one word for programs, each with its entry in docs/troubleshooting.md. `retries` says whether the
- * operator tries a failed step again by itself (with a growing pause), `stalls` whether a person has to do something.
- */
+import { EXIT } from './names.ts';
+
+/** Reasons of conditions: one word for programs, each with its entry in docs/troubleshooting.md. */
 export interface Reason {
+  /** Whether a person has to do something. */
   readonly stalls: boolean;
+  /** Whether the operator retries a failed step by itself, with a growing pause. */
   readonly retries: boolean;
+  /** The exit code of a program that fails for this reason and is not worth restarting as it is. */
+  readonly exit: (typeof EXIT)[keyof typeof EXIT];
 }
 
-const progressing: Reason = { stalls: false, retries: true };
-const needsHelp: Reason = { stalls: true, retries: true };
-const hopeless: Reason = { stalls: true, retries: false };
+const progressing: Reason = { stalls: false, retries: true, exit: EXIT.tryAgain };
+/** A person corrects the spec or what it names. */
+const badInput: Reason = { stalls: true, retries: true, exit: EXIT.usage };
+/** A person corrects something else. */
+const needsHelp: Reason = { stalls: true, retries: true, exit: EXIT.never };
+/** As it is now, a passing fault; a person looks only if it stays. */
+const passing: Reason = { stalls: true, retries: true, exit: EXIT.tryAgain };
 
 export const REASONS = {
   // On the way.
@@ -30,40 +37,41 @@ export const REASONS = {
   Retrying: progressing,
 
   // The resource itself.
-  SpecInvalid: hopeless,
+  SpecInvalid: { stalls: true, retries: false, exit: EXIT.usage },
   PlanChanged: needsHelp,
   OutputTaken: needsHelp,
-  SamplesExhausted: hopeless,
+  SamplesExhausted: { stalls: true, retries: false, exit: EXIT.shortfall },
   AcceptanceTooLow: needsHelp,
-  Shortfall: { stalls: false, retries: false },
+  Shortfall: { stalls: false, retries: false, exit: EXIT.shortfall },
 
   // What it names.
-  ModelNotFound: needsHelp,
+  ModelNotFound: badInput,
   ModelInvalid: needsHelp,
-  InputNotFound: needsHelp,
+  InputNotFound: badInput,
   BucketNotFound: needsHelp,
   CredentialsMissing: needsHelp,
   CredentialsRejected: needsHelp,
   DatasetDamaged: needsHelp,
   ShardsMissing: progressing,
   StoreRefused: needsHelp,
-  ConfigMissing: needsHelp,
+  ConfigMissing: badInput,
 
   // The cluster and its services.
-  StoreUnavailable: needsHelp,
+  StoreUnavailable: passing,
   QueueUnavailable: needsHelp,
+  ClusterUnavailable: needsHelp,
   ImagePullFailed: needsHelp,
   Unschedulable: needsHelp,
-  NodeLost: needsHelp,
+  NodeLost: passing,
   ProviderUnavailable: needsHelp,
   ShardUndeliverable: needsHelp,
-  PodFailed: needsHelp,
+  PodFailed: passing,
   CreateRefused: needsHelp,
   CleanupFailed: needsHelp,
 
   // Training.
   StageFailed: needsHelp,
-  DataNotFound: needsHelp,
+  DataNotFound: badInput,
 } as const satisfies Record<string, Reason>;
 
 export type ReasonName = keyof typeof REASONS;

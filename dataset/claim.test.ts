@@ -31,7 +31,7 @@ test('a second plan is told whose the prefix is, and nothing is changed', async 
   const store = await freshStore(t);
   await claim(store, mine);
   await assert.rejects(claim(store, other), (error: Error) => {
-    assert.match(error.message, /holds dataset "small" of plan/);
+    assert.match(error.message, /belongs to plan \w{12} of dataset "small"/);
     assert.match(error.message, new RegExp(mine.digest.slice(0, 12)));
     assert.match(error.message, /nothing was changed: choose another output/);
     return true;
@@ -56,7 +56,7 @@ test('looking at a prefix does not claim it', async (t) => {
   const store = await freshStore(t);
   assert.equal(await standing(store, mine), 'open');
   await claim(store, other);
-  await assert.rejects(standing(store, mine), /holds dataset/);
+  await assert.rejects(standing(store, mine), /of dataset "small"/);
 });
 
 test('a claim that is no JSON is named', async (t) => {

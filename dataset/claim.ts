@@ -1,9 +1,10 @@
 import { canonicalJson } from '../contract/digest.ts';
+import { otherPlanFailure } from '../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../contract/names.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import { type Manifest, manifestSchema } from '../contract/schema/manifest.ts';
 import { claimSchema } from '../contract/schema/record.ts';
-import { type ObjectStore, StoreError } from '../platform/store/store.ts';
+import type { ObjectStore } from '../platform/store/store.ts';
 import { outlineOf } from './publish/manifest.ts';
 import { readStored } from './stored.ts';
 
@@ -15,7 +16,7 @@ export const readManifest = (store: ObjectStore): Promise<Manifest | null> =>
 
 /**
  * How a prefix stands for a plan, before anything is written there.
- * @throws StoreError (terminal) when the prefix belongs to another plan
+ * @throws Failure when the prefix belongs to another plan
  */
 export async function standing(store: ObjectStore, plan: Plan): Promise<'complete' | 'open'> {
   const manifest = await readManifest(store);
@@ -31,7 +32,7 @@ export async function standing(store: ObjectStore, plan: Plan): Promise<'complet
 /**
  * Claims the prefix for a plan. Done by whoever is about to write, once model and gates are known to load: a plan that
  * cannot begin must not block the next one.
- * @throws StoreError (terminal) when the prefix belongs to another plan, of which nothing is touched
+ * @throws Failure when the prefix belongs to another plan, of which nothing is touched
  */
 export async function claim(store: ObjectStore, plan: Plan): Promise<void> {
   const owner = { apiVersion: 'cohortfarm.dev/claim/v1', planDigest: plan.digest, dataset: plan.name };
@@ -42,12 +43,6 @@ export async function claim(store: ObjectStore, plan: Plan): Promise<void> {
 
 const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
 
-function refuseOther(store: ObjectStore, plan: Plan, digest: string, dataset: string): void {
-  if (digest === plan.digest) return;
-  throw new StoreError(
-    'terminal',
-    `${store.uri} holds dataset "${dataset}" of plan ${digest.slice(0, 12)}, and this spec makes plan ${plan.digest.slice(0, 12)}; ` +
-      'nothing was changed: choose another output (a plan changes with everything that decides the bytes)',
-    { reason: dataset === plan.name ? 'PlanChanged' : 'OutputTaken' },
-  );
+function refuseOther(store: ObjectStore, plan: Plan, planDigest: string, dataset: string): void {
+  if (planDigest !== plan.digest) throw otherPlanFailure(store.uri, { planDigest, dataset }, plan);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { TerminalError } from '../contract/errors.ts';
 import type { ModelIdentity } from '../contract/plan/plan.ts';
+import { ModelError } from './errors.ts';
 import { readJson, requireFiles } from './files.ts';
 import { schedulerOfClass, supportedClasses } from './schedulers/names.ts';
 
@@ -18,13 +18,13 @@ const CONFIGS = ['scheduler/scheduler_config.json', 'unet/config.json', 'vae_dec
 /** Pixels on a side where a model does not say: the size of Stable Diffusion 1 and 2-base. */
 const USUAL_SIZE = 512;
 
-/** @throws TerminalError that names the file at fault */
+/** @throws ModelError that names the file at fault */
 export async function readModelDefaults(dir: string): Promise<ModelIdentity['defaults']> {
   await requireFiles(dir, CONFIGS);
   const { _class_name: className } = await readJson(dir, 'scheduler/scheduler_config.json', scheduler);
   const name = schedulerOfClass(className);
   if (name === undefined) {
-    throw new TerminalError(
+    throw new ModelError(
       `${join(dir, 'scheduler/scheduler_config.json')}: ${className} is not supported; use one of ${supportedClasses()}`,
     );
   }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { TerminalError } from '../contract/errors.ts';
+import { Failure } from '../contract/failure.ts';
 import { loadModel } from './model.ts';
 
 /** A model folder whose graphs are damaged; everything else is in order. */
@@ -62,7 +62,7 @@ for (const { name, but, expected } of [
 ]) {
   test(`what is wrong with a model folder is named: ${name}`, async (t) => {
     await assert.rejects(loadModel(await folder(t, but), { provider: 'cpu' }), (error: Error) => {
-      assert.ok(error instanceof TerminalError);
+      assert.ok(error instanceof Failure);
       assert.match(error.message, expected);
       return true;
     });

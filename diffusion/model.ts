@@ -63,7 +63,7 @@ const CONFIGS = [
 ];
 const PIPELINES = ['StableDiffusionPipeline', 'ORTStableDiffusionPipeline', 'OnnxStableDiffusionPipeline'];
 
-/** @throws ModelError (or TerminalError of a session) that names each missing file, or the file that is wrong */
+/** @throws ModelError that names each missing file, or the file that is wrong */
 export async function loadModel(dir: string, options: SessionOptions): Promise<DiffusionModel> {
   const words = (await exists(dir, 'tokenizer/tokenizer.json')) ? [] : ['tokenizer/vocab.json', 'tokenizer/merges.txt'];
   await requireFiles(dir, [...CONFIGS, ...words, ...GRAPHS.map((name) => `${name}/model.onnx`)]);

@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { TerminalError } from '../contract/errors.ts';
-import { chooseProvider, openSession, ProviderUnavailableError } from './onnx.ts';
+import { Failure } from '../contract/failure.ts';
+import { ProviderUnavailableError } from './errors.ts';
+import { chooseProvider, openSession } from './onnx.ts';
 
 /** ONNX models of one Identity node x -> y: float32 [1], float16 [n]. */
 const FLOAT32 =
@@ -42,7 +43,7 @@ test('a graph that is missing or damaged is named', async (t) => {
   const damaged = await fileOf(t, Buffer.from('not a graph'));
   for (const file of ['/nowhere/model.onnx', damaged]) {
     await assert.rejects(openSession(file, { provider: 'cpu' }), (error: Error) => {
-      assert.ok(error instanceof TerminalError);
+      assert.ok(error instanceof Failure);
       assert.ok(error.message.startsWith(file), error.message);
       return true;
     });
@@ -67,7 +68,7 @@ test('the choice of a provider says why', async () => {
   // On a machine without CUDA, asking for it fails with what `auto` gives as its reason.
   const problem = auto.reason.slice('cpu: '.length);
   await assert.rejects(chooseProvider('cuda'), (error: Error) => {
-    assert.ok(error instanceof ProviderUnavailableError && error instanceof TerminalError);
+    assert.ok(error instanceof ProviderUnavailableError && error instanceof Failure);
     assert.ok(error.message.includes(problem), error.message);
     return true;
   });

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
-import { TerminalError } from '../contract/errors.ts';
 import { missingForCuda } from './cuda.ts';
+import { ModelError, ProviderUnavailableError } from './errors.ts';
 
 /** The only importer of onnxruntime-node: sessions, and which execution provider really runs. */
 
@@ -64,7 +64,7 @@ function useBitPatternsForFloat16(): void {
   Object.defineProperty(globalThis, 'Float16Array', descriptor);
 }
 
-/** @throws TerminalError that names the file when it is missing, damaged or not runnable */
+/** @throws ModelError that names the file when it is missing, damaged or not runnable */
 export async function openSession(file: string, { provider, threads }: SessionOptions): Promise<Session> {
   let session: ort.InferenceSession;
   try {
@@ -76,7 +76,7 @@ export async function openSession(file: string, { provider, threads }: SessionOp
       logSeverityLevel: 3,
     });
   } catch (cause) {
-    throw new TerminalError(
+    throw new ModelError(
       `${file} cannot be loaded (${reason(cause)}); check that it was copied whole, with its external data files`,
       { cause },
     );
@@ -119,11 +119,6 @@ export interface ProviderChoice {
   readonly provider: ProviderName;
   /** For the log, such as "cpu: no NVIDIA driver (libcuda.so.1 not found)". */
   readonly reason: string;
-}
-
-/** CUDA was asked for and cannot run here. */
-export class ProviderUnavailableError extends TerminalError {
-  override readonly name = 'ProviderUnavailableError';
 }
 
 /**

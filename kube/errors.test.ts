@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
-import { isRetryable, KubeError, networkError, refusalError, statusError } from './errors.ts';
+import { isTransient, KubeError, networkError, refusalError, statusError } from './errors.ts';
 
 const status = (fields: object) => JSON.stringify({ kind: 'Status', apiVersion: 'v1', ...fields });
 const refusal = (code: number, text: string, retryAfter?: string) =>
@@ -10,13 +10,13 @@ describe('an answer that is a refusal', () => {
   it('is told in one line, with the words of its Status', () => {
     const error = refusal(409, status({ reason: 'Conflict', message: 'the object has been\nmodified', details: {} }));
     assert.equal(error.message, 'cannot apply Job ns/a: the object has been modified (409 Conflict)');
-    assert.deepEqual([error.kind, error.reason, isRetryable(error)], ['conflict', 'Conflict', true]);
+    assert.deepEqual([error.kind, error.reason, isTransient(error)], ['conflict', 'Conflict', true]);
   });
 
   it('is also understood when something in between gives it, in plain text or none', () => {
     const page = refusal(502, '<html>\n<h1>Bad gateway</h1></html>');
     assert.equal(page.message, 'cannot apply Job ns/a: <html> <h1>Bad gateway</h1></html> (502 HTTP502)');
-    assert.deepEqual([page.kind, isRetryable(page)], ['unavailable', true]);
+    assert.deepEqual([page.kind, isTransient(page)], ['unavailable', true]);
     assert.equal(refusal(503, '').message, 'cannot apply Job ns/a: no reason given (503 HTTP503)');
     assert.equal(refusal(500, 'null').kind, 'unavailable');
   });
@@ -60,7 +60,7 @@ describe('a call without an answer', () => {
     const reset = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
     assert.equal(networkError('get Job ns/a', reset).message, 'cannot get Job ns/a: socket hang up (ECONNRESET)');
     const late = networkError('get Job ns/a', new DOMException('The operation was aborted', 'TimeoutError'));
-    assert.deepEqual([late.kind, late.reason, isRetryable(late)], ['unavailable', 'Timeout', true]);
+    assert.deepEqual([late.kind, late.reason, isTransient(late)], ['unavailable', 'Timeout', true]);
     assert.match(networkError('get Job ns/a', 'odd').message, /odd/);
   });
 

@@ -47,7 +47,7 @@ export const isKubeError = (error: unknown, ...kinds: readonly KubeErrorKind[]):
   error instanceof KubeError && (kinds.length === 0 || kinds.includes(error.kind));
 
 /** True when the same call may well succeed a moment later, without anybody's help. */
-export const isRetryable = (error: unknown): boolean => isKubeError(error, 'unavailable', 'conflict', 'gone');
+export const isTransient = (error: unknown): boolean => isKubeError(error, 'unavailable', 'conflict', 'gone');
 
 /** What an HTTP answer said. */
 export interface Refusal {

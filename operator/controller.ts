@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { LABELS, MANAGED_BY } from '../contract/cluster.ts';
+import { Failure } from '../contract/failure.ts';
 import type { Clock } from '../kube/clock.ts';
-import { isKubeError } from '../kube/errors.ts';
+import { isKubeError, KubeError } from '../kube/errors.ts';
 import type { Kube, ListQuery, ObjectMeta } from '../kube/types.ts';
 import type { WatchSource } from '../kube/watch-stream.ts';
 import { Watcher } from '../kube/watcher.ts';
@@ -162,7 +163,7 @@ export class Controller {
     const { message, stack } = error as Error;
     // Somebody was faster: nothing is wrong.
     if (isKubeError(error, 'conflict')) log.debug(facts, message);
-    else if (isOurs(error)) log.warn(facts, message);
+    else if (isForeseen(error)) log.warn(facts, message);
     else log.error({ ...facts, stack }, message);
   }
 }
@@ -172,9 +173,9 @@ const keyOf = (id: string): Key => {
   return { namespace: namespace!, name: name! };
 };
 
-/** Errors that say in one word what happened, as those of the API server and of the queue do. */
-const isOurs = (error: unknown): error is Error & { readonly reason: string } =>
-  error instanceof Error && typeof (error as { reason?: unknown }).reason === 'string';
+/** Foreseen errors, whose reason is a word for programs; the API server's are open-ended. */
+const isForeseen = (error: unknown): error is Failure | KubeError =>
+  error instanceof Failure || error instanceof KubeError;
 
 const reasonOf = (error: unknown): string =>
-  isOurs(error) ? error.reason : error instanceof Error ? error.name : 'Error';
+  isForeseen(error) ? error.reason : error instanceof Error ? error.name : 'Error';

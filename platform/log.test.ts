@@ -20,11 +20,11 @@ describe('createLogger', () => {
     assert.match(time, /^\d{4}-\d\d-\d\dT/);
   });
 
-  it('keeps the message, kind and cause of an error', () => {
+  it('keeps the message, reason and cause of an error', () => {
     const { log, lines } = capture({ name: 'worker' });
     log.error({ err: new StoreError('retryable', 'cannot read', { cause: new Error('cut') }) }, 'failed');
     const { err } = JSON.parse(lines[0]!);
-    assert.equal(err.kind, 'retryable');
+    assert.deepEqual([err.reason, err.retryable], ['StoreUnavailable', true]);
     assert.match(err.message, /cannot read/);
     assert.match(err.stack, /caused by: Error: cut/);
   });

@@ -1,6 +1,5 @@
-import { TerminalError } from '../contract/errors.ts';
+import { describeError, exitCodeOf, otherPlanFailure } from '../contract/failure.ts';
 import { claim } from '../dataset/claim.ts';
-import { describeError, exitCodeOf } from '../platform/exit.ts';
 import { openStore } from '../platform/store/store.ts';
 import { loadEngine, shardContext } from './engine.ts';
 import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
@@ -19,9 +18,7 @@ const send = (message: FromWorker): void => {
 async function start(message: StartMessage): Promise<void> {
   const prepared = await prepare(message.dataset, message.resources);
   if (prepared.plan.digest !== message.planDigest) {
-    throw new TerminalError(
-      `this worker plans ${prepared.plan.digest}, not ${message.planDigest}: a model or CSV file has changed; start again`,
-    );
+    throw otherPlanFailure('this run', { planDigest: message.planDigest }, prepared.plan);
   }
   const engine = await loadEngine(prepared, message);
   const store = openStore(message.output, message.resources.s3);

@@ -1,5 +1,5 @@
 import { sha256 } from '../contract/digest.ts';
-import { TerminalError, UsageError } from '../contract/errors.ts';
+import { Failure, UsageError } from '../contract/failure.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
 import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
 import { listMembers } from '../dataset/shard/tar.ts';
@@ -15,18 +15,20 @@ export interface Published {
   readonly shard: string;
 }
 
-/** Reads one sample out of its shard. @throws UsageError when the dataset has no such sample, TerminalError when its shard is damaged */
+/** Reads one sample out of its shard. @throws UsageError when the dataset has no such sample, Failure when its shard is damaged */
 export async function readPublished(store: ObjectStore, manifest: Manifest, key: string): Promise<Published> {
   const index = /^\d+$/.test(key) ? Number(key) : Number.NaN;
   const shard = manifest.shards.find(({ start, end }) => start <= index && index < end);
   if (!shard)
-    throw new TerminalError(
+    throw new Failure(
+      'DatasetDamaged',
       `there is no sample ${JSON.stringify(key)}; keys go from 0 to ${manifest.samples.wanted - 1}`,
     );
   const bytes = await store.get(shard.key);
-  if (!bytes) throw new TerminalError(`${store.uri}/${shard.key} is missing`);
+  if (!bytes) throw new Failure('DatasetDamaged', `${store.uri}/${shard.key} is missing`);
   if (sha256(bytes) !== shard.sha256) {
-    throw new TerminalError(
+    throw new Failure(
+      'DatasetDamaged',
       `${store.uri}/${shard.key} is damaged: its SHA-256 is not the manifest's; run cohortfarm verify`,
     );
   }
@@ -58,7 +60,8 @@ export async function replaySample(
   const regenerated = await engine.encode(raw!, record.prompt);
   const [ours, theirs] = [await decodeImage(regenerated), await decodeImage(image)];
   if (ours.data.length !== theirs.data.length) {
-    throw new TerminalError(
+    throw new Failure(
+      'DatasetDamaged',
       `the regenerated image is ${ours.height}x${ours.width}x${ours.channels}, the published one ${theirs.height}x${theirs.width}x${theirs.channels}`,
     );
   }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { tallyFault, totals } from '../contract/account/tally.ts';
-import { ExhaustedError, StoppedError } from '../contract/errors.ts';
+import { ExhaustedError, StoppedError } from '../contract/failure.ts';
 import { objects } from '../contract/names.ts';
 import { listMembers } from '../dataset/shard/tar.ts';
 import type { ObjectStore } from '../platform/store/store.ts';

@@ -1,4 +1,4 @@
-import { ExhaustedError, StoppedError } from '../contract/errors.ts';
+import { ExhaustedError, StoppedError } from '../contract/failure.ts';
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';

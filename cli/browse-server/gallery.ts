@@ -5,6 +5,7 @@ import {
   type SamplesView,
   type SampleView,
 } from '../../browse/wire.ts';
+import { describeError } from '../../contract/failure.ts';
 import { sampleKey } from '../../contract/names.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import { shrink } from '../../dataset/publish/thumbnails.ts';
@@ -12,7 +13,6 @@ import { limited, memoize } from '../../dataset/read/memory.ts';
 import { readSample, type StoredSample } from '../../dataset/read/sample.ts';
 import { cellOfSample, cellsWhere, selectSamples, type Where } from '../../dataset/read/select.ts';
 import type { Located, Source, Wanted } from '../../dataset/read/source.ts';
-import { describeError } from '../../platform/exit.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { NotFoundError } from './errors.ts';
 import { scoreViews } from './score-view.ts';

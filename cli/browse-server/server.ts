@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WHERE } from '../../browse/wire.ts';
+import { describeError, isRetryable } from '../../contract/failure.ts';
 import { followSource, openSource } from '../../dataset/read/open.ts';
 import type { Where } from '../../dataset/read/select.ts';
 import type { Source } from '../../dataset/read/source.ts';
-import { describeError } from '../../platform/exit.ts';
 import { redact } from '../../platform/redact.ts';
-import { isRetryable } from '../../platform/store/errors.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { type Answer, json, problem, send } from './answer.ts';
 import { datasetView } from './dataset-view.ts';
@@ -33,7 +32,7 @@ export interface BrowseServer {
   close(): Promise<void>;
 }
 
-/** Opens the dataset and serves it. @throws TerminalError when there is none, or the system's error when the port is taken */
+/** Opens the dataset and serves it. @throws Failure when there is none, or the system's error when the port is taken */
 export async function startBrowseServer({ store, host, port, replayCommand }: BrowseOptions): Promise<BrowseServer> {
   const source = followSource(store, await openSource(store, Date.now), Date.now);
   const routes = routesOf(store, source, replayCommand);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../contract/errors.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { startBrowseServer } from '../browse-server/server.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 

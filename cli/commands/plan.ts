@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../contract/errors.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { readManifest } from '../../dataset/claim.ts';
@@ -40,7 +40,7 @@ export function addReplay(program: Command): void {
 async function replay(uri: string, key: string, options: ReplayOptions): Promise<number> {
   const store = openDataset(uri, options);
   const manifest = await readManifest(store);
-  if (!manifest) throw new TerminalError(`${store.uri} holds no complete dataset: dataset.json is missing`);
+  if (!manifest) throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: dataset.json is missing`);
   const published = await readPublished(store, manifest, key);
   const engine = await engineOf(manifest, options);
   const comparison = await replaySample(engine, published);

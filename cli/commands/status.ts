@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { isRetryable } from '../../platform/store/store.ts';
+import { isRetryable } from '../../contract/failure.ts';
 import type { Cluster, ClusterOptions } from '../status/cluster.ts';
 import { type Screen, showDataset, showDatasets } from '../status/show.ts';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../contract/errors.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { EXIT, objects } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import { type TrainingStep, trainingSteps } from '../../contract/training/steps.ts';

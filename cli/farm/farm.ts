@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { StoppedError, TerminalError } from '../../contract/errors.ts';
+import { Failure, StoppedError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { FromWorker, StartMessage, ToWorker } from '../../worker/messages.ts';
 
@@ -136,7 +136,9 @@ export function startFarm(options: FarmOptions): Farm {
     workers.add(worker);
     worker.process.on('message', (message) => onMessage(worker, message as FromWorker));
     worker.process.on('exit', (code, signal) => onExit(worker, code, signal));
-    worker.process.on('error', (cause) => end(new TerminalError('a worker process cannot be started', { cause })));
+    worker.process.on('error', (cause) =>
+      end(new Failure('PodFailed', 'a worker process cannot be started', { cause })),
+    );
     tell(worker, options.start);
   }
 

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { LABELS } from '../../contract/cluster.ts';
-import { TerminalError, UsageError } from '../../contract/errors.ts';
+import { Failure, UsageError } from '../../contract/failure.ts';
 import { API_VERSION, KIND } from '../../contract/names.ts';
 import { type DatasetStatus, statusSchema } from '../../contract/schema/status.ts';
 import { loadConfig } from '../../kube/config.ts';
-import { isKubeError, isRetryable, type KubeError } from '../../kube/errors.ts';
+import { isKubeError, isTransient, type KubeError } from '../../kube/errors.ts';
 import { callForJson } from '../../kube/json.ts';
 import { createTransport } from '../../kube/transport.ts';
-import { StoreError } from '../../platform/store/store.ts';
 
 /** Reading datasets and their pods from a cluster, as the person's own kubeconfig may. Nothing is changed. */
 
@@ -89,7 +88,11 @@ export function openCluster({ context, namespace: wanted }: ClusterOptions): Clu
       throw isKubeError(error) ? cliError(error) : error;
     });
     const parsed = schema.safeParse(body);
-    if (!parsed.success) throw new TerminalError(`the cluster answers what is no ${path}: ${parsed.error.message}`);
+    if (!parsed.success)
+      throw new Failure(
+        'ClusterUnavailable',
+        `the answer of the cluster to ${path} is not what this version knows: ${parsed.error.message}`,
+      );
     return parsed.data;
   };
   const collection = (place: string): string => `/apis/${API_VERSION}${place}/${PLURAL}`;
@@ -133,9 +136,9 @@ function cliError(cause: KubeError): Error {
   const { message } = cause;
   if (cause.kind === 'noSuchKind') return new UsageError(NOT_INSTALLED, { cause });
   if (isKubeError(cause, 'forbidden', 'unauthorized')) {
-    return new TerminalError(`${message}; ask for the right to get and list`, { cause });
+    return new Failure('ClusterUnavailable', `${message}; ask for the right to get and list`, { cause });
   }
-  return new StoreError(isRetryable(cause) ? 'retryable' : 'terminal', message, { cause });
+  return new Failure('ClusterUnavailable', message, { cause, retryable: isTransient(cause) });
 }
 
 function datasetOf(object: z.infer<typeof datasetObject>): ClusterDataset {

@@ -39,7 +39,7 @@ async function issueOf({ path, uri, is }: Input, { resolve, s3 }: InputContext):
     const exists = is === 'file' ? await fileExists(place, s3) : await holdsSomething(place, s3);
     return exists ? null : { path, message: `there is nothing at ${place}; correct the URI` };
   } catch (error) {
-    if (error instanceof StoreError && error.kind === 'terminal') return { path, message: error.message };
+    if (error instanceof StoreError && !error.retryable) return { path, message: error.message };
     throw error;
   }
 }

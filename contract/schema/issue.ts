@@ -1,3 +1,4 @@
+import { Failure } from '../failure.ts';
 import type { ReasonName } from '../reasons.ts';
 
 /** One thing wrong with a resource: where, and what to do about it. */
@@ -12,17 +13,14 @@ export interface Issue {
 const MAX_LINES = 100;
 
 /** Every issue of a resource at once; the message has one line each. */
-export class SpecError extends Error {
+export class SpecError extends Failure {
   override readonly name = 'SpecError';
   readonly issues: readonly Issue[];
-  /** Of the condition that tells of it. */
-  readonly reason: ReasonName;
   constructor(issues: readonly Issue[], options: { reason?: ReasonName } = {}) {
     const lines = issues.slice(0, MAX_LINES).map(({ path, message }) => `${path}: ${message}`);
     if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
-    super(lines.join('\n'));
+    super(options.reason ?? 'SpecInvalid', lines.join('\n'), { retryable: false });
     this.issues = issues;
-    this.reason = options.reason ?? 'SpecInvalid';
   }
 }
 

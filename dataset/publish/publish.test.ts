@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { sha256 } from '../../contract/digest.ts';
+import { isRetryable } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
-import { isRetryable, type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { drawingContext, planOf, smallDataset } from '../../test/support/dataset.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { claim } from '../claim.ts';
@@ -157,7 +158,7 @@ test("another plan's dataset is not touched", async (t) => {
     spec.seed = 8;
   });
   const other = publish({ plan: planOf(changed), dataset: changed, store, version: '0.1.0' });
-  await assert.rejects(other, /holds the dataset of another plan .* nothing was changed/);
+  await assert.rejects(other, /belongs to plan .* of dataset .* nothing was changed/);
   assert.deepEqual(await digests(folder), published);
 });
 

@@ -1,11 +1,12 @@
 import { sumTallies } from '../../contract/account/tally.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
 import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
 import { readShardSamples } from '../shard/read.ts';
 import { renderCard } from './card.ts';
@@ -73,11 +74,7 @@ async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<vo
 async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<Manifest | null> {
   const manifest = await readManifest(store);
   if (manifest && manifest.planDigest !== plan.digest) {
-    throw new StoreError(
-      'terminal',
-      `${store.uri} holds the dataset of another plan (${manifest.planDigest}, not ${plan.digest}); nothing was changed: choose another output.uri`,
-      { reason: manifest.name === plan.name ? 'PlanChanged' : 'OutputTaken' },
-    );
+    throw otherPlanFailure(store.uri, { planDigest: manifest.planDigest, dataset: manifest.name }, plan);
   }
   return manifest;
 }

@@ -1,6 +1,6 @@
 import { tallyFault, totals } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { objects, sampleKey } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
@@ -13,11 +13,11 @@ import { readShardSamples, type ShardSample } from '../shard/read.ts';
 export type Expected = Pick<Plan, 'name' | 'digest' | 'shards' | 'samples'>;
 
 /** An object of the dataset that is not what it should be. */
-export class DatasetError extends TerminalError {
+export class DatasetError extends Failure {
   override readonly name = 'DatasetError';
   readonly key: string;
   constructor(key: string, problem: string, options?: { cause?: unknown }) {
-    super(`${key} ${problem}`, options);
+    super('DatasetDamaged', `${key} ${problem}`, options);
     this.key = key;
   }
 }

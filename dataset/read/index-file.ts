@@ -1,5 +1,5 @@
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet';
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import type { Extent } from '../shard/read.ts';
@@ -27,21 +27,21 @@ type Group = Readonly<Record<Column, Float64Array>>;
 /** Decoded row groups kept: 320 KB each. */
 const KEPT_GROUPS = 200;
 
-/** Opens the index: one request for its size and one for its footer. @throws TerminalError when it is missing or no Parquet file */
+/** Opens the index: one request for its size and one for its footer. @throws Failure when it is missing or no Parquet file */
 export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
   const found = await store.stat(objects.index);
-  if (!found) throw new TerminalError(`${store.uri}/${objects.index} is missing; run cohortfarm verify`);
+  if (!found) throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} is missing; run cohortfarm verify`);
   const file: AsyncBuffer = {
     byteLength: found.size,
     async slice(start, end = found.size) {
       const bytes = await store.get(objects.index, { start, end });
       if (bytes?.length !== end - start)
-        throw new TerminalError(`${store.uri}/${objects.index} is cut off; run cohortfarm verify`);
+        throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} is cut off; run cohortfarm verify`);
       return new Uint8Array(bytes).buffer;
     },
   };
   const metadata = await parquetMetadataAsync(file).catch((cause: Error) => {
-    throw new TerminalError(`${store.uri}/${objects.index} cannot be read: ${cause.message}`, { cause });
+    throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} cannot be read: ${cause.message}`, { cause });
   });
   const starts = startsOf(metadata);
   const groups = memoize(KEPT_GROUPS, (group: number) =>

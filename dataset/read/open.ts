@@ -1,4 +1,4 @@
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import { outlineSchema } from '../../contract/schema/manifest.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -10,14 +10,15 @@ import type { Source } from './source.ts';
 
 /**
  * Opens what lies at a URI: a published dataset, or else one that is still growing.
- * @throws TerminalError when there is neither
+ * @throws Failure when there is neither
  */
 export async function openSource(store: ObjectStore, now: () => number): Promise<Source> {
   const manifest = await readManifest(store);
   if (manifest) return openPublished(store, manifest);
   const outline = await readStored(store, objects.outline, outlineSchema);
   if (outline) return openRunning(store, outline, now);
-  throw new TerminalError(
+  throw new Failure(
+    'DatasetDamaged',
     `${store.uri} holds no dataset: neither ${objects.manifest} (published) nor ${objects.outline} (still growing) is there`,
   );
 }

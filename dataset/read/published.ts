@@ -1,4 +1,4 @@
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { shardRecordSchema } from '../../contract/schema/record.ts';
@@ -27,7 +27,8 @@ export function openPublished(store: ObjectStore, manifest: Manifest): Source {
     const { start, end, accepted } = shards[shard]!;
     if (end - start === accepted) return [];
     const record = await readStored(store, objects.record(shard), shardRecordSchema);
-    if (!record) throw new TerminalError(`${store.uri}/${objects.record(shard)} is missing; run cohortfarm verify`);
+    if (!record)
+      throw new Failure('DatasetDamaged', `${store.uri}/${objects.record(shard)} is missing; run cohortfarm verify`);
     return record.exhausted;
   });
   const placeOf = async (shard: number, sample: number): Promise<Place | null> => {
@@ -37,7 +38,7 @@ export function openPublished(store: ObjectStore, manifest: Manifest): Source {
     const row = firstRows[shard]! + sample - shards[shard]!.start - missing;
     const file = await index('');
     if (row >= file.rows)
-      throw new TerminalError(`${objects.index} has ${file.rows} rows, not ${rows}; run cohortfarm verify`);
+      throw new Failure('DatasetDamaged', `${objects.index} has ${file.rows} rows, not ${rows}; run cohortfarm verify`);
     const [place] = await file.read([row]);
     return place!;
   };
@@ -48,7 +49,7 @@ export function openPublished(store: ObjectStore, manifest: Manifest): Source {
     counts: async () => ({ tallies: manifest.cells, committed: shards.length }),
     async locate(sample): Promise<Located> {
       const shard = shards.findIndex(({ start, end }) => start <= sample && sample < end);
-      if (shard < 0) throw new TerminalError(`no shard of ${objects.manifest} covers sample ${sample}`);
+      if (shard < 0) throw new Failure('DatasetDamaged', `no shard of ${objects.manifest} covers sample ${sample}`);
       const place = await placeOf(shard, sample);
       return place ? { state: 'stored', object: shards[shard]!.key, place } : { state: 'exhausted' };
     },

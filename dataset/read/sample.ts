@@ -1,4 +1,4 @@
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import { type SampleRecord, sampleRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { parseStored } from '../stored.ts';
@@ -15,7 +15,7 @@ export interface StoredSample {
 /** More than any image that a worker writes; an index that claims more is wrong. Bytes. */
 const MAX_BYTES = 2 ** 28;
 
-/** @throws TerminalError that names the object when what lies there is not the sample */
+/** @throws Failure that names the object when what lies there is not the sample */
 export async function readSample(
   store: ObjectStore,
   object: string,
@@ -23,14 +23,15 @@ export async function readSample(
   index: number,
 ): Promise<StoredSample> {
   const range = { start: image.offset, end: json.offset + json.size };
-  const wrong = (what: string): TerminalError =>
-    new TerminalError(
+  const wrong = (what: string): Failure =>
+    new Failure(
+      'DatasetDamaged',
       `${object} ${what} at bytes ${range.start} to ${range.end}, where sample ${index} should be; run cohortfarm verify`,
     );
   const ordered = image.offset >= 0 && image.size > 0 && image.offset + image.size <= json.offset && json.size > 0;
   if (!ordered || range.end - range.start > MAX_BYTES) throw wrong('has no possible place for a sample');
   const bytes = await store.get(object, range);
-  if (!bytes) throw new TerminalError(`${object} is missing; run cohortfarm verify`);
+  if (!bytes) throw new Failure('DatasetDamaged', `${object} is missing; run cohortfarm verify`);
   const parsed = parseStored(bytes.subarray(json.offset - image.offset), sampleRecordSchema);
   if (typeof parsed === 'string') throw wrong(`holds a record that ${parsed}`);
   if (parsed.value.index !== index) throw wrong(`holds sample ${parsed.value.index}`);

@@ -1,5 +1,6 @@
 import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
 import { type Plan, shardRange } from '../../contract/plan/plan.ts';
 import {
@@ -33,13 +34,8 @@ export async function readRecord(store: ObjectStore, plan: Plan, shard: number):
   return record;
 }
 
-function assertSamePlan(store: ObjectStore, plan: Plan, key: string, digest: string): void {
-  if (digest === plan.digest) return;
-  throw new StoreError(
-    'terminal',
-    `${store.uri}/${key} belongs to another plan (${digest}, not ${plan.digest}); choose another output.uri`,
-    { reason: 'OutputTaken' },
-  );
+function assertSamePlan(store: ObjectStore, plan: Plan, key: string, planDigest: string): void {
+  if (planDigest !== plan.digest) throw otherPlanFailure(`${store.uri}/${key}`, { planDigest }, plan);
 }
 
 /** The stored parts of a shard. */

@@ -1,17 +1,18 @@
+import { Failure } from '../../contract/failure.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
 
-/** Whether trying the same call again, here or in a restarted process, can help. */
+/** Whether the same call, here or in a restarted process, may succeed later. */
 export type QueueErrorKind = 'retryable' | 'terminal';
 
 /** Every failure of the queue. The message names the server, what happened and the fix, and holds no credentials. */
-export class QueueError extends Error {
+export class QueueError extends Failure {
   override readonly name = 'QueueError';
-  readonly kind: QueueErrorKind;
-  readonly reason: ReasonName;
 
-  constructor(kind: QueueErrorKind, message: string, options: { cause?: unknown; reason?: ReasonName } = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : {});
-    this.kind = kind;
-    this.reason = options.reason ?? 'QueueUnavailable';
+  constructor(
+    kind: QueueErrorKind,
+    message: string,
+    { reason, ...options }: { cause?: unknown; reason?: ReasonName } = {},
+  ) {
+    super(reason ?? 'QueueUnavailable', message, { ...options, retryable: kind === 'retryable' });
   }
 }

@@ -53,7 +53,7 @@ export class Link {
       if (this.#closed) throw this.#problem ?? new QueueError('retryable', 'the connection was closed here');
       if (this.#problem === null && this.#connection) return this.#connection;
       const left = deadline - Date.now();
-      if (this.#problem && (left <= 0 || this.#problem.kind === 'terminal')) throw this.#problem;
+      if (this.#problem && (left <= 0 || !this.#problem.retryable)) throw this.#problem;
       await Promise.race([this.#changed.promise, sleep(Math.min(left, 1000), undefined, { ref: true })]);
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { live, progress, queue } from '../../contract/cluster.ts';
+import { otherPlanFailure } from '../../contract/failure.ts';
 import { type LiveEvent, type PlanEvent, type ShardEvent, type Task, taskSchema } from '../../contract/schema/task.ts';
 import { QueueError } from './errors.ts';
 import { isNobody, wrapQueueError } from './failures.ts';
@@ -121,12 +122,8 @@ export class WorkerSession {
     const stream = await manager.streams.info(queue.stream(this.#options.uid));
     const digest = filledFor(stream);
     if (digest !== null && digest !== this.#plan?.planDigest) {
-      throw new QueueError(
-        'terminal',
-        `the queue is filled for plan ${digest.slice(0, 12)}, and this worker makes plan ${this.#plan?.planDigest.slice(0, 12)}: ` +
-          'a model, a gate or a CSV file has changed; restore it, or make a new dataset with another output',
-        { reason: 'PlanChanged' },
-      );
+      const ours = { digest: this.#plan?.planDigest ?? '', name: '' };
+      throw otherPlanFailure('the queue', { planDigest: digest }, ours);
     }
     if (digest === null) return null;
     const consumer = await manager.consumers.info(queue.stream(this.#options.uid), queue.consumer);
@@ -207,7 +204,7 @@ export class WorkerSession {
         if (result !== AGAIN) return result;
       } catch (error) {
         failure = wrapQueueError(error, action, this.#link.url);
-        if (failure.kind === 'terminal') throw failure;
+        if (!failure.retryable) throw failure;
       }
       if (Date.now() + pause > deadline) throw failure ?? this.#notFilled();
       await sleep(pause);

@@ -38,7 +38,8 @@ parentPort!.on('message', (message: ToThread) => {
   perform(message.call).then(
     (value) => answer({ id: message.id, value }),
     (error) => {
-      const { kind, reason } = error instanceof QueueError ? error : new QueueError('retryable', '');
+      const { retryable, reason } = error instanceof QueueError ? error : new QueueError('retryable', '');
+      const kind = retryable ? 'retryable' : 'terminal';
       answer({ id: message.id, error: { kind, reason, message: String(error.message) } });
     },
   );

@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isRetryable } from '../../contract/failure.ts';
 import { describeStore } from '../../test/support/store-behaviour.ts';
 import { wrapFileError } from './directory-errors.ts';
 import { TEMP_FOLDER } from './directory-temp.ts';
-import { isRetryable, openStore, StoreError } from './store.ts';
+import { openStore, StoreError } from './store.ts';
 
 const TEXT = { contentType: 'text/plain' };
 const folder = mkdtempSync(join(tmpdir(), 'cohortfarm-store-'));
@@ -80,7 +81,7 @@ describe('directory: what is in it', () => {
     await symlink(outside, join(root, 'out'));
     await symlink(join(outside, 'secret'), join(root, 'link'));
     const store = openStore(root);
-    const refused = { name: 'StoreError', kind: 'terminal', message: /symbolic link/ };
+    const refused = { name: 'StoreError', retryable: false, message: /symbolic link/ };
     await assert.rejects(store.get('out/secret'), refused);
     await assert.rejects(store.get('link'), refused);
     await assert.rejects(store.stat('link'), refused);

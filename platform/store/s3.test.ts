@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { isRetryable, type ObjectStore, openStore, StoreError } from './store.ts';
+import { isRetryable } from '../../contract/failure.ts';
+import { type ObjectStore, openStore, StoreError } from './store.ts';
 
 const TEXT = { contentType: 'text/plain' };
 const SECRET = 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY';

@@ -36,7 +36,7 @@ describe('openStore', () => {
     ];
     for (const [open, message] of cases) {
       assert.throws(open, (error: unknown) => {
-        assert.ok(error instanceof StoreError && error.kind === 'terminal', String(error));
+        assert.ok(error instanceof StoreError && !error.retryable, String(error));
         assert.match(error.message, message);
         assert.ok(!inspect(error, { showHidden: true }).includes(secret), inspect(error));
         return true;

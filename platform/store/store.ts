@@ -6,7 +6,7 @@ import { S3Store } from './s3.ts';
 import type { S3Options } from './s3-client.ts';
 import type { ObjectStore } from './types.ts';
 
-export { isRetryable, StoreError, type StoreErrorKind } from './errors.ts';
+export { StoreError, type StoreErrorKind } from './errors.ts';
 export type { S3Options } from './s3-client.ts';
 export type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
 

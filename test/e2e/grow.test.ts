@@ -98,7 +98,7 @@ test('a second plan at the same place is refused and nothing is overwritten', as
   const before = sha256(await readFile(join(output, 'dataset.json')));
   const { code, stderr } = await runCli(['run', '-f', other, '-o', output]);
   assert.equal(code, 78, stderr);
-  assert.match(stderr, /holds dataset "phantom-demo" of plan .* nothing was changed: choose another output/);
+  assert.match(stderr, /belongs to plan \w+ of dataset "phantom-demo".* nothing was changed: choose another output/);
   assert.equal(sha256(await readFile(join(output, 'dataset.json'))), before);
   assert.deepEqual(await shardDigests(output), reference);
 });

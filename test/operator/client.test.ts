@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createKube } from '../../kube/client.ts';
-import { isKubeError, isRetryable, type KubeErrorKind } from '../../kube/errors.ts';
+import { isKubeError, isTransient, type KubeErrorKind } from '../../kube/errors.ts';
 import type { RequestSeen } from '../../kube/send.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject, Ref } from '../../kube/types.ts';
@@ -125,7 +125,7 @@ describe('calls to an API server', { skip }, () => {
     await kube.mergePatch(ref('ConfigMap', 'guarded'), body);
     const error = await kube.mergePatch(ref('ConfigMap', 'guarded'), body).catch((error: unknown) => error);
     refused('conflict', /has been modified/)(error);
-    assert.equal(isRetryable(error), true);
+    assert.equal(isTransient(error), true);
   });
 
   it('create is a conflict when somebody was faster', async () => {
@@ -145,7 +145,7 @@ describe('calls to an API server', { skip }, () => {
   it('what the API server refuses by its rules says which field and why', async () => {
     const error = await kube.apply(dataset('bad', { 'spec.quota.samples': 0 })).catch((error: unknown) => error);
     refused('invalid', /spec\.quota\.samples/)(error);
-    assert.equal(isRetryable(error), false);
+    assert.equal(isTransient(error), false);
   });
 
   it('a service account without rights is told which one it lacks', async () => {
@@ -161,7 +161,7 @@ describe('calls to an API server', { skip }, () => {
     const nowhere = createKube({ transport: createTransport(configOf({ ...plane, url: 'https://127.0.0.1:9' })) });
     const error = await nowhere.get(ref('Job', 'a')).catch((error: unknown) => error);
     refused('unavailable', /ECONNREFUSED/)(error);
-    assert.equal(isRetryable(error), true);
+    assert.equal(isTransient(error), true);
   });
 
   it('every call is seen, with how it ended', () => {

@@ -24,7 +24,7 @@ describe('a server that wants credentials', { skip: await missingForServers() },
     const admin = adminOf(nats.url, 3, { credentials });
     const uid = randomUUID();
     await eventually('refused', () => /the credentials are refused/.test(admin.problem ?? ''));
-    await assert.rejects(admin.state(uid), (error: QueueError) => error.kind === 'terminal');
+    await assert.rejects(admin.state(uid), (error: QueueError) => !error.retryable);
     await assert.rejects(workerOf(nats.url, uid, { credentials }), /the credentials are refused/);
     await assert.rejects(workerOf(nats.url, uid), /the credentials are refused/);
     await writeFile(credentials, users.known);

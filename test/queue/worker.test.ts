@@ -52,7 +52,7 @@ describe('a worker', { skip: await missingForServers() }, () => {
     const uid = randomUUID();
     const impatient = await workerOfMissing(uid, 1500);
     await assert.rejects(impatient.take(), (error: QueueError) => {
-      assert.equal(error.kind, 'retryable');
+      assert.equal(error.retryable, true);
       return /operator/.test(error.message);
     });
     await admin.ensureStreams(uid);
@@ -88,7 +88,7 @@ describe('a worker', { skip: await missingForServers() }, () => {
     await admin.fill(uid, 'b'.repeat(64), [0]);
     const worker = await workerOf(nats.url, uid);
     await assert.rejects(worker.take(), (error: QueueError) => {
-      assert.deepEqual([error.kind, error.reason], ['terminal', 'PlanChanged']);
+      assert.deepEqual([error.retryable, error.reason], [false, 'PlanChanged']);
       return true;
     });
   });

@@ -1,4 +1,4 @@
-import { StoppedError } from '../../contract/errors.ts';
+import { StoppedError } from '../../contract/failure.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';

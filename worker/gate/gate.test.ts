@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { TerminalError } from '../../contract/errors.ts';
+import { Failure } from '../../contract/failure.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type Gate, gateSchema } from '../../contract/schema/spec.ts';
 import type { RawImage } from '../../platform/image/image.ts';
@@ -114,7 +114,7 @@ for (const [what, change, spec, message] of FAULTS) {
   test(`it is said, with file and gate, when ${what}`, async (t) => {
     const dir = await copyOfSexGate(t, change);
     await assert.rejects(loadGate(gateOf(spec), dir, cpu), (error: Error) => {
-      assert.ok(error instanceof TerminalError);
+      assert.ok(error instanceof Failure);
       assert.match(error.message, message);
       return true;
     });

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TerminalError } from '../../contract/errors.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
+import { ModelError } from '../../diffusion/errors.ts';
 import { openSession, type ProviderName, type Session } from '../../diffusion/onnx.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { resizeImage } from '../../platform/image/image.ts';
@@ -19,7 +19,7 @@ export interface LoadedGate {
 
 /**
  * Loads a gate from its folder (`model.onnx`, `gate.json`).
- * @throws TerminalError that names the file and the spec field when they do not fit
+ * @throws ModelError that names the file and the spec field when they do not fit
  */
 export async function loadGate(
   gate: Gate,
@@ -50,8 +50,8 @@ export async function loadGate(
 /** gate.json with what the spec says instead of it; a spec that says all needs no gate.json. */
 async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
   const file = join(dir, 'gate.json');
-  const problem = (what: string, cause?: unknown): TerminalError =>
-    new TerminalError(`gate ${gate.name}: ${file} ${what}`, { cause });
+  const problem = (what: string, cause?: unknown): ModelError =>
+    new ModelError(`gate ${gate.name}: ${file} ${what}`, { cause });
   const described = (await readJson(file, problem)) as Partial<GateModel> | null;
   if (!described && !(gate.input && gate.activation && (gate.type === 'Regressor' || gate.classes))) {
     throw problem('is missing; write it (see docs/gates.md), or give input, activation and classes in the spec');
@@ -77,7 +77,7 @@ async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
   return parsed.data;
 }
 
-async function readJson(file: string, problem: (what: string, cause?: unknown) => TerminalError): Promise<unknown> {
+async function readJson(file: string, problem: (what: string, cause?: unknown) => ModelError): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return null;
     throw problem('cannot be read', cause);
@@ -96,13 +96,13 @@ function classesOf(gate: Gate, model: GateModel, values: readonly string[]): rea
   const described = model.output.classes!;
   const classes = gate.classes ?? described;
   if (classes.length !== described.length) {
-    throw new TerminalError(
+    throw new ModelError(
       `gate ${gate.name}: spec classes are ${classes.length} names, but the model has ${described.length} (${described.join(', ')})`,
     );
   }
   const missing = (gate.appliesTo ?? values).filter((value) => !classes.includes(value));
   if (missing.length > 0) {
-    throw new TerminalError(
+    throw new ModelError(
       `gate ${gate.name}: the model has no class ${missing.join(', ')} of axis ${gate.axis} (it has ${classes.join(', ')}); ` +
         'give classes in the order of its outputs, or limit appliesTo',
     );
@@ -115,7 +115,7 @@ function portsOf(gate: Gate, session: Session): { input: string; output: string 
   const [output] = session.outputs;
   if (!input || !output || others.length > 0 || input.type !== 'float32' || output.type !== 'float32') {
     const found = [...session.inputs, ...session.outputs].map(({ name, type }) => `${name} ${type}`).join(', ');
-    throw new TerminalError(
+    throw new ModelError(
       `gate ${gate.name}: ${session.file} must have one float32 input (images) and a float32 output, it has ${found}; export it so`,
     );
   }
@@ -148,7 +148,7 @@ async function infer(
   });
   const data = results[output]!.data as Float32Array;
   if (data.length !== images.length * width) {
-    throw new TerminalError(
+    throw new ModelError(
       `gate ${gate.name}: the graph gives ${data.length / images.length} numbers per image, not ${width}`,
     );
   }

@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { ENV } from '../../contract/cluster.ts';
-import { UsageError } from '../../contract/errors.ts';
+import { exitCodeOf, UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
-import { exitCodeOf } from '../../platform/exit.ts';
 import { createLogger, type LoggerOptions } from '../../platform/log.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';

@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { ExhaustedError, StoppedError, TerminalError, UsageError } from '../../contract/errors.ts';
+import {
+  ExhaustedError,
+  exitCodeOf,
+  Failure,
+  otherPlanFailure,
+  reasonOf,
+  StoppedError,
+  UsageError,
+} from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import { REASONS, type ReasonName } from '../../contract/reasons.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import { MAX_OUTCOME_BYTES, outcomeSchema, parseOutcome } from '../../contract/schema/outcome.ts';
 import { DatasetError } from '../../dataset/publish/records.ts';
-import { ModelError } from '../../diffusion/errors.ts';
-import { ProviderUnavailableError } from '../../diffusion/onnx.ts';
-import { exitCodeOf } from '../../platform/exit.ts';
+import { ModelError, ProviderUnavailableError } from '../../diffusion/errors.ts';
 import { QueueError } from '../../platform/queue/errors.ts';
 import { wrapS3Error } from '../../platform/store/s3-errors.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { outcome, outcomeOf, reasonOf } from './outcome.ts';
-import { SettingsError } from './settings.ts';
+import { outcome, outcomeOf } from './outcome.ts';
 
 const s3 = (name: string, status: number): StoreError => {
   const error = Object.assign(new Error('said S3'), { name, $metadata: { httpStatusCode: status } });
@@ -44,13 +49,14 @@ const CASES: readonly [error: unknown, reason: ReasonName, exitCode: number][] =
   [new QueueError('terminal', 'refused'), 'QueueUnavailable', EXIT.never],
   [new QueueError('terminal', 'other', { reason: 'PlanChanged' }), 'PlanChanged', EXIT.never],
   [new ModelError('unet/model.onnx is cut off'), 'ModelInvalid', EXIT.never],
-  [new TerminalError('gate sex: gate.json is wrong'), 'ModelInvalid', EXIT.never],
+  [new Failure('ModelInvalid', 'gate sex: gate.json is wrong'), 'ModelInvalid', EXIT.never],
   [new ProviderUnavailableError('no CUDA'), 'ProviderUnavailable', EXIT.never],
   [new ExhaustedError('cell x, gate sex'), 'SamplesExhausted', EXIT.shortfall],
   [new DatasetError('shards/a-000000.tar', 'is missing'), 'DatasetDamaged', EXIT.never],
   [new StoppedError('stopped'), 'Retrying', EXIT.tryAgain],
-  [new SettingsError('no such file'), 'ConfigMissing', EXIT.usage],
-  [new UsageError('no role'), 'PodFailed', EXIT.usage],
+  [new UsageError('no role'), 'ConfigMissing', EXIT.usage],
+  [otherPlanFailure('x', { planDigest: 'b' }, { digest: 'a', name: 'n' }), 'PlanChanged', EXIT.never],
+  [otherPlanFailure('x', { planDigest: 'b', dataset: 'm' }, { digest: 'a', name: 'n' }), 'OutputTaken', EXIT.never],
   [new TypeError('nobody foresaw this'), 'PodFailed', EXIT.tryAgain],
   ['a string', 'PodFailed', EXIT.tryAgain],
 ];

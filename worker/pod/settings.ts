@@ -1,18 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ENV } from '../../contract/cluster.ts';
-import { UsageError } from '../../contract/errors.ts';
+import { UsageError } from '../../contract/failure.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { type ResourceContext, resolveUri, s3Options } from '../../platform/resource.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 
-/** What a pod is told by its environment. */
-
-/** A setting or a file that the operator gives every pod is missing. */
-export class SettingsError extends UsageError {
-  override readonly name = 'SettingsError';
-}
+/** What the environment of a pod configures. */
 
 export interface PodSettings {
   readonly dataset: SyntheticDataset;
@@ -29,7 +24,7 @@ export interface QueueSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @throws SettingsError that names the variable or the file, SpecError for a resource that is none */
+/** @throws UsageError that names the variable or the file, SpecError for a resource that is none */
 export async function readSettings(env: Environment): Promise<PodSettings> {
   const file = required(env, ENV.datasetFile);
   const dataset = parseDataset(await readJson(file));
@@ -53,7 +48,7 @@ export const readPlanDigest = (env: Environment): string => required(env, ENV.pl
 
 function required(env: Environment, name: string): string {
   const value = env[name];
-  if (!value) throw new SettingsError(`the environment variable ${name} is not set; the operator sets it`);
+  if (!value) throw new UsageError(`the environment variable ${name} is not set; the operator sets it`);
   return value;
 }
 
@@ -63,11 +58,11 @@ async function readJson(file: string): Promise<unknown> {
     text = await readFile(file, 'utf8');
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new SettingsError(`${file} cannot be read (${code}); mount the dataset's ConfigMap there`, { cause });
+    throw new UsageError(`${file} cannot be read (${code}); mount the dataset's ConfigMap there`, { cause });
   }
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new SettingsError(`${file} is no JSON: ${(cause as Error).message}`, { cause });
+    throw new UsageError(`${file} is not valid JSON: ${(cause as Error).message}`, { cause });
   }
 }

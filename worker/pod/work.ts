@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { StoppedError } from '../../contract/errors.ts';
+import { otherPlanFailure, StoppedError } from '../../contract/failure.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import { claim, standing } from '../../dataset/claim.ts';
 import { chooseProvider } from '../../diffusion/onnx.ts';
 import type { Logger } from '../../platform/log.ts';
-import { QueueError } from '../../platform/queue/errors.ts';
 import type { Delivery, WorkerQueue } from '../../platform/queue/types.ts';
 import { openWorkerQueue } from '../../platform/queue/worker-queue.ts';
 import { loadEngine, shardContext } from '../engine.ts';
@@ -95,7 +94,9 @@ async function doShard({ context, prepared, shards, reporter }: Work, delivery: 
   const { task, deliveryCount } = delivery;
   const log = context.log.child({ shard: task.shard });
   try {
-    if (task.planDigest !== plan.digest || task.shard >= plan.shards) throw otherPlan(task.planDigest, plan.digest);
+    if (task.planDigest !== plan.digest || task.shard >= plan.shards) {
+      throw otherPlanFailure('a shard of the queue', task, plan);
+    }
     log.info({ deliveryCount }, 'shard begun');
     reporter.begin(task.shard);
     const record = await runShard(shards, task.shard);
@@ -110,13 +111,6 @@ async function doShard({ context, prepared, shards, reporter }: Work, delivery: 
   } finally {
     reporter.end();
   }
-}
-
-function otherPlan(theirs: string, ours: string): QueueError {
-  const message = `the queue holds a shard of plan ${theirs.slice(0, 12)}, and this pod makes plan ${ours.slice(0, 12)}`;
-  return new QueueError('terminal', `${message}; a model, a gate or a CSV file has changed: restore it`, {
-    reason: 'PlanChanged',
-  });
 }
 
 function assertGoingOn(stop: AbortSignal): void {
