@@ -55,7 +55,7 @@ describe('a work queue', () => {
     const { clock, queue } = queueWith({
       work: async () => {
         starts.push(clock.now());
-        return { after: 30 };
+        return { requeueAfter: 30 };
       },
     });
     queue.add('a');
@@ -171,7 +171,7 @@ const happenings = fc.array(
 );
 /** How each turn goes, over and over. */
 const outcomes = fc.array(
-  fc.record({ takesMs: fc.nat(300), fails: fc.boolean(), after: fc.option(fc.nat(3), { nil: undefined }) }),
+  fc.record({ takesMs: fc.nat(300), fails: fc.boolean(), requeueAfter: fc.option(fc.nat(3), { nil: undefined }) }),
   { minLength: 1, maxLength: 10 },
 );
 
@@ -195,11 +195,11 @@ describe('whatever happens to a work queue', () => {
             if (before.length > 0) assert.ok(clock.now() - before.at(-1)! >= minIntervalMs);
             starts.set(key, [...before, clock.now()]);
             // After a while all goes well and nobody asks again, so that the queue comes to rest.
-            const { takesMs, fails, after } = turn < 60 ? plan[turn++ % plan.length]! : quiet;
+            const { takesMs, fails, requeueAfter } = turn < 60 ? plan[turn++ % plan.length]! : quiet;
             await new Promise<void>((resolve) => clock.after(takesMs, resolve));
             running.delete(key);
             if (fails) throw new Error('fails');
-            return after === undefined ? {} : { after };
+            return requeueAfter === undefined ? {} : { requeueAfter };
           },
         });
         const made = new Map<string, number>();
@@ -223,4 +223,4 @@ describe('whatever happens to a work queue', () => {
   });
 });
 
-const quiet = { takesMs: 1, fails: false, after: undefined };
+const quiet = { takesMs: 1, fails: false, requeueAfter: undefined };

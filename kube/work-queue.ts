@@ -15,7 +15,7 @@ import { Heap } from './heap.ts';
 
 export interface WorkQueueOptions {
   /** Works on a key; may ask for another turn in some seconds. A rejection brings the key back after a growing pause. */
-  readonly work: (key: string) => Promise<{ readonly after?: number }>;
+  readonly work: (key: string) => Promise<{ readonly requeueAfter?: number }>;
   /** Keys worked on at the same time. */
   readonly concurrency: number;
   /** Shortest time from the start of one turn of a key to that of the next. */
@@ -172,9 +172,9 @@ export class WorkQueue {
   async #turn(entry: Entry): Promise<void> {
     const { work, clock, onFailure } = this.#options;
     try {
-      const { after } = await work(entry.key);
+      const { requeueAfter } = await work(entry.key);
       entry.failures = 0;
-      if (after !== undefined) this.#want(entry, clock.now() + after * 1000);
+      if (requeueAfter !== undefined) this.#want(entry, clock.now() + requeueAfter * 1000);
     } catch (error) {
       entry.failures++;
       const pause = this.#pause(entry.failures, error);

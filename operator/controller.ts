@@ -140,7 +140,7 @@ export class Controller {
     }
   }
 
-  async #work(id: string): Promise<{ after?: number }> {
+  async #work(id: string): Promise<{ requeueAfter?: number }> {
     const { reconcile, metrics, log, clock } = this.#options;
     const key = keyOf(id);
     const started = clock.now();
@@ -149,7 +149,7 @@ export class Controller {
     try {
       const result = await reconcile(key, own);
       metrics.reconciled(seconds(), null);
-      own.debug({ seconds: seconds(), after: result.after }, 'reconciled');
+      own.debug({ seconds: seconds(), requeueAfter: result.requeueAfter }, 'reconciled');
       return result;
     } catch (error) {
       metrics.reconciled(seconds(), reasonOf(error));

@@ -7,14 +7,14 @@ import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import { act, refOf } from './act.ts';
 import { decide } from './decide/decide.ts';
-import type { Action, Decision, Settings, Verdict } from './decide/decision.ts';
+import type { Action, Decision, Settings, StepStatus } from './decide/decision.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
 import type { Observed, Owner } from './observed.ts';
 import { differs, nextStatus } from './status.ts';
 
-/** One look at one dataset: observe, decide, act, say so. */
+/** Reconciles one dataset: observe, decide, act, report. */
 
 export interface EventRecorder {
   /** Tells the story of an object to people; never rejects. */
@@ -46,8 +46,8 @@ export interface Key {
 }
 
 export interface Result {
-  /** Seconds after which to look again, even if nothing happens. */
-  readonly after?: number;
+  /** Seconds after which to reconcile again, even if nothing happens. */
+  readonly requeueAfter?: number;
 }
 
 export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
@@ -87,9 +87,9 @@ async function reconcileObject(
   const decision = withFinalizer(observed, decide(observed, context.settings));
   log.debug({ policy: decision.policy, actions: decision.actions.map(({ type }) => type) }, 'decided');
   const refusal = await carryOut(context, observed, decision, log);
-  await writeStatus(context, observed, refusal ? { ...decision, verdict: refusal } : decision);
-  if (refusal) return { after: REFUSED_SECONDS };
-  return decision.after === undefined ? {} : { after: decision.after };
+  await writeStatus(context, observed, refusal ? { ...decision, stepStatus: refusal } : decision);
+  if (refusal) return { requeueAfter: REFUSED_SECONDS };
+  return decision.requeueAfter === undefined ? {} : { requeueAfter: decision.requeueAfter };
 }
 
 /** So that nothing is begun that deletion would not undo. */
@@ -105,21 +105,22 @@ const REFUSED_SECONDS = 30;
 async function carryOut(
   context: ReconcileContext,
   observed: Observed,
-  { actions, verdict }: Decision,
+  { actions, stepStatus }: Decision,
   log: Logger,
-): Promise<Verdict | null> {
+): Promise<StepStatus | null> {
   const { owner } = observed;
   for (const action of actions) {
     try {
       await act(context, owner, action);
     } catch (error) {
-      if (action.type !== 'apply' || !verdict || !isKubeError(error, 'invalid', 'forbidden', 'noSuchKind')) throw error;
-      return { at: verdict.at, reason: 'CreateRefused', message: refusalMessage(action, error) };
+      if (action.type !== 'apply' || !stepStatus || !isKubeError(error, 'invalid', 'forbidden', 'noSuchKind'))
+        throw error;
+      return { at: stepStatus.at, reason: 'CreateRefused', message: refusalMessage(action, error) };
     }
-    const says = 'says' in action ? action.says : undefined;
-    if (says === undefined) continue;
-    log.info({ action: action.type }, says);
-    context.events.record({ owner, type: 'Normal', reason: EVENT_REASONS[action.type] ?? action.type, message: says });
+    const message = 'event' in action ? action.event : undefined;
+    if (message === undefined) continue;
+    log.info({ action: action.type }, message);
+    context.events.record({ owner, type: 'Normal', reason: EVENT_REASONS[action.type] ?? action.type, message });
   }
   return null;
 }

@@ -43,13 +43,12 @@ describe('the status', () => {
   });
 
   test('tells a person who must act from an operator that tries on', () => {
-    const verdict = (reason: 'BucketNotFound' | 'SpecInvalid' | 'Suspended') =>
-      conditionsOf({ policy: '', actions: [], verdict: { at: 'Accepted', reason, message: '' } });
+    const stepStatus = (reason: 'BucketNotFound' | 'SpecInvalid' | 'Suspended') =>
+      conditionsOf({ policy: '', actions: [], stepStatus: { at: 'Accepted', reason, message: '' } });
     assert.deepEqual(
-      [verdict('BucketNotFound'), verdict('SpecInvalid'), verdict('Suspended')].map(({ Reconciling, Stalled }) => [
-        Reconciling,
-        Stalled,
-      ]),
+      [stepStatus('BucketNotFound'), stepStatus('SpecInvalid'), stepStatus('Suspended')].map(
+        ({ Reconciling, Stalled }) => [Reconciling, Stalled],
+      ),
       [
         ['True BucketNotFound', 'True BucketNotFound'],
         ['False SpecInvalid', 'True SpecInvalid'],
@@ -65,7 +64,7 @@ describe('the status', () => {
     const long: Decision = {
       policy: '',
       actions: [],
-      verdict: { at: 'Generated', reason: 'Generating', message: 'x'.repeat(5000) },
+      stepStatus: { at: 'Generated', reason: 'Generating', message: 'x'.repeat(5000) },
     };
     const second = statusSchema.parse(nextStatus(later, long));
     const ready = (status: typeof second) => status.conditions?.find(({ type }) => type === 'Ready');
@@ -91,7 +90,7 @@ describe('the status', () => {
       policy: '',
       actions: [],
       published,
-      verdict: { at: 'Trained', reason: 'Published', message: '' },
+      stepStatus: { at: 'Trained', reason: 'Published', message: '' },
     })!;
     const next = nextStatus({ ...given, status }, decide({ ...given, status }, SETTINGS))!;
     assert.deepEqual(next.samples, published.samples);

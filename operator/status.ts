@@ -1,31 +1,24 @@
 import { canonicalJson } from '../contract/digest.ts';
 import { REASONS, type ReasonName } from '../contract/reasons.ts';
 import type { Condition, ConditionType, DatasetStatus } from '../contract/schema/status.ts';
-import { type Decision, STEPS, type Verdict } from './decide/decision.ts';
+import type { Decision, StepStatus } from './decide/decision.ts';
+import { STEPS } from './decide/steps.ts';
 import type { Observed } from './observed.ts';
 
 /** The status that a decision makes, whole. */
 
 const MAX_MESSAGE = 1024;
 
-/** Of a step that is done. */
-const DONE: Readonly<Record<(typeof STEPS)[number], readonly [ReasonName, string]>> = {
-  Accepted: ['Planned', 'The plan is made and the output is claimed'],
-  Generated: ['Generated', 'Every shard is committed'],
-  Published: ['Published', 'The manifest is written'],
-  Trained: ['Trained', 'Every stage has succeeded'],
-};
-
 /** The next status; null when the decision writes none. */
 export function nextStatus(observed: Observed, decision: Decision): DatasetStatus | null {
-  if (!decision.verdict) return null;
+  if (!decision.stepStatus) return null;
   const { progress, status, owner, now } = observed;
-  const { verdict, published, stages } = decision;
-  const isPlanned = verdict.at !== 'Accepted';
+  const { stepStatus, published, stages } = decision;
+  const isPlanned = stepStatus.at !== 'Accepted';
   return {
     ...status,
     observedGeneration: owner.generation,
-    conditions: conditionsOf(observed, verdict),
+    conditions: conditionsOf(observed, stepStatus),
     ...(isPlanned && planFields(observed)),
     ...(progress.plan && progressFields(observed)),
     ...(published && {
@@ -73,35 +66,32 @@ function progressFields({ progress, status }: Observed): Partial<DatasetStatus> 
 const round3 = (share: number): number => Math.round(share * 1000) / 1000;
 
 /** The three of kstatus, then one for each step. */
-function conditionsOf(observed: Observed, verdict: Verdict): Condition[] {
-  const { reason, message } = verdict;
+function conditionsOf(observed: Observed, stepStatus: StepStatus): Condition[] {
+  const { reason, message } = stepStatus;
   const { stalls, retries } = REASONS[reason];
-  const isDone = verdict.at === 'done';
+  const isDone = stepStatus.at === 'done';
   const paused = reason === 'Suspended';
   const facts: [ConditionType, Condition['status'], ReasonName, string][] = [
     ['Ready', isDone ? 'True' : 'False', reason, message],
     ['Reconciling', !isDone && retries && !paused ? 'True' : 'False', reason, message],
     ['Stalled', stalls ? 'True' : 'False', reason, message],
-    ...stepFacts(observed, verdict),
+    ...stepFacts(observed, stepStatus),
   ];
   return facts.map((fact) => conditionOf(observed, ...fact));
 }
 
 function stepFacts(
   observed: Observed,
-  { at, reason, message }: Verdict,
+  { at, reason, message }: StepStatus,
 ): [ConditionType, Condition['status'], ReasonName, string][] {
-  const current = at === 'done' ? STEPS.length : STEPS.indexOf(at);
-  return STEPS.map((step, i) => {
-    if (i < current) return [step, 'True', ...doneFact(observed, step)];
-    if (i > current) return [step, 'Unknown', 'Pending', `Begins when the dataset is ${STEPS[i - 1]!.toLowerCase()}`];
-    return [step, REASONS[reason].stalls ? 'False' : 'Unknown', reason, message];
+  const current = at === 'done' ? STEPS.length : STEPS.findIndex(({ condition }) => condition === at);
+  return STEPS.map(({ condition, done }, i) => {
+    if (i < current) return [condition, 'True', ...done(observed)];
+    if (i > current) {
+      return [condition, 'Unknown', 'Pending', `Begins when the dataset is ${STEPS[i - 1]!.condition.toLowerCase()}`];
+    }
+    return [condition, REASONS[reason].stalls ? 'False' : 'Unknown', reason, message];
   });
-}
-
-function doneFact({ parsed }: Observed, step: (typeof STEPS)[number]): readonly [ReasonName, string] {
-  const hasStages = 'dataset' in parsed && (parsed.dataset.spec.training?.stages.length ?? 0) > 0;
-  return step === 'Trained' && !hasStages ? ['NoStages', 'No training is asked for'] : DONE[step];
 }
 
 function conditionOf(

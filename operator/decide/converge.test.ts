@@ -78,7 +78,7 @@ class World {
     const decision = decide(observed, SETTINGS);
     for (const action of decision.actions) this.act(action);
     this.status = nextStatus(observed, decision) ?? this.status;
-    this.now += Math.max(1, decision.after ?? 1) * 1000;
+    this.now += Math.max(1, decision.requeueAfter ?? 1) * 1000;
     return decision.policy === 'finished' && this.stream === null;
   }
 

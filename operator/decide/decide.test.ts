@@ -27,7 +27,7 @@ interface Case {
   readonly at?: string;
   readonly reason?: ReasonName;
   readonly says?: RegExp;
-  readonly after?: number;
+  readonly requeueAfter?: number;
 }
 
 const describeAction = (action: Action): string => {
@@ -87,7 +87,7 @@ const CASES: readonly Case[] = [
   {
     when: 'the quota cannot be met',
     given: observed({ parsed: { issues: [{ path: 'spec.quota.minPerCell', message: 'is too much' }] } }),
-    policy: 'unaccepted',
+    policy: 'invalid',
     actions: [],
     at: 'Accepted',
     reason: 'SpecInvalid',
@@ -100,7 +100,7 @@ const CASES: readonly Case[] = [
     actions: [],
     reason: 'QueueUnavailable',
     says: /nats:\/\/nats:4222/,
-    after: 10,
+    requeueAfter: 10,
   },
   {
     when: 'workers start and have told no plan',
@@ -166,7 +166,7 @@ const CASES: readonly Case[] = [
     at: 'Accepted',
     reason: 'Unschedulable',
     says: /^Pod small-workers-1-0-abcde: no node can take it$/,
-    after: 10,
+    requeueAfter: 10,
   },
   {
     when: 'some pods run and others wait, work goes on and says so',
@@ -193,7 +193,7 @@ const CASES: readonly Case[] = [
     actions: [],
     reason: 'NodeLost',
     says: /^Pod small-workers-1-0-abcde: remove its node$/,
-    after: 10,
+    requeueAfter: 10,
   },
   {
     when: 'the node of one worker of two is lost, work goes on and says so',
@@ -207,7 +207,7 @@ const CASES: readonly Case[] = [
     actions: [],
     reason: 'Generating',
     says: /pod small-workers-1-0-abcde: remove its node$/,
-    after: 10,
+    requeueAfter: 10,
   },
   {
     when: 'a node is drained, nobody is told to remove it',
@@ -295,7 +295,7 @@ const CASES: readonly Case[] = [
     at: 'Accepted',
     reason: 'BucketNotFound',
     says: /^create it$/,
-    after: 9,
+    requeueAfter: 9,
   },
   {
     when: 'the pause after a failure is over',
@@ -313,7 +313,7 @@ const CASES: readonly Case[] = [
     policy: 'awaitRound',
     actions: [],
     reason: 'PodFailed',
-    after: 80,
+    requeueAfter: 80,
   },
   {
     when: 'a sample is exhausted, no further round can help',
@@ -325,7 +325,7 @@ const CASES: readonly Case[] = [
       queue: filledQueue(3),
       progress: planned,
     }),
-    policy: 'hopeless',
+    policy: 'failedPermanently',
     actions: [],
     at: 'Generated',
     reason: 'SamplesExhausted',
@@ -410,7 +410,7 @@ const CASES: readonly Case[] = [
     actions: ['apply Job small-workers-1 x1 suspended'],
     at: 'Generated',
     reason: 'Suspended',
-    after: 5,
+    requeueAfter: 5,
   },
   {
     when: 'it is suspended where Kueue admits Jobs',
@@ -473,7 +473,7 @@ const CASES: readonly Case[] = [
     policy: 'published',
     actions: [],
     at: 'Trained',
-    after: 0,
+    requeueAfter: 0,
   },
   {
     when: 'the pod that knew what was published is gone',
@@ -545,7 +545,7 @@ const CASES: readonly Case[] = [
     policy: 'stopPods',
     actions: ['delete small-workers-1'],
     reason: 'Deleting',
-    after: 2,
+    requeueAfter: 2,
   },
   {
     when: 'its pods are gone and objects are retained',
@@ -568,15 +568,15 @@ const CASES: readonly Case[] = [
 ];
 
 describe('what is decided when', () => {
-  for (const { when, given, policy, actions, at, reason, says, after } of CASES) {
+  for (const { when, given, policy, actions, at, reason, says, requeueAfter } of CASES) {
     test(when, () => {
       const decision = decide(given, SETTINGS);
       assert.equal(decision.policy, policy);
       assert.deepEqual(decision.actions.map(describeAction), actions);
-      if (at !== undefined) assert.equal(decision.verdict?.at, at);
-      if (reason !== undefined) assert.equal(decision.verdict?.reason, reason);
-      if (says !== undefined) assert.match(decision.verdict?.message ?? '', says);
-      if (after !== undefined) assert.equal(decision.after, after);
+      if (at !== undefined) assert.equal(decision.stepStatus?.at, at);
+      if (reason !== undefined) assert.equal(decision.stepStatus?.reason, reason);
+      if (says !== undefined) assert.match(decision.stepStatus?.message ?? '', says);
+      if (requeueAfter !== undefined) assert.equal(decision.requeueAfter, requeueAfter);
     });
   }
 });

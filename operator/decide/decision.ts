@@ -5,51 +5,62 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { PodSettings } from '../desired/pod.ts';
 import type { JobView, Observed } from '../observed.ts';
 
-/** What a reconcile does, and what it says of the dataset. */
+/** What a reconcile does, and what it reports of the dataset. */
 
 /** Done in order; the first that fails ends the reconcile, which is tried again. */
 export type Action =
   | { readonly type: 'addFinalizer' }
-  | { readonly type: 'removeFinalizer'; readonly says?: string }
-  /** Server-side apply. `says` becomes an Event once it is there. */
-  | { readonly type: 'apply'; readonly object: KubeObject; readonly says?: string }
-  | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly says?: string }
+  | { readonly type: 'removeFinalizer'; readonly event?: string }
+  /** Server-side apply. `event` is recorded once the object is there. */
+  | { readonly type: 'apply'; readonly object: KubeObject; readonly event?: string }
+  | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly event?: string }
   | { readonly type: 'ensureQueue' }
   /** Puts every shard that is not known to be committed into the queue. */
-  | { readonly type: 'fillQueue'; readonly planDigest: string; readonly says?: string }
+  | { readonly type: 'fillQueue'; readonly planDigest: string; readonly event?: string }
   | { readonly type: 'resetConsumer' }
   | { readonly type: 'remakeQueue' }
   /** Removes the stream and forgets all progress. */
   | { readonly type: 'removeQueue' };
 
-/** The steps that have a condition, in their order. */
-export const STEPS = ['Accepted', 'Generated', 'Published', 'Trained'] as const;
-export type Step = (typeof STEPS)[number];
+/** The steps of a dataset's life, each with a condition of its name; their table is in steps.ts. */
+export type Step = 'Accepted' | 'Generated' | 'Published' | 'Trained';
 
-/** Where the dataset stands: every step before `at` is done, and `at` is done, under way or stuck for `reason`. */
-export interface Verdict {
+/** Where the dataset is: every step before `at` is done, and `at` is under way or stuck for `reason`. */
+export interface StepStatus extends Report {
   readonly at: Step | 'done';
+}
+
+/** A reason for programs, and words for people. */
+export interface Report {
   readonly reason: ReasonName;
   readonly message: string;
 }
 
 export interface Decision {
-  /** Names the policy that decided, for logs and tests. */
+  /** Names the decision, for logs and tests. */
   readonly policy: string;
   readonly actions: readonly Action[];
-  /** Null when nothing is to be written, since the resource is about to be gone. */
-  readonly verdict: Verdict | null;
-  /** What the publish pod said, once it is known. */
+  /** Null when no status is written: the resource is about to be gone, or too little is known of it. */
+  readonly stepStatus: StepStatus | null;
+  /** What the publish pod reported, once it is known. */
   readonly published?: NonNullable<Outcome['published']>;
-  /** Of the training stages, once there is something to say. */
+  /** Of the training stages, once there is something to report. */
   readonly stages?: readonly StageStatus[];
-  /** Seconds after which to look again, even if nothing happens. */
-  readonly after?: number;
+  /** Seconds after which to reconcile again, even if nothing happens. */
+  readonly requeueAfter?: number;
 }
 
 export interface Settings {
   readonly pods: PodSettings;
 }
 
-/** One policy of the chain: a decision, or null when it is another's to decide. */
-export type Policy = (observed: Observed, settings: Settings) => Decision | null;
+/** Decides before any step does, or returns null when it does not apply. */
+export type Guard = (observed: Observed, settings: Settings) => Decision | null;
+
+/** What the first open step decides; its status is at that step unless it names another. */
+export interface StepDecision extends Omit<Decision, 'stepStatus'> {
+  readonly stepStatus: Report & { readonly at?: Step };
+}
+
+/** Decides what brings on a step that is not done. */
+export type Advance = (observed: Observed, settings: Settings) => StepDecision;

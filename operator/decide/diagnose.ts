@@ -1,7 +1,7 @@
 import { REASONS, type ReasonName } from '../../contract/reasons.ts';
 import { type FailedPod, failureOf, type JobView, type Observed } from '../observed.ts';
 
-/** Why a Job does not get on, in words for its owner. */
+/** Why a Job makes no progress, in words for its owner. */
 
 export interface Trouble {
   readonly reason: ReasonName;
@@ -10,7 +10,7 @@ export interface Trouble {
 
 /** Pods are often pending for a moment without anything being wrong. */
 const PENDING_MS = 10_000;
-/** A failed pod is replaced after a pause that grows to minutes; so long its failure is news. */
+/** A failed pod is replaced after a pause that grows to minutes; a failure is reported for this long. */
 const RECENT_MS = 600_000;
 
 /** What keeps a running Job from getting anything done; null when at least one of its pods works. */

@@ -1,14 +1,13 @@
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildWorkers, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
-import type { Action, Decision, Policy, Verdict } from './decision.ts';
+import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { datasetOf, grouped, isGenerated, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import { datasetOf, grouped, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
 import { applyJob } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
-export const generating: Policy = (observed, settings) => {
-  if (isGenerated(observed)) return null;
+export const generate: Advance = (observed, settings) => {
   const context = stepContext(observed, settings);
   const { queue } = observed;
   if (queue.state === 'unreachable') {
@@ -16,8 +15,8 @@ export const generating: Policy = (observed, settings) => {
     return {
       policy: 'awaitQueue',
       actions: [],
-      verdict: verdict(observed, 'QueueUnavailable', queue.message),
-      after: 10,
+      stepStatus: { reason: 'QueueUnavailable', message: queue.message },
+      requeueAfter: 10,
     };
   }
   const job = currentJob(observed.jobs, 'workers');
@@ -30,19 +29,24 @@ export const generating: Policy = (observed, settings) => {
 
 /** The plan says how many shards are left only after the first round has told it. */
 function replicasFor({ progress, parsed }: Observed, round: number): number {
-  const { replicas } = datasetOf({ parsed } as Observed).spec.workers;
+  const { replicas } = datasetOf({ parsed }).spec.workers;
   if (round === 1 || !progress.plan) return replicas;
   return Math.max(1, Math.min(replicas, progress.plan.shards - progress.shardsCommitted));
 }
 
 /** The queue must be there before workers look for it. */
-function startRound(observed: Observed, context: StepContext, round: number, before: readonly Action[] = []): Decision {
+function startRound(
+  observed: Observed,
+  context: StepContext,
+  round: number,
+  before: readonly Action[] = [],
+): StepDecision {
   const wanted = buildWorkers(context, round, replicasFor(observed, round));
   return {
     policy: 'startWorkers',
     actions: [...before, ...readyQueue(observed), ...applyJob(wanted)],
-    verdict: verdict(observed, 'Starting', `Workers of round ${round} are being started`),
-    after: 10,
+    stepStatus: { reason: 'Starting', message: `Workers of round ${round} are being started` },
+    requeueAfter: 10,
   };
 }
 
@@ -59,14 +63,14 @@ function readyQueue({ queue, progress }: Observed): Action[] {
   return queue.parked > 0 ? [{ type: 'resetConsumer' }] : [];
 }
 
-/** The pods are to be others: the old ones finish their part, new ones begin. */
-function replaceJob(observed: Observed, context: StepContext, job: JobView): Decision {
+/** The pod template changed: running pods finish their part, then a new round starts. */
+function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
     job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: spec.workers has changed`)] : [];
   return startRound(observed, context, job.round + 1, former);
 }
 
-function running(observed: Observed, context: StepContext, job: JobView): Decision {
+function running(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const replicas = replicasFor(observed, job.round);
   const actions: Action[] = [];
   const mayResume = job.suspended && context.dataset.spec.workers.queueName === undefined;
@@ -75,15 +79,15 @@ function running(observed: Observed, context: StepContext, job: JobView): Decisi
     actions.push({
       type: 'apply',
       object,
-      says: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
+      event: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
     });
   }
   actions.push(...fill(observed), ...removeFormer(observed.jobs, job));
   return {
     policy: 'generating',
     actions,
-    verdict: progressVerdict(observed, job, mayResume),
-    after: job.ready < job.active || job.terminating > 0 ? 10 : 60,
+    stepStatus: progressReport(observed, job, mayResume),
+    requeueAfter: job.ready < job.active || job.terminating > 0 ? 10 : 60,
   };
 }
 
@@ -97,35 +101,34 @@ function fill({ queue, progress }: Observed): Action[] {
 const fillFor = ({ digest, shards }: { digest: string; shards: number }): Action => ({
   type: 'fillQueue',
   planDigest: digest,
-  says: `Filled the queue with the missing ones of ${grouped(shards)} shards`,
+  event: `Filled the queue with the missing ones of ${grouped(shards)} shards`,
 });
 
-function progressVerdict(observed: Observed, job: JobView, mayResume: boolean): Verdict {
+function progressReport(observed: Observed, job: JobView, mayResume: boolean): Report {
   const { progress, status } = observed;
   const { plan, tooLow } = progress;
   if (job.suspended && !mayResume) {
     const queueName = datasetOf(observed).spec.workers.queueName;
-    return verdict(observed, 'AwaitingAdmission', `Job ${job.name} waits for Kueue to admit it (queue ${queueName})`);
+    return { reason: 'AwaitingAdmission', message: `Job ${job.name} waits for Kueue to admit it (queue ${queueName})` };
   }
   const trouble = troubleOf(observed, job);
-  if (trouble) return verdict(observed, trouble.reason, trouble.message);
+  if (trouble) return trouble;
   if (plan && status.planDigest !== undefined && plan.digest !== status.planDigest) {
     const message = `Workers plan ${plan.digest.slice(0, 12)}, but ${status.planDigest.slice(0, 12)} was accepted: a model or CSV file has changed; restore it, or create another dataset`;
-    return verdict(observed, 'PlanChanged', message);
+    return { reason: 'PlanChanged', message };
   }
   if (tooLow) {
     const { cell, gate, accepted, attempts } = tooLow;
     const message = `Of ${attempts} images for cell ${cell} ${accepted} were accepted, most were rejected by gate ${gate}; check that gate and the model, relax the gate, or exclude the cell`;
-    return verdict(observed, 'AcceptanceTooLow', message);
+    return { reason: 'AcceptanceTooLow', message };
   }
-  if (!plan) return verdict(observed, 'Starting', `Workers are starting: ${ofAll(job.ready, job.parallelism)} run`);
+  if (!plan) return { reason: 'Starting', message: `Workers are starting: ${ofAll(job.ready, job.parallelism)} run` };
   const idle = job.active - job.ready;
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
-  return verdict(
-    observed,
-    'Generating',
-    `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}`,
-  );
+  return {
+    reason: 'Generating',
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}`,
+  };
 }
 
 function whyWaiting({ pods }: Observed, job: JobView): string {
@@ -139,43 +142,37 @@ function lostPods({ pods, now }: Observed, job: JobView): string {
 }
 
 /** All pods are gone, and shards are missing (or nobody has told how many there are). */
-function ended(observed: Observed, context: StepContext, job: JobView): Decision {
+function ended(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const { queue, progress, now } = observed;
-  const trouble = job.state === 'failed' ? failureOfJob(observed, job) : emptyHanded(observed, job);
+  const trouble = job.state === 'failed' ? failureOfJob(observed, job) : shardsStillMissing(observed, job);
   if (job.state === 'failed' && !mayRetry(trouble)) {
-    return { policy: 'hopeless', actions: [], verdict: verdict(observed, trouble.reason, trouble.message) };
+    return { policy: 'failedPermanently', actions: [], stepStatus: trouble };
   }
   // A round that got something done is followed soon; shards of killed workers need a moment to be available again.
-  const gotOn = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
-  const pause = gotOn ? retryDelay(1) : retryDelay(job.round);
+  const madeProgress = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
+  const pause = madeProgress ? retryDelay(1) : retryDelay(job.round);
   const wait = ((job.endedAt ?? now) - now) / 1000 + pause;
   if (wait <= 0) return startRound(observed, context, job.round + 1);
-  const parked = queue.state === 'ready' && queue.parked > 0 ? parkedVerdict(observed, queue.parked) : null;
+  const parked = queue.state === 'ready' && queue.parked > 0 ? parkedReport(queue.parked) : null;
   return {
     policy: 'awaitRound',
     actions: [],
-    verdict: parked ?? verdict(observed, trouble.reason, trouble.message),
-    after: Math.ceil(wait),
+    stepStatus: parked ?? trouble,
+    requeueAfter: Math.ceil(wait),
   };
 }
 
-function parkedVerdict(observed: Observed, parked: number): Verdict {
+function parkedReport(parked: number): Report {
   const message = `${parked} shards were given to workers again and again and never finished; see the logs of the last workers. They are tried again with the next round`;
-  return verdict(observed, 'ShardUndeliverable', message);
+  return { reason: 'ShardUndeliverable', message };
 }
 
 /** A round that ended well while shards are missing: their workers died, or found nothing to do. */
-function emptyHanded({ progress }: Observed, job: JobView): Trouble {
+function shardsStillMissing({ progress }: Observed, job: JobView): Trouble {
   const { plan } = progress;
   const what = plan ? `${ofAll(progress.shardsCommitted, plan.shards)} shards are committed` : 'no plan is known';
   return {
     reason: 'Retrying',
     message: `The workers of ${job.name} have ended, and ${what}; the next round starts soon`,
   };
-}
-
-/** Before the plan is known the question is whether the dataset is accepted, after it whether it is generated. */
-function verdict({ progress, status }: Observed, reason: Verdict['reason'], message: string): Verdict {
-  const at = progress.plan || status.planDigest !== undefined ? 'Generated' : 'Accepted';
-  return { at, reason, message };
 }

@@ -3,10 +3,10 @@ import type { StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Settings } from './decision.ts';
 
-/** What several policies ask of an observation. */
+/** What guards and steps ask of an observation. */
 
-/** The parsed resource. Policies after `unaccepted` may rely on it. */
-export function datasetOf({ parsed }: Observed): SyntheticDataset {
+/** The parsed resource. What decides after the guard `invalid` may rely on it. */
+export function datasetOf({ parsed }: Pick<Observed, 'parsed'>): SyntheticDataset {
   if ('issues' in parsed) throw new TypeError('the resource is not valid');
   return parsed.dataset;
 }
@@ -21,12 +21,22 @@ export const stepContext = (observed: Observed, settings: Settings): StepContext
 export const isTrue = ({ status }: Observed, type: string): boolean =>
   status.conditions?.some((condition) => condition.type === type && condition.status === 'True') ?? false;
 
+/** A worker has claimed the output and announced the plan. */
+export const isAccepted = (observed: Observed): boolean =>
+  isGenerated(observed) || observed.progress.plan !== null || observed.status.planDigest !== undefined;
+
 /** Every shard of the plan is known to be committed, or a publish pod has been started since it was. */
-export function isGenerated({ progress, jobs }: Observed): boolean {
+export function isGenerated(observed: Observed): boolean {
+  const { progress, jobs } = observed;
+  if (isPublished(observed)) return true;
   const publish = currentJob(jobs, 'publish');
   if (publish && !publish.deleting) return true;
   return progress.plan !== null && progress.shardsCommitted >= progress.plan.shards;
 }
+
+/** The manifest is written, and the status has recorded it. */
+export const isPublished = (observed: Observed): boolean =>
+  isTrue(observed, 'Published') && observed.status.manifest !== undefined;
 
 /** Jobs of former rounds are kept one by one: the latest for its logs, older ones are in the way. */
 export function removeFormer(jobs: readonly JobView[], current: JobView): Action[] {
@@ -37,11 +47,11 @@ export function removeFormer(jobs: readonly JobView[], current: JobView): Action
 }
 
 /** Ends a Job and its pods. */
-export const removal = ({ kind, name }: JobView, says?: string): Action => ({
+export const removal = ({ kind, name }: JobView, event?: string): Action => ({
   type: 'deleteJob',
   kind,
   name,
-  ...(says !== undefined && { says }),
+  ...(event !== undefined && { event }),
 });
 
 /** `3 of 8`, grouped: `1,200 of 565,000`. */

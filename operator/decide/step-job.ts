@@ -1,6 +1,6 @@
 import { retryDelay } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
-import type { WantedJob } from '../desired/job.ts';
+import type { DesiredJob } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
@@ -10,21 +10,21 @@ import { removal, removeFormer } from './predicates.ts';
 export type SingleStep =
   | { readonly state: 'started'; readonly actions: readonly Action[] }
   | { readonly state: 'running'; readonly actions: readonly Action[]; readonly trouble: Trouble | null }
-  /** The next try is `after` seconds away; never, without it. */
-  | { readonly state: 'failed'; readonly trouble: Trouble; readonly after?: number }
+  /** The next try is `requeueAfter` seconds away; never, without it. */
+  | { readonly state: 'failed'; readonly trouble: Trouble; readonly requeueAfter?: number }
   | { readonly state: 'done'; readonly job: JobView; readonly outcome: Outcome | null };
 
 export type StepName =
   | { readonly role: 'publish' | 'cleanup'; readonly stage?: undefined }
   | { readonly role: 'train'; readonly stage: string };
 
-/** Where a step stands, and what brings it on. @param build the Job of a round */
-export function singleStep(observed: Observed, step: StepName, build: (round: number) => WantedJob): SingleStep {
+/** The state of a step, and what brings it on. @param build makes the Job of a round */
+export function singleStep(observed: Observed, step: StepName, build: (round: number) => DesiredJob): SingleStep {
   const job = currentJob(observed.jobs, step.role, step.stage);
   if (!job || job.deleting) return start(build((job?.round ?? 0) + 1));
   const wanted = build(job.round);
   const hasChanged = wanted.templateDigest !== job.templateDigest;
-  // A training stage that is to be another is run again; publishing anew would write the same.
+  // A training stage that has changed is run again; publishing again would write the same.
   if (job.state === 'complete' && !(hasChanged && step.role === 'train')) {
     const answer = observed.pods.succeeded.find((pod) => pod.job === job.name);
     return { state: 'done', job, outcome: answer?.outcome ?? null };
@@ -43,23 +43,23 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   const trouble = failureOfJob(observed, job);
   if (!mayRetry(trouble)) return { state: 'failed', trouble };
   const wait = ((job.endedAt ?? observed.now) - observed.now) / 1000 + retryDelay(job.round);
-  if (wait > 0) return { state: 'failed', trouble, after: Math.ceil(wait) };
+  if (wait > 0) return { state: 'failed', trouble, requeueAfter: Math.ceil(wait) };
   return start(build(job.round + 1));
 }
 
-function start(wanted: WantedJob, before: readonly Action[] = []): SingleStep {
+function start(wanted: DesiredJob, before: readonly Action[] = []): SingleStep {
   return { state: 'started', actions: [...before, ...applyJob(wanted)] };
 }
 
 /** Kueue's own suspension is left alone: then the wanted Job does not hold the field. */
-function resumed({ job }: WantedJob): Action[] {
+function resumed({ job }: DesiredJob): Action[] {
   return (job.spec as { suspend?: boolean }).suspend === false ? [{ type: 'apply', object: job }] : [];
 }
 
 /** A Job and what it needs, in order. */
-export function applyJob({ job, needs, name }: WantedJob): Action[] {
+export function applyJob({ job, needs, name }: DesiredJob): Action[] {
   return [
     ...needs.map((object): Action => ({ type: 'apply', object })),
-    { type: 'apply', object: job, says: `Created ${job.kind} ${name}` },
+    { type: 'apply', object: job, event: `Created ${job.kind} ${name}` },
   ];
 }

@@ -112,7 +112,7 @@ describe('training', () => {
     assert.equal(kinds.length, 2);
     assert.equal(kinds[1], 'Job small-pretrain-1');
     assert.deepEqual(statesOf(given), ['pretrain Running', 'finetune Pending', 'evaluate Pending']);
-    assert.equal(decide(given, SETTINGS).verdict?.reason, 'Training');
+    assert.equal(decide(given, SETTINGS).stepStatus?.reason, 'Training');
   });
 
   test('keeps the metrics of a stage that has succeeded, and goes on to what needs it', () => {
@@ -121,7 +121,7 @@ describe('training', () => {
     const given = world({ jobs: [job], pods: { waiting: [], failed: [], succeeded: [succeeded(job)], present: 0 } });
     const decision = decide(given, SETTINGS);
     assert.deepEqual(decision.stages?.[0]?.metrics, { auroc: 0.8 });
-    assert.equal(decision.after, 0);
+    assert.equal(decision.requeueAfter, 0);
     const next = { ...given, status: nextStatus(given, decision)! };
     assert.deepEqual(kindsOf(next).slice(-2), ['Service small-finetune-1', 'Job small-finetune-1']);
   });
@@ -138,20 +138,20 @@ describe('training', () => {
       jobs: [job],
       pods: { waiting: [], failed: [failedPod(job, { outcome })], succeeded: [], present: 0 },
     });
-    const { verdict, actions, after } = decide(given, SETTINGS);
-    assert.deepEqual([verdict?.at, verdict?.reason, actions.length], ['Trained', 'DataNotFound', 0]);
+    const { stepStatus, actions, requeueAfter } = decide(given, SETTINGS);
+    assert.deepEqual([stepStatus?.at, stepStatus?.reason, actions.length], ['Trained', 'DataNotFound', 0]);
     assert.equal(
-      verdict?.message,
+      stepStatus?.message,
       'Stage pretrain: there is no folder s3://real/train; finetune, evaluate wait for it',
     );
-    assert.ok(after! > 0);
+    assert.ok(requeueAfter! > 0);
     assert.deepEqual(statesOf(given), ['pretrain Failed', 'finetune Pending', 'evaluate Pending']);
   });
 
   test('the dataset is ready when every stage has succeeded', () => {
     const dataset = trained();
-    const { policy, verdict } = decide(world({}, dataset, progress(dataset, 3)), SETTINGS);
-    assert.deepEqual([policy, verdict?.at], ['finished', 'done']);
+    const { policy, stepStatus } = decide(world({}, dataset, progress(dataset, 3)), SETTINGS);
+    assert.deepEqual([policy, stepStatus?.at], ['finished', 'done']);
   });
 
   test('a changed stage runs again into a folder of its own, and so does what depends on it', () => {

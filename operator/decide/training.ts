@@ -6,8 +6,8 @@ import { type StepFolders, trainingSteps } from '../../contract/training/steps.t
 import { buildStage } from '../desired/stage.ts';
 import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
-import type { Action, Decision, Policy, Settings, Verdict } from './decision.ts';
-import { datasetOf, isTrue, stepContext } from './predicates.ts';
+import type { Action, Advance, Report, Settings, StepDecision } from './decision.ts';
+import { datasetOf, isPublished, isTrue, stepContext } from './predicates.ts';
 import { type SingleStep, singleStep } from './step-job.ts';
 
 /**
@@ -15,10 +15,8 @@ import { type SingleStep, singleStep } from './step-job.ts';
  * its success is kept in the status. A stage that is to be another (its config, image or arguments have changed) is run
  * again into a folder of its own, and so is what depends on it.
  */
-export const training: Policy = (observed, settings) => {
-  if (!isTrue(observed, 'Published') || !observed.status.manifest) return null;
+export const train: Advance = (observed, settings) => {
   const stages = stagesOf(observed);
-  if (stages.length === 0 || stages.every(({ isDone }) => isDone)) return null;
   const steps = stages.map((stage) => stepOf(observed, settings, stage, stages));
   return decisionOf(steps);
 };
@@ -32,11 +30,18 @@ interface WantedStage {
   readonly before: StageStatus | undefined;
 }
 
-/** Whether stages are asked for that have not succeeded. */
-export const isTrained = (observed: Observed): boolean => stagesOf(observed).every(({ isDone }) => isDone);
+/**
+ * Every stage that is asked for, if any is, has succeeded on the published dataset. Which stages an invalid spec asks for
+ * is unknown: then what was last written counts.
+ */
+export function isTrained(observed: Observed): boolean {
+  if (!isPublished(observed)) return false;
+  if ('issues' in observed.parsed) return isTrue(observed, 'Trained');
+  return stagesOf(observed).every(({ isDone }) => isDone);
+}
 
-export function stagesOf({ status, parsed }: Observed): WantedStage[] {
-  const dataset = datasetOf({ parsed } as Observed);
+export function stagesOf({ status, parsed }: Pick<Observed, 'status' | 'parsed'>): WantedStage[] {
+  const dataset = datasetOf({ parsed });
   const stepsIn = (places: StepFolders) => launchedSteps(dataset, places);
   const folders: Record<string, string> = {};
   const wanted: WantedStage[] = [];
@@ -94,30 +99,29 @@ const MAX_METRICS = 16;
 const metricsOf = (outcome: Outcome | null): Pick<StageStatus, 'metrics'> =>
   outcome?.metrics ? { metrics: Object.fromEntries(Object.entries(outcome.metrics).slice(0, MAX_METRICS)) } : {};
 
-function decisionOf(steps: readonly StageStep[]): Decision {
+function decisionOf(steps: readonly StageStep[]): StepDecision {
   const under = steps.flatMap(({ step }) => (typeof step === 'string' ? [] : [step]));
   const actions = under.flatMap((step): readonly Action[] => ('actions' in step ? step.actions : []));
   const justDone = under.some(({ state }) => state === 'done');
   const waits = under.flatMap((step) =>
-    step.state === 'failed' ? (step.after ?? []) : step.state === 'done' ? [0] : [10],
+    step.state === 'failed' ? (step.requeueAfter ?? []) : step.state === 'done' ? [0] : [10],
   );
   return {
     policy: 'training',
     actions,
-    verdict: verdictOf(steps),
+    stepStatus: reportOf(steps),
     stages: steps.map(({ status }) => status),
-    ...((justDone || waits.length > 0) && { after: Math.min(...waits) }),
+    ...((justDone || waits.length > 0) && { requeueAfter: Math.min(...waits) }),
   };
 }
 
-function verdictOf(steps: readonly StageStep[]): Verdict {
+function reportOf(steps: readonly StageStep[]): Report {
   for (const { status, step } of steps) {
     if (typeof step === 'string' || !('trouble' in step) || !step.trouble) continue;
     const { reason, message } = step.trouble;
     const waiting = steps.filter((other) => other.step === 'waiting').map((other) => other.status.name);
     const held = waiting.length > 0 ? `; ${waiting.join(', ')} wait for it` : '';
     return {
-      at: 'Trained',
       reason: reason === 'PodFailed' ? 'StageFailed' : reason,
       message: `Stage ${status.name}: ${message}${held}`,
     };
@@ -125,5 +129,5 @@ function verdictOf(steps: readonly StageStep[]): Verdict {
   const done = steps.filter(({ status }) => status.state === 'Succeeded').length;
   const running = steps.filter(({ status }) => status.state === 'Running').map(({ status }) => status.name);
   const now = running.length > 0 ? `: ${running.join(', ')} runs` : '';
-  return { at: 'Trained', reason: 'Training', message: `${done} of ${steps.length} stages are done${now}` };
+  return { reason: 'Training', message: `${done} of ${steps.length} stages are done${now}` };
 }

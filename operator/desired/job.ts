@@ -11,7 +11,7 @@ import { buildPodTemplate, type PodSettings } from './pod.ts';
 /** The Jobs of a dataset, whole. */
 
 /** A Job to have, with what it needs beside it. */
-export interface WantedJob {
+export interface DesiredJob {
   readonly name: string;
   readonly templateDigest: string;
   readonly job: KubeObject;
@@ -42,7 +42,7 @@ export const POD_FAILURE_POLICY = {
 };
 
 /** The Indexed Job of the workers: as many indexes as pods, so that it can be scaled while it runs. */
-export function buildWorkers(context: StepContext, round: number, replicas: number, suspend = false): WantedJob {
+export function buildWorkers(context: StepContext, round: number, replicas: number, suspend = false): DesiredJob {
   return buildJob(context, 'workers', round, {
     completionMode: 'Indexed',
     completions: replicas,
@@ -53,7 +53,7 @@ export function buildWorkers(context: StepContext, round: number, replicas: numb
 }
 
 /** A Job of one pod. */
-export function buildSingle(context: StepContext, role: 'publish' | 'cleanup', round: number): WantedJob {
+export function buildSingle(context: StepContext, role: 'publish' | 'cleanup', round: number): DesiredJob {
   return buildJob(context, role, round, {
     completions: 1,
     parallelism: 1,
@@ -72,7 +72,7 @@ function buildJob(
   role: Exclude<Role, 'train'>,
   round: number,
   fields: Readonly<Record<string, unknown>>,
-): WantedJob {
+): DesiredJob {
   const { owner, dataset } = context;
   const configMap = buildConfigMap(owner, dataset);
   const template = buildPodTemplate({ ...context, role, configMap: configMap.metadata.name });

@@ -1,7 +1,7 @@
 import { ANNOTATIONS, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { BACKOFF_LIMIT, POD_FAILURE_POLICY, type WantedJob } from './job.ts';
+import { BACKOFF_LIMIT, type DesiredJob, POD_FAILURE_POLICY } from './job.ts';
 import { strategicMerge } from './overlay.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 import { CONTAINER, CONTAINER_SECURITY, POD_SECURITY, type Template } from './pod.ts';
@@ -26,7 +26,7 @@ import { buildTrainJob } from './train-job.ts';
 /** Where torchrun's processes of several nodes find each other. */
 const MASTER_PORT = 29_400;
 
-export function buildStage(context: StageContext, round: number): WantedJob {
+export function buildStage(context: StageContext, round: number): DesiredJob {
   const { owner, stage } = context;
   const config = buildStageConfig(context);
   const name = stageJobName(owner.name, stage.name, round);

@@ -2,7 +2,7 @@ import { Progress } from '../../contract/account/progress.ts';
 import { FINALIZER } from '../../contract/cluster.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { Settings } from '../../operator/decide/decision.ts';
-import { buildSingle, buildWorkers, type WantedJob } from '../../operator/desired/job.ts';
+import { buildSingle, buildWorkers, type DesiredJob } from '../../operator/desired/job.ts';
 import type { FailedPod, JobView, Observed, PodProblem } from '../../operator/observed.ts';
 import { smallDataset } from './dataset.ts';
 
@@ -85,7 +85,7 @@ export function jobOf(
   const round = change.round ?? 1;
   const context = { owner: OWNER, dataset, settings: SETTINGS.pods };
   const replicas = dataset.spec.workers.replicas;
-  const wanted: WantedJob =
+  const wanted: DesiredJob =
     role === 'workers' ? buildWorkers(context, round, replicas) : buildSingle(context, role, round);
   return {
     name: wanted.name,

@@ -1,0 +1,35 @@
+import type { JobView, Observed } from '../observed.ts';
+import type { Action, Decision } from './decision.ts';
+import { datasetOf, removal } from './predicates.ts';
+
+/** Every step is done: what is left is to remove the queue, and the Jobs once they have been kept long enough. */
+export function finish(observed: Observed): Decision {
+  const { status, queue, jobs, now } = observed;
+  const actions: Action[] = [];
+  if (queue.state === 'ready') actions.push({ type: 'removeQueue' });
+  const { ttlSecondsAfterFinished: ttl } = datasetOf(observed).spec;
+  const left = jobs.filter((job) => !job.deleting);
+  const ended = Math.max(...left.map(endOf(now)));
+  const isOver = ttl !== undefined && now >= ended + ttl * 1000;
+  if (isOver) actions.push(...left.map((job) => removal(job)));
+  const waits = ttl !== undefined && !isOver && left.length > 0;
+  const { samples, manifest } = status;
+  const short = samples !== undefined && samples.accepted < samples.wanted;
+  return {
+    policy: 'finished',
+    actions,
+    stepStatus: {
+      at: 'done',
+      reason: short ? 'Shortfall' : 'Complete',
+      message: short
+        ? `${samples.accepted} of ${samples.wanted} images are published; of ${samples.exhausted} samples no attempt passed the gates`
+        : `${samples?.accepted ?? 'All'} images are published: ${manifest?.uri}`,
+    },
+    ...(waits && { requeueAfter: Math.ceil((ended + ttl * 1000 - now) / 1000) }),
+  };
+}
+
+const endOf =
+  (now: number) =>
+  ({ endedAt }: JobView): number =>
+    endedAt ?? now;
