@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { useContainers } from './containers.ts';
 import { type Access, callApi } from './control-plane-client.ts';
-import { k3sStart } from './control-plane-k3s.ts';
 import { accessOf, writeKeys, writeKubeconfig } from './control-plane-keys.ts';
 import { apiServerStart, controllerManagerStart, etcdStart, schedulerStart } from './control-plane-servers.ts';
 import { etcdTool, kubernetesTool } from './control-plane-tools.ts';
@@ -36,15 +34,13 @@ export interface ControlPlaneOptions {
 }
 
 /**
- * Starts etcd and kube-apiserver, built on the first call, or k3s in a container. They and their data do not outlive this
- * process for long. kubectl is a built one in any case.
+ * Starts etcd and kube-apiserver, built on the first call. They and their data do not outlive this process for long.
  */
 export async function startControlPlane({
   controllers = false,
   nodeGraceSeconds = 40,
 }: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const inContainer = await useContainers([etcdTool, kubernetesTool('kube-apiserver')]);
-  const tools = inContainer ? null : await toolsOf(controllers);
+  const tools = await toolsOf(controllers);
   const kubectl = await goTool(kubernetesTool('kubectl'));
   const folder = await serverFolder('control-plane');
   const servers: ServerProcess[] = [];
@@ -55,18 +51,14 @@ export async function startControlPlane({
   };
   try {
     const keys = await writeKeys(folder);
-    const etcd = tools && (await startOnFreePort((port) => etcdStart(tools.etcd, folder, port)));
-    if (etcd) servers.push(etcd.server);
-    const api = await startOnFreePort((port) =>
-      etcd
-        ? apiServerStart(tools.apiServer, keys, etcd.port, port)
-        : k3sStart({ keys, folder, controllers, nodeGraceSeconds }, port),
-    );
+    const etcd = await startOnFreePort((port) => etcdStart(tools.etcd, folder, port));
+    servers.push(etcd.server);
+    const api = await startOnFreePort((port) => apiServerStart(tools.apiServer, keys, etcd.port, port));
     servers.push(api.server);
     const access = await accessOf(keys, api.port);
     const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), access);
     const base = { keys, kubeconfig, apiPort: api.port, nodeGraceSeconds };
-    const { controllerManager, scheduler } = tools ?? {};
+    const { controllerManager, scheduler } = tools;
     const starts = [
       ...(controllerManager
         ? [startOnFreePort((port) => controllerManagerStart({ command: controllerManager, ...base }, port))]

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { useContainers } from './containers.ts';
 import { serverFolder, startOnFreePort } from './process.ts';
 import { type GoTool, goTool } from './tools.ts';
 
@@ -13,8 +12,6 @@ export const natsTool: GoTool = {
   package: 'github.com/nats-io/nats-server/v2',
   name: 'nats-server',
 };
-
-const IMAGE = 'nats:2.15.2';
 
 /** A real NATS server with JetStream on the loopback address, with its streams in a temporary folder. */
 export interface NatsServer {
@@ -34,12 +31,12 @@ export interface NatsServer {
 }
 
 /**
- * Starts nats-server, built on the first call or in a container. The server and its data do not outlive this process for
+ * Starts nats-server, built on the first call. The server and its data do not outlive this process for
  * long.
  * @param config more settings, in the server's own form
  */
 export async function startNats(config = ''): Promise<NatsServer> {
-  const program = (await useContainers([natsTool])) ? { image: IMAGE } : { command: await goTool(natsTool) };
+  const command = await goTool(natsTool);
   const folder = await serverFolder('nats');
   const data = join(folder, 'data');
   const file = join(folder, 'nats.conf');
@@ -47,8 +44,7 @@ export async function startNats(config = ''): Promise<NatsServer> {
   // Asked for by name, so that no other server on that port can pass for this one.
   const name = `test-${randomBytes(8).toString('hex')}`;
   const { port, server } = await startOnFreePort((port) => ({
-    ...program,
-    folder,
+    command,
     args: [
       '--config',
       file,

@@ -5,7 +5,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ContainerStart, startContainer } from './containers.ts';
 
 const READY_MS = 20_000;
 const STOP_MS = 5_000;
@@ -84,12 +83,11 @@ async function readyChild({ command, args, env, isReady }: ServerStart): Promise
 
 /** Starts a server on a port that was free a moment ago, on another one when somebody was faster. */
 export async function startOnFreePort(
-  start: (port: number) => ServerStart | ContainerStart,
+  start: (port: number) => ServerStart,
 ): Promise<{ port: number; server: ServerProcess }> {
   return unlessTaken(async () => {
     const port = await freePort();
-    const how = start(port);
-    return { port, server: await ('image' in how ? startContainer(how) : startServer(how)) };
+    return { port, server: await startServer(start(port)) };
   });
 }
 

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { S3 } from '@aws-sdk/client-s3';
-import { useContainers } from './containers.ts';
 import { serverFolder, startOnFreePort } from './process.ts';
 import { type GoTool, goTool } from './tools.ts';
 
@@ -12,8 +11,6 @@ const VERSITYGW: GoTool = {
   package: 'github.com/versity/versitygw/cmd/versitygw',
   name: 'versitygw',
 };
-
-const IMAGE = 'minio/minio:RELEASE.2025-09-07T16-13-09Z';
 
 /** A real S3 server on the loopback address, with its data in a temporary folder. */
 export interface S3Server {
@@ -36,11 +33,11 @@ export interface S3Server {
 }
 
 /**
- * Starts versitygw, built on the first call, or MinIO in a container. The server and its data do not outlive this process for
+ * Starts versitygw, built on the first call. The server and its data do not outlive this process for
  * long.
  */
 export async function startS3Server(): Promise<S3Server> {
-  const command = (await useContainers([VERSITYGW])) ? null : await goTool(VERSITYGW);
+  const command = await goTool(VERSITYGW);
   const folder = await serverFolder('s3');
   const data = join(folder, 'data');
   await mkdir(data);
@@ -54,16 +51,6 @@ export async function startS3Server(): Promise<S3Server> {
     const address = `127.0.0.1:${port}`;
     // Signed, so that no other server on that port can pass for this one.
     const isReady = async () => (await clientOf(port).listBuckets()).Buckets !== undefined;
-    if (command === null) {
-      const env = {
-        MINIO_ROOT_USER: accessKey,
-        MINIO_ROOT_PASSWORD: secretKey,
-        MINIO_REGION: region,
-        MINIO_BROWSER: 'off',
-      };
-      const args = ['server', '--quiet', '--address', address, data];
-      return { image: IMAGE, args, env, folder, isReady };
-    }
     const env = { ...process.env, ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey };
     return { command, args: ['--quiet', '--region', region, '--port', address, 'posix', data], env, isReady };
   });

@@ -7,7 +7,6 @@ import { basename, dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '../../platform/store/store.ts';
-import { useContainers } from './containers.ts';
 import { startS3Server } from './s3.ts';
 import { goTool, missingForServers } from './tools.ts';
 
@@ -111,12 +110,6 @@ describe('a tool that tests build', { skip }, () => {
     );
     const folder = { ...process.env, KUBEBUILDER_ASSETS: dirname(process.execPath) };
     assert.equal(await goTool({ ...tool, name: basename(process.execPath) }, folder), process.execPath);
-  });
-
-  it('gives way to a container only when asked to, and never when the environment names one', async () => {
-    assert.equal(await useContainers([tool], {}), false);
-    const asked = { COHORTFARM_TEST_CONTAINERS: '1', COHORTFARM_TEST_SAMPLE: process.execPath };
-    assert.equal(await useContainers([tool], asked), false);
   });
 
   it('names what is missing: a reason to skip, and a failure in CI', async () => {
