@@ -1,4 +1,4 @@
-/** What the server of `cohortfarm browse` answers and its page reads. Lists of cells are columns: one entry for each cell. */
+/** The answers of the server of `cohortfarm browse`, which its page reads. Lists of cells are columns: one entry for each cell. */
 
 /** Images on a page of the browser. */
 export const PAGE_SIZE = 48;
@@ -10,7 +10,7 @@ export interface AxisView {
   readonly name: string;
   /** In order of the grid. */
   readonly values: readonly string[];
-  /** Of each cell, the position in `values`. */
+  /** For each cell the position in `values`. */
   readonly ofCell: readonly number[];
 }
 
@@ -39,7 +39,7 @@ export interface EstimateView {
   readonly high: number | null;
 }
 
-/** What a model, or an arm of a comparison, achieves at a site; null for what could not be measured. */
+/** Metrics of a model, or of an arm of a comparison, at a site; null for what could not be measured. */
 export interface ResultView {
   readonly name: string;
   readonly site: string;
@@ -47,7 +47,7 @@ export interface ResultView {
   readonly accuracy: EstimateView | null;
   readonly calibrationError: EstimateView | null;
   readonly underdiagnosis: EstimateView | null;
-  /** Of underdiagnosis between groups. */
+  /** The underdiagnosis gap between groups. */
   readonly gap: EstimateView | null;
 }
 
@@ -55,9 +55,9 @@ export interface ResultView {
 export interface TrainingView {
   readonly name: string;
   readonly headline: Readonly<Record<string, number>>;
-  /** Of models by site. */
+  /** Results of models by site. */
   readonly evaluations: readonly ResultView[];
-  /** Of the ways to train that are compared, by site. */
+  /** Results of the compared ways to train, by site. */
   readonly arms: readonly ResultView[];
   /** Why its results cannot be shown. */
   readonly problem: string | null;
@@ -74,7 +74,7 @@ export interface DatasetView {
   readonly shards: { readonly committed: number; readonly total: number };
   /** Rejected images kept for each cell, at most. */
   readonly keepRejected: number;
-  /** What it takes to trace the images, in order: terms and values. */
+  /** Provenance of the images, in order: terms and values. */
   readonly provenance: readonly (readonly [term: string, value: string])[];
   readonly training: readonly TrainingView[];
 }
@@ -82,7 +82,7 @@ export interface DatasetView {
 /** A gate's score of an image, and what it had to be. */
 export interface ScoreView {
   readonly gate: string;
-  /** Probability of the wanted class, or the predicted number; null for what was no number. */
+  /** Probability of the wanted class, or the predicted number; null for a value that is not a number. */
   readonly score: number | null;
   readonly type: 'Classifier' | 'Regressor';
   /** The scores that pass: at least `low` and at most `high`. */
@@ -104,7 +104,7 @@ export interface SampleView {
 }
 
 export interface SamplesView {
-  /** Of the selected cells, wanted images. */
+  /** Wanted images of the selected cells. */
   readonly total: number;
   /** The first is 0. */
   readonly page: number;
@@ -117,7 +117,7 @@ export interface RefusedAttempt {
   readonly seed: number;
   readonly gate: string;
   readonly scores: readonly ScoreView[];
-  /** Of the image, where it was kept. */
+  /** Place of the image, where it was kept. */
   readonly rejected: string | null;
 }
 
@@ -149,7 +149,7 @@ export interface RejectedView {
 
 export interface RejectedPage {
   readonly rejected: readonly RejectedView[];
-  /** What `after` has to be to get those that follow; null at the end. */
+  /** The value of `after` for the next page; null at the end. */
   readonly next: string | null;
 }
 

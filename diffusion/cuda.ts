@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
- * What ONNX Runtime needs on this machine before it can use CUDA. It tells the reason of a failure only in its own log, so
+ * Finds what ONNX Runtime lacks on this machine to use CUDA. It gives the reason of a failure only in its own log, so
  * the libraries are looked at beforehand. Which go where: docs/cuda.md.
  */
 
 const PROVIDER_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
 const DRIVER = 'libcuda.so.1';
 /**
- * What the provider of ONNX Runtime 1.30 loads only when a graph wants it. Without cuDNN it would go on with other kernels
+ * Libraries that the provider of ONNX Runtime 1.30 loads only when a graph needs them. Without cuDNN it continues with other kernels
  * and give other images; cuDNN compiles some of its own kernels with NVRTC.
  */
 const LOADED_LATE = ['libcudnn.so.9', 'libnvrtc.so.13'];
@@ -60,7 +60,7 @@ const thisMachine: Surroundings = {
       process.dlopen({ exports: {} }, soname);
       return true;
     } catch (error) {
-      // A library that loads but is no Node addon fails later, with another message.
+      // A library that loads but is not a Node addon fails later, with another message.
       return !String(error).includes('cannot open shared object file');
     }
   },

@@ -5,7 +5,7 @@ import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts'
 
 /** The loop from noise to latents. */
 
-/** What the rows of a batch have in common. */
+/** Settings that the rows of a batch share. */
 export interface DenoiseSetting {
   readonly schedule: Schedule;
   /** Above 1, the guided way: twice the rows in each call. */

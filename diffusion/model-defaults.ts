@@ -5,7 +5,7 @@ import { ModelError } from './errors.ts';
 import { readJson, requireFiles } from './files.ts';
 import { schedulerOfClass, supportedClasses } from './schedulers/names.ts';
 
-/** What a model folder says about its own use, read from its configurations without loading a graph. */
+/** Defaults of a model folder, read from its configuration files without loading a graph. */
 
 const scheduler = z.looseObject({ _class_name: z.string() });
 const unet = z.looseObject({

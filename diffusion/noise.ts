@@ -73,7 +73,7 @@ function boxMuller(values: Float32Array, at: number): void {
   }
 }
 
-/** What torch does below 16 values: 53-bit uniforms, two normals from each pair. */
+/** Torch below 16 values: 53-bit uniforms, two normals from each pair. */
 function fillOneByOne(random: () => number, out: Float32Array): Float32Array {
   for (let i = 0; i < out.length; i += 2) {
     const angle = TWO_PI * uniform53(random);

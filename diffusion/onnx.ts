@@ -133,7 +133,7 @@ export async function chooseProvider(requested: 'auto' | ProviderName): Promise<
   throw new ProviderUnavailableError(`cuda was requested: ${problem}; see docs/cuda.md`);
 }
 
-/** Where onnxruntime-node keeps libonnxruntime.so.1. */
+/** The folder in which onnxruntime-node keeps libonnxruntime.so.1. */
 function librariesDir(): string {
   const main = createRequire(import.meta.url).resolve('onnxruntime-node');
   return join(main, '../../bin/napi-v6', process.platform, process.arch);

@@ -4,7 +4,7 @@ import type { DataType, Port, Session, Tensor } from './onnx.ts';
 
 /** Numbers of ours in the types that a graph wants, and back. We calculate in float32; graphs may be of float16. */
 
-/** An input of fixed shape, filled anew for each call; its memory is reused. */
+/** An input of fixed shape, refilled for each call; its memory is reused. */
 export interface FloatFeed {
   readonly tensor: Tensor;
   /** Values in float32, to be written before `send`. */

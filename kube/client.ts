@@ -12,7 +12,7 @@ export interface KubeOptions extends SendOptions {
 
 const PAGE_SIZE = 500;
 
-/** Of every write: who we are, and that a field which nobody knows is an error. */
+/** Query of every write: the field manager, and strict validation of fields. */
 const QUERY = `?fieldManager=${FIELD_MANAGER}&fieldValidation=Strict`;
 
 const APPLY = 'application/apply-patch+yaml';

@@ -1,10 +1,10 @@
 import { type Cluster, KubeConfig } from '@kubernetes/client-node';
 import { redact } from '../platform/redact.ts';
 
-/** A context that somebody asked for. */
+/** A context that the user named. */
 export interface WantedContext {
   readonly name: string;
-  /** What asked for it, such as `--context`; for messages. */
+  /** The option or variable that named it, such as `--context`; for messages. */
   readonly givenBy: string;
 }
 

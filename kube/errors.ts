@@ -2,7 +2,7 @@ import { redact } from '../platform/redact.ts';
 
 /**
  * What a failed call means.
- * `noSuchKind`: the API server does not know the kind (its definition is not installed); `conflict`: somebody was faster;
+ * `noSuchKind`: the API server does not know the kind (its definition is not installed); `conflict`: another writer was faster;
  * `gone`: a resource version or a page that it no longer keeps; `unavailable`: no answer, or "not now".
  */
 export type KubeErrorKind =
@@ -29,7 +29,7 @@ export class KubeError extends Error {
   override readonly name = 'KubeError';
   readonly kind: KubeErrorKind;
   readonly reason: string;
-  /** How long the API server wants to be left alone. */
+  /** Pause that the API server asks for. */
   readonly retryAfterSeconds: number | undefined;
   /** Fields that the API server finds fault with. */
   readonly fields: readonly string[];
@@ -49,10 +49,10 @@ export const isKubeError = (error: unknown, ...kinds: readonly KubeErrorKind[]):
 /** True when the same call may well succeed a moment later, without anybody's help. */
 export const isTransient = (error: unknown): boolean => isKubeError(error, 'unavailable', 'conflict', 'gone');
 
-/** What an HTTP answer said. */
+/** An HTTP answer that is not a success. */
 export interface Refusal {
   readonly code: number;
-  /** The body: a Status in JSON, or plain text from whatever stands in between. */
+  /** The body: a Status in JSON, or plain text from a proxy in between. */
   readonly text: string;
   readonly retryAfter?: string | undefined;
 }
@@ -100,7 +100,7 @@ export function networkError(action: string, cause: unknown): KubeError {
 }
 
 function kindOfCode(code: number, status: Status): KubeErrorKind {
-  // A Status names the object that is missing; a path that nobody serves is answered in plain text.
+  // A Status names the object that is missing; a path that is not served is answered in plain text.
   if (code === 404) return status.details?.name === undefined ? 'noSuchKind' : 'notFound';
   if (code === 409) return 'conflict';
   if (code === 410) return 'gone';

@@ -8,8 +8,8 @@ import { microTime } from './time.ts';
 import type { Kube, KubeObject } from './types.ts';
 
 /**
- * Events tell people what was done. The same thing said again about the same object is one Event with a count, also when
- * another process said it before; an object about which too much is said is not heard for a while; no failure here reaches
+ * Events report to people what was done. A repeated Event about the same object becomes one Event with a count, also when
+ * another process recorded it first; an object with too many Events is muted for a while; no failure here reaches
  * the work.
  */
 
@@ -25,7 +25,7 @@ export interface EventNote {
 
 export interface EventsOptions {
   readonly kube: Pick<Kube, 'get' | 'create' | 'mergePatch'>;
-  /** Of this process, such as its pod's name. */
+  /** Identity of this process, such as its pod's name. */
   readonly instance: string;
   readonly clock: Clock;
   /** Milliseconds since 1970. */
@@ -33,7 +33,7 @@ export interface EventsOptions {
   readonly log: Logger;
 }
 
-/** Of an object's Events: so many at once, and one more each so often. */
+/** Rate limit of an object's Events: a burst, and one more per interval. */
 const BURST = 25;
 const REFILL_MS = 30_000;
 /** A repetition within this time of the last write is only counted. */
@@ -45,7 +45,7 @@ const MAX_NAME = 253;
 const MAX_INSTANCE = 128;
 
 interface Said {
-  /** How often it was said by this process since it was last written. */
+  /** Repetitions in this process since it was last written. */
   unwritten: number;
   writtenAt: number;
 }
@@ -125,7 +125,7 @@ export class Events {
     return kube.create(event);
   }
 
-  /** Somebody has said it before. */
+  /** The Event exists already. */
   async #count(namespace: string, name: string, times: number): Promise<void> {
     const { kube, wallClock } = this.#options;
     const ref = { kind: 'Event', namespace, name } as const;
@@ -135,7 +135,7 @@ export class Events {
   }
 }
 
-/** The same for the same words about the same object, whoever says them. */
+/** The same name for the same words about the same object, in any process. */
 function eventName({ owner, type, reason, message }: EventNote): string {
   const digest = sha256(JSON.stringify([owner.uid, type, reason, message])).slice(0, 16);
   return `${owner.name.slice(0, MAX_NAME - digest.length - 1)}.${digest}`;
@@ -146,7 +146,7 @@ function cut(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text;
   let kept = text.slice(0, bytes - 3);
   while (Buffer.byteLength(kept) > bytes - 3) kept = kept.slice(0, -1);
-  // Half of a pair stands for nothing.
+  // Half of a surrogate pair is not a character.
   return `${kept.replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 

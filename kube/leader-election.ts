@@ -8,7 +8,7 @@ import type { Kube, KubeObject, Ref, Stored } from './types.ts';
  * Leader election by a Lease: of all operators of one cluster only one works.
  *
  * ```
- *                  lease free, released, or its holder not heard of for its duration
+ *                  lease free, released, or not renewed by its holder for its duration
  *   standing by ────────────────────────────────────────────────────────▶ leading
  *        ▲                                                                  │
  *        └── release() ─── lost: taken by another, or not renewed in time ──┘
@@ -23,7 +23,7 @@ export interface LeaderOptions {
   readonly kube: Pick<Kube, 'get' | 'create' | 'mergePatch'>;
   readonly namespace: string;
   readonly name: string;
-  /** Of this process, and of no other, not even one that runs in the same pod later. */
+  /** Identity of this process alone: a later one in the same pod has another. */
   readonly identity: string;
   readonly clock: Clock;
   /** Milliseconds since 1970, for people who read the lease. */
@@ -78,12 +78,12 @@ export class Leader {
     this.#try();
   }
 
-  /** Judged by the clock, too: a process that was stopped for a while does not lead although nobody has told it. */
+  /** Judged by the clock, too: a process that was stopped for a while does not lead, although no answer has reached it. */
   get leading(): boolean {
     return this.#state === 'leading' && this.#options.clock.now() - this.#renewedAt < this.#options.renewDeadlineMs;
   }
 
-  /** How long ago an attempt to get or renew the lease came to an end, for a health check. */
+  /** Time since the last completed attempt to acquire or renew the lease, for a health check. */
   get silentMs(): number {
     return this.#options.clock.now() - this.#lastTryEndedAt;
   }

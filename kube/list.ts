@@ -63,7 +63,7 @@ function selectorOf(wanted: ListQuery['labels']): string | undefined {
     .join(',');
 }
 
-/** Items of a list come without kind and version; nobody here reads who manages which field. */
+/** Items of a list come without kind and version; managed fields are not read here. */
 export function normalised<T extends KubeObject>(kind: Kind, body: Record<string, unknown>): Stored<T> {
   const { managedFields: _, ...metadata } = body.metadata as Record<string, unknown>;
   return { ...body, apiVersion: RESOURCES[kind].apiVersion, kind, metadata } as unknown as Stored<T>;

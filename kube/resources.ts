@@ -16,7 +16,7 @@ export const RESOURCES = {
   ConfigMap: { apiVersion: 'v1', plural: 'configmaps' },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events' },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' },
-  /** Of Kubeflow Trainer, which need not be installed. */
+  /** A kind of Kubeflow Trainer, which may not be installed. */
   TrainJob: { apiVersion: 'trainer.kubeflow.org/v1alpha1', plural: 'trainjobs' },
 } as const satisfies Record<string, Resource>;
 

@@ -17,7 +17,7 @@ export interface RequestSeen {
 
 export interface SendOptions {
   readonly transport: Transport;
-  /** Of a call with its whole answer; 15,000 by default. */
+  /** Time limit of a call with its whole answer; 15,000 by default. */
   readonly timeoutMs?: number;
   readonly onRequest?: (seen: RequestSeen) => void;
 }

@@ -24,7 +24,7 @@ export interface Call {
 
 /**
  * Sends a call and gives the answer as it comes in, once its status is good.
- * @throws KubeError otherwise, or when there is no answer before the signal
+ * @throws KubeError otherwise, or without an answer before the signal
  */
 export type Transport = (call: Call) => Promise<http.IncomingMessage>;
 

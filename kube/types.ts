@@ -19,7 +19,7 @@ export interface ObjectMeta {
   readonly generation?: number;
   /** RFC 3339. */
   readonly creationTimestamp?: string;
-  /** RFC 3339; set once somebody has asked for the deletion. */
+  /** RFC 3339; set once deletion was requested. */
   readonly deletionTimestamp?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
@@ -33,7 +33,7 @@ export interface KubeObject {
   readonly metadata: ObjectMeta;
   readonly spec?: unknown;
   readonly status?: unknown;
-  /** Of kinds that have fields beside these, such as `data` of a ConfigMap. */
+  /** Further fields of a kind, such as `data` of a ConfigMap. */
   readonly [field: string]: unknown;
 }
 
@@ -52,7 +52,7 @@ export interface ListQuery {
   readonly kind: Kind;
   /** All namespaces by default. */
   readonly namespace?: string;
-  /** Labels that the objects have; a null stands for any value, a list for any of its values. */
+  /** Labels that the objects have; null matches any value, a list any of its values. */
   readonly labels?: Readonly<Record<string, string | readonly string[] | null>>;
   /** Such as `spec.nodeName=a,status.phase!=Running`; the API server knows few fields. */
   readonly fieldSelector?: string;
@@ -69,7 +69,7 @@ export interface ObjectList<T extends KubeObject> {
 }
 
 export interface DeleteOptions {
-  /** What becomes of owned objects; `Background` by default. */
+  /** Propagation to owned objects; `Background` by default. */
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
   /** Only this very object, not another one that has got its name since. */
   readonly uid?: string;
@@ -98,6 +98,6 @@ export interface Kube {
   patchStatus(ref: Ref & { readonly uid: string }, status: object): Promise<Stored>;
   /** JSON merge patch; `metadata.resourceVersion` in the body makes it a conflict when the object has changed since. */
   mergePatch<T extends KubeObject = KubeObject>(ref: Ref, body: object): Promise<Stored<T>>;
-  /** Asks for the deletion. An object that is not there, or not that one any more, is no error. */
+  /** Requests the deletion. A missing object, or one that was replaced, is not an error. */
   delete(ref: Ref, options?: DeleteOptions): Promise<void>;
 }

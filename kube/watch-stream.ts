@@ -9,14 +9,14 @@ import type { ListQuery, ObjectMeta } from './types.ts';
 /** One watch, from its request to its end. What to do after the end is the watcher's business. */
 
 export interface WatchEvent {
-  /** A BOOKMARK tells only how far the watch has come. */
+  /** A BOOKMARK only reports the progress of the watch. */
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   readonly metadata: ObjectMeta & { readonly resourceVersion: string };
 }
 
 export interface WatchRequest {
   readonly query: ListQuery;
-  /** Where the list, or the watch before, came to. */
+  /** The position that the list, or the previous watch, reached. */
   readonly resourceVersion: string;
   /** After this the watch ends as if the server had ended it. */
   readonly lifetimeMs: number;
@@ -29,7 +29,7 @@ export interface WatchRequest {
 
 /**
  * The events of one watch, until the server ends it or its lifetime is over.
- * @throws KubeError when it can't begin, breaks, is silent for too long, or tells an error (`gone` for 410)
+ * @throws KubeError when it can't begin, breaks, is silent for too long, or reports an error (`gone` for 410)
  */
 export type WatchSource = (request: WatchRequest) => AsyncIterable<WatchEvent>;
 

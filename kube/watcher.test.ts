@@ -16,14 +16,14 @@ const gone = () => new KubeError('gone', { reason: 'Expired', message: 'too old 
 const refused = (retryAfterSeconds?: number) =>
   new KubeError('unavailable', { reason: 'ECONNREFUSED', message: 'no server', retryAfterSeconds });
 
-/** What one watch does: tells events, waits, then ends or throws. */
+/** The script of one watch: sends events, waits, then finishes or throws. */
 interface Script {
   readonly events?: readonly WatchEvent[];
   readonly lastsMs?: number;
   readonly throws?: Error;
 }
 
-/** A server that does what it is told: lists in turn (the last one again and again), then watches, then long quiet ones. */
+/** A server that follows a script: lists in turn (the last one again and again), then watches, then long quiet ones. */
 function setUp(
   lists: readonly (readonly string[] | Error)[],
   watches: readonly Script[],

@@ -22,7 +22,7 @@ export interface WatcherOptions {
   /** The key that an object is about; null for one that is about none. */
   readonly keyOf: (metadata: ObjectMeta) => string | null;
   /**
-   * Told for each object of a list, each change, and each object that is gone; `metadata` is null once it is. Must not throw.
+   * Called for each object of a list, each change, and each object that is gone; `metadata` is null once it is. Must not throw.
    */
   readonly onKey: (key: string, metadata: ObjectMeta | null) => void;
   readonly clock: Clock;
@@ -46,7 +46,7 @@ const BACKOFF = { firstMs: 500, maxMs: 10_000 };
 export interface WatcherState {
   /** True once the first list has been handed over. */
   readonly listed: boolean;
-  /** Why there is no watch right now; null while there is one or a new one is on its way after an ordinary end. */
+  /** The error that keeps the watch from running; null while there is one or a new one is on its way after an ordinary end. */
   readonly problem: string | null;
 }
 

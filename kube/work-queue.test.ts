@@ -160,7 +160,7 @@ describe('a work queue', () => {
   });
 });
 
-/** What happens to a queue from outside, after a pause. */
+/** One outside event on a queue, after a pause. */
 const happenings = fc.array(
   fc.record({
     pauseMs: fc.nat(400),
@@ -169,7 +169,7 @@ const happenings = fc.array(
   }),
   { maxLength: 60 },
 );
-/** How each turn goes, over and over. */
+/** The outcome of each turn, in a cycle. */
 const outcomes = fc.array(
   fc.record({ takesMs: fc.nat(300), fails: fc.boolean(), requeueAfter: fc.option(fc.nat(3), { nil: undefined }) }),
   { minLength: 1, maxLength: 10 },
@@ -194,7 +194,7 @@ describe('whatever happens to a work queue', () => {
             const before = starts.get(key) ?? [];
             if (before.length > 0) assert.ok(clock.now() - before.at(-1)! >= minIntervalMs);
             starts.set(key, [...before, clock.now()]);
-            // After a while all goes well and nobody asks again, so that the queue comes to rest.
+            // After a while every turn succeeds and no key is added, so that the queue comes to rest.
             const { takesMs, fails, requeueAfter } = turn < 60 ? plan[turn++ % plan.length]! : quiet;
             await new Promise<void>((resolve) => clock.after(takesMs, resolve));
             running.delete(key);

@@ -30,7 +30,7 @@ export interface WorkQueueOptions {
 
 interface Entry {
   readonly key: string;
-  /** When it is to run; null while nobody has asked. */
+  /** When it is due; null while it was not requested. */
   due: number | null;
   running: boolean;
   /** When its last turn began. */
@@ -73,7 +73,7 @@ export class WorkQueue {
     return ready;
   }
 
-  /** How long the oldest turn that has not ended yet has taken; 0 when there is none. */
+  /** Age of the oldest running turn; 0 when none runs. */
   get longestRunMs(): number {
     const now = this.#options.clock.now();
     let longest = 0;
@@ -124,7 +124,7 @@ export class WorkQueue {
     }
   }
 
-  /** What becomes of an entry whose time on the agenda has come. */
+  /** Handles an entry that is due. */
   #settle(entry: Entry): void {
     // An older place on the agenda; the entry has a later one, or gets one when its turn ends.
     if (entry.running) return;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Replica, startReplica } from '../../test/operator/replica.ts';
+import { type Replica, startReplica } from '../../testbed/replica.ts';
 
 /** The operator as a program under measurement. */
 

@@ -14,7 +14,7 @@ const begun = new Map<string, Promise<Response>>();
 /** Asks for what will be wanted soon. */
 export function askAhead(path: string): void {
   const response = fetch(path);
-  response.catch(() => {}); // Told to whoever wants it.
+  response.catch(() => {}); // The caller that awaits it handles the failure.
   begun.set(path, response);
 }
 
@@ -58,7 +58,7 @@ export function useAsked<T>(path: string | null, version = 0): Asked<T> {
 
 export const DATASET = 'api/dataset';
 
-/** Where a page of the selected images is; the same for the same selection, in whatever order it was made. */
+/** The URL of a page of the selected images; the same for the same selection, in whatever order it was made. */
 export const samplesPath = (where: Readonly<Record<string, string>>, page: number): string =>
   pathOf('api/samples', { ...whereQuery(where), page: String(page) });
 

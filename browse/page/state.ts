@@ -1,17 +1,17 @@
 import { type DatasetView, WHERE } from '../wire.ts';
 
-/** What the page shows, as its URL says it: every view has its own link. */
+/** The state of the page, as its URL holds it: every view has its own link. */
 
 export interface State {
   /** Axes of the heat map; '' across a grid of one axis. */
   readonly rows: string;
   readonly columns: string;
-  /** What its colour means: images, filled, acceptance, or the name of a gate after `gate:`. */
+  /** The meaning of its colour: images, filled, acceptance, or the name of a gate after `gate:`. */
   readonly tone: string;
   /** Values kept, by axis. On the axes of the map they say what is picked, on others what is summed. */
   readonly where: Readonly<Record<string, string>>;
   readonly page: number;
-  /** What the viewer shows. */
+  /** The image in the viewer. */
   readonly image: string | null;
   readonly rejected: string | null;
 }
@@ -48,7 +48,7 @@ function readPage(query: URLSearchParams): number {
   return Number.isInteger(page) && page >= 1 && page <= 1e9 ? page - 1 : 0;
 }
 
-/** What a URL selects, before it is known what the dataset has. */
+/** The selection of a URL, before the contents of the dataset are known. */
 export function rawSelection(search: string): Pick<State, 'where' | 'page'> {
   const query = new URLSearchParams(search);
   const where = [...query].flatMap(([name, value]) =>
@@ -88,7 +88,7 @@ export function writeState(state: State, view: Pick<DatasetView, 'axes' | 'gates
   return text === '' ? '' : `?${text}`;
 }
 
-/** Where a change of the selection leads: to its first page, with nothing open. */
+/** The state after a change of the selection: its first page, with nothing open. */
 export const selecting = (state: State, where: State['where']): State => ({
   ...state,
   where,

@@ -11,7 +11,7 @@ import { many, ordinal } from './words.ts';
 /** One image in full, in a dialog over the page. */
 
 interface ViewerProps {
-  /** What else can be seen, in order: the state of each. */
+  /** The state of each image of the gallery, in order. */
   readonly neighbours: readonly State[];
   readonly rejected: readonly RejectedView[];
 }

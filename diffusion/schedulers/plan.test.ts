@@ -70,7 +70,7 @@ test('a perfect model is followed to the clean sample, by every solver and setti
       const config = { ...STABLE_DIFFUSION, ...options, set_alpha_to_one: true };
       const schedule = plan(name, config, steps);
       const last = run(schedule, [1.5, -0.5], perfectModel(schedule, config, 0.25));
-      // The lowest visited level may hold a little noise that one step cannot tell from signal.
+      // The lowest visited level may hold a little noise that one step cannot separate from signal.
       for (const value of last)
         assert.ok(Math.abs(value - 0.25) < 1e-3, `${name} ${JSON.stringify(options)}: ${value}`);
     }),

@@ -17,17 +17,17 @@ export interface Schedule {
 }
 
 export interface Step {
-  /** What the model is told; whole for most samplers. */
+  /** The timestep that the model gets; an integer for most samplers. */
   readonly timestep: number;
   /** The sample is multiplied by this for the model. */
   readonly inputScale: number;
-  /** What is made of the model output and kept: a prediction of the noise or of the clean sample. */
+  /** The quantity that is computed from the model output and kept: a prediction of the noise or of the clean sample. */
   readonly estimate: { readonly sample: number; readonly output: number; readonly limit?: number };
-  /** Replaces the sample before going on (UniPC's corrector). */
+  /** Replaces the sample before the next step (UniPC's corrector). */
   readonly correct?: Weights;
   /** The next sample. */
   readonly next: Weights;
-  /** What is remembered, as indices into [this estimate, ...remembered]. */
+  /** The estimates to remember, as indices into [this estimate, ...remembered]. */
   readonly keep: readonly number[];
   /** Whether the (corrected) sample of this step becomes the anchor. */
   readonly anchors?: boolean;

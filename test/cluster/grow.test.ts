@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openStore } from '../../platform/store/store.ts';
 import { missingForPods } from '../../testbed/available.ts';
+import { until } from '../../testbed/replica.ts';
 import {
   isReady,
   isReason,
@@ -12,7 +13,6 @@ import {
   statusOf,
   waitForReady,
 } from '../../testbed/rig.ts';
-import { until } from '../operator/replica.ts';
 import { runCli } from '../support/cli.ts';
 
 /** What a user does with a dataset on a cluster, and what they see when something is wrong. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { missingForPods } from '../../testbed/available.ts';
+import { until } from '../../testbed/replica.ts';
 import {
   isReady,
   isReason,
@@ -11,7 +12,6 @@ import {
   statusOf,
   waitForReady,
 } from '../../testbed/rig.ts';
-import { until } from '../operator/replica.ts';
 import { runCli } from '../support/cli.ts';
 
 /** A machine that goes away with the only worker of a dataset on it. */

@@ -9,6 +9,11 @@ import { REPO, runCli } from '../support/cli.ts';
 const PAGES = [
   'README.md',
   'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'testbed/README.md',
+  'kube/README.md',
   ...(await readdir(join(REPO, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
 ];
 const read = (page: string): Promise<string> => readFile(join(REPO, page), 'utf8');

@@ -6,10 +6,10 @@ import { after, before, describe, test } from 'node:test';
 import { ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { parse, stringify } from 'yaml';
 import { missingForPods } from '../../testbed/available.ts';
+import { until } from '../../testbed/replica.ts';
 import { isReady, rigDataset, statusOf, waitForReady } from '../../testbed/rig.ts';
 import { CHART } from '../../testbed/servers/helm.ts';
 import { storedShards } from '../cluster/shards.ts';
-import { until } from '../operator/replica.ts';
 import { runCli } from '../support/cli.ts';
 import { type EmptyCluster, firstExample, RELEASE, SYSTEM, startEmptyCluster } from './cluster.ts';
 

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createKube } from '../../kube/client.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
+import { type Replica, startReplica, until } from '../../testbed/replica.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import { documentWith } from '../support/spec.ts';
 import { configOf } from './access.ts';
-import { type Replica, startReplica, until } from './replica.ts';
 
 const skip = await missingForServers();
 

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from '../../test/operator/replica.ts';
+import { until } from '../replica.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
 import { type Access, callApi } from '../servers/control-plane-client.ts';
 import { type ServerProcess, serverFolder, startServer } from '../servers/process.ts';

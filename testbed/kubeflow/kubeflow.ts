@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { until } from '../../test/operator/replica.ts';
+import { until } from '../replica.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
 import { goModuleFolder } from '../servers/go-files.ts';
 import type { ServerProcess } from '../servers/process.ts';

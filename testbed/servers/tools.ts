@@ -18,6 +18,8 @@ export interface GoTool {
   name: string;
   /** Flags for the linker, given the version: what a program says about itself. */
   ldflags?: (version: string) => string;
+  /** Whether it needs a C compiler. */
+  cgo?: boolean;
 }
 
 const REQUIRED: readonly { command: string; install: string }[] = [
@@ -85,14 +87,20 @@ async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> 
   if (isBuilt) return path;
   await mkdir(bin, { recursive: true });
   process.stderr.write(`building ${tool.name} for the tests (minutes, once)\n`);
-  // The lock goes with its holder, however that ends. Whoever waited finds the program built.
+  // The lock is released with its holder, however that exits. A process that waited finds the program built.
   const script = `
     test -e "$TARGET" && exit
     go build -trimpath -buildvcs=false -ldflags "$LDFLAGS" -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
   try {
     await run('flock', [`${path}.lock`, 'sh', '-c', script], {
       cwd: folder,
-      env: { ...env, CGO_ENABLED: '0', TARGET: path, PACKAGE: tool.package, LDFLAGS: tool.ldflags?.(version) ?? '' },
+      env: {
+        ...env,
+        CGO_ENABLED: tool.cgo ? '1' : '0',
+        TARGET: path,
+        PACKAGE: tool.package,
+        LDFLAGS: tool.ldflags?.(version) ?? '',
+      },
     });
   } catch (cause) {
     throw new Error(`cannot build ${tool.name} in ${folder}: ${(cause as { stderr?: string }).stderr}`, { cause });

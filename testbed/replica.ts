@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
-import { REPO } from '../support/cli.ts';
+import { REPO } from '../test/support/cli.ts';
 
 /** A replica of the operator as a process of its own, as a pod would run it. */
 export interface Replica {
