@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { describeEstimate, type EstimateInput, estimate } from './estimate.ts';
+import { describeEstimate, describeExhaustion, type EstimateInput, estimate, exhaustion } from './estimate.ts';
 
 const INPUT: EstimateInput = {
   samples: 565_000,
@@ -52,5 +52,34 @@ test('more workers take less time and no less work; a worker of two GPUs costs t
         assert.equal(estimate({ ...INPUT, acceptance, gpus: 0 }).deviceHours, one.deviceHours);
       },
     ),
+  );
+});
+
+test('A6: how likely it is that a sample fails all attempts', () => {
+  // Of 565,000 samples with 8 attempts each, 565,000 x 0.2^8 = 1.4464 are expected to fail; 1 - exp(-1.4464) = 0.7646.
+  const made = exhaustion(565_000, 8, 0.8);
+  assert.equal(made.expected.toFixed(4), '1.4464');
+  assert.equal(made.probability.toFixed(4), '0.7646');
+  assert.equal(
+    describeExhaustion(made, { maxAttempts: 8, onExhausted: 'Fail' }),
+    'If 80 % of the images pass the gates, some sample fails all 8 attempts with a probability of 76.5 % (1.45 samples ' +
+      'expected); then nothing is published until onExhausted is Shortfall; maxAttempts: 12 makes that less than 1 %',
+  );
+  assert.equal(
+    describeExhaustion(exhaustion(192, 40, 0.5), { maxAttempts: 40, onExhausted: 'Shortfall' }),
+    'If 50 % of the images pass the gates, some sample fails all 40 attempts with a probability of less than 0.01 % ' +
+      '(fewer than 0.01 samples expected); then the rest is published',
+  );
+});
+
+test('A6: the attempts that are named suffice, and one fewer does not', () => {
+  const share = fc.double({ min: 0.001, max: 0.999, noNaN: true });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e9 }), share, (samples, acceptance) => {
+      const { sufficientAttempts } = exhaustion(samples, 1, acceptance);
+      const risk = (attempts: number) => exhaustion(samples, attempts, acceptance).probability;
+      assert.ok(risk(sufficientAttempts) <= 0.01 * (1 + 1e-9), `${risk(sufficientAttempts)}`);
+      if (sufficientAttempts > 1) assert.ok(risk(sufficientAttempts - 1) >= 0.01 * (1 - 1e-9));
+    }),
   );
 });

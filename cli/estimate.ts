@@ -58,6 +58,48 @@ export function estimate(input: EstimateInput): Estimate {
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 
+/** How likely samples are to be left without an image. */
+export interface Exhaustion {
+  /** Share of the images that pass the gates, as assumed. */
+  readonly acceptance: number;
+  /** That at least one sample fails all its attempts: 1 - (1 - (1 - a)^maxAttempts)^samples. */
+  readonly probability: number;
+  /** Samples that do, on average. */
+  readonly expected: number;
+  /** The least `maxAttempts` with which that happens in fewer than one dataset of a hundred. */
+  readonly sufficientAttempts: number;
+}
+
+/** As if every image passed with the same probability, whatever its cell. */
+export function exhaustion(samples: number, maxAttempts: number, acceptance: number): Exhaustion {
+  // In logarithms: the chances of one sample are tiny, those of half a million are not.
+  const [miss, pass] = [Math.log1p(-acceptance), (p: number) => samples * Math.log1p(-p)];
+  const oneFails = Math.exp(maxAttempts * miss);
+  const tolerable = -Math.expm1(Math.log(0.99) / samples);
+  return {
+    acceptance,
+    probability: -Math.expm1(pass(oneFails)),
+    expected: samples * oneFails,
+    sufficientAttempts: Math.max(1, Math.ceil(Math.log(tolerable) / miss)),
+  };
+}
+
+/** One sentence for people; what may be done about it must be done before the dataset is begun. */
+export function describeExhaustion(
+  { acceptance, probability, expected, sufficientAttempts }: Exhaustion,
+  { maxAttempts, onExhausted }: { readonly maxAttempts: number; readonly onExhausted: 'Fail' | 'Shortfall' },
+): string {
+  const percent = (share: number): string => (share < 0.0001 ? 'less than 0.01 %' : `${short.format(share * 100)} %`);
+  const some = expected < 0.01 ? 'fewer than 0.01' : short.format(expected);
+  const advice =
+    probability < 0.01 ? '' : `; maxAttempts: ${whole.format(sufficientAttempts)} makes that less than 1 %`;
+  const then = onExhausted === 'Fail' ? 'nothing is published until onExhausted is Shortfall' : 'the rest is published';
+  return (
+    `If ${percent(acceptance)} of the images pass the gates, some sample fails all ${maxAttempts} attempts with a probability of ` +
+    `${percent(probability)} (${some} samples expected); then ${then}${advice}`
+  );
+}
+
 /** The estimate in lines for people, with what it assumes. */
 export function describeEstimate(input: EstimateInput, made: Estimate): string {
   const device = input.gpus > 0 ? 'GPU' : 'worker';

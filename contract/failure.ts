@@ -30,7 +30,7 @@ export class UsageError extends Failure {
   }
 }
 
-/** A sample whose every attempt was rejected, where the spec says `onExhausted: Fail`. */
+/** Samples whose every attempt was rejected, which keep a dataset from being published while its spec says `onExhausted: Fail`. */
 export class ExhaustedError extends Failure {
   override readonly name = 'ExhaustedError';
   constructor(message: string) {

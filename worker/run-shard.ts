@@ -1,4 +1,4 @@
-import { ExhaustedError, StoppedError } from '../contract/failure.ts';
+import { StoppedError } from '../contract/failure.ts';
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
@@ -48,7 +48,8 @@ export interface BatchProgress {
 
 /**
  * Brings a shard to its commit and returns its record. Work that the store already holds is not done again.
- * @throws StoppedError when asked to stop, ExhaustedError when a sample cannot be had and the spec says Fail
+ * A sample without an accepted attempt is recorded as exhausted; what that means for the dataset is decided when it is published.
+ * @throws StoppedError when asked to stop
  */
 export async function runShard(context: ShardContext, shard: number): Promise<ShardRecord> {
   const { store, plan } = context;
@@ -111,7 +112,6 @@ async function runBatch(
       const refusal = { gate, scores: scoresOf(verdicts[i]!) };
       await context.keeper.keep({ attempt, refusal, encode: () => context.encode(images[i]!, attempt.sample.prompt) });
       const outcome = refill.reject(attempt, refusal);
-      if (outcome.exhausted) onExhausted(context.plan, outcome.exhausted);
       counts.reject(attempt.sample.cell, gate, outcome.exhausted !== null);
       finished.push(outcome.finished);
     }
@@ -128,17 +128,6 @@ function refusedBy(image: RawImage, verdicts: Verdicts): string | undefined {
 
 const scoresOf = (verdicts: Verdicts): Record<string, number | null> =>
   Object.fromEntries(Object.entries(verdicts).map(([gate, { score }]) => [gate, roundScore(score)]));
-
-function onExhausted(plan: Plan, { sample, rejected }: Attempt): void {
-  if (plan.spec.quality.onExhausted === 'Shortfall') return;
-  const counts = Map.groupBy(rejected, ({ gate }) => gate);
-  const byGate = [...counts].map(([gate, list]) => `${gate} ${list.length}`).join(', ');
-  const cell = plan.allocation.grid.cells[sample.cell]!.id;
-  throw new ExhaustedError(
-    `sample ${sample.key} of cell ${cell} failed all ${rejected.length} attempts (rejected by gate: ${byGate}); ` +
-      'raise spec.quality.maxAttempts, relax that gate, exclude the cell, or set spec.quality.onExhausted: Shortfall',
-  );
-}
 
 async function encodeSample(
   context: ShardContext,

@@ -4,7 +4,14 @@ import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts
 import { StoreError } from '../../platform/store/store.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describePlan, gridTable } from '../describe-plan.ts';
-import { describeEstimate, type EstimateInput, estimate } from '../estimate.ts';
+import {
+  describeEstimate,
+  describeExhaustion,
+  type EstimateInput,
+  type Exhaustion,
+  estimate,
+  exhaustion,
+} from '../estimate.ts';
 import { type Loaded, loadDataset } from '../load.ts';
 
 /** `cohortfarm plan`: prints the quota grid; nothing is written. */
@@ -32,7 +39,7 @@ export function addPlan(program: Command): void {
     .option('--images-per-second <n>', 'for the estimate: images that one worker generates in a second')
     .option(
       '--acceptance <share>',
-      'for the estimate: share of the images that pass the gates (default: 0.5 with gates, 1 without)',
+      'share of the images that is assumed to pass the gates (default: 0.5 with gates, 1 without)',
     )
     .option('--gpu-price <n>', 'for the estimate: price of a GPU (or of a worker without one) for an hour')
     .option('--storage-price <n>', 'for the estimate: price of a gigabyte for a month')
@@ -43,12 +50,20 @@ export function addPlan(program: Command): void {
       const { plan, unreachable } = await planWithOrWithoutModel(loaded);
       const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
       const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
+      const risk = exhaustionOf(options, plan);
       if (options.json) {
         const made = wanted && { estimate: { ...estimate(wanted), assumed: wanted } };
-        process.stdout.write(`${JSON.stringify({ ...planJson(plan, unreachable), prompts, ...made })}\n`);
+        const text = JSON.stringify({
+          ...planJson(plan, unreachable),
+          ...(risk && { exhaustion: risk }),
+          prompts,
+          ...made,
+        });
+        process.stdout.write(`${text}\n`);
         return;
       }
       process.stdout.write(planText(plan, unreachable));
+      if (risk) process.stdout.write(`${describeExhaustion(risk, plan.spec.quality)}\n`);
       for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
       if (wanted) process.stdout.write(`${describeEstimate(wanted, estimate(wanted))}\n`);
     });
@@ -63,8 +78,8 @@ const DEFAULT_PIXELS = 512;
 
 /** @throws UsageError for what is missing or no number */
 function estimateInput(options: PlanOptions, { dataset }: Loaded, plan: Plan): EstimateInput {
-  const { workers, output, quality, model } = dataset.spec;
-  const { imagesPerSecond, acceptance, gpuPrice, storagePrice, imageBytes } = options;
+  const { workers, output, model } = dataset.spec;
+  const { imagesPerSecond, gpuPrice, storagePrice, imageBytes } = options;
   if (imagesPerSecond === undefined) {
     throw new UsageError('--estimate needs --images-per-second: the images that one worker generates in a second');
   }
@@ -76,12 +91,23 @@ function estimateInput(options: PlanOptions, { dataset }: Loaded, plan: Plan): E
     workers: workers.replicas,
     gpus: workers.gpus,
     imagesPerSecond: parsePositive('--images-per-second', imagesPerSecond),
-    acceptance:
-      acceptance === undefined ? (quality.gates.length > 0 ? 0.5 : 1) : parsePositive('--acceptance', acceptance, 1),
+    acceptance: acceptanceOf(options, plan),
     ...(gpuPrice !== undefined && { price: parsePositive('--gpu-price', gpuPrice) }),
     ...(storagePrice !== undefined && { storagePrice: parsePositive('--storage-price', storagePrice) }),
     ...(imageBytes !== undefined && { imageBytes: parsePositive('--image-bytes', imageBytes) }),
   };
+}
+
+/** The share of the images that is assumed to pass the gates. */
+function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan): number {
+  if (acceptance !== undefined) return parsePositive('--acceptance', acceptance, 1);
+  return spec.quality.gates.length > 0 ? 0.5 : 1;
+}
+
+/** Where every image is taken, no sample can fail. */
+function exhaustionOf(options: PlanOptions, plan: Plan): Exhaustion | null {
+  const acceptance = acceptanceOf(options, plan);
+  return acceptance === 1 ? null : exhaustion(plan.samples, plan.spec.quality.maxAttempts, acceptance);
 }
 
 function parsePositive(option: string, text: string, most = 1e12): number {

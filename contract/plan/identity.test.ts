@@ -84,6 +84,7 @@ const SAME: Record<string, Record<string, unknown>> = {
     'spec.deletionPolicy': 'Delete',
     'spec.ttlSecondsAfterFinished': 60,
   },
+  'A6: what happens when attempts are used up': { 'spec.quality': { gates: [GATE], onExhausted: 'Shortfall' } },
   'rejected images that are kept': { 'spec.quality': { gates: [GATE], keepRejected: 5 } },
   'namespace, labels and status': { 'metadata.namespace': 'n', 'metadata.labels': { a: 'b' }, status: {} },
 };
@@ -159,7 +160,6 @@ const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   'another kind of gate': [regressor({})],
   "a gate's tolerance": [regressor({ tolerance: 8 })],
   'the attempts': [{ 'spec.quality': { gates: [GATE], maxAttempts: 9 } }],
-  'what happens when they are used up': [{ 'spec.quality': { gates: [GATE], onExhausted: 'Shortfall' } }],
   'the format': [{ 'spec.output.image': { format: 'png' } }],
   'the quality': [{ 'spec.output.image': { quality: 94 } }],
   'the size of a shard': [{ 'spec.output.shard.samples': 6 }],

@@ -33,7 +33,7 @@ interface Parts {
  */
 export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): PlanIdentity {
   const { grid, quotas, table } = parts.allocation;
-  const { maxAttempts, onExhausted, gates } = spec.quality;
+  const { maxAttempts, gates } = spec.quality;
   const { format, quality } = spec.output.image;
   return {
     contract: 1,
@@ -48,7 +48,8 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     model: { digest: parts.modelDigest, sampling: parts.sampling },
     quality: {
       maxAttempts,
-      onExhausted,
+      // Decides no byte. It did once, so that its default is kept here: the digests of such plans stay as they were.
+      onExhausted: 'Fail',
       gates: gates.map((gate, i) => gateIdentity(gate, grid, parts.gateDigests[i]!)),
     },
     image: format === 'jpeg' ? { format, quality } : { format },

@@ -182,7 +182,12 @@ export const gateSchema = z.strictObject({
 
 export const qualitySchema = z.strictObject({
   maxAttempts: z.int().min(1).max(10_000).default(8).describe('Images tried for one sample'),
-  onExhausted: z.enum(['Fail', 'Shortfall']).default('Fail').describe('What to do when no attempt passes'),
+  onExhausted: z
+    .enum(['Fail', 'Shortfall'])
+    .default('Fail')
+    .describe(
+      'When no attempt of some sample passes: Fail withholds publication, Shortfall publishes the rest; may change',
+    ),
   keepRejected: z.int().min(0).max(1000).default(0).describe('Rejected images to keep for each cell, under rejected/'),
   gates: z
     .array(gateSchema)

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { sha256 } from '../../contract/digest.ts';
-import { isRetryable } from '../../contract/failure.ts';
-import { objects } from '../../contract/names.ts';
+import { ExhaustedError, exitCodeOf, isRetryable } from '../../contract/failure.ts';
+import { EXIT, objects } from '../../contract/names.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { drawingContext, planOf, smallDataset } from '../../test/support/dataset.ts';
-import { runShard } from '../../worker/run-shard.ts';
+import { runShard, type ShardContext } from '../../worker/run-shard.ts';
 import { claim } from '../claim.ts';
 import { publish, renderPublishedReport } from './publish.ts';
 import { DatasetError } from './records.ts';
@@ -168,18 +169,46 @@ test('the report of a published dataset is the same when rendered anew', async (
   assert.equal(await renderPublishedReport(store, manifest), await readFile(join(folder, objects.report), 'utf8'));
 });
 
-test('a dataset in which every sample was exhausted can be published', async (t) => {
+const hopeless = (onExhausted: 'Fail' | 'Shortfall') =>
+  smallDataset((spec) => Object.assign(spec.quality!, { onExhausted, maxAttempts: 2 }));
+
+/** A dataset of which some sample, or every one, has no image that passes. */
+async function grownShort(t: TestContext, passes: (index: number) => boolean) {
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const store = openStore(folder);
-  const hopeless = smallDataset((spec) => {
-    spec.quality!.onExhausted = 'Shortfall';
-    spec.quality!.maxAttempts = 2;
-  });
-  const its = planOf(hopeless);
-  const judge = async (images: readonly unknown[]) => images.map(() => ({ sex: { score: 0, passed: false } }));
+  const its = planOf(hopeless('Fail'));
+  const judge: ShardContext['judge'] = async (_, samples) =>
+    samples.map(({ index }) => ({ sex: { score: 0.5, passed: passes(index) } }));
   for (let shard = 0; shard < its.shards; shard++) await runShard(drawingContext(its, store, { judge }), shard);
-  const manifest = await publish({ plan: its, dataset: hopeless, store, version: '0.1.0' });
+  return store;
+}
+
+const publishAs = (store: ObjectStore, dataset: SyntheticDataset) =>
+  publish({ plan: planOf(dataset), dataset, store, version: '0.1.0' });
+
+test('a dataset in which every sample was exhausted can be published', async (t) => {
+  const manifest = await publishAs(await grownShort(t, () => false), hopeless('Shortfall'));
   assert.deepEqual(manifest.samples, { wanted: 24, accepted: 0, exhausted: 24, attempts: 48 });
   assert.deepEqual(manifest.rejected, { sex: 48 });
+});
+
+test('A6: one exhausted sample withholds publication under Fail, and Shortfall publishes the same shards', async (t) => {
+  const store = await grownShort(t, (index) => index !== 13);
+  const shard = await store.get('shards/small-000001.tar');
+  await assert.rejects(publishAs(store, hopeless('Fail')), (error: Error) => {
+    assert.ok(error instanceof ExhaustedError);
+    assert.equal(exitCodeOf(error), EXIT.shortfall);
+    assert.match(
+      error.message,
+      /^1 of 24 samples failed all 2 attempts, most of them \(1\) in cell age=.*,sex=.* \(.*by gate: sex 2\); .*onExhausted: Shortfall to publish the other 23 images/,
+    );
+    return true;
+  });
+  assert.equal(await store.get(objects.manifest), null);
+  const manifest = await publishAs(store, hopeless('Shortfall'));
+  assert.deepEqual(manifest.samples, { wanted: 24, accepted: 23, exhausted: 1, attempts: 25 });
+  assert.deepEqual(await store.get('shards/small-000001.tar'), shard);
+  // What is published stays published, whatever the spec says later.
+  assert.deepEqual(await publishAs(store, hopeless('Fail')), manifest);
 });

@@ -15,6 +15,7 @@ import { createIndex } from './index.ts';
 import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
 import { checkShard, DatasetError, readRecords } from './records.ts';
 import { renderReport } from './report/report.ts';
+import { refuseShortfall } from './shortfall.ts';
 import { createSheet, type Thumbnail } from './thumbnails.ts';
 import { renderWids } from './wids.ts';
 
@@ -38,12 +39,14 @@ export interface PublishContext {
 
 /**
  * Publishes a dataset whose shards are all committed; one that is published already only has its clean-up finished.
- * @throws StoreError (retryable) when shards are missing, DatasetError when one is not what its record says
+ * @throws StoreError (retryable) when shards are missing, DatasetError when one is not what its record says, ExhaustedError
+ * when samples have no image and the spec says Fail
  */
 export async function publish(context: PublishContext): Promise<Manifest> {
   const { store, plan } = context;
   let manifest = await readOwnManifest(store, plan);
   if (!manifest) {
+    await refuseShortfall(plan, store);
     const { counted, index, thumbnails } = await readShards(context);
     const draft = draftManifest({ ...context, counted });
     const files = await writeFiles(store, draft, { index, thumbnails });
