@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { datasetDefinition } from '../contract/crd/definition.ts';
+import { IMMUTABLE, MUTABLE } from '../contract/crd/immutable.ts';
 import type { Structural } from '../contract/crd/structural.ts';
 
 /**
@@ -22,8 +23,9 @@ const INTRO = [
   `${code('kubectl explain syntheticdataset.spec --recursive')} says the same. **Bold**: required. ${code('[]')} stands for each entry of a`,
   `list, ${code('*')} for each key of a map.`,
   '',
-  `What decides the images (${['seed', 'quota', 'prompt', 'model', 'quality', 'output'].map(code).join(', ')}) cannot be changed once the`,
-  'resource is there; the rest may be at any time.',
+  `What decides the images (${IMMUTABLE.map(code).join(', ')}) cannot be changed once the`,
+  `resource is there. In these sections ${MUTABLE.map(code).join(', ')} decide no byte of an`,
+  'image: like everything else they may be changed at any time.',
   '',
 ].join('\n');
 

@@ -3,8 +3,9 @@ import { datasetSchema, specSchema } from '../schema/spec.ts';
 import { statusSchema } from '../schema/status.ts';
 import { QUOTA_RULES } from '../validate/quota-rules.ts';
 import type { Rules } from '../validate/rule.ts';
-import { IMMUTABLE_RULES, SPEC_RULES } from '../validate/spec-rules.ts';
+import { SPEC_RULES } from '../validate/spec-rules.ts';
 import { TRAINING_RULES } from '../validate/training-rules.ts';
+import { immutableRules } from './immutable.ts';
 import { type Structural, schemaAt, structuralOf } from './structural.ts';
 
 /** The CustomResourceDefinition of `SyntheticDataset`, derived from the schemas. */
@@ -83,7 +84,6 @@ function resourceSchema(): Structural {
       metadata: { type: 'object', properties: { name: nameSchema() } },
       spec: withRules(
         { description: 'What is wanted', ...structuralOf(specSchema) },
-        IMMUTABLE_RULES,
         QUOTA_RULES,
         SPEC_RULES,
         TRAINING_RULES,
@@ -100,7 +100,9 @@ function nameSchema(): Structural {
 /** Adds the rules at their paths, and the types of lists. */
 function withRules(spec: Structural, ...tables: readonly Rules[]): Structural {
   for (const [path, keywords] of Object.entries(LISTS)) Object.assign(schemaAt(spec, path), keywords);
-  for (const [path, rules] of tables.flatMap((table) => Object.entries(table))) {
+  // The transition rules depend on which lists are sets.
+  const all = [immutableRules(spec), ...tables];
+  for (const [path, rules] of all.flatMap((table) => Object.entries(table))) {
     const schema = schemaAt(spec, path);
     schema['x-kubernetes-validations'] = [...((schema['x-kubernetes-validations'] as Rules[string]) ?? []), ...rules];
   }

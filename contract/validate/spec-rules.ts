@@ -2,7 +2,7 @@ import { DEGENERATE, MAX_SHARDS } from '../names.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
 import { asKeys, namesOf, type Rule, type Rules, withKnown, withName } from './rule.ts';
 
-/** How the sections of a spec belong together: check-prompt.ts and check-quality.ts as CEL, and what may never change. */
+/** How the sections of a spec belong together: check-prompt.ts and check-quality.ts as CEL. */
 
 const fromTable = '(has(self.quota.allocation.table) && has(self.quota.allocation.table.impressionColumn))';
 const usesImpression = "self.prompt.template.contains('{impression}')";
@@ -106,24 +106,6 @@ const gateRules: readonly Rule[] = [
     reason: 'FieldValueForbidden',
   },
 ];
-
-/** What decides the bytes of the dataset. */
-export const IMMUTABLE = ['seed', 'quota', 'prompt', 'model', 'quality', 'output'] as const;
-
-const immutable: Rule = {
-  rule: 'self == oldSelf',
-  message:
-    'decides the images and cannot change; create another dataset (only workers, suspend, training, ttlSecondsAfterFinished and deletionPolicy may change)',
-};
-
-/** Classes are the outputs of a model in their order, but as a set they are equal in any. */
-const classesOf = (quality: string): string =>
-  `${quality}.gates.map(gate, has(gate.classes) ? gate.classes.map(name, name) : [])`;
-
-export const IMMUTABLE_RULES: Rules = {
-  ...Object.fromEntries(IMMUTABLE.map((field) => [field, [immutable]])),
-  quality: [{ ...immutable, rule: `self == oldSelf && ${classesOf('self')} == ${classesOf('oldSelf')}` }],
-};
 
 export const SPEC_RULES: Rules = {
   '': [...sourceRules, ...promptRules, ...gatesRules, ...numberRules],

@@ -89,7 +89,12 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
       assert.equal(answer.code, 201, answer.body.message);
     });
 
+    // Parts of a section, and what is only there in one of the two versions.
     const FIXED: Readonly<Record<string, unknown>> = {
+      'spec.quota.minPerCell': 1,
+      'spec.quality.gates.0.minProbability': 0.6,
+      'spec.quality.gates.0.appliesTo': ['female'],
+      'spec.output.shard.samples': 6,
       'spec.seed': 8,
       'spec.quota.samples': 17,
       'spec.prompt.template': '{sex} {age} {impression}',
@@ -123,6 +128,41 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
       assert.equal(answer.code, 200, answer.body.message);
       assert.equal((answer.body.spec!.workers as { replicas: number }).replicas, 3);
       assert.equal(answer.body.spec!.deletionPolicy, 'Delete');
+    });
+
+    it('A26: lets places, credentials, pins and the handling of the result change', async () => {
+      const sha256 = 'a'.repeat(64);
+      const changes = {
+        'spec.quality.onExhausted': 'Shortfall',
+        'spec.quality.keepRejected': 3,
+        'spec.quality.gates.0.modelUri': 's3://moved/gates/a',
+        'spec.quality.gates.1.sha256': sha256,
+        'spec.model.uri': 's3://moved/model',
+        'spec.model.sha256': sha256,
+        'spec.model.executionProvider': 'cuda',
+        'spec.output.uri': 's3://moved/small',
+        'spec.output.s3': { endpoint: 'https://minio.example', credentialsSecretRef: { name: 'renamed' } },
+      };
+      for (const [path, value] of Object.entries(changes)) {
+        const answer = await applyDataset(plane, changed({ [path]: value }));
+        assert.equal(answer.code, 200, `${path}: ${faultsOf(answer).join('\n')}`);
+      }
+      const back = await applyDataset(plane, changed({}));
+      assert.equal(back.code, 200, back.body.message);
+      const spec = back.body.spec as unknown as { quality: { onExhausted: string }; output: { s3?: object } };
+      assert.deepEqual([spec.quality.onExhausted, spec.output.s3], ['Fail', undefined]);
+    });
+
+    it('A26: lets the files that a quota reads move, and nothing else of it change', async () => {
+      const columns = { sex: { name: 'Sex' }, age: { name: 'Age' } };
+      const quota = (cohort: object) =>
+        changed({ 'metadata.name': 'with-cohort', 'spec.quota.allocation': { strategy: 'Complement', cohort } });
+      const cohort = { uri: 's3://real/a.csv', columns };
+      assert.equal((await applyDataset(plane, quota(cohort))).code, 201);
+      assert.equal((await applyDataset(plane, quota({ ...cohort, uri: 's3://moved/a.csv' }))).code, 200);
+      const other = await applyDataset(plane, quota({ ...cohort, columns: { sex: { name: 'Gender' } } }));
+      assert.equal(other.code, 422);
+      assert.match(faultsOf(other)[0]!, /^spec\.quota: .*decides the images and cannot change/);
     });
 
     it('takes a status apart from the spec, and none that has no form', async () => {
