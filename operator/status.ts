@@ -85,8 +85,9 @@ function stepFacts(
   { at, reason, message }: StepStatus,
 ): [ConditionType, Condition['status'], ReasonName, string][] {
   const current = at === 'done' ? STEPS.length : STEPS.findIndex(({ condition }) => condition === at);
-  return STEPS.map(({ condition, done }, i) => {
-    if (i < current) return [condition, 'True', ...done(observed)];
+  return STEPS.map(({ condition, isDone, done }, i) => {
+    // What is done stays done, also when an earlier step is in question again, such as by an invalid edit.
+    if (i < current || (i > current && isDone(observed))) return [condition, 'True', ...done(observed)];
     if (i > current) {
       return [condition, 'Unknown', 'Pending', `Begins when the dataset is ${STEPS[i - 1]!.condition.toLowerCase()}`];
     }

@@ -123,12 +123,20 @@ function progressReport(observed: Observed, job: JobView, mayResume: boolean): R
     return { reason: 'AcceptanceTooLow', message };
   }
   if (!plan) return { reason: 'Starting', message: `Workers are starting: ${ofAll(job.ready, job.parallelism)} run` };
+  const short = shortOf(observed);
   const idle = job.active - job.ready;
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return {
     reason: 'Generating',
-    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}`,
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${short}`,
   };
+}
+
+/** Said while there is time to decide: nothing is published as long as the spec says Fail. */
+function shortOf({ progress, parsed }: Observed): string {
+  const { exhausted } = progress.samples;
+  if (exhausted === 0 || datasetOf({ parsed }).spec.quality.onExhausted === 'Shortfall') return '';
+  return `; ${grouped(exhausted)} samples failed every attempt, so that publishing will wait for spec.quality.onExhausted: Shortfall`;
 }
 
 function whyWaiting({ pods }: Observed, job: JobView): string {

@@ -27,16 +27,28 @@ export const isAccepted = (observed: Observed): boolean =>
 
 /** Every shard of the plan is known to be committed, or a publish pod has been started since it was. */
 export function isGenerated(observed: Observed): boolean {
-  const { progress, jobs } = observed;
-  if (isPublished(observed)) return true;
+  const { progress, jobs, status } = observed;
+  if (status.manifest) return true;
   const publish = currentJob(jobs, 'publish');
   if (publish && !publish.deleting) return true;
   return progress.plan !== null && progress.shardsCommitted >= progress.plan.shards;
 }
 
-/** The manifest is written, and the status has recorded it. */
-export const isPublished = (observed: Observed): boolean =>
-  isTrue(observed, 'Published') && observed.status.manifest !== undefined;
+/** The status has recorded the manifest, which no condition can undo, and the spec asks for no other place. */
+export const isPublished = ({ status, parsed }: Observed): boolean =>
+  status.manifest !== undefined && !('dataset' in parsed && isElsewhere(status.manifest.uri, parsed.dataset));
+
+/** Of a path there are many spellings; it is taken for the same. */
+function isElsewhere(manifest: string, { spec }: SyntheticDataset): boolean {
+  const [published, wanted] = [manifest.replace(/\/[^/]*$/, ''), spec.output.uri].map(s3Folder);
+  return published !== undefined && wanted !== undefined && published !== wanted;
+}
+
+/** Bucket and prefix; undefined for what is not on S3. */
+function s3Folder(uri: string): string | undefined {
+  const [, bucket, prefix = ''] = /^s3:\/\/([^/]+)(.*)$/is.exec(uri) ?? [];
+  return bucket === undefined ? undefined : `${bucket}/${prefix.replace(/^\/+|\/+$/g, '')}`;
+}
 
 /** Jobs of former rounds are kept one by one: the latest for its logs, older ones are in the way. */
 export function removeFormer(jobs: readonly JobView[], current: JobView): Action[] {

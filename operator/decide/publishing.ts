@@ -37,6 +37,17 @@ function failed(
   observed: Observed,
   { trouble, requeueAfter }: Extract<ReturnType<typeof singleStep>, { state: 'failed' }>,
 ): StepDecision {
+  const { manifest } = observed.status;
+  if (trouble.reason === 'ShardsMissing' && manifest) {
+    // Published elsewhere: generating it all again would be a high price for a typing error.
+    const message = `The dataset was published as ${manifest.uri}, and spec.output.uri names another place, where it is not: ${trouble.message}; copy it there, or restore spec.output.uri`;
+    return {
+      policy: 'publishFailed',
+      actions: [],
+      stepStatus: { reason: 'DatasetDamaged', message },
+      ...(requeueAfter !== undefined && { requeueAfter }),
+    };
+  }
   if (trouble.reason === 'ShardsMissing') {
     // Records have been removed: the shard events are not true any more. Workers find out what is there.
     const job = currentJob(observed.jobs, 'publish')!;

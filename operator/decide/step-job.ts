@@ -24,8 +24,8 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   if (!job || job.deleting) return start(build((job?.round ?? 0) + 1));
   const wanted = build(job.round);
   const hasChanged = wanted.templateDigest !== job.templateDigest;
-  // A training stage that has changed is run again; publishing again would write the same.
-  if (job.state === 'complete' && !(hasChanged && step.role === 'train')) {
+  // What was asked for differently is done again, unless it is to remove objects, which are gone.
+  if (job.state === 'complete' && !(hasChanged && step.role !== 'cleanup')) {
     const answer = observed.pods.succeeded.find((pod) => pod.job === job.name);
     return { state: 'done', job, outcome: answer?.outcome ?? null };
   }

@@ -2,7 +2,7 @@ import type { ReasonName } from '../../contract/reasons.ts';
 import type { Observed } from '../observed.ts';
 import type { Advance, Step } from './decision.ts';
 import { generate } from './generating.ts';
-import { datasetOf, isAccepted, isGenerated, isPublished } from './predicates.ts';
+import { isAccepted, isGenerated, isPublished } from './predicates.ts';
 import { publish } from './publishing.ts';
 import { isTrained, train } from './training.ts';
 
@@ -45,7 +45,9 @@ export const STEPS: readonly StepDefinition[] = [
   },
 ];
 
-const hasStages = (observed: Observed): boolean => (datasetOf(observed).spec.training?.stages.length ?? 0) > 0;
+/** Which stages an invalid spec asks for is unknown: then those that have run count. */
+const hasStages = ({ parsed, status }: Observed): boolean =>
+  (('dataset' in parsed ? parsed.dataset.spec.training?.stages : status.stages)?.length ?? 0) > 0;
 
 /** The first step that is not done; null when all are. */
 export const currentStep = (observed: Observed): StepDefinition | null =>

@@ -1,4 +1,4 @@
-import { configMapName, DATASET_FILE } from '../../contract/cluster.ts';
+import { configMapName, DATASET_FILE, type Role } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
@@ -6,9 +6,9 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { Owner } from '../observed.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 
-/** The immutable ConfigMap from which pods read their dataset. Another content is another ConfigMap. */
-export function buildConfigMap(owner: Owner, dataset: SyntheticDataset): KubeObject {
-  const text = canonicalJson(resourceForPods(dataset));
+/** The immutable ConfigMap from which pods of a role read their dataset. Another content is another ConfigMap. */
+export function buildConfigMap(owner: Owner, dataset: SyntheticDataset, role: Exclude<Role, 'train'>): KubeObject {
+  const text = canonicalJson(role === 'publish' ? resourceForPublishing(dataset) : resourceForWorkers(dataset));
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -24,24 +24,30 @@ export function buildConfigMap(owner: Owner, dataset: SyntheticDataset): KubeObj
 }
 
 /**
- * What pods need of the resource: all that decides bytes, how it is published, and how a worker works. How many workers
- * there are is left out: scaling must not change the pods.
+ * What workers need of the resource: all that decides bytes, where they go, and how a worker works. Left out is what may
+ * change without a restart of them: how many there are, how the dataset is published, and what it is trained for.
  */
-function resourceForPods({ apiVersion, kind, metadata, spec }: SyntheticDataset) {
-  const annotations = (metadata.annotations ?? {}) as Readonly<Record<string, unknown>>;
-  const published = Object.values(PUBLICATION_ANNOTATIONS).filter((name) => Object.hasOwn(annotations, name));
-  const { seed, quota, prompt, model, quality, output, workers } = spec;
+function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDataset) {
+  const { seed, quota, prompt, model, output, workers } = spec;
+  const { onExhausted: _, ...quality } = spec.quality;
   const { batchSize, checkpointSamples } = workers;
+  const { name, namespace } = metadata;
   return {
     apiVersion,
     kind,
-    metadata: {
-      name: metadata.name,
-      ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
-      ...(published.length > 0 && {
-        annotations: Object.fromEntries(published.map((name) => [name, annotations[name]])),
-      }),
-    },
+    metadata: { name, ...(namespace !== undefined && { namespace }) },
     spec: { seed, quota, prompt, model, quality, output, workers: { batchSize, checkpointSamples } },
+  };
+}
+
+/** The same, with how it is published. */
+function resourceForPublishing(dataset: SyntheticDataset) {
+  const { metadata, spec, ...rest } = resourceForWorkers(dataset);
+  const annotations = (dataset.metadata.annotations ?? {}) as Readonly<Record<string, unknown>>;
+  const published = Object.values(PUBLICATION_ANNOTATIONS).filter((name) => Object.hasOwn(annotations, name));
+  return {
+    ...rest,
+    metadata: { ...metadata, annotations: Object.fromEntries(published.map((name) => [name, annotations[name]])) },
+    spec: { ...spec, quality: dataset.spec.quality },
   };
 }

@@ -74,7 +74,7 @@ function buildJob(
   fields: Readonly<Record<string, unknown>>,
 ): DesiredJob {
   const { owner, dataset } = context;
-  const configMap = buildConfigMap(owner, dataset);
+  const configMap = buildConfigMap(owner, dataset, role);
   const template = buildPodTemplate({ ...context, role, configMap: configMap.metadata.name });
   const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
   const name = jobName(owner.name, role, round);

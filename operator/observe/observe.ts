@@ -1,4 +1,5 @@
 import { LABELS } from '../../contract/cluster.ts';
+import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { allocate } from '../../contract/plan/allocate.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
@@ -124,16 +125,21 @@ const NOTHING: { readonly items: readonly Stored[] } = { items: [] };
 const hasAnswer = (jobs: readonly JobView[]): boolean =>
   jobs.some(({ role, succeeded }) => role !== 'workers' && succeeded > 0);
 
-/** Parses resources, remembering the last result of each: a big quota takes a while to be shared among its cells. */
+/**
+ * Parses resources, remembering the last result of each: a big quota takes a while to be shared among its cells. Annotations
+ * change without a new generation, and some of them go into the dataset card.
+ */
 export function createParser(): { parse: (object: Stored) => Observed['parsed']; forget: (uid: string) => void } {
-  const cache = new Map<string, { generation: number; parsed: Observed['parsed'] }>();
+  const cache = new Map<string, { version: string; parsed: Observed['parsed'] }>();
   return {
     parse(object) {
-      const { uid, generation = 0 } = object.metadata;
+      const { uid, generation = 0, annotations = {} } = object.metadata;
+      const published = Object.values(PUBLICATION_ANNOTATIONS).map((name) => annotations[name]);
+      const version = JSON.stringify([generation, ...published]);
       const known = cache.get(uid);
-      if (known?.generation === generation) return known.parsed;
+      if (known?.version === version) return known.parsed;
       const parsed = parsedOf(object);
-      cache.set(uid, { generation, parsed });
+      cache.set(uid, { version, parsed });
       return parsed;
     },
     forget: (uid) => {
