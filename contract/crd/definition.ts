@@ -1,10 +1,8 @@
 import { API_VERSION, KIND } from '../names.ts';
 import { datasetSchema, specSchema } from '../schema/spec.ts';
 import { statusSchema } from '../schema/status.ts';
-import { QUOTA_RULES } from '../validate/quota-rules.ts';
 import type { Rules } from '../validate/rule.ts';
-import { SPEC_RULES } from '../validate/spec-rules.ts';
-import { TRAINING_RULES } from '../validate/training-rules.ts';
+import { VALIDATIONS } from '../validate/validations.ts';
 import { immutableRules } from './immutable.ts';
 import { type Structural, schemaAt, structuralOf } from './structural.ts';
 
@@ -84,9 +82,7 @@ function resourceSchema(): Structural {
       metadata: { type: 'object', properties: { name: nameSchema() } },
       spec: withRules(
         { description: 'What is wanted', ...structuralOf(specSchema) },
-        QUOTA_RULES,
-        SPEC_RULES,
-        TRAINING_RULES,
+        ...VALIDATIONS.map(({ cel }) => cel),
       ),
       status: withConditionKeys({ description: 'What has become of it', ...structuralOf(statusSchema) }),
     },

@@ -1,11 +1,11 @@
 import { digestOf } from '../digest.ts';
 import { issueAt, listed, SpecError } from '../schema/issue.ts';
 import type { Spec, SyntheticDataset } from '../schema/spec.ts';
-import { seedIssues, shardIssues } from '../validate/check-quality.ts';
 import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
 import type { Impressions } from './impressions.ts';
+import { seedIssues, shardIssues } from './limits.ts';
 import { placeholders } from './prompts.ts';
 import { attemptSeed, seedKeys } from './seeds.ts';
 

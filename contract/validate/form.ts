@@ -1,26 +1,35 @@
 import type { z } from 'zod';
 import { type Issue, issueAt, type Path, show } from '../schema/issue.ts';
-import { member } from './salvage.ts';
 
-/** What is wrong with the form of a document, in words that name the fix. */
+/** Issues of the form of a document, in words that name the fix. */
 
 const PROTO = '__proto__';
 
-/** Maps named `__proto__`, which zod passes over in silence. Ends on documents that contain themselves, too. */
+/** Maps named `__proto__`, which zod ignores. Documents may contain themselves. */
 export function protoIssues(raw: unknown, path: Path = [], seen = new Set<object>()): Issue[] {
   if (typeof raw !== 'object' || raw === null || seen.has(raw)) return [];
   seen.add(raw);
   if (Array.isArray(raw)) return raw.flatMap((entry, i) => protoIssues(entry, [...path, i], seen));
   return Object.entries(raw).flatMap(([key, value]) =>
     key === PROTO
-      ? [issueAt([...path, key], 'is no name that can be used; choose another')]
+      ? [issueAt([...path, key], 'cannot be used as a name; choose another')]
       : protoIssues(value, [...path, key], seen),
   );
 }
 
+/** The value at a path; undefined where there is none. Inherited names do not count. */
+function valueAt(document: unknown, path: Path): unknown {
+  let value = document;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[name];
+  }
+  return value;
+}
+
 /** Rewrites one issue of zod. `document` is what was parsed. */
 export function formIssues(issue: z.core.$ZodIssue, document: unknown): Issue[] {
-  const value = member(document, ...issue.path);
+  const value = valueAt(document, issue.path);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys
       .filter((key) => key !== PROTO)

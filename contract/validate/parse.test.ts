@@ -45,7 +45,7 @@ test('every issue of form and meaning is reported at once', () => {
     'spec.quota.axes.age.bins[2]: "80-70" ends before it begins; write "70-80"',
     'spec.quota.axes.age.bins[1]: "39-60" overlaps "18-39" (both ends are included); write "40-60"',
     'spec.quota.axes.finding.values[2]: "edema" is there already, in [1]; remove one',
-    'spec.prompt.template: {ages} is no axis; write {sex}, {age}, {finding}, {impression}',
+    'spec.prompt.template: {ages} is not an axis; write {sex}, {age}, {finding}, {impression}',
     'spec.prompt.template: the brace in "{ages} { year } ol" encloses no name; write {name} without blanks or remove it',
   ]);
 });
@@ -142,10 +142,10 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       changes: { 'spec.quota.exclude': [{ finding: 'odema' }, { smoker: 'yes' }, {}, { age: '18-40', sex: 1 }] },
       lines: [
         'spec.quota.exclude[3].sex: 1 is a number, not text; put it in quotes: "1"',
-        'spec.quota.exclude[0].finding: "odema" is no value of axis finding; its values are no-finding, edema',
+        'spec.quota.exclude[0].finding: "odema" is not a value of axis finding; its values are no-finding, edema',
         'spec.quota.exclude[1].smoker: there is no axis "smoker"; the axes are age, finding, sex',
         'spec.quota.exclude[2]: is empty and would exclude every cell; remove it or name an axis',
-        'spec.quota.exclude[3].age: "18-40" is no value of axis age; its values are 18-39, 40-90',
+        'spec.quota.exclude[3].age: "18-40" is not a value of axis age; its values are 18-39, 40-90',
       ],
     },
     {
@@ -154,7 +154,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       lines: [
         'spec.quota.allocation.shares: is required by strategy Marginals',
         'spec.quota.allocation.cells: belongs to strategy Cells, not Marginals; remove it or change the strategy',
-        'spec.quota.allocation.cells[0].cell.sex: "m" is no value of axis sex; its values are female, male',
+        'spec.quota.allocation.cells[0].cell.sex: "m" is not a value of axis sex; its values are female, male',
       ],
     },
     {
@@ -174,7 +174,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
         'spec.quota.allocation.shares.sex: adds up to 0.9; the shares of an axis must add up to 1',
         'spec.quota.allocation.shares.age: has no share for 40-90; give each value one (0 is allowed)',
         'spec.quota.allocation.shares.race: there is no axis "race"; the axes are age, finding, sex',
-        'spec.quota.allocation.shares.finding.x: "x" is no value of axis finding; its values are no-finding, edema',
+        'spec.quota.allocation.shares.finding.x: "x" is not a value of axis finding; its values are no-finding, edema',
       ],
     },
     {
@@ -192,7 +192,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       },
       lines: [
         'spec.quota.minPerCell: means nothing with strategy Table; remove it',
-        'spec.quota.allocation.table.columns.sex.values.F: "woman" is no value of axis sex; its values are female, male',
+        'spec.quota.allocation.table.columns.sex.values.F: "woman" is not a value of axis sex; its values are female, male',
         'spec.quota.allocation.table.columns.age: is required: name the column that holds the age of each row',
         'spec.quota.allocation.table.columns.finding: is required: name the column that holds the finding of each row',
         'spec.prompt.impressions: is not used: spec.quota.allocation.table.impressionColumn gives the impressions; remove one of the two',
@@ -207,7 +207,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       name: 'a default template that does not fit the axes',
       changes: { 'spec.prompt.template': undefined },
       lines: [
-        'spec.prompt.template: the default template names {race}, which is no axis; write {sex}, {age}, {finding}, {impression}',
+        'spec.prompt.template: the default template names {race}, which is not an axis; write {sex}, {age}, {finding}, {impression}',
       ],
     },
     {
@@ -216,7 +216,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
         'spec.prompt.impressions': { 'no-finding': ['Normal .'], fracture: ['Fracture .'] },
       },
       lines: [
-        'spec.prompt.impressions.fracture: "fracture" is no value of axis finding; its values are no-finding, edema',
+        'spec.prompt.impressions.fracture: "fracture" is not a value of axis finding; its values are no-finding, edema',
         'spec.prompt.impressions: has no phrases for edema; add a list for each',
       ],
     },
@@ -251,7 +251,7 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
         'spec.quality.gates[1].tolerance: belongs to a Regressor; use minProbability',
         'spec.quality.gates[1].classes: has no class 40-90 of axis age; add it or limit appliesTo',
         'spec.quality.gates[2].axis: there is no axis "race"; the axes are age, finding, sex',
-        'spec.quality.gates[3].appliesTo[0]: "edemo" is no value of axis finding; its values are no-finding, edema',
+        'spec.quality.gates[3].appliesTo[0]: "edemo" is not a value of axis finding; its values are no-finding, edema',
       ],
     },
     {
@@ -292,8 +292,8 @@ test('what is no map of fields at all is refused', () => {
 test('__proto__ is refused wherever it stands, not passed over', () => {
   const text = BASE.replace('sex: {', '__proto__: {values: [x]}\n      sex: {').replace('seed: 7', '__proto__: {}');
   assert.deepEqual(issuesOf(parse(text)), [
-    'spec.__proto__: is no name that can be used; choose another',
-    'spec.quota.axes.__proto__: is no name that can be used; choose another',
+    'spec.__proto__: cannot be used as a name; choose another',
+    'spec.quota.axes.__proto__: cannot be used as a name; choose another',
   ]);
 });
 
@@ -304,12 +304,12 @@ test('names of inherited members are names like any other', () => {
     'spec.prompt.template': '{constructor} {impression}',
   };
   assert.deepEqual(issuesOf(documentWith(changes)), [
-    'spec.prompt.impressions.no-finding: "no-finding" is no value of axis finding; its values are constructor, edema',
+    'spec.prompt.impressions.no-finding: "no-finding" is not a value of axis finding; its values are constructor, edema',
     'spec.prompt.impressions: has no phrases for constructor; add a list for each',
   ]);
   assert.deepEqual(issuesOf(documentWith({ 'spec.prompt.template': '{constructor} {hasOwnProperty}' })), [
-    'spec.prompt.template: {constructor} is no axis; write {sex}, {age}, {finding}, {impression}',
-    'spec.prompt.template: {hasOwnProperty} is no axis; write {sex}, {age}, {finding}, {impression}',
+    'spec.prompt.template: {constructor} is not an axis; write {sex}, {age}, {finding}, {impression}',
+    'spec.prompt.template: {hasOwnProperty} is not an axis; write {sex}, {age}, {finding}, {impression}',
   ]);
   assert.deepEqual(issuesOf(documentWith({ 'spec.toString': 1 })), [
     'spec.toString: no such field; remove it or check its spelling and indentation',

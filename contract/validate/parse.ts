@@ -1,12 +1,9 @@
 import { type Issue, SpecError } from '../schema/issue.ts';
 import { datasetSchema, type SyntheticDataset } from '../schema/spec.ts';
-import { checkAllocation } from './check-allocation.ts';
-import { checkPrompt } from './check-prompt.ts';
-import { checkNumbers, checkQuality } from './check-quality.ts';
-import { checkAxes, checkExclude, knownAxes } from './check-quota.ts';
-import { checkTraining } from './check-training.ts';
+import { knownAxes } from './axes.ts';
+import { type Draft, type DraftSpec, prune } from './draft.ts';
 import { formIssues, protoIssues } from './form.ts';
-import { member } from './salvage.ts';
+import { VALIDATIONS } from './validations.ts';
 
 /**
  * Checks a parsed YAML document and fills in the defaults. A `status` is left out.
@@ -14,24 +11,20 @@ import { member } from './salvage.ts';
  */
 export function parseDataset(document: unknown): SyntheticDataset {
   const parsed = datasetSchema.safeParse(document);
-  const form = parsed.success ? [] : parsed.error.issues.flatMap((issue) => formIssues(issue, document));
-  const issues = [...protoIssues(document), ...form, ...checkMeaning(member(document, 'spec'))];
+  const faults = parsed.success ? [] : parsed.error.issues;
+  const issues = [
+    ...protoIssues(document),
+    ...faults.flatMap((issue) => formIssues(issue, document)),
+    ...checkMeaning(prune(document, faults) as Draft<SyntheticDataset> | null),
+  ];
   if (issues.length > 0) throw new SpecError(issues);
   const { status: _status, ...dataset } = parsed.data!;
   return dataset;
 }
 
-/** How fields and sections belong together, which no schema says: on every part whose own form is right. */
-function checkMeaning(spec: unknown): Issue[] {
-  const quota = member(spec, 'quota');
-  const axes = knownAxes(quota);
-  return [
-    ...checkAxes(quota),
-    ...checkExclude(quota, axes),
-    ...checkAllocation(quota, axes),
-    ...checkPrompt(member(spec, 'prompt'), quota, axes),
-    ...checkQuality(member(spec, 'quality'), axes),
-    ...checkNumbers(spec),
-    ...checkTraining(member(spec, 'training'), axes),
-  ];
+/** Checks how fields and sections belong together, on every part whose own form is right. */
+function checkMeaning(dataset: Draft<SyntheticDataset> | null): Issue[] {
+  const spec = (dataset?.spec ?? {}) as DraftSpec;
+  const axes = knownAxes(spec.quota?.axes);
+  return VALIDATIONS.flatMap(({ check }) => check(spec, axes));
 }

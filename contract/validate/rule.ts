@@ -1,3 +1,7 @@
+import type { Issue } from '../schema/issue.ts';
+import type { Axes } from './axes.ts';
+import type { DraftSpec } from './draft.ts';
+
 /**
  * A rule in the API server's expression language (CEL). `self` is the value of the schema that holds the rule; an update is
  * refused with 422 and the message when it is not true.
@@ -13,6 +17,14 @@ export interface Rule {
 
 /** Rules by the path of the schema that holds them, from `spec`; see `schemaAt`. */
 export type Rules = Readonly<Record<string, readonly Rule[]>>;
+
+/** One rule about a spec, in both languages. */
+export interface Validation {
+  /** The rule in TypeScript: every offending place, with the value found and the fix. */
+  check(spec: DraftSpec, axes: Axes | null): Issue[];
+  /** The same for the API server, as far as CEL reaches. */
+  readonly cel: Rules;
+}
 
 /** Values or bins of an axis: the names by which other fields call on it. */
 export const namesOf = (axis: string): string =>

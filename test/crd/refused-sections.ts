@@ -55,7 +55,7 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
   {
     name: 'phrases for no finding',
     changes: { 'spec.prompt.impressions.fracture': ['Fracture .'] },
-    causes: [['spec.prompt.impressions', /no value of the axis finding/]],
+    causes: [['spec.prompt.impressions', /a value that the axis finding does not have/]],
   },
   {
     name: 'a gate of an axis that there is not',
@@ -173,7 +173,7 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
   {
     name: 'a site that is called like all of them',
     changes: training({ evaluation: { sites: [{ name: 'pooled', uri: 's3://real/a' }] } }),
-    causes: [['spec.training.evaluation.sites[0].name', /stands for all sites/]],
+    causes: [['spec.training.evaluation.sites[0].name', /is the name of all sites/]],
   },
   {
     name: 'no-finding as a finding',

@@ -64,7 +64,7 @@ test('sites have names of their own', () => {
   const sites = ['a', 'pooled', 'a'].map((name) => ({ name, uri: 's3://a' }));
   assert.deepEqual(linesWith({ evaluation: { sites } }), [
     'spec.training.evaluation.sites[2].name: "a" is there already, in [0]; remove one',
-    'spec.training.evaluation.sites[1].name: stands for all sites together; choose another name',
+    'spec.training.evaluation.sites[1].name: is the name of all sites together; choose another name',
   ]);
 });
 

@@ -1,0 +1,187 @@
+import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
+import { allocationSchema } from '../schema/spec.ts';
+import { type Axes, checkAxisName, checkCell, checkValue } from './axes.ts';
+import { type DraftSpec, entries, isWhole, soundItems, withDefault } from './draft.ts';
+import { isKnown, namesOf, type Rule, type Validation, withKnown } from './rule.ts';
+
+/** `spec.quota.allocation`: the strategy and its parameters. */
+
+const ALLOCATION: Path = ['spec', 'quota', 'allocation'];
+/** Each parameter and the strategy that it belongs to. */
+const PARAMETERS = { shares: 'Marginals', cells: 'Cells', cohort: 'Complement', table: 'Table' } as const;
+type Parameter = keyof typeof PARAMETERS;
+/** How far the shares of an axis may be from 1 together: rounding by a person. */
+const ROUNDING = 1e-6;
+
+type DraftQuota = DraftSpec['quota'];
+type DraftAllocation = NonNullable<NonNullable<DraftQuota>['allocation']>;
+type DraftColumns = NonNullable<DraftAllocation['table']>['columns'];
+
+/** The strategy, also when it is left out; null when it is not one, or where there is no quota. */
+export const strategyOf = (quota: DraftQuota) =>
+  quota && quota.allocation !== null ? withDefault(quota.allocation?.strategy, allocationSchema.shape.strategy) : null;
+
+const strategy: Validation = {
+  check: ({ quota }) => {
+    const chosen = strategyOf(quota);
+    if (chosen === null) return [];
+    return (Object.entries(PARAMETERS) as [Parameter, string][]).flatMap(([field, owner]) => {
+      const given = quota?.allocation?.[field] !== undefined;
+      if ((chosen === owner) === given) return [];
+      const fault = given
+        ? `belongs to strategy ${owner}, not ${chosen}; remove it or change the strategy`
+        : `is required by strategy ${owner}`;
+      return [issueAt([...ALLOCATION, field], fault)];
+    });
+  },
+  cel: {
+    'quota.allocation': Object.entries(PARAMETERS).flatMap(([field, owner]): Rule[] => [
+      {
+        rule: `self.strategy != '${owner}' || has(self.${field})`,
+        message: `is required by strategy ${owner}`,
+        fieldPath: `.${field}`,
+        reason: 'FieldValueRequired',
+      },
+      {
+        rule: `self.strategy == '${owner}' || !has(self.${field})`,
+        message: `belongs to strategy ${owner}; remove it or change the strategy`,
+        fieldPath: `.${field}`,
+        reason: 'FieldValueForbidden',
+      },
+    ]),
+  },
+};
+
+const shares: Validation = {
+  check: ({ quota }, axes) =>
+    entries(quota?.allocation?.shares).flatMap(([axis, shares]) => checkShares(axes, axis, shares)),
+  cel: {
+    quota: [
+      {
+        rule: '!has(self.allocation.shares) || self.allocation.shares.all(name, name in self.axes)',
+        message: 'names an axis that spec.quota.axes does not have',
+        fieldPath: '.allocation.shares',
+      },
+      {
+        rule: `!has(self.allocation.shares) || self.allocation.shares.all(name, !(name in self.axes) ||
+(${namesOf('self.axes[name]')}.size() == self.allocation.shares[name].size() &&
+${namesOf('self.axes[name]')}.all(value, value in self.allocation.shares[name])))`,
+        message: 'must have one share for each value of its axis (0 is allowed), and no other',
+        fieldPath: '.allocation.shares',
+      },
+    ],
+    'quota.allocation.shares.*': [
+      {
+        rule: '[self.map(value, self[value]).sum()].all(total, total > 0.999999 && total < 1.000001)',
+        message: 'the shares of an axis must add up to 1',
+      },
+    ],
+  },
+};
+
+function checkShares(
+  axes: Axes | null,
+  axis: string,
+  shares: Readonly<Record<string, number | null | undefined>> | null | undefined,
+): Issue[] {
+  const path = [...ALLOCATION, 'shares', axis];
+  const unknown = checkAxisName(axes, axis, path);
+  if (unknown.length > 0) return unknown;
+  const known = axes?.get(axis);
+  const issues = entries(shares).flatMap(([value]) => checkValue(axes, axis, value, [...path, value]));
+  if (!known || !shares || !isWhole(shares)) return issues;
+  const missing = known.values.filter((value) => !Object.hasOwn(shares, value));
+  const total = Object.values(shares as Record<string, number>).reduce((sum, share) => sum + share, 0);
+  if (missing.length > 0) {
+    issues.push(issueAt(path, `has no share for ${listed(missing)}; give each value one (0 is allowed)`));
+  } else if (Math.abs(total - 1) > ROUNDING) {
+    issues.push(issueAt(path, `adds up to ${Number(total.toPrecision(8))}; the shares of an axis must add up to 1`));
+  }
+  return issues;
+}
+
+const cells: Validation = {
+  check: ({ quota }, axes) =>
+    soundItems(quota?.allocation?.cells).flatMap(([i, { cell }]) =>
+      checkCell(axes, cell, [...ALLOCATION, 'cells', i, 'cell']),
+    ),
+  cel: {
+    quota: [
+      {
+        rule: `!has(self.allocation.cells) || ${withKnown('self.axes', `self.allocation.cells.all(entry, ${isKnown('entry.cell')})`)}`,
+        message: 'names an axis or a value that spec.quota.axes does not have',
+        fieldPath: '.allocation.cells',
+      },
+    ],
+  },
+};
+
+/** A cohort may know fewer axes than the quota; a table must know all of them. */
+const columns: Validation = {
+  check: ({ quota }, axes) => [
+    ...checkColumns(axes, quota?.allocation?.cohort?.columns, [...ALLOCATION, 'cohort', 'columns'], false),
+    ...checkColumns(axes, quota?.allocation?.table?.columns, [...ALLOCATION, 'table', 'columns'], true),
+  ],
+  cel: {
+    quota: [
+      ...(['cohort', 'table'] as const).flatMap((source): Rule[] => {
+        const [given, columns] = [`has(self.allocation.${source})`, `self.allocation.${source}.columns`];
+        return [
+          {
+            rule: `!${given} || ${columns}.all(name, name in self.axes)`,
+            message: 'names an axis that spec.quota.axes does not have',
+            fieldPath: `.allocation.${source}.columns`,
+          },
+          {
+            rule: `!${given} || ${columns}.all(name, !has(${columns}[name].values) || !(name in self.axes) || !has(self.axes[name].bins))`,
+            message: 'gives values for an axis that has bins, where a number finds its own; remove them',
+            fieldPath: `.allocation.${source}.columns`,
+          },
+        ];
+      }),
+      {
+        rule: '!has(self.allocation.table) || self.axes.all(name, name in self.allocation.table.columns)',
+        message: 'must name for each axis the column that holds it',
+        fieldPath: '.allocation.table.columns',
+      },
+    ],
+    'quota.allocation.cohort.columns': [
+      { rule: 'self.size() > 0', message: 'is empty; name the column of at least one axis' },
+    ],
+  },
+};
+
+function checkColumns(axes: Axes | null, columns: DraftColumns, path: Path, complete: boolean): Issue[] {
+  if (!columns) return [];
+  const issues = entries(columns).flatMap(([axis, column]) => {
+    const at = [...path, axis];
+    const unknown = checkAxisName(axes, axis, at);
+    return unknown.length > 0 ? unknown : checkColumn(axes, axis, column?.values, at);
+  });
+  for (const axis of complete && axes ? axes.keys() : []) {
+    if (!Object.hasOwn(columns, axis)) {
+      issues.push(issueAt([...path, axis], `is required: name the column that holds the ${axis} of each row`));
+    }
+  }
+  if (!complete && Object.keys(columns).length === 0) {
+    issues.push(issueAt(path, 'is empty; name the column of at least one axis'));
+  }
+  return issues;
+}
+
+function checkColumn(
+  axes: Axes | null,
+  axis: string,
+  values: Readonly<Record<string, string | null | undefined>> | null | undefined,
+  path: Path,
+): Issue[] {
+  if (axes?.get(axis)?.numeric && values !== undefined) {
+    const message = `means nothing here: axis ${axis} has bins, and a number finds its own; remove it`;
+    return [issueAt([...path, 'values'], message)];
+  }
+  return entries(values).flatMap(([text, value]) =>
+    typeof value === 'string' ? checkValue(axes, axis, value, [...path, 'values', text]) : [],
+  );
+}
+
+export const ALLOCATION_VALIDATIONS: readonly Validation[] = [strategy, shares, cells, columns];

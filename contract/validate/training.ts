@@ -1,0 +1,202 @@
+import { NO_FINDING } from '../names.ts';
+import { type Issue, issueAt, listed, type Path, show } from '../schema/issue.ts';
+import { POOLED, RESERVED_STAGES } from '../schema/training.ts';
+import { type Axes, binRule, checkBins, duplicates } from './axes.ts';
+import { type DraftSpec, soundItems } from './draft.ts';
+import type { Rule, Validation } from './rule.ts';
+
+/** `spec.training`: what the stages take from each other, and what a comparison needs. */
+
+const TRAINING: Path = ['spec', 'training'];
+const STAGES: Path = [...TRAINING, 'stages'];
+const SITES: Path = [...TRAINING, 'evaluation', 'sites'];
+
+type DraftTraining = NonNullable<DraftSpec['training']>;
+type DraftStage = NonNullable<NonNullable<DraftTraining['stages']>[number]>;
+
+/** Each stage with the names of the stages before it; null for a name that is wrong in itself. */
+function stagesOf({ training }: DraftSpec): { i: number; stage: DraftStage; earlier: (string | null)[] }[] {
+  const stages = training?.stages ?? [];
+  const names = stages.map((stage) => stage?.name ?? null);
+  return soundItems(stages).map(([i, stage]) => ({ i, stage, earlier: names.slice(0, i) }));
+}
+
+const stages: Validation = {
+  check: (spec) =>
+    stagesOf(spec).flatMap(({ i, stage, earlier }) => {
+      const path = [...STAGES, i];
+      return [
+        ...checkName(stage, earlier, path),
+        ...checkFrom(stage, earlier, path),
+        ...checkFinetune(stage, path),
+        ...checkLength(stage.hyperparameters, [...path, 'hyperparameters']),
+        ...checkTemplate(stage, path),
+      ];
+    }),
+  cel: {
+    'training.stages': [
+      {
+        rule: 'self.all(i, stage, !has(stage.from) || self.exists(j, other, j < i && other.name == stage.from))',
+        message: 'from of a stage must name a stage that comes before it',
+      },
+    ],
+    'training.stages.[]': [
+      ...(['from', 'data'] as const).map(
+        (field): Rule => ({
+          rule: `self.type != 'Finetune' || has(self.${field})`,
+          message: `is required for Finetune; name the ${field === 'from' ? 'stage whose weights it begins with' : 'folder of real images'}`,
+          fieldPath: `.${field}`,
+          reason: 'FieldValueRequired',
+        }),
+      ),
+      {
+        rule: `!(self.name in [${RESERVED_STAGES.map((name) => `'${name}'`).join(', ')}])`,
+        message: 'is where other results go; choose another name',
+        fieldPath: '.name',
+      },
+      {
+        rule: '!has(self.podTemplate) || !has(self.runtimeRef)',
+        message: 'has no effect with runtimeRef; say it in the runtime and remove it here',
+        fieldPath: '.podTemplate',
+        reason: 'FieldValueForbidden',
+      },
+    ],
+    'training.stages.[].hyperparameters': [
+      {
+        rule: '!has(self.steps) || !has(self.epochs)',
+        message: 'says how long to train, and so does epochs; remove one of the two',
+        fieldPath: '.steps',
+        reason: 'FieldValueForbidden',
+      },
+    ],
+  },
+};
+
+function checkName({ name }: DraftStage, earlier: readonly (string | null)[], path: Path): Issue[] {
+  if (!name) return [];
+  if (RESERVED_STAGES.some((reserved) => reserved === name)) {
+    return [issueAt([...path, 'name'], `${show(name)} is where other results go; choose another name`)];
+  }
+  if (!earlier.includes(name)) return [];
+  return [issueAt([...path, 'name'], `${show(name)} is the name of an earlier stage; choose another name`)];
+}
+
+function checkFrom({ from }: DraftStage, earlier: readonly (string | null)[], path: Path): Issue[] {
+  if (!from || earlier.includes(from) || earlier.includes(null)) return [];
+  const known = earlier.length > 0 ? `it is one of ${listed(earlier as string[])}` : 'this is the first stage';
+  return [issueAt([...path, 'from'], `${show(from)} must name a stage that comes before this one; ${known}`)];
+}
+
+/** Finetuning starts from the weights of a stage, and never trains on the synthetic images. */
+function checkFinetune({ type, from, data }: DraftStage, path: Path): Issue[] {
+  if (type !== 'Finetune') return [];
+  const issues: Issue[] = [];
+  if (from === undefined) {
+    issues.push(issueAt([...path, 'from'], 'is required for Finetune; name the stage whose weights it begins with'));
+  }
+  if (data === undefined) {
+    issues.push(issueAt([...path, 'data'], 'is required for Finetune; name the folder of real images'));
+  }
+  return issues;
+}
+
+function checkLength(hyperparameters: DraftStage['hyperparameters'], path: Path): Issue[] {
+  if (hyperparameters?.steps === undefined || hyperparameters.epochs === undefined) return [];
+  return [issueAt([...path, 'steps'], 'says how long to train, and so does epochs; remove one of the two')];
+}
+
+/** A TrainJob takes its pod template from its runtime. */
+function checkTemplate({ podTemplate, runtimeRef }: DraftStage, path: Path): Issue[] {
+  if (podTemplate === undefined || runtimeRef === undefined) return [];
+  return [issueAt([...path, 'podTemplate'], 'has no effect with runtimeRef; say it in the runtime and remove it here')];
+}
+
+const sites: Validation = {
+  check: ({ training }) => {
+    const names = soundItems(training?.evaluation?.sites).flatMap(([i, { name }]): [number, string][] =>
+      name ? [[i, name]] : [],
+    );
+    const pooled = names.filter(([, name]) => name === POOLED);
+    return [
+      ...duplicates(names, SITES, ['name']),
+      ...pooled.map(([i]) => issueAt([...SITES, i, 'name'], 'is the name of all sites together; choose another name')),
+    ];
+  },
+  cel: {
+    'training.evaluation.sites.[].name': [
+      { rule: `self != '${POOLED}'`, message: 'is the name of all sites together; choose another name' },
+    ],
+  },
+};
+
+/** Baselines are compared with a Pretrain and a Finetune stage, and measured on sites. */
+const compare: Validation = {
+  check: ({ training }) => {
+    const path = [...TRAINING, 'compare'];
+    const baselines = soundItems(training?.compare);
+    if (baselines.length === 0) return [];
+    const issues = duplicates(baselines, path);
+    const types = soundItems(training?.stages).map(([, { type }]) => type);
+    if (!types.includes('Pretrain') || !types.includes('Finetune')) {
+      const message = 'needs a Pretrain and a Finetune stage to compare with; add them to spec.training.stages';
+      issues.push(issueAt(path, message));
+    }
+    if ((training?.evaluation?.sites ?? []).length === 0) {
+      issues.push(issueAt(path, 'needs real images to measure on; add spec.training.evaluation.sites'));
+    }
+    return issues;
+  },
+  cel: {
+    training: [
+      {
+        rule: `self.compare.size() == 0 || (self.stages.exists(stage, stage.type == 'Pretrain') && self.stages.exists(stage, stage.type == 'Finetune'))`,
+        message: 'needs a Pretrain and a Finetune stage to compare with; add them to spec.training.stages',
+        fieldPath: '.compare',
+      },
+      {
+        rule: 'self.compare.size() == 0 || (has(self.evaluation) && self.evaluation.sites.size() > 0)',
+        message: 'needs real images to measure on; add spec.training.evaluation.sites',
+        fieldPath: '.compare',
+      },
+    ],
+  },
+};
+
+const ageBins: Validation = {
+  check: ({ training }) => checkBins(soundItems(training?.ageBins), [...TRAINING, 'ageBins']),
+  cel: { 'training.ageBins.[]': [binRule] },
+};
+
+/** The findings to learn: the resource names them, or its axis does. */
+const labels: Validation = {
+  check: checkLabels,
+  cel: {
+    '': [
+      {
+        rule: "!has(self.training) || has(self.training.labels) || 'finding' in self.quota.axes",
+        message: 'is required, since spec.quota.axes has no finding; name the findings to learn',
+        fieldPath: '.training.labels',
+        reason: 'FieldValueRequired',
+      },
+    ],
+    'training.labels': [
+      { rule: `!('${NO_FINDING}' in self)`, message: `${NO_FINDING} is learned in any case; remove it` },
+    ],
+  },
+};
+
+function checkLabels({ training }: DraftSpec, axes: Axes | null): Issue[] {
+  const path = [...TRAINING, 'labels'];
+  if (training?.labels !== undefined) {
+    const named = soundItems(training.labels);
+    const none = named.filter(([, name]) => name === NO_FINDING);
+    return [
+      ...duplicates(named, path),
+      ...none.map(([i]) => issueAt([...path, i], 'is learned in any case; remove it')),
+    ];
+  }
+  if (!training || !axes || axes.has('finding')) return [];
+  return [issueAt(path, 'is required, since spec.quota.axes has no finding; name the findings to learn')];
+}
+
+export const TRAINING_VALIDATIONS: readonly Validation[] = [stages, sites, compare, ageBins, labels];
