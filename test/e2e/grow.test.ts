@@ -77,6 +77,32 @@ test('workers and the command killed at random moments and run again write the s
   assert.equal((await runCli(['verify', output])).code, 0);
 });
 
+test('A6: exhausted samples cost no other image: Fail publishes nothing, and Shortfall what is there', async () => {
+  const output = join(dir, 'short');
+  const withPolicy = (onExhausted: 'Fail' | 'Shortfall') =>
+    writeSmallDemo(dir, (spec) => {
+      spec.quality.maxAttempts = 1;
+      spec.quality.onExhausted = onExhausted;
+    });
+  const runAs = async (onExhausted: 'Fail' | 'Shortfall') =>
+    runCli(['run', '-f', await withPolicy(onExhausted), '-o', output, '--workers', '2']);
+  const withheld = await runAs('Fail');
+  assert.equal(withheld.code, 3, withheld.stderr);
+  assert.match(
+    withheld.stderr,
+    /\d+ of 48 samples failed all 1 attempts, .* set spec\.quality\.onExhausted: Shortfall/,
+  );
+  const shards = await shardDigests(output);
+  assert.equal(Object.keys(shards).length, 4);
+  assert.ok(!(await readdir(output)).includes('dataset.json'));
+  const published = await runAs('Shortfall');
+  assert.equal(published.code, 3, published.stderr);
+  assert.deepEqual(await shardDigests(output), shards);
+  const { code, stdout } = await runCli(['verify', output, '--json']);
+  const { faults, images, shortfall } = JSON.parse(stdout);
+  assert.deepEqual([code, faults, images + shortfall, shortfall > 0], [3, [], 48, true]);
+});
+
 test('Ctrl-C lets running parts finish, and the next run goes on from there', async () => {
   const output = join(dir, 'stopped');
   const run = startCli(['run', '-f', file, '-o', output, '--workers', '2']);

@@ -20,7 +20,7 @@ export async function writeSmallDemo(
   spec.output.shard.samples = 12;
   spec.workers.checkpointSamples = 4;
   spec.model.sampling.steps = 8;
-  // Few steps draw poorly; what is tested is the path, and an exhausted sample would end it early.
+  // Few steps draw poorly; what is tested is the path, and an exhausted sample would withhold publication.
   spec.quality.maxAttempts = 200;
   change(spec);
   const path = join(dir, `${sha256(stringify(document)).slice(0, 12)}.yaml`);
