@@ -49,6 +49,10 @@ export interface JobView {
   readonly stage?: string;
   readonly round: number;
   readonly templateDigest: string;
+  /** Kueue's LocalQueue that admits it, named by the spec or by Kueue's own default. */
+  readonly queueName?: string;
+  /** The one that the spec named when the Job was made, empty for none; unknown of Jobs of former versions. */
+  readonly desiredQueue?: string;
   readonly state: 'running' | 'complete' | 'failed';
   readonly suspended: boolean;
   readonly parallelism: number;

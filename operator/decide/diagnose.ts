@@ -15,6 +15,10 @@ const RECENT_MS = 600_000;
 
 /** What keeps a running Job from getting anything done; null when at least one of its pods works. */
 export function troubleOf(observed: Observed, job: JobView): Trouble | null {
+  if (job.suspended && job.queueName !== undefined) {
+    const message = `${job.kind} ${job.name} waits for Kueue to admit it (queue ${job.queueName})`;
+    return { reason: 'AwaitingAdmission', message };
+  }
   const failed = recentFailure(observed, job);
   if (failed) return failed;
   const [waiting] = observed.pods.waiting.filter(

@@ -3,7 +3,7 @@ import { buildWorkers, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { datasetOf, grouped, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import { datasetOf, grouped, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
 import { applyJob } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
@@ -22,7 +22,7 @@ export const generate: Advance = (observed, settings) => {
   const job = currentJob(observed.jobs, 'workers');
   if (!job || job.deleting) return startRound(observed, context, (job?.round ?? 0) + 1);
   const wanted = buildWorkers(context, job.round, replicasFor(observed, job.round));
-  if (wanted.templateDigest !== job.templateDigest) return replaceJob(observed, context, job);
+  if (mustBeReplaced(job, wanted)) return replaceJob(observed, context, job);
   if (job.state === 'running') return running(observed, context, job);
   return ended(observed, context, job);
 };
@@ -63,7 +63,7 @@ function readyQueue({ queue, progress }: Observed): Action[] {
   return queue.parked > 0 ? [{ type: 'resetConsumer' }] : [];
 }
 
-/** The pod template changed: running pods finish their part, then a new round starts. */
+/** The pod template or the queue changed: running pods finish their part, then a new round starts. */
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
     job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: spec.workers has changed`)] : [];
@@ -73,7 +73,7 @@ function replaceJob(observed: Observed, context: StepContext, job: JobView): Ste
 function running(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const replicas = replicasFor(observed, job.round);
   const actions: Action[] = [];
-  const mayResume = job.suspended && context.dataset.spec.workers.queueName === undefined;
+  const mayResume = job.suspended && job.queueName === undefined;
   if (job.parallelism !== replicas || mayResume) {
     const { job: object } = buildWorkers(context, job.round, replicas);
     actions.push({
@@ -86,7 +86,7 @@ function running(observed: Observed, context: StepContext, job: JobView): StepDe
   return {
     policy: 'generating',
     actions,
-    stepStatus: progressReport(observed, job, mayResume),
+    stepStatus: progressReport(observed, job),
     requeueAfter: job.ready < job.active || job.terminating > 0 ? 10 : 60,
   };
 }
@@ -104,13 +104,9 @@ const fillFor = ({ digest, shards }: { digest: string; shards: number }): Action
   event: `Filled the queue with the missing ones of ${grouped(shards)} shards`,
 });
 
-function progressReport(observed: Observed, job: JobView, mayResume: boolean): Report {
+function progressReport(observed: Observed, job: JobView): Report {
   const { progress, status } = observed;
   const { plan, tooLow } = progress;
-  if (job.suspended && !mayResume) {
-    const queueName = datasetOf(observed).spec.workers.queueName;
-    return { reason: 'AwaitingAdmission', message: `Job ${job.name} waits for Kueue to admit it (queue ${queueName})` };
-  }
   const trouble = troubleOf(observed, job);
   if (trouble) return trouble;
   if (plan && status.planDigest !== undefined && plan.digest !== status.planDigest) {

@@ -1,5 +1,5 @@
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
-import type { StepContext } from '../desired/job.ts';
+import type { DesiredJob, StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Settings } from './decision.ts';
 
@@ -56,6 +56,13 @@ export function removeFormer(jobs: readonly JobView[], current: JobView): Action
     .filter((job) => job.role === current.role && job.stage === current.stage && job.round < current.round)
     .sort((a, b) => b.round - a.round);
   return former.filter((job, i) => !job.deleting && (i > 0 || job.state === 'running')).map((job) => removal(job));
+}
+
+/** No running Job can become the desired one: its template is immutable, and its queue is Kueue's once it was admitted. */
+export function mustBeReplaced(job: JobView, desired: DesiredJob): boolean {
+  // Of a Job of a former version it is known only whether it is in the queue that is wanted.
+  const queue = job.desiredQueue ?? (desired.queue === '' ? '' : job.queueName);
+  return job.templateDigest !== desired.templateDigest || queue !== desired.queue;
 }
 
 /** Ends a Job and its pods. */

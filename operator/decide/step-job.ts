@@ -4,7 +4,7 @@ import type { DesiredJob } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { removal, removeFormer } from './predicates.ts';
+import { mustBeReplaced, removal, removeFormer } from './predicates.ts';
 
 /** A step that one Job does and answers with one outcome: publish, cleanup. */
 export type SingleStep =
@@ -29,11 +29,13 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
     const answer = observed.pods.succeeded.find((pod) => pod.job === job.name);
     return { state: 'done', job, outcome: answer?.outcome ?? null };
   }
-  if (hasChanged) {
+  if (mustBeReplaced(job, wanted)) {
     return start(build(job.round + 1), job.state === 'running' ? [removal(job)] : []);
   }
   if (job.state === 'running') {
-    const resume = job.suspended ? resumed(wanted) : [];
+    // Suspended without a queue it was by the operator; what Kueue has suspended is Kueue's to resume.
+    const resume: Action[] =
+      job.suspended && job.queueName === undefined ? [{ type: 'apply', object: wanted.job }] : [];
     return {
       state: 'running',
       actions: [...resume, ...removeFormer(observed.jobs, job)],
@@ -49,11 +51,6 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
 
 function start(wanted: DesiredJob, before: readonly Action[] = []): SingleStep {
   return { state: 'started', actions: [...before, ...applyJob(wanted)] };
-}
-
-/** Kueue's own suspension is left alone: then the wanted Job does not hold the field. */
-function resumed({ job }: DesiredJob): Action[] {
-  return (job.spec as { suspend?: boolean }).suspend === false ? [{ type: 'apply', object: job }] : [];
 }
 
 /** A Job and what it needs, in order. */

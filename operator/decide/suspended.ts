@@ -1,12 +1,13 @@
 import { buildWorkers } from '../desired/job.ts';
 import { currentJob } from '../observed.ts';
 import type { Action, Guard } from './decision.ts';
-import { datasetOf, removal, stepContext } from './predicates.ts';
+import { datasetOf, mustBeReplaced, removal, stepContext } from './predicates.ts';
 import { currentStep } from './steps.ts';
 
 /**
  * `spec.suspend`: pods get a SIGTERM, finish their current part and exit; what they have stored stays. Where Kueue admits Jobs,
- * `suspend` of a Job is Kueue's to set: there the Job is removed, and created again later. A dataset that is done has nothing
+ * `suspend` of a Job is Kueue's to set: there the Job is removed, and created again later. So is one whose template has
+ * changed with the same edit: the API server would refuse it, and its pods would work on. A dataset that is done has nothing
  * to suspend.
  */
 export const suspended: Guard = (observed, settings) => {
@@ -14,12 +15,12 @@ export const suspended: Guard = (observed, settings) => {
   const step = currentStep(observed);
   if (!dataset.spec.suspend || !step) return null;
   const running = observed.jobs.filter((job) => job.state === 'running' && !job.deleting);
-  const isKueues = dataset.spec.workers.queueName !== undefined;
   const actions = running.flatMap((job): Action[] => {
-    if (job.role !== 'workers' || isKueues) return [removal(job, `Suspended: removed ${job.kind} ${job.name}`)];
-    if (job.suspended) return [];
-    const { job: object } = buildWorkers(stepContext(observed, settings), job.round, job.parallelism, true);
-    return [{ type: 'apply', object, event: `Suspended Job ${job.name}` }];
+    const remove = removal(job, `Suspended: removed ${job.kind} ${job.name}`);
+    if (job.role !== 'workers') return [remove];
+    const desired = buildWorkers(stepContext(observed, settings), job.round, job.parallelism, true);
+    if (job.queueName !== undefined || mustBeReplaced(job, desired)) return [remove];
+    return job.suspended ? [] : [{ type: 'apply', object: desired.job, event: `Suspended Job ${job.name}` }];
   });
   const left = running.reduce((sum, job) => sum + job.active + job.terminating, 0);
   return {

@@ -14,6 +14,8 @@ import { buildPodTemplate, type PodSettings } from './pod.ts';
 export interface DesiredJob {
   readonly name: string;
   readonly templateDigest: string;
+  /** Empty for none. */
+  readonly queue: string;
   readonly job: KubeObject;
   /** Applied before the Job. */
   readonly needs: readonly KubeObject[];
@@ -67,6 +69,13 @@ function suspension({ dataset }: StepContext, suspend: boolean): { suspend?: boo
   return dataset.spec.workers.queueName === undefined ? { suspend } : {};
 }
 
+/** What the operator reads again of the Jobs that it has made. */
+export const jobAnnotations = (of: { round: number; templateDigest: string; queue: string }) => ({
+  [ANNOTATIONS.round]: String(of.round),
+  [ANNOTATIONS.template]: of.templateDigest,
+  [ANNOTATIONS.queue]: of.queue,
+});
+
 function buildJob(
   context: StepContext,
   role: Exclude<Role, 'train'>,
@@ -79,6 +88,7 @@ function buildJob(
   const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
   const name = jobName(owner.name, role, round);
   const { queueName } = dataset.spec.workers;
+  const queue = queueName ?? '';
   const job: KubeObject = {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -90,10 +100,10 @@ function buildJob(
         [LABELS.role]: role,
         ...(queueName !== undefined && { [LABELS.queue]: queueName }),
       },
-      annotations: { [ANNOTATIONS.round]: String(round), [ANNOTATIONS.template]: templateDigest },
+      annotations: jobAnnotations({ round, templateDigest, queue }),
       ownerReferences: [ownerReference(owner)],
     },
     spec: { ...fields, podFailurePolicy: POD_FAILURE_POLICY, template },
   };
-  return { name, templateDigest, job, needs: [configMap] };
+  return { name, templateDigest, queue, job, needs: [configMap] };
 }

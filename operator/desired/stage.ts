@@ -1,7 +1,7 @@
-import { ANNOTATIONS, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
+import { PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { BACKOFF_LIMIT, type DesiredJob, POD_FAILURE_POLICY } from './job.ts';
+import { BACKOFF_LIMIT, type DesiredJob, jobAnnotations, POD_FAILURE_POLICY } from './job.ts';
 import { strategicMerge } from './overlay.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 import { CONTAINER, CONTAINER_SECURITY, POD_SECURITY, type Template } from './pod.ts';
@@ -33,10 +33,12 @@ export function buildStage(context: StageContext, round: number): DesiredJob {
   const build = stage.launch.runtimeRef ? buildTrainJob : buildStageJob;
   const { job, needs, template } = build(context, { name, configMap: config.metadata.name });
   const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
-  const annotations = { [ANNOTATIONS.round]: String(round), [ANNOTATIONS.template]: templateDigest };
+  const queue = context.dataset.spec.workers.queueName ?? '';
+  const annotations = jobAnnotations({ round, templateDigest, queue });
   return {
     name,
     templateDigest,
+    queue,
     job: { ...job, metadata: { ...job.metadata, annotations } },
     needs: [config, ...needs],
   };

@@ -97,7 +97,18 @@ export function trainJobView(object: unknown): JobView | null {
 
 type Base = Pick<
   JobView,
-  'name' | 'role' | 'stage' | 'round' | 'templateDigest' | 'state' | 'createdAt' | 'endedAt' | 'failure' | 'deleting'
+  | 'name'
+  | 'role'
+  | 'stage'
+  | 'round'
+  | 'templateDigest'
+  | 'queueName'
+  | 'desiredQueue'
+  | 'state'
+  | 'createdAt'
+  | 'endedAt'
+  | 'failure'
+  | 'deleting'
 >;
 
 /** What our labels and annotations and the conditions say; both kinds have Complete and Failed. */
@@ -110,13 +121,16 @@ function baseView(
   if (!role || !Number.isInteger(round) || round < 1) return null;
   const isTrue = (type: string) => conditions.find((one) => one.type === type && one.status === 'True');
   const [complete, failed] = [isTrue('Complete'), isTrue('Failed')];
-  const stage = metadata.labels[LABELS.stage];
+  const { [LABELS.stage]: stage, [LABELS.queue]: queueName } = metadata.labels;
+  const { [ANNOTATIONS.queue]: desiredQueue } = metadata.annotations;
   return {
     name: metadata.name,
     role,
     ...(stage !== undefined && { stage }),
     round,
     templateDigest: metadata.annotations[ANNOTATIONS.template] ?? '',
+    ...(queueName !== undefined && { queueName }),
+    ...(desiredQueue !== undefined && { desiredQueue }),
     state: complete ? 'complete' : failed ? 'failed' : 'running',
     createdAt: millis(metadata.creationTimestamp) ?? 0,
     endedAt: millis(complete?.lastTransitionTime ?? failed?.lastTransitionTime),

@@ -93,6 +93,8 @@ export function jobOf(
     role,
     round,
     templateDigest: wanted.templateDigest,
+    ...(wanted.queue !== '' && { queueName: wanted.queue }),
+    desiredQueue: wanted.queue,
     state: 'running',
     suspended: false,
     parallelism: role === 'workers' ? replicas : 1,
