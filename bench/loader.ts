@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { TRAINER, TRAINER_ENVIRONMENT } from '../cli/train/trainer.ts';
-import { virtualPython } from '../cli/train/venv.ts';
+import { TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../cli/train/venv.ts';
 import { publish } from '../dataset/publish/publish.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../platform/store/store.ts';

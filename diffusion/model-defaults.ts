@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ModelIdentity } from '../contract/plan/plan.ts';
 import { ModelError } from './errors.ts';
 import { readJson, requireFiles } from './files.ts';
-import { schedulerOfClass, supportedClasses } from './schedulers/names.ts';
+import { schedulerOfClass, supportedClasses } from './schedulers/index.ts';
 
 /** Defaults of a model folder, read from its configuration files without loading a graph. */
 

@@ -4,7 +4,7 @@ import { ModelError } from './errors.ts';
 import { exists, readJson, requireFiles } from './files.ts';
 import { openSession, type Port, type Session, type SessionOptions } from './onnx.ts';
 import { type SchedulerConfig, schedulerConfigSchema } from './schedulers/config.ts';
-import { type SchedulerName, schedulerOfClass, supportedClasses } from './schedulers/names.ts';
+import { type SchedulerName, schedulerOfClass, supportedClasses } from './schedulers/index.ts';
 import { inputPorts, outputPort } from './tensors.ts';
 import { loadTokenizer, type Tokenizer } from './tokenizer.ts';
 

@@ -6,8 +6,7 @@ import { createEmbeddings, type Embeddings } from './embeddings.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { randn } from './noise.ts';
-import { asPipelineLoads } from './schedulers/outdated.ts';
-import { plan } from './schedulers/plan.ts';
+import { asPipelineLoads, plan } from './schedulers/index.ts';
 import { checkShape } from './tensors.ts';
 
 export { type DiffusionModel, loadModel } from './model.ts';

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fromHalf, toHalf } from './half.ts';
 import type { DataType, Port, Session } from './onnx.ts';
-import { floatFeed, idTensor, inputPorts, numberTensor, toFloats } from './tensors.ts';
+import { floatFeed, fromHalf, idTensor, inputPorts, numberTensor, toFloats, toHalf } from './tensors.ts';
 
 const session = (...inputs: Port[]): Session => ({
   file: 'graph.onnx',

@@ -3,8 +3,8 @@ import { sha256 } from '../contract/digest.ts';
 import { API_VERSION, KIND } from '../contract/names.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Clock } from './clock.ts';
+import { microTime } from './clock.ts';
 import { isKubeError, type KubeError } from './errors.ts';
-import { microTime } from './time.ts';
 import type { Kube, KubeObject } from './types.ts';
 
 /**

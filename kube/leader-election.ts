@@ -1,7 +1,7 @@
 import type { Logger } from '../platform/log.ts';
 import type { Clock } from './clock.ts';
+import { microTime } from './clock.ts';
 import { isKubeError } from './errors.ts';
-import { microTime } from './time.ts';
 import type { Kube, KubeObject, Ref, Stored } from './types.ts';
 
 /**

@@ -1,7 +1,6 @@
-import { networkError } from './errors.ts';
-import { callForJson } from './json.ts';
+import { KubeError, networkError } from './errors.ts';
 import { type Kind, RESOURCES } from './resources.ts';
-import type { Call, Transport } from './transport.ts';
+import { type Call, type Transport, textOf } from './transport.ts';
 
 /** One call from its first byte to the last of its answer, within a time limit, and counted. */
 
@@ -60,4 +59,34 @@ export function createSend({ transport, timeoutMs = 15_000, onRequest }: SendOpt
 
 function actionOf({ verb, kind, target, subresource }: Request): string {
   return `${verb} ${subresource === undefined ? '' : `${subresource} of `}${kind} ${target}`;
+}
+
+/**
+ * Sends a call and gives the JSON of its whole answer.
+ * @throws KubeError when it is refused, cut off, late or not JSON
+ */
+async function callForJson(transport: Transport, call: Call): Promise<Record<string, unknown>> {
+  return jsonOf(call.action, await receive(transport, call));
+}
+
+/** The whole body of an answer; that of a broken connection is an error of the call, too. */
+async function receive(transport: Transport, call: Call): Promise<string> {
+  const answer = await transport(call);
+  try {
+    return await textOf(answer);
+  } catch (error) {
+    throw networkError(call.action, call.signal.aborted ? call.signal.reason : error);
+  }
+}
+
+function jsonOf(action: string, text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    // A proxy's page, or an answer that was cut off.
+    throw new KubeError('unavailable', {
+      reason: 'NotJson',
+      message: `cannot ${action}: the answer is not JSON: is that address the API server's?`,
+    });
+  }
 }

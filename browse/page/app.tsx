@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { grouped, percent } from '../../contract/format.ts';
 import type { DatasetView, SamplesView } from '../wire.ts';
 import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
 import { Controls } from './controls.tsx';
@@ -9,7 +10,7 @@ import { readState, type State, writeState } from './state.ts';
 import { cellsWhere, type Sum, sumOf } from './sums.ts';
 import { Gates, HardestCells, Training } from './tables.tsx';
 import { Facts, Viewer } from './viewer.tsx';
-import { grouped, many, percent } from './words.ts';
+import { many } from './words.ts';
 
 /** The page: the dataset, read anew while it grows, and the part of it that the URL names. */
 

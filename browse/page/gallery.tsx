@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { grouped } from '../../contract/format.ts';
 import {
   type DatasetView,
   PAGE_SIZE,
@@ -11,7 +12,7 @@ import { type Asked, ask, pathOf, whereQuery } from './ask.ts';
 import { Link, useNavigation } from './link.tsx';
 import { reasonOf } from './scores.tsx';
 import type { State } from './state.ts';
-import { grouped, many } from './words.ts';
+import { many } from './words.ts';
 
 /** The images of the selection: accepted ones page by page, and rejected ones beside them. */
 

@@ -1,9 +1,9 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { grouped, percent } from '../../contract/format.ts';
 import type { AxisView, DatasetView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
 import { type Sum, sumGrid } from './sums.ts';
-import { grouped, percent } from './words.ts';
 
 /** The quota grid as a heat map of two axes. Each cell, row and column is a link that picks its images. */
 

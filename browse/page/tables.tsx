@@ -1,9 +1,10 @@
 import type { ComponentChildren } from 'preact';
+import { grouped, percent } from '../../contract/format.ts';
 import type { DatasetView, EstimateView, ResultView, TrainingView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { selecting } from './state.ts';
 import { hardestCells, type Sum, valuesOf } from './sums.ts';
-import { grouped, percent, short } from './words.ts';
+import { short } from './words.ts';
 
 /** What the counts say about gates and cells of the selection, and what came of training. */
 

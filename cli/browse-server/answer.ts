@@ -48,3 +48,13 @@ export function send(response: ServerResponse, answer: Answer, { isHead }: { isH
   });
   response.end(isHead ? undefined : body);
 }
+
+/** The requested object is not there: 404. */
+export class NotFoundError extends Error {
+  override readonly name = 'NotFoundError';
+}
+
+/** The request makes no sense: 400. */
+export class BadRequestError extends Error {
+  override readonly name = 'BadRequestError';
+}

@@ -14,7 +14,7 @@ import { readSample, type StoredSample } from '../../dataset/read/sample.ts';
 import { cellOfSample, cellsWhere, selectSamples, type Where } from '../../dataset/read/select.ts';
 import type { Located, Source, Wanted } from '../../dataset/read/source.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { NotFoundError } from './errors.ts';
+import { NotFoundError } from './answer.ts';
 import { scoreViews } from './score-view.ts';
 
 /** The accepted images: pages of them, one in full, and their bytes. */

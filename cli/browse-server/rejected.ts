@@ -6,7 +6,7 @@ import { type KeptImage, listRejected, readRejected, readRejectedImage } from '.
 import { cellsWhere, type Where } from '../../dataset/read/select.ts';
 import type { Source, Wanted } from '../../dataset/read/source.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { NotFoundError } from './errors.ts';
+import { NotFoundError } from './answer.ts';
 import { THUMBNAIL_SIDE } from './gallery.ts';
 import { scoreViews } from './score-view.ts';
 

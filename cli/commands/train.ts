@@ -8,8 +8,7 @@ import { openStore } from '../../platform/store/store.ts';
 import { loadDataset, withOutput } from '../load.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
-import { TRAINER_ENVIRONMENT } from '../train/trainer.ts';
-import { pythonProblem, virtualPython } from '../train/venv.ts';
+import { pythonProblem, TRAINER_ENVIRONMENT, virtualPython } from '../train/venv.ts';
 
 /** `cohortfarm train`: the stages of `spec.training` on this machine. */
 

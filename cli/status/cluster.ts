@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { LABELS } from '../../contract/cluster.ts';
 import { Failure, UsageError } from '../../contract/failure.ts';
-import { API_VERSION, KIND } from '../../contract/names.ts';
+import { KIND } from '../../contract/names.ts';
 import { type DatasetStatus, statusSchema } from '../../contract/schema/status.ts';
+import { createKube } from '../../kube/client.ts';
 import { loadConfig } from '../../kube/config.ts';
-import { isKubeError, isTransient, type KubeError } from '../../kube/errors.ts';
-import { callForJson } from '../../kube/json.ts';
+import { isKubeError, isTransient } from '../../kube/errors.ts';
 import { createTransport } from '../../kube/transport.ts';
 
 /** Reading datasets and their pods from a cluster, as the person's own kubeconfig may. Nothing is changed. */
@@ -44,9 +44,6 @@ export interface ClusterOptions {
   readonly namespace?: string;
 }
 
-const TIMEOUT_MS = 15_000;
-const PLURAL = `${KIND.toLowerCase()}s`;
-
 const metadata = z.looseObject({ name: z.string(), namespace: z.string(), creationTimestamp: z.string().default('') });
 const datasetObject = z.looseObject({
   metadata,
@@ -70,7 +67,7 @@ const podObject = z.looseObject({
 });
 const listOf = <T extends z.ZodType>(item: T) => z.looseObject({ items: z.array(item) });
 
-/** What Kubernetes takes for a name; a URL would take two dots for the way up. */
+/** Whether Kubernetes accepts it as a name; in a URL two dots would lead up. */
 const isName = (text: string): boolean => /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(text);
 
 /** Uses KUBECONFIG, ~/.kube/config or the service account of a pod. @throws UsageError when none says where the cluster is */
@@ -78,45 +75,39 @@ export function openCluster({ context, namespace: wanted }: ClusterOptions): Clu
   const config = configOf(context);
   const namespace = wanted ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
   if (!isName(namespace)) {
-    throw new UsageError(`--namespace: ${JSON.stringify(namespace)} is no name; use letters a-z, digits, - and .`);
+    throw new UsageError(
+      `--namespace: ${JSON.stringify(namespace)} is not a valid name; use letters a-z, digits, - and .`,
+    );
   }
-  const transport = createTransport(config, 'cohortfarm-cli');
-  const read = async <T extends z.ZodType>(what: string, path: string, schema: T): Promise<z.infer<T>> => {
-    const action = `read ${what} of the cluster at ${new URL(config.getCurrentCluster()!.server).host}`;
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const body = await callForJson(transport, { method: 'GET', path, action, signal }).catch((error) => {
-      throw isKubeError(error) ? cliError(error) : error;
+  const host = new URL(config.getCurrentCluster()!.server).host;
+  const kube = createKube({ transport: createTransport(config, 'cohortfarm-cli') });
+  /** What the API server answers to a call, as this version knows it. */
+  const read = async <T extends z.ZodType>(what: string, call: Promise<unknown>, schema: T): Promise<z.infer<T>> => {
+    const answer = await call.catch((error: unknown) => {
+      throw cliError(error, host);
     });
-    const parsed = schema.safeParse(body);
-    if (!parsed.success)
-      throw new Failure(
-        'ClusterUnavailable',
-        `the answer of the cluster to ${path} is not what this version knows: ${parsed.error.message}`,
-      );
-    return parsed.data;
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    const message = `the cluster at ${host} answers ${what} in a form that this version does not know: ${parsed.error.message}`;
+    throw new Failure('ClusterUnavailable', message);
   };
-  const collection = (place: string): string => `/apis/${API_VERSION}${place}/${PLURAL}`;
-  const inNamespace = `/namespaces/${encodeURIComponent(namespace)}`;
   return {
     namespace,
     async dataset(name) {
-      const what = `${KIND} ${namespace}/${name}`;
-      const path = `${collection(inNamespace)}/${encodeURIComponent(name)}`;
-      const message = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
-      if (!isName(name)) throw new UsageError(message);
-      const object = await read(what, path, datasetObject).catch((error: Error) => {
-        throw isKubeError(error.cause, 'notFound') ? new UsageError(message, { cause: error.cause }) : error;
-      });
+      const missing = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
+      if (!isName(name)) throw new UsageError(missing);
+      const call = kube.get({ kind: KIND, namespace, name });
+      const object = await read(`${KIND} ${name}`, call, datasetObject.nullable());
+      if (!object) throw new UsageError(missing);
       return datasetOf(object);
     },
     async datasets(scope) {
-      const path = collection(scope === 'all' ? '' : inNamespace);
-      return (await read(`every ${KIND}`, path, listOf(datasetObject))).items.map(datasetOf);
+      const call = kube.list({ kind: KIND, ...(scope === 'namespace' && { namespace }) });
+      return (await read('the datasets', call, listOf(datasetObject))).items.map(datasetOf);
     },
     async pods(name) {
-      const query = new URLSearchParams({ labelSelector: `${LABELS.dataset}=${name}` });
-      const path = `/api/v1${inNamespace}/pods?${query}`;
-      return (await read(`the pods of ${namespace}/${name}`, path, listOf(podObject))).items.map(podOf);
+      const call = kube.list({ kind: 'Pod', namespace, labels: { [LABELS.dataset]: name } });
+      return (await read(`the pods of ${name}`, call, listOf(podObject))).items.map(podOf);
     },
   };
 }
@@ -131,13 +122,12 @@ function configOf(context: string | undefined): ReturnType<typeof loadConfig> {
   }
 }
 
-/** What a failed call means to a person at a command line. */
-function cliError(cause: KubeError): Error {
-  const { message } = cause;
+/** The failure of a call, in words for a person at a command line. */
+function cliError(cause: unknown, host: string): unknown {
+  if (!isKubeError(cause)) return cause;
   if (cause.kind === 'noSuchKind') return new UsageError(NOT_INSTALLED, { cause });
-  if (isKubeError(cause, 'forbidden', 'unauthorized')) {
-    return new Failure('ClusterUnavailable', `${message}; ask for the right to get and list`, { cause });
-  }
+  const fix = isKubeError(cause, 'forbidden', 'unauthorized') ? '; ask for the right to get and list' : '';
+  const message = `${cause.message}, from the cluster at ${host}${fix}`;
   return new Failure('ClusterUnavailable', message, { cause, retryable: isTransient(cause) });
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ENV } from '../../contract/cluster.ts';
 import { type Outcome, parseOutcome } from '../../contract/schema/outcome.ts';
 import type { TrainingStep } from '../../contract/training/steps.ts';
-import { TRAINER } from './trainer.ts';
+import { TRAINER } from './venv.ts';
 
 /** One step of the training as a process on this machine, started as a container would be (docs/training.md). */
 

@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { sha256 } from '../../contract/digest.ts';
 import { cacheDir } from '../load.ts';
@@ -31,6 +32,15 @@ export interface Environment {
   /** Another environment whose packages are seen here, too, so that large ones are installed once. */
   readonly base?: Environment;
 }
+
+/** Folder of the Python package, for PYTHONPATH. */
+export const TRAINER = fileURLToPath(new URL('../../trainer', import.meta.url));
+
+/** PyTorch and all else that the trainer imports: about 5 GB. */
+export const TRAINER_ENVIRONMENT: Environment = {
+  name: 'trainer',
+  requirements: [fileURLToPath(new URL('../../trainer/requirements.txt', import.meta.url))],
+};
 
 /**
  * The Python of an environment: `CACHE/venv-NAME-HASH/bin/python`, HASH being that of the requirements. The first call makes

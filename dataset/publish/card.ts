@@ -1,18 +1,10 @@
+import { grouped, percent } from '../../contract/format.ts';
 import { objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
-import {
-  gateRule,
-  grouped,
-  limitations,
-  listed,
-  NOTICE,
-  type Publication,
-  percent,
-  publicationOf,
-} from './publication.ts';
+import { gateRule, limitations, listed, NOTICE, type Publication, publicationOf } from './publication.ts';
 import { byAxisValue, rejectedBy } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */

@@ -74,13 +74,6 @@ export function limitations(draft: Draft): string[] {
 export const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 
-/** `77.4 %`, with a blank at which no line breaks; a dash where there is nothing to divide by. */
-export const percent = (part: number, whole: number): string =>
-  whole > 0 ? `${((100 * part) / whole).toFixed(1)}\u00a0%` : '–';
-
-/** `565,000`. */
-export const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
-
 /** How a gate decides, in words. */
 export function gateRule(gate: Draft['dataset']['spec']['quality']['gates'][number]): string {
   if (gate.type === 'Regressor') return `within ${gate.tolerance} of the wanted number`;

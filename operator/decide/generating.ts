@@ -1,9 +1,10 @@
+import { grouped } from '../../contract/format.ts';
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildWorkers, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { datasetOf, grouped, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import { datasetOf, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
 import { applyJob } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */

@@ -1,3 +1,4 @@
+import { grouped } from '../../contract/format.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DesiredJob, StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
@@ -75,5 +76,3 @@ export const removal = ({ kind, name }: JobView, event?: string): Action => ({
 
 /** `3 of 8`, grouped: `1,200 of 565,000`. */
 export const ofAll = (some: number, all: number): string => `${grouped(some)} of ${grouped(all)}`;
-
-export const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',');

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
-import { virtualPython } from '../../cli/train/venv.ts';
+import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { isReady, type Rig, type RigOptions, rigDataset, waitForReady } from '../../testbed/rig.ts';
 
 /** What tests of training have in common. */

@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
-import { virtualPython } from '../../cli/train/venv.ts';
+import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { REPO } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
 

@@ -4,8 +4,7 @@ import { createWorkspace, denoise } from '../../diffusion/denoise.ts';
 import { encodePrompt } from '../../diffusion/embeddings.ts';
 import { type DiffusionModel, loadModel } from '../../diffusion/model.ts';
 import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
-import { schedulerOfClass } from '../../diffusion/schedulers/names.ts';
-import { plan } from '../../diffusion/schedulers/plan.ts';
+import { plan, schedulerOfClass } from '../../diffusion/schedulers/index.ts';
 import { floatFeed, numberTensor, toFloats } from '../../diffusion/tensors.ts';
 import {
   type Golden,

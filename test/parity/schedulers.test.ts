@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { advance, Spares } from '../../diffusion/schedulers/advance.ts';
 import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
-import { schedulerOfClass } from '../../diffusion/schedulers/names.ts';
-import { plan } from '../../diffusion/schedulers/plan.ts';
+import { plan, schedulerOfClass } from '../../diffusion/schedulers/index.ts';
 import { initialState, type Schedule } from '../../diffusion/schedulers/schedule.ts';
 import {
   available,

@@ -102,7 +102,7 @@ describe('status and top', { skip: await missingForServers() }, () => {
       ],
       [['status', '../secrets'], env, 2, /there is no SyntheticDataset "\.\.\/secrets"/],
       [['status', '..'], env, 2, /there is no SyntheticDataset "\.\."/],
-      [['top', '-n', '..'], env, 2, /--namespace: "\.\." is no name/],
+      [['top', '-n', '..'], env, 2, /--namespace: "\.\." is not a valid name/],
       [['top', '--context', 'nowhere'], env, 2, /--context: the kubeconfig has no "nowhere"; it has /],
       [['top'], { KUBECONFIG: '/nonexistent/kubeconfig' }, 2, /KUBECONFIG/],
     ];
@@ -119,7 +119,7 @@ describe('status and top', { skip: await missingForServers() }, () => {
     assert.equal(code, 78, stderr);
     assert.match(
       stderr,
-      /cannot list resource "syntheticdatasets".*\(403 Forbidden\); ask for the right to get and list/,
+      /cannot list resource "syntheticdatasets".*\(403 Forbidden\), from the cluster at 127\.0\.0\.1:\d+; ask for the right to get and list/,
     );
   });
 
@@ -136,7 +136,7 @@ describe('status and top', { skip: await missingForServers() }, () => {
     assert.equal(gone.code, 75);
     assert.match(
       gone.stderr,
-      /cannot read every SyntheticDataset of the cluster at 127\.0\.0\.1:\d+: connect ECONNREFUSED/,
+      /cannot list SyntheticDataset default: connect ECONNREFUSED .*from the cluster at 127\.0\.0\.1:\d+/,
     );
     assert.doesNotMatch(gone.stderr + gone.stdout, new RegExp(bare.token));
   });

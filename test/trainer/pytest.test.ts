@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { TRAINER } from '../../cli/train/trainer.ts';
+import { TRAINER } from '../../cli/train/venv.ts';
 import { missingPython } from '../support/venv.ts';
 import { trainerPython } from './python.ts';
 

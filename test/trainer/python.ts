@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { TRAINER, TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
-import { virtualPython } from '../../cli/train/venv.ts';
+import { TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 
 /** The Python of an environment with the trainer's requirements and what its tests need. */
 export const trainerPython = (): Promise<string> =>

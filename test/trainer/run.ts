@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TRAINER } from '../../cli/train/trainer.ts';
+import { TRAINER } from '../../cli/train/venv.ts';
 import { ENV } from '../../contract/cluster.ts';
 import { type Outcome, parseOutcome } from '../../contract/schema/outcome.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';

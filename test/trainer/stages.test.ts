@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TRAINER } from '../../cli/train/trainer.ts';
+import { TRAINER } from '../../cli/train/venv.ts';
 import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
 import { publish } from '../../dataset/publish/publish.ts';

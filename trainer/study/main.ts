@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { TRAINER, TRAINER_ENVIRONMENT } from '../../cli/train/trainer.ts';
-import { pythonProblem, virtualPython } from '../../cli/train/venv.ts';
+import { pythonProblem, TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
 import { comparisonTables } from './tables.ts';
 

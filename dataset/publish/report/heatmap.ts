@@ -1,5 +1,5 @@
+import { grouped, percent } from '../../../contract/format.ts';
 import type { Draft } from '../manifest.ts';
-import { grouped, percent } from '../publication.ts';
 import { axesOf, type Sum, sumOf } from '../summary.ts';
 import { type Html, html } from './html.ts';
 

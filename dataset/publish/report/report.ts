@@ -5,8 +5,7 @@ import type { Thumbnail } from '../thumbnails.ts';
 import { heatmaps, mapRules, pairsOf } from './heatmap.ts';
 import { Html, html } from './html.ts';
 import { provenance } from './provenance.ts';
-import { acceptance, attempts, cellTables, heading, headline, limits } from './sections.ts';
-import { contactSheet } from './sheet.ts';
+import { acceptance, attempts, cellTables, contactSheet, heading, headline, limits } from './sections.ts';
 import { STYLE } from './style.ts';
 
 /**

@@ -1,6 +1,8 @@
+import { grouped, percent } from '../../../contract/format.ts';
 import type { Draft } from '../manifest.ts';
-import { gateRule, grouped, limitations, listed, NOTICE, type Publication, percent } from '../publication.ts';
+import { gateRule, limitations, listed, NOTICE, type Publication } from '../publication.ts';
 import { byAxisValue, type GateSum, rejectedBy } from '../summary.ts';
+import type { Thumbnail } from '../thumbnails.ts';
 import { type Html, html } from './html.ts';
 
 /** The parts of the report that are numbers. */
@@ -150,3 +152,13 @@ function cellTable(draft: Draft, cells: readonly CellEntry[], caption: string): 
 
 export const limits = (draft: Draft): Html =>
   html`<section aria-labelledby="limits"><h2 id="limits">Limits</h2><ul class="prose">${limitations(draft).map((line) => html`<li>${line}</li>`)}</ul></section>`;
+
+/** The contact sheet: images from all over the grid, each with what it was to show. */
+export function contactSheet(thumbnails: readonly Thumbnail[]): Html {
+  if (thumbnails.length === 0) return html``;
+  const figures = thumbnails.map(({ key, axes, prompt, jpeg, width, height }) => {
+    const source = `data:image/jpeg;base64,${Buffer.from(jpeg).toString('base64')}`;
+    return html`<figure><img src="${source}" width="${width}" height="${height}" alt="Synthetic image for the prompt: ${prompt}"><figcaption>${Object.values(axes).join(' · ')}<small>${key}</small></figcaption></figure>`;
+  });
+  return html`<section aria-labelledby="sheet"><h2 id="sheet">Contact sheet</h2><p class="lede">The first images of cells spread evenly over the grid, in its order: none was picked by hand.</p><div class="sheet">${figures}</div></section>`;
+}

@@ -6,8 +6,8 @@ import { ModelError } from '../errors.ts';
 import { advance, Spares } from './advance.ts';
 import { alphasCumprod } from './alphas.ts';
 import { type SchedulerConfig, schedulerConfigSchema } from './config.ts';
-import type { SchedulerName } from './names.ts';
-import { plan } from './plan.ts';
+import type { SchedulerName } from './index.ts';
+import { plan } from './index.ts';
 import { initialState, type Schedule } from './schedule.ts';
 
 const STABLE_DIFFUSION: SchedulerConfig = {

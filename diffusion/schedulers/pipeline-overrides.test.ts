@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asPipelineLoads } from './outdated.ts';
+import { asPipelineLoads } from './index.ts';
 
 test('outdated settings are overridden as the diffusers pipeline does', () => {
   assert.deepEqual(asPipelineLoads({}, 'PNDM', 'PNDM'), { steps_offset: 1 });
