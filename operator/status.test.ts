@@ -79,6 +79,22 @@ describe('the status', () => {
     assert.equal(differs(first, nextStatus(again, decide(again, SETTINGS))!), false);
   });
 
+  test('A27: names no time left, and no rate, while nothing is generated', () => {
+    const given = generating();
+    const live = nextStatus(given, decide(given, SETTINGS))!;
+    const status = { ...live, imagesPerSecond: 2, secondsLeft: 8 };
+    const stopped = nextStatus({ ...given, status }, decide(given, SETTINGS))!;
+    assert.deepEqual([stopped.imagesPerSecond, 'secondsLeft' in stopped], [0, false]);
+    const rated = { ...given.progress, imagesPerSecond: 2 };
+    const suspended: Decision = {
+      policy: '',
+      actions: [],
+      stepStatus: { at: 'Generated', reason: 'Suspended', message: '' },
+    };
+    const paused = nextStatus({ ...given, status, progress: rated }, suspended)!;
+    assert.deepEqual([paused.imagesPerSecond, 'secondsLeft' in paused], [0, false]);
+  });
+
   test('keeps what was published', () => {
     const published = {
       planDigest: DIGEST,

@@ -15,12 +15,15 @@ export function nextStatus(observed: Observed, decision: Decision): DatasetStatu
   const { progress, status, owner, now } = observed;
   const { stepStatus, published, stages } = decision;
   const isPlanned = stepStatus.at !== 'Accepted';
+  const { secondsLeft: _, ...rest } = status;
+  // A forecast holds only as long as it is made again; what was published needs none.
+  const kept = status.manifest ? status : rest;
   return {
-    ...status,
+    ...kept,
     observedGeneration: owner.generation,
     conditions: conditionsOf(observed, stepStatus),
     ...(isPlanned && planFields(observed)),
-    ...(progress.plan && progressFields(observed)),
+    ...(progress.plan && progressFields(observed, stepStatus)),
     ...(published && {
       planDigest: published.planDigest,
       samples: published.samples,
@@ -40,11 +43,12 @@ function planFields({ progress, status }: Observed): Partial<DatasetStatus> {
 }
 
 /** Numbers of a running dataset. What was published is not changed any more. */
-function progressFields({ progress, status }: Observed): Partial<DatasetStatus> {
+function progressFields({ progress, status }: Observed, { reason }: StepStatus): Partial<DatasetStatus> {
   const { plan, samples, worstCells } = progress;
   if (!plan || status.manifest) return {};
   const settled = samples.accepted + samples.exhausted;
-  const rate = Math.round(progress.imagesPerSecond * 100) / 100;
+  // The rate is one of the last minute; a suspended dataset is not looked at again once its pods are gone.
+  const rate = reason === 'Suspended' ? 0 : Math.round(progress.imagesPerSecond * 100) / 100;
   return {
     samples: { wanted: plan.samples, ...samples },
     percent: Math.floor((100 * settled) / plan.samples),

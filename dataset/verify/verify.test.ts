@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { canonicalJson, digestOf, sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
@@ -19,12 +19,12 @@ import { verify } from './verify.ts';
 const dataset = smallDataset();
 const plan = planOf(dataset);
 
-async function published(t: TestContext): Promise<ObjectStore> {
+async function published(t: TestContext, of = { plan, dataset }): Promise<ObjectStore> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
   const store = openStore(dir);
-  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
-  await publish({ plan, dataset, store, version: '0.0.0' });
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(of.plan, store), shard);
+  await publish({ ...of, store, version: '0.0.0' });
   return store;
 }
 
@@ -200,3 +200,14 @@ for (const [what, tamper, object, message] of TAMPERING) {
     );
   });
 }
+
+test('A6: what a former version has published verifies, in whose digest onExhausted: Shortfall counted', async (t) => {
+  const tolerant = smallDataset((spec) => Object.assign(spec.quality!, { onExhausted: 'Shortfall' }));
+  const its = planOf(tolerant);
+  const quality = { ...(its.identity.quality as object), onExhausted: 'Shortfall' };
+  const identity = { ...its.identity, quality };
+  const former = { ...its, identity, digest: digestOf(identity) };
+  assert.notEqual(former.digest, its.digest);
+  const store = await published(t, { plan: former, dataset: tolerant });
+  assert.deepEqual((await verify(store)).faults, []);
+});

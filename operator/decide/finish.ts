@@ -1,6 +1,7 @@
 import type { JobView, Observed } from '../observed.ts';
 import type { Action, Decision } from './decision.ts';
 import { datasetOf, removal } from './predicates.ts';
+import { rememberedStages } from './training.ts';
 
 /** Every step is done: what is left is to remove the queue, and the Jobs once they have been kept long enough. */
 export function finish(observed: Observed): Decision {
@@ -18,6 +19,7 @@ export function finish(observed: Observed): Decision {
   return {
     policy: 'finished',
     actions,
+    ...(status.stages && { stages: rememberedStages(observed) }),
     stepStatus: {
       at: 'done',
       reason: short ? 'Shortfall' : 'Complete',

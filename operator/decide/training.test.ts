@@ -29,6 +29,13 @@ function trained(change: (spec: Spec) => void = () => {}): SyntheticDataset {
   });
 }
 
+/** Of the stages of `trained()`, as versions recorded them in which the place of the dataset counted. */
+const FORMER_DIGESTS = [
+  '4eacd500b6843f4cbb3a7833bc772fc10044bbca922d2f0e90503582e852f5d1',
+  'fc18b7ea80609006ab467dd2bb6f11662ab32b2fb681d722f5acf07a6324aaa1',
+  '1e6da6db64bdea9f7293194751daa4bb7e949e959362ecefafb1117de047a9c4',
+];
+
 const MANIFEST = { uri: 's3://cohorts/small/dataset.json', sha256: DIGEST };
 
 function world(change: Partial<Observed> = {}, dataset = trained(), stages?: StageStatus[]): Observed {
@@ -168,6 +175,30 @@ describe('training', () => {
       [false, false, false],
     );
     assert.ok(kindsOf(given).includes('Job small-pretrain-1'));
+  });
+
+  test('A26: another place of the dataset, or another way to it, runs no stage again', () => {
+    const before = trained();
+    const after = trained((spec) => {
+      spec.output = { uri: 's3://archive/small', s3: { endpoint: 'https://minio.example', region: 'eu-west-1' } };
+    });
+    const stages = progress(before, 3);
+    assert.deepEqual(
+      stagesOf(world({}, after, stages)).map(({ isDone }) => isDone),
+      [true, true, true],
+    );
+    const [pretrain] = stagesOf(world({}, after, stages));
+    assert.deepEqual(pretrain!.stage.config.train?.data, ['s3://archive/small']);
+  });
+
+  test('A26: what a former version recorded is done, and is kept by a digest that no move changes', () => {
+    const dataset = trained();
+    const given = world({}, dataset, progress(dataset, 3));
+    const former = FORMER_DIGESTS.map((digest, i) => ({ ...given.status.stages![i]!, digest }));
+    const old = { ...given, status: { ...given.status, stages: former } };
+    const decision = decide(old, SETTINGS);
+    assert.equal(decision.policy, 'finished');
+    assert.deepEqual(nextStatus(old, decision)!.stages, given.status.stages);
   });
 
   test('a stage that did not change is not run again', () => {

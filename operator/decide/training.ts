@@ -42,34 +42,61 @@ export function isTrained(observed: Observed): boolean {
 
 export function stagesOf({ status, parsed }: Pick<Observed, 'status' | 'parsed'>): WantedStage[] {
   const dataset = datasetOf({ parsed });
-  const stepsIn = (places: StepFolders) => launchedSteps(dataset, places);
+  const output = dataset.spec.output.uri.replace(/\/+$/, '');
+  const stepsIn = (places: StepFolders) => launchedSteps(dataset, output, places);
   const folders: Record<string, string> = {};
   const wanted: WantedStage[] = [];
   for (const name of stepsIn({}).map((stage) => stage.name)) {
     // Planned again for each: its config names the folders of the stages before it.
-    const find = (places: StepFolders) => stepsIn(places).find((stage) => stage.name === name)!;
+    const find = (steps: readonly LaunchedStep[]) => steps.find((stage) => stage.name === name)!;
     const before = status.stages?.find((stage) => stage.name === name);
-    const digest = digestOf(find({ ...folders, [name]: name }));
-    const isSame = before?.digest === undefined || before.digest === digest;
-    const kept = before?.digest === digest ? before.output?.replace(/^training\//, '') : undefined;
-    const folder = kept ?? (isSame ? name : `${name}-${digest.slice(0, 8)}`);
+    const planned = { ...folders, [name]: name };
+    const digest = digestOf(find(launchedSteps(dataset, ANYWHERE, planned)));
+    const isKnown = before?.digest === digest || before?.digest === formerDigestOf(find(stepsIn(planned)));
+    const kept = isKnown ? before?.output?.replace(/^training\//, '') : undefined;
+    const folder = kept ?? (isKnown || before?.digest === undefined ? name : `${name}-${digest.slice(0, 8)}`);
     folders[name] = folder;
-    const isDone = before?.digest === digest && before.state === 'Succeeded';
-    wanted.push({ stage: find(folders), digest, folder, isDone, before });
+    const isDone = isKnown && before?.state === 'Succeeded';
+    wanted.push({ stage: find(stepsIn(folders)), digest, folder, isDone, before });
   }
   return wanted;
 }
 
-function launchedSteps(dataset: SyntheticDataset, folders: StepFolders): LaunchedStep[] {
+/** Stands for the place of the dataset where that must not count. */
+const ANYWHERE = 'dataset:';
+
+/** Those that are done, by the digests of this version: a former one's hold only as long as the dataset is not moved. */
+export const rememberedStages = (observed: Observed): StageStatus[] => {
+  const done = new Map(
+    stagesOf(observed).flatMap(({ isDone, digest, stage }) => (isDone ? [[stage.name, digest]] : [])),
+  );
+  return (observed.status.stages ?? []).map((stage) => ({
+    ...stage,
+    ...(done.has(stage.name) && { digest: done.get(stage.name)! }),
+  }));
+};
+
+function launchedSteps(dataset: SyntheticDataset, output: string, folders: StepFolders): LaunchedStep[] {
   const last = dataset.spec.training?.stages.at(-1);
   if (!last) return [];
-  const output = dataset.spec.output.uri.replace(/\/+$/, '');
   const steps = trainingSteps(dataset, { output, resolve: (uri) => uri, folders });
   return steps.map((step) => ({ ...step, launch: step.stage ?? last }));
 }
 
-/** Of all that decides a stage's results; where they lie does not. */
+/** Digests all that decides a stage's results. Where the dataset and the results are, and the way there, do not. */
 function digestOf({ config, launch }: LaunchedStep): string {
+  const { s3: _, ...placeless } = config;
+  return formerDigestOf({ config: placeless, launch });
+}
+
+/** The digest of former versions, in which the place of the dataset counts. */
+function formerDigestOf({
+  config,
+  launch,
+}: {
+  config: Partial<LaunchedStep['config']>;
+  launch: LaunchedStep['launch'];
+}): string {
   const { output: _, ...decisive } = config;
   const { image, args, env, nodes, processesPerNode, runtimeRef } = launch;
   return sha256(canonicalJson({ config: decisive, image, args, env, nodes, processesPerNode, runtimeRef }));
@@ -83,7 +110,7 @@ interface StageStep {
 function stepOf(observed: Observed, settings: Settings, wanted: WantedStage, all: readonly WantedStage[]): StageStep {
   const { stage, digest, folder, isDone, before } = wanted;
   const base = { name: stage.name, digest, output: `training/${folder}` };
-  if (isDone) return { status: before!, step: 'done' };
+  if (isDone) return { status: { ...before!, digest }, step: 'done' };
   const isReady = stage.needs.every((need) => all.find((other) => other.stage.name === need)?.isDone);
   if (!isReady) return { status: { ...base, state: 'Pending' }, step: 'waiting' };
   const context = { ...stepContext(observed, settings), stage };
