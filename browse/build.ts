@@ -1,5 +1,6 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { HEAT_CSS, PALETTE_CSS } from './look.ts';
 
 /**
  * Builds the page of `cohortfarm browse` into browse/dist/, which is committed: a clone, an image without development
@@ -9,7 +10,7 @@ import { build } from 'esbuild';
 
 const SOURCE = new URL('page/', import.meta.url);
 const TARGET = new URL('dist/', import.meta.url);
-const COPIED = ['index.html', 'page.css', 'icon.svg'];
+const COPIED = ['index.html', 'icon.svg'];
 
 async function bundle(): Promise<string> {
   const license = await readFile(new URL('../node_modules/preact/LICENSE', import.meta.url), 'utf8');
@@ -29,19 +30,20 @@ async function bundle(): Promise<string> {
   return outputFiles[0]!.text;
 }
 
-const script = await bundle();
+const read = (name: string, folder: URL): Promise<string> => readFile(new URL(name, folder), 'utf8');
+
+const built = new Map([
+  ['page.js', await bundle()],
+  ['page.css', PALETTE_CSS + HEAT_CSS + (await read('page.css', SOURCE))],
+]);
+for (const name of COPIED) built.set(name, await read(name, SOURCE));
 if (process.argv.includes('--check')) {
-  const stale = [];
-  if ((await readFile(new URL('page.js', TARGET), 'utf8')) !== script) stale.push('page.js');
-  for (const name of COPIED) {
-    const [source, copy] = await Promise.all([SOURCE, TARGET].map((folder) => readFile(new URL(name, folder), 'utf8')));
-    if (source !== copy) stale.push(name);
-  }
+  const stale: string[] = [];
+  for (const [name, text] of built) if ((await read(name, TARGET)) !== text) stale.push(name);
   if (stale.length > 0) {
     process.stderr.write(`browse/dist is stale (${stale.join(', ')}): run npm run generate and commit it\n`);
     process.exitCode = 1;
   }
 } else {
-  await writeFile(new URL('page.js', TARGET), script);
-  for (const name of COPIED) await copyFile(new URL(name, SOURCE), new URL(name, TARGET));
+  for (const [name, text] of built) await writeFile(new URL(name, TARGET), text);
 }

@@ -12,14 +12,14 @@ const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['contract', []],
   ['platform', ['contract']],
   ['kube', ['contract', 'platform']],
+  // Runs in a web browser; cli/browse-server serves what it is built into. Others share only wire.ts and look.ts.
+  ['browse', ['contract']],
   // Stable Diffusion for Node: knows nothing of datasets.
   ['diffusion', ['contract', 'platform']],
   // What lies in the bucket: knows no ONNX Runtime.
-  ['dataset', ['contract', 'platform']],
+  ['dataset', ['contract', 'platform', 'browse']],
   ['worker', ['contract', 'platform', 'diffusion', 'dataset']],
   ['operator', ['contract', 'platform', 'kube']],
-  // Runs in a web browser; cli/browse-server serves what it is built into, and shares the types of wire.ts.
-  ['browse', ['contract']],
   ['cli', ['contract', 'platform', 'kube', 'diffusion', 'dataset', 'worker', 'browse']],
 ]);
 

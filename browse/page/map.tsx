@@ -1,5 +1,6 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { grouped, percent } from '../../contract/format.ts';
+import { SHADES, shadeOf } from '../look.ts';
 import type { AxisView, DatasetView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
@@ -10,10 +11,7 @@ import { type Sum, sumGrid } from './sums.ts';
 /** Rows and columns drawn at first; the rest on demand. */
 const ROWS = 60;
 const COLUMNS = 24;
-/** Shades of the colour scale; the style sheet has a class for each. */
-const SHADES = 8;
-
-const shade = (share: number): string => `n${Math.min(SHADES - 1, Math.floor(share * SHADES))}`;
+const shade = (share: number): string => `n${shadeOf(share)}`;
 
 /** From 0 to 1, what a colour stands for. */
 function toneOf(tone: string, most: number): { share: (sum: Sum) => number; low: string; high: string } {

@@ -54,6 +54,12 @@ const METRICS = {
   },
 } satisfies Metrics;
 
+/** Pixels by which tables are higher than the regions in which they scroll sideways: none needs a vertical scrollbar. */
+const rowsOutOfSight = (page: Page): Promise<number> =>
+  page.evaluate<number>(
+    "Math.max(0, ...[...document.querySelectorAll('.scroll')].map((region) => region.scrollHeight - region.clientHeight))",
+  );
+
 const skip = (await missingForServers()) || (await missingChromium());
 
 /** 600 images in 66 cells, some exhausted, with four rejected images kept of each cell. */
@@ -317,6 +323,7 @@ describe('browsing in Chromium', { skip }, () => {
       assert.equal(await page.locator('h1').textContent(), 'Small "cohort" of <discs>');
       assert.ok((await drawn(page)).length > 40, 'thumbnails');
       assert.deepEqual(await violationsOn(page), [], `${colorScheme}, ${width} pixels`);
+      assert.equal(await rowsOutOfSight(page), 0, `${colorScheme}, ${width} pixels`);
       assert.deepEqual(faults, []);
     }
   });
@@ -333,6 +340,7 @@ describe('browsing in Chromium', { skip }, () => {
         assert.deepEqual(await violationsOn(page), [], `${colorScheme}, ${width} pixels`);
         const overflow = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
         assert.ok(overflow <= 0, `${width} pixels: ${overflow} too wide`);
+        assert.equal(await rowsOutOfSight(page), 0, `${colorScheme}, ${width} pixels`);
         await page.goto(`${served.url}?image=${key}`);
         await page.waitForSelector('dialog[open] .scores');
         assert.deepEqual(await violationsOn(page), [], `the viewer, ${colorScheme}, ${width} pixels`);

@@ -1,3 +1,4 @@
+import { SHADES, shadeOf } from '../../../browse/look.ts';
 import { grouped, percent } from '../../../contract/format.ts';
 import type { Draft } from '../manifest.ts';
 import { axesOf, type Sum, sumOf } from '../summary.ts';
@@ -24,9 +25,6 @@ interface Pair {
 const MAX_VALUES = 24;
 /** Together with `MAX_VALUES`, bounds the size of the report. */
 const MAX_PAIRS = 15;
-/** Shades of the colour scale; the style sheet has a class for each. */
-export const SHADES = 8;
-
 /** The pairs that are drawn: of two axes the one with fewer values lies across, since pages are narrow. */
 export function pairsOf(draft: Pick<Draft, 'cells'>): Pair[] {
   const axes = axesOf(draft).map(({ name, values }) => ({
@@ -91,16 +89,13 @@ function scale(tone: string, low: string, high: string): Html {
 
 function entry(sum: Sum | undefined, most: number): Html {
   if (!sum || sum.wanted === 0) return html`<td class="none"><span>excluded</span></td>`;
-  const classes = `n${shade(sum.accepted / most)} r${shade(sum.attempts > 0 ? sum.accepted / sum.attempts : 0)}`;
+  const classes = `n${shadeOf(sum.accepted / most)} r${shadeOf(sum.attempts > 0 ? sum.accepted / sum.attempts : 0)}`;
   const count =
     sum.exhausted > 0
       ? html`<b>${grouped(sum.accepted)}</b>/${grouped(sum.wanted)}`
       : html`<b>${grouped(sum.accepted)}</b>`;
   return html`<td class="${classes}${sum.exhausted > 0 ? ' lacking' : ''}">${count}<small>${percent(sum.accepted, sum.attempts)}</small></td>`;
 }
-
-/** The class of a share from 0 to 1. */
-const shade = (share: number): number => Math.min(SHADES - 1, Math.floor(share * SHADES));
 
 /** The rules that show the chosen map and colours; a browser without :has() shows all maps, coloured by images. */
 export function mapRules(pairs: number): string {

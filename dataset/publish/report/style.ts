@@ -1,17 +1,9 @@
-/** The style sheet of the report. Every pair of text and background has a contrast of 4.5 or more, in both schemes. */
-export const STYLE = `
-:root{
-color-scheme:light dark;
---paper:#f8f7f2;--card:#fffefb;--ink:#1b211d;--muted:#59635c;--line:#dcdcd2;--accent:#1d6b49;--warn:#9a3412;--warn-paper:#fdf0e6;
---shade-0:#eef2ea;--shade-1:#dbe9dc;--shade-2:#c6dfcd;--shade-3:#b0d5bd;--shade-4:#99caad;--shade-5:#82be9d;--shade-6:#6bb28d;--shade-7:#56a57e;
---gate0:#c2622d;--gate1:#d99a4e;--gate2:#8c6bb1;--gate3:#5b8db8;--gate4:#a8556b;--gate5:#8a8a80;
---serif:"Iowan Old Style","Palatino Linotype",Palatino,Charter,Georgia,serif;
---sans:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
---mono:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}
-@media (prefers-color-scheme:dark){:root{
---paper:#111412;--card:#181c19;--ink:#e9ece6;--muted:#a0aaa3;--line:#2c332e;--accent:#6fc79a;--warn:#f3b18a;--warn-paper:#2b1d14;
---shade-0:#1c231f;--shade-1:#1f2f27;--shade-2:#213a2f;--shade-3:#234637;--shade-4:#25523f;--shade-5:#275e48;--shade-6:#286850;--shade-7:#2a7257;
---gate0:#d9814f;--gate1:#e3b36f;--gate2:#a88bcb;--gate3:#78a6cf;--gate4:#c97a8e;--gate5:#a3a39a}}
+import { HEAT_CSS, PALETTE_CSS } from '../../../browse/look.ts';
+
+/** The style sheet of the report. */
+export const STYLE = `${PALETTE_CSS}${HEAT_CSS}
+:root{--gate0:#c2622d;--gate1:#d99a4e;--gate2:#8c6bb1;--gate3:#5b8db8;--gate4:#a8556b;--gate5:#8a8a80}
+@media (prefers-color-scheme:dark){:root{--gate0:#d9814f;--gate1:#e3b36f;--gate2:#a88bcb;--gate3:#78a6cf;--gate4:#c97a8e;--gate5:#a3a39a}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 var(--sans)}
@@ -43,7 +35,6 @@ td small{display:block}
 .cells td{white-space:nowrap}
 .rule{min-width:13rem}
 .hardest{min-width:11rem}
-.scroll{overflow-x:auto}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:.25rem}
 .short{color:var(--warn)}
 .controls{display:flex;flex-wrap:wrap;gap:.75rem 2rem;margin:0 0 1.25rem}
@@ -54,26 +45,18 @@ td small{display:block}
 .choices span{overflow-wrap:anywhere;display:block;padding:.25rem .7rem;border:1px solid var(--line);border-radius:2rem;background:var(--card);font-size:.875rem}
 .choices input:checked+span{border-color:var(--accent);background:var(--accent);color:var(--paper)}
 .choices input:focus-visible+span{outline:2px solid var(--accent);outline-offset:2px}
-.heat{width:auto;min-width:min(100%,34rem);border-collapse:separate;border-spacing:3px;margin:-3px}
+.heat{min-width:min(100%,34rem)}
 .heat caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-.heat th,.heat td{border:0}
-.heat thead th{padding:0 .25rem .25rem;text-align:center}
-.heat thead tr:last-child th:first-child{padding-left:0;text-align:left}
+.heat thead th{padding:0 .25rem .25rem}
+.heat thead tr:last-child th:first-child{padding-left:0}
 .heat thead th[scope=colgroup]{padding-bottom:0}
-.heat thead th[scope=colgroup],.heat thead tr:last-child th:first-child{color:var(--ink);font-weight:650}
 .heat thead td{padding:0}
-.heat tbody th{padding:.4rem .75rem .4rem 0;vertical-align:middle}
-.heat tbody td{min-width:5.5rem;padding:.55rem .4rem;border-radius:.35rem;text-align:center;color:var(--ink)}
-.heat td b{font-size:1rem}
-.heat td small{color:inherit}
-.heat td.lacking{box-shadow:inset 0 -3px var(--warn)}
-.heat td.none{background:repeating-linear-gradient(135deg,transparent 0 5px,var(--line) 5px 6px)}
+.heat tbody th{padding:.4rem .75rem .4rem 0}
+.heat tbody td{min-width:5.5rem;padding:.55rem .4rem;color:var(--ink)}
 .heat td.none span{padding:0 .2rem;background:var(--paper);color:var(--muted);font-size:.75rem}
-.scale{display:flex;align-items:center;gap:.2rem;margin:1rem 0 0;color:var(--muted);font-size:.8125rem}
-.scale i{width:1.4rem;height:.7rem;border-radius:.15rem}
+.scale{margin:1rem 0 0}
+.scale i{width:1.4rem}
 .scale.rate{display:none}
-.scale span:first-child{margin-right:.4rem}
-.scale span:last-child{margin-left:.4rem}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.2rem,1fr));gap:1.1rem .8rem}
 figure{margin:0;min-width:0}
 figure img{display:block;width:100%;height:auto;border-radius:.35rem;background:#000}

@@ -1,13 +1,12 @@
 """The style sheet of the report, in the colours of CohortFarm's other pages."""
 
-STYLE = """
-:root{color-scheme:light dark;--paper:#f8f7f2;--card:#fffefb;--ink:#1b211d;--muted:#59635c;--line:#dcdcd2;--accent:#1d6b49;
---warn:#9a3412;--warn-paper:#fdf0e6;--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;
---h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55;
---serif:"Iowan Old Style","Palatino Linotype",Palatino,Charter,Georgia,serif;
---sans:ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-@media (prefers-color-scheme:dark){:root{--paper:#111412;--card:#181c19;--ink:#e9ece6;--muted:#a0aaa3;--line:#2c332e;
---accent:#6fc79a;--warn:#f3b18a;--warn-paper:#2b1d14;--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;
+from .palette import PALETTE
+
+STYLE = (
+    PALETTE
+    + """
+:root{--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;--h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55}
+@media (prefers-color-scheme:dark){:root{--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;
 --h0:#231c17;--h1:#33261c;--h2:#453020;--h3:#573a24;--h4:#6a4427;--h5:#7d4e2a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 var(--sans)}
@@ -56,3 +55,4 @@ details{margin-top:1rem}
 summary{cursor:pointer;color:var(--accent)}
 @media (max-width:40rem){.maps,.charts{grid-template-columns:1fr}}
 """
+)
