@@ -16,7 +16,7 @@ import type { ObjectStore } from '../platform/store/store.ts';
 /**
  * A published dataset of 565,000 images as the browser reads it. Every row of its index is real: prompt, seed and the byte
  * range that the sample has in its shard. Only the shards that are looked at are stored; of the others the manifest says all
- * but the digest. Images are drawn from a pool, since nobody looks at them.
+ * but the digest. Images are drawn from a pool, since their content does not matter.
  */
 
 export interface Grid {
@@ -161,7 +161,7 @@ function recordOf(plan: Plan, sample: Sample): SampleRecord {
   };
 }
 
-/** Where the members of a shard's samples lie, without the shard. */
+/** Positions of the members of a shard's samples, without the shard. */
 function layOut(
   samples: readonly Sample[],
   plan: Plan,

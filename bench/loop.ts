@@ -9,7 +9,7 @@ export interface LoopOptions {
   readonly batch: number;
   /** UNet calls per batch; PNDM makes one more than it has steps. */
   readonly calls: number;
-  /** Of the latents. */
+  /** Size of the latents. */
   readonly height: number;
   readonly width: number;
 }

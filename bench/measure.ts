@@ -33,7 +33,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** How many times as fast as its peer `ours` is: the median over rounds of the ratio within the round. */
+/** The speed of `ours` relative to its peer: the median over rounds of the ratio within the round. */
 export const speedup = (ours: Measured, peer: Measured): number =>
   median(ours.seconds.map((seconds, round) => peer.seconds[round]! / seconds));
 

@@ -43,7 +43,7 @@ function plan(samples: number): Plan {
   return makePlan(dataset, { model, gateDigests: [] });
 }
 
-/** Median milliseconds of an action that is told its round, after rounds that do not count. */
+/** Median milliseconds of an action that gets its round, after a warm-up. */
 function milliseconds(action: (round: number) => unknown): number {
   const times: number[] = [];
   for (let round = -5; round < ROUNDS; round++) {

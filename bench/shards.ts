@@ -31,7 +31,7 @@ const recordOf = (index: number): SampleRecord => ({
 
 export interface ShardWriting {
   readonly images: number;
-  /** Of each image. */
+  /** Size of each image. */
   readonly bytes: number;
   /** False leaves out what ShardWriter does not do either: the digest and waiting for the disk. */
   readonly durable: boolean;

@@ -11,7 +11,7 @@ export const FIELD_MANAGER = 'cohortfarm';
 /** Held until pods, stream and (with `deletionPolicy: Delete`) objects are gone. */
 export const FINALIZER = `${GROUP}/cleanup`;
 
-/** What a Job of a dataset does. */
+/** The role of a Job of a dataset. */
 export const ROLES = ['workers', 'publish', 'cleanup', 'train'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -115,14 +115,14 @@ export const ENV = {
   datasetFile: 'COHORTFARM_DATASET_FILE',
   datasetUid: 'COHORTFARM_DATASET_UID',
   podName: 'COHORTFARM_POD_NAME',
-  /** Of a cleanup pod: the plan whose objects may go. */
+  /** For a cleanup pod: the plan whose objects it may remove. */
   planDigest: 'COHORTFARM_PLAN_DIGEST',
-  /** Where models from S3 are kept. */
+  /** Folder of the cache of models from S3. */
   cache: 'COHORTFARM_CACHE',
-  /** Where the outcome is written (see schema/outcome.ts); the container's terminationMessagePath. */
+  /** File for the outcome (see schema/outcome.ts); the container's terminationMessagePath. */
   outcomeFile: 'COHORTFARM_OUTCOME_FILE',
   logLevel: 'COHORTFARM_LOG_LEVEL',
-  /** Of a trainer: path of its config (see schema/stage.ts). */
+  /** For a trainer: path of its config (see schema/stage.ts). */
   stageConfig: 'COHORTFARM_STAGE_CONFIG',
 } as const;
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
  * Canonical JSON: object keys in code-unit order, no white space, numbers as ECMAScript prints them (the rules of
  * RFC 8785), so that equal values have equal bytes. Members that are undefined are left out.
  * @throws TypeError for what JSON cannot hold: undefined in a list, functions, symbols, bigints, NaN and infinities, and
- *   objects that are no plain maps, such as a Date
+ *   objects that are not plain maps, such as a Date
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

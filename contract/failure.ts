@@ -1,7 +1,7 @@
 import { EXIT } from './names.ts';
 import { REASONS, type ReasonName } from './reasons.ts';
 
-/** How anything here fails. The reason decides the rest: the condition, whether a retry can help, the exit code. */
+/** The failures of every program here. The reason decides the rest: the condition, whether a retry can help, the exit code. */
 
 export interface FailureOptions {
   readonly cause?: unknown;
@@ -46,7 +46,7 @@ export class StoppedError extends Failure {
   }
 }
 
-/** What is stored or queued belongs to another plan than the one that is being made. Nothing was changed. */
+/** A stored object or a queued shard belongs to another plan than ours. Nothing was changed. */
 export function otherPlanFailure(
   place: string,
   found: { readonly planDigest: string; readonly dataset?: string },

@@ -1,6 +1,6 @@
 import { digestOf } from './digest.ts';
 
-/** Folders of model files: which files count, and the digest that stands for all of them. */
+/** Folders of model files: which files count, and the digest of all of them. */
 
 export interface FolderFile {
   /** Path below the folder, with `/`. */

@@ -33,7 +33,7 @@ export const objects = {
   report: 'report.html',
   /** Names the one plan that owns the prefix; written before anything else. */
   claim: '_work/plan.json',
-  /** What is being made, for whoever looks before it is published. */
+  /** The outline of a growing dataset, for readers before it is published. */
   outline: '_work/dataset.json',
   work: '_work/',
   records: 'records/',

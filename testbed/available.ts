@@ -22,7 +22,7 @@ export async function missingForNetworks(env: NodeJS.ProcessEnv = process.env): 
   return problemOf(needs, ['--net', 'ip', 'link', 'set', 'lo', 'up'], env);
 }
 
-/** What is said where `unshare` fails. @throws Error with CI set */
+/** The message where `unshare` fails. @throws Error with CI set */
 async function problemOf(needs: string, attempt: string[], env: NodeJS.ProcessEnv): Promise<string | false> {
   try {
     await run('unshare', attempt, { env });

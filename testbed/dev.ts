@@ -10,7 +10,7 @@ import { BUCKET, type Rig, rigDataset, startRig } from './rig.ts';
  * sources change; workers take the sources as they are when their pod starts.
  */
 
-/** What the operator's program is made of. */
+/** Folders that make up the operator's program. */
 const SOURCES = ['contract', 'platform', 'kube', 'operator'];
 /** An editor writes a file more than once when it saves. */
 const SETTLE_MS = 300;

@@ -5,7 +5,19 @@ import { valeTool } from './servers/vale.ts';
 
 /** Checks prose and comments against docs/style.md; part of `npm run check:lint`. */
 
-const CHECKED = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/style.md', 'kube', 'diffusion', 'browse'];
+const CHECKED = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/style.md',
+  'contract',
+  'kube',
+  'diffusion',
+  'browse',
+  'testbed',
+  'bench',
+  'models',
+];
 
 const vale = await goTool(valeTool);
 const { status } = spawnSync(vale, ['--glob=!{node_modules,browse/dist}/**', ...CHECKED], {

@@ -34,7 +34,7 @@ export interface ReplicaOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** How a pod of the chart runs Node. */
+/** Flags with which a pod of the chart runs Node. */
 function installedFlags(): string[] {
   const objects = parseAllDocuments(readFileSync(join(REPO, 'manifests/base/cohortfarm.yaml'), 'utf8'));
   const deployment = objects.map((one) => one.toJS()).find(({ kind }) => kind === 'Deployment');

@@ -31,7 +31,7 @@ export interface RigOptions {
   readonly nodes?: readonly NodeSpec[];
   /** Seconds of silence after which a node counts as lost. */
   readonly nodeGraceSeconds?: number;
-  /** What images hold beside the repository, what they start where a pod names no command, and their environment. */
+  /** Contents of the images besides the repository, their entry point and their environment. */
   readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint' | 'env'>;
 }
 

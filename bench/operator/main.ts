@@ -51,7 +51,7 @@ function scaleTable(scales: readonly Scale[]): string[] {
     row('until every pod runs', ({ podsSeconds }) => `${podsSeconds.toFixed(1)} s`),
     row("operator's processor time until then", ({ cpuSeconds }) => `${cpuSeconds.toFixed(1)} s`),
     row('requests to the API server per dataset until then', ({ requestsPerDataset }) => requestsPerDataset.toFixed(1)),
-    row('status updates while shards are told', ({ statusUpdates }) => String(statusUpdates)),
+    row('status updates while shards are reported', ({ statusUpdates }) => String(statusUpdates)),
     row('requests per status update', ({ requestsPerStatusUpdate }) => requestsPerStatusUpdate.toFixed(1)),
     row('processor time per status update', ({ cpuPerStatusUpdateMs }) => `${cpuPerStatusUpdateMs.toFixed(1)} ms`),
     row("operator's peak memory", ({ peakMemory }) => `${(peakMemory / 2 ** 20).toFixed(0)} MiB`),

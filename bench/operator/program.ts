@@ -15,7 +15,7 @@ export interface OperatorProgram {
 }
 
 const READY_MS = 30_000;
-/** Of Linux on every processor that Node runs on. */
+/** Clock ticks per second of Linux on every processor that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
 /** Starts the operator and waits until it leads and is ready. */

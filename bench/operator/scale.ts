@@ -22,7 +22,7 @@ export interface Scale {
   /** Operator, up to then. */
   readonly cpuSeconds: number;
   readonly requestsPerDataset: number;
-  /** Operator while every dataset tells of its shards. */
+  /** The operator while every dataset reports its shards. */
   readonly statusUpdates: number;
   readonly requestsPerStatusUpdate: number;
   readonly cpuPerStatusUpdateMs: number;
@@ -97,7 +97,7 @@ const requestsOf = async (operator: OperatorProgram): Promise<number> =>
 const statusPatches = (operator: OperatorProgram): Promise<number> =>
   operator.metric('cohortfarm_kube_requests_total', { resource: 'syntheticdatasets/status' });
 
-/** Tells a plan for every dataset, and its shards one after the other, as workers do. */
+/** Announces a plan for every dataset and records its shards one after the other, as workers do. */
 async function tellProgress(kube: Kube, operator: OperatorProgram, url: string) {
   const { items } = await kube.list({ kind: 'SyntheticDataset', namespace: NAMESPACE, metadataOnly: true });
   const before = {

@@ -7,7 +7,7 @@ import type { CellCount, LiveEvent, PlanEvent, ShardEvent } from '../schema/task
 
 /** Attempts of a cell before its acceptance is judged. */
 const JUDGED_AFTER = 50;
-/** Below this share of accepted images somebody should look at the cell. */
+/** Below this share of accepted images a person should look at the cell. */
 const LOW_ACCEPTANCE = 0.05;
 /** A worker that has not reported for so long is not counted any more. */
 const LIVE_MS = 180_000;
@@ -15,13 +15,13 @@ const LIVE_MS = 180_000;
 const RATE_WINDOW_MS = 60_000;
 const WORST_CELLS = 10;
 
-/** What a cell has come to, committed and running together. */
+/** Totals of a cell, committed and running together. */
 export interface CellProgress {
   readonly cell: string;
   readonly wanted: number;
   readonly accepted: number;
   readonly attempts: number;
-  /** Of the attempts; 1 where there are none. */
+  /** Share of the attempts; 1 where there are none. */
   readonly acceptanceRate: number;
   /** The gate that rejected most. */
   readonly gate?: string;
@@ -71,7 +71,7 @@ export class Progress {
   #lastWorkAt: number | null = null;
   #lastCommitAt: number | null = null;
 
-  /** A worker has told its plan. Another plan than before starts the count anew. */
+  /** Takes in the plan of a worker. A plan other than the last one resets the count. */
   tellPlan(event: PlanEvent): void {
     this.#useDigest(event.planDigest);
     this.#plan = event;

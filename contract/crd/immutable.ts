@@ -6,7 +6,7 @@ import { type Structural, schemaAt } from './structural.ts';
 /** The sections of the spec that decide bytes. A field of theirs is immutable unless `MUTABLE` names it. */
 export const IMMUTABLE = ['seed', 'quota', 'prompt', 'model', 'quality', 'output'] as const;
 
-/** What decides no byte: places, the way there, pins, what runs the model, and how the result is treated. */
+/** Fields that decide no byte: places, the way there, pins, what runs the model, and how the result is treated. */
 export const MUTABLE = [
   'quota.allocation.cohort.uri',
   'quota.allocation.table.uri',

@@ -12,7 +12,7 @@ export interface Structural {
   [keyword: string]: unknown;
 }
 
-/** What zod emits, with the keywords that are read here. */
+/** A schema as zod emits it, with the keywords that are read here. */
 interface Emitted {
   readonly description?: string;
   readonly type?: string;
@@ -22,7 +22,7 @@ interface Emitted {
   readonly [keyword: string]: unknown;
 }
 
-/** What a structural schema may not have, or not in the way that zod uses it. */
+/** Keywords that a structural schema may not have, or not in the way that zod uses them. */
 const FORBIDDEN = ['$ref', 'oneOf', 'anyOf', 'allOf', 'not', 'nullable'];
 
 /** @throws Error that names the field which a structural schema cannot describe, such as a union */
@@ -54,7 +54,7 @@ function convert(emitted: Emitted, path: string): Structural {
 }
 
 /**
- * The values of a map. `false` never comes here: fields that nobody knows are refused or dropped by the API server itself,
+ * The values of a map. `false` never comes here: unknown fields are refused or dropped by the API server itself,
  * as its client wishes, and a structural schema must not repeat that.
  */
 function addValues(schema: Structural, values: Emitted, path: string): void {

@@ -96,7 +96,7 @@ test('minPerCell lifts small cells at the cost of the large ones', () => {
   );
 });
 
-/** What cannot be met, and what is said. */
+/** Quotas that cannot be met, and the message for each. */
 const REFUSED: readonly { readonly name: string; readonly changes: object; readonly lines: string[] }[] = [
   {
     name: 'exclusions of everything',

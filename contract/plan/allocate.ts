@@ -8,7 +8,7 @@ import { buildGrid, type Cell, type Grid } from './grid.ts';
 import { largestRemainder, scaleShares } from './integers.ts';
 import { fitMarginals, targetsOf } from './marginals.ts';
 import { partialMatcher } from './partial.ts';
-import { readTable, type WantedRow } from './wanted.ts';
+import { readTable, type WantedRow } from './table-strategy.ts';
 
 /** From a quota to whole numbers per cell. */
 
@@ -89,7 +89,7 @@ function weighMarginals(grid: Grid, shares: NonNullable<Quota['allocation']['sha
   return weights;
 }
 
-/** Keeps the cells that `kept` names, numbered anew. */
+/** Keeps the cells that `kept` names, renumbered. */
 function restrict(grid: Grid, kept: (ordinal: number) => boolean): Grid {
   const cells = grid.cells.filter((cell) => kept(cell.ordinal)).map((cell, ordinal): Cell => ({ ...cell, ordinal }));
   return { ...grid, cells };

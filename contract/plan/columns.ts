@@ -2,11 +2,11 @@ import { issueAt, type Path, SpecError, show } from '../schema/issue.ts';
 import type { ColumnMap } from '../schema/spec.ts';
 import type { Axis } from './grid.ts';
 
-/** What the columns of a CSV say about the axes of a grid. */
+/** The columns of a CSV as values of the axes of a grid. */
 
 export type Row = Readonly<Record<string, string>>;
 
-/** What one row says about one axis: the values it names that the grid has, and the number if the axis has numbers. */
+/** One axis of one row: the values it names that the grid has, and the number if the axis has numbers. */
 export interface Reading {
   readonly values: readonly string[];
   readonly number: number | null;
@@ -29,7 +29,7 @@ export function readAxis(axis: Axis, column: ColumnMap[string], row: Row): Readi
   return { values: values.length > 1 ? [...new Set(values)] : values, number: null };
 }
 
-/** The axis value that a label stands for; '', which is no value, for a label that `values` does not list. */
+/** The axis value of a label; '', which is not a value, for a label that `values` does not list. */
 function translate({ values }: ColumnMap[string], label: string): string {
   if (!values) return label;
   return Object.hasOwn(values, label) ? values[label]! : '';

@@ -31,7 +31,7 @@ export function crowdedValues(grid: Grid, targets: Targets): Issue[] {
   );
 }
 
-/** What is in the way of the marginals that a fit has missed. */
+/** The constraints that keep a fit from its marginals. */
 export function explainConflicts(grid: Grid, targets: Targets, conflicts: readonly Marginal[]): Issue[] {
   const usable = usableCells(grid, targets);
   const short = conflicts.filter(({ wanted, reached }) => reached < wanted);

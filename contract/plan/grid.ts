@@ -43,7 +43,7 @@ export function parseBin(text: string): Bin {
   return { low: low!, high: high! };
 }
 
-/** How many combinations the axes have, before exclusion. */
+/** The number of combinations of the axes, before exclusion. */
 export function countCombinations(axes: Quota['axes']): number {
   return Object.values(axes).reduce((product, axis) => product * (axis.values ?? axis.bins ?? []).length, 1);
 }

@@ -4,7 +4,7 @@ import type { Allocation } from './allocate.ts';
 import type { Grid } from './grid.ts';
 import type { Impressions } from './impressions.ts';
 
-/** What makes a plan this plan: all that decides the bytes of its shards, and nothing else. */
+/** The identity of a plan: all that decides the bytes of its shards, and nothing else. */
 
 /** `spec.model.sampling` with nothing left open. */
 export interface ResolvedSampling {

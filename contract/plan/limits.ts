@@ -2,7 +2,7 @@ import { MAX_SHARDS } from '../names.ts';
 import { type Issue, issueAt } from '../schema/issue.ts';
 import { SEED_SPACE } from './seeds.ts';
 
-/** How many attempts and shards a plan can number. */
+/** The number of attempts and shards that a plan can have. */
 
 /** @returns an issue when the attempts do not fit in 32-bit seeds */
 export function seedIssues(samples: number, attempts: number): Issue[] {

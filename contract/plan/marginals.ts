@@ -1,6 +1,6 @@
+import { buildTable, type ContingencyTable } from './contingency-table.ts';
 import type { Grid } from './grid.ts';
 import { takeNewtonStep } from './newton.ts';
-import { type Table, tableOf } from './table.ts';
 
 /**
  * Raking: the joint table with given marginals that is otherwise as even as can be, by iterative proportional fitting
@@ -51,7 +51,7 @@ export function targetsOf(grid: Grid, shares: Shares): Targets {
 
 /** Fits the allowed cells to the wanted shares of each axis (see `targetsOf`). Time O(cells * axes) a sweep. */
 export function fitMarginals(grid: Grid, targets: Targets): Fit {
-  const table = tableOf(grid, targets);
+  const table = buildTable(grid, targets);
   let mark = { worst: Number.POSITIVE_INFINITY, round: 0 };
   for (let round = 0; round < ROUNDS; round++) {
     const worst = sweep(table);
@@ -71,7 +71,7 @@ export function fitMarginals(grid: Grid, targets: Targets): Fit {
 }
 
 /** Scales the table to each axis in turn; returns the largest distance from a share that is left. */
-function sweep(table: Table): number {
+function sweep(table: ContingencyTable): number {
   for (let k = 0; k < table.positions.length; k++) {
     const sums = table.sums();
     table.scale(sums.map((sum, n) => (table.axisOf[n] === k && sum > 0 ? table.targets[n]! / sum : 1)));
@@ -79,6 +79,6 @@ function sweep(table: Table): number {
   return distance(table);
 }
 
-function distance(table: Table): number {
+function distance(table: ContingencyTable): number {
   return table.sums().reduce((worst, sum, n) => Math.max(worst, Math.abs(sum - table.targets[n]!)), 0);
 }

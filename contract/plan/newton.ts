@@ -1,4 +1,4 @@
-import type { Table } from './table.ts';
+import type { ContingencyTable } from './contingency-table.ts';
 
 /**
  * Newton's method for raking. The table that is sought has the form w = exp(sum of one number per marginal); those numbers
@@ -10,7 +10,7 @@ import type { Table } from './table.ts';
 /** Largest change of a marginal's number in one step, and the shortest part of a step that is tried. */
 const LONGEST = 1;
 const SHORTEST = 1 / 1024;
-/** How much of the slope that a step goes down it may climb again beyond the lowest point. */
+/** The share of its initial slope that a step may climb beyond the lowest point. */
 const OVERSHOOT = 0.1;
 const ITERATIONS = 100;
 /**
@@ -20,7 +20,7 @@ const ITERATIONS = 100;
 const SOLVED = 1e-4;
 
 /** Moves a table towards its targets, in place. */
-export function takeNewtonStep(table: Table): void {
+export function takeNewtonStep(table: ContingencyTable): void {
   const gaps = (): Float64Array => table.sums().map((sum, n) => table.targets[n]! - sum);
   const gap = gaps();
   const step = solve((x) => hessian(table, x), table.sums(), gap);
@@ -36,7 +36,7 @@ export function takeNewtonStep(table: Table): void {
 }
 
 /** The Hessian times x. */
-function hessian(table: Table, x: Float64Array): Float64Array {
+function hessian(table: ContingencyTable, x: Float64Array): Float64Array {
   const perCell = table.weights.map((weight, i) => {
     let sum = 0;
     for (const axis of table.positions) sum += x[axis[i]!]!;

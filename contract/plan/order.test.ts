@@ -52,7 +52,7 @@ test('a range that is no range of whole numbers is refused', () => {
   assert.deepEqual(placesBetween([2, 2], 4, 4), []);
 });
 
-/** How many samples stand before a place, counted exactly. */
+/** The number of samples before a position, counted exactly. */
 function rank(place: Place, quotas: readonly number[]): bigint {
   const [numerator, denominator] = [BigInt(2 * place.slot + 1), BigInt(2 * quotas[place.cell]!)];
   return quotas.reduce((before, quota, cell) => {

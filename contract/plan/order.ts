@@ -63,7 +63,7 @@ export function indexOfPlace(quotas: readonly number[], place: Place): number {
   return before;
 }
 
-/** How many samples of a cell with quota q stand before a place. */
+/** The number of samples of a cell with quota q before a position. */
 function slotsBefore(q: number, cell: number, place: Place, quota: number): number {
   const isBefore = (slot: number): boolean => (comparePositions(slot, q, place.slot, quota) || cell - place.cell) < 0;
   // Within 1 of the answer, whatever rounding did.

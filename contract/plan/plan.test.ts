@@ -14,7 +14,7 @@ const count = (values: Iterable<unknown>): Map<unknown, number> => {
 const even = (counts: Iterable<number>): boolean => Math.max(...counts) - Math.min(...counts) <= 1;
 
 test('by hand: the first samples of the small plan', () => {
-  // Two samples in each of 8 cells. The 22 years of the first bin are visited in strides of 15, and each cell goes on
+  // Two samples in each of 8 cells. The 22 years of the first bin are visited in strides of 15, and each cell continues
   // where the one before it stopped: at turn 0, 2, 4 and 6. So do the phrases.
   assert.deepEqual(
     samplesBetween(planOf(), 0, 5).map(({ key, axes, exact, prompt }) => [key, axes.age, exact.age, prompt]),

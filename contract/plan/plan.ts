@@ -14,10 +14,10 @@ export { type Sample, samplesBetween } from './samples.ts';
 
 /** The plan: everything that decides the bytes of a dataset, and how to find any sample of it. */
 
-/** What the plan must know of a model beyond its URI. */
+/** The properties of a model that the plan needs beyond its URI. */
 export interface ModelIdentity {
   readonly digest: string;
-  /** What `spec.model.sampling` leaves to the model. */
+  /** Defaults for what `spec.model.sampling` leaves to the model. */
   readonly defaults: { readonly scheduler: string; readonly height: number; readonly width: number };
 }
 

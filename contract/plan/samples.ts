@@ -4,7 +4,7 @@ import { cellRecord } from './grid.ts';
 import type { Impressions } from './impressions.ts';
 import { type Place, placesBetween } from './order.ts';
 import { renderPrompt } from './prompts.ts';
-import { type CellTracks, thingAt, tracksOf } from './tracks.ts';
+import { type CellCycles, itemAt, planCycles } from './value-cycles.ts';
 
 /** The samples of a plan: what each image is to show. */
 
@@ -22,7 +22,7 @@ export interface Sample {
   readonly sourceId?: string;
 }
 
-/** What of a plan says which samples there are. */
+/** The parts of a plan that determine its samples. */
 export interface SamplePlan {
   readonly allocation: Allocation;
   readonly impressions: Impressions;
@@ -31,18 +31,18 @@ export interface SamplePlan {
 
 /** The samples with indices `start` to `end` (exclusive). Memory and, but for sorting, time O(cells + samples asked for). */
 export function samplesBetween(plan: SamplePlan, start: number, end: number): Sample[] {
-  const tracks = tracksOf(plan);
+  const cycles = planCycles(plan);
   return placesBetween(plan.allocation.quotas, start, end).map((place, i) => {
-    return sampleOf(plan, tracks[place.cell]!, start + i, place);
+    return sampleOf(plan, cycles[place.cell]!, start + i, place);
   });
 }
 
-function sampleOf(plan: SamplePlan, tracks: CellTracks, index: number, { cell, slot }: Place): Sample {
+function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, slot }: Place): Sample {
   const { grid, table } = plan.allocation;
   const axes = cellRecord(grid, grid.cells[cell]!);
   const row = table?.[cell]?.[slot];
-  const exact = row?.exact ?? numbersAt(tracks, slot);
-  const impression = row?.impression ?? phraseAt(plan.impressions[axes.finding ?? ''], tracks, slot);
+  const exact = row?.exact ?? numbersAt(cycles, slot);
+  const impression = row?.impression ?? phraseAt(plan.impressions[axes.finding ?? ''], cycles, slot);
   const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
   const words = { ...axes, ...Object.fromEntries(numbers), ...(impression !== undefined && { impression }) };
   return {
@@ -56,10 +56,10 @@ function sampleOf(plan: SamplePlan, tracks: CellTracks, index: number, { cell, s
   };
 }
 
-function numbersAt({ numbers }: CellTracks, slot: number): Record<string, number> {
-  return Object.fromEntries(numbers.map(({ axis, low, track }) => [axis, low + thingAt(track, slot)]));
+function numbersAt({ numbers }: CellCycles, slot: number): Record<string, number> {
+  return Object.fromEntries(numbers.map(({ axis, low, cycle }) => [axis, low + itemAt(cycle, slot)]));
 }
 
-function phraseAt(list: readonly string[] | undefined, { phrases }: CellTracks, slot: number): string | undefined {
-  return phrases ? list?.[thingAt(phrases, slot)] : undefined;
+function phraseAt(list: readonly string[] | undefined, { phrases }: CellCycles, slot: number): string | undefined {
+  return phrases ? list?.[itemAt(phrases, slot)] : undefined;
 }

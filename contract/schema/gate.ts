@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const statistics = z.array(z.number().min(-1e6).max(1e6)).min(1).max(3);
 
-/** How pixels are fed to a gate's graph. */
+/** The preprocessing of pixels for a gate's graph. */
 export const gateInputSchema = z.strictObject({
   height: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),
   width: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),

@@ -9,7 +9,7 @@ export interface Issue {
   readonly message: string;
 }
 
-/** More lines than this help nobody; the rest is counted. */
+/** Lines of a message at most; the rest is counted. */
 const MAX_LINES = 100;
 
 /** Every issue of a resource at once; the message has one line each. */
@@ -24,7 +24,7 @@ export class SpecError extends Failure {
   }
 }
 
-/** Where a field is: names of maps and positions in lists, from the outside in. */
+/** The path of a field: names of maps and positions in lists, from the outside in. */
 export type Path = readonly PropertyKey[];
 
 /** `['spec', 'gates', 0, 'a b']` as `spec.gates[0]["a b"]`. */

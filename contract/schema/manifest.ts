@@ -30,7 +30,7 @@ export const manifestSchema = z.strictObject({
   synthetic: z.literal(true),
   generator: z.strictObject({ name: z.literal('cohortfarm'), version: z.string() }),
   planDigest: digest,
-  /** What the plan digest is the digest of (see `PlanIdentity`). */
+  /** The preimage of the plan digest (see `PlanIdentity`). */
   plan: z.looseObject({ quotas: z.record(z.string(), count) }),
   model: modelEntry,
   providers: z.array(z.string()),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { REASONS, type ReasonName } from '../reasons.ts';
 
-/** How a pod ended: the JSON of its termination message, which the API server cuts off at 4,096 bytes. */
+/** The outcome of a pod: the JSON of its termination message, which the API server cuts off at 4,096 bytes. */
 
 const count = z.int().min(0);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -14,7 +14,7 @@ export const outcomeSchema = z.strictObject({
   /** Why it failed, or what was done. */
   reason: z.enum(Object.keys(REASONS) as [ReasonName, ...ReasonName[]]),
   message: z.string().max(MAX_OUTCOME_MESSAGE),
-  /** Of a publish pod. */
+  /** From a publish pod. */
   published: z
     .strictObject({
       planDigest: digest,
@@ -22,7 +22,7 @@ export const outcomeSchema = z.strictObject({
       samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),
     })
     .optional(),
-  /** Of a training pod: its headline metrics. */
+  /** From a training pod: its headline metrics. */
   metrics: z.record(z.string(), z.number()).optional(),
 });
 export type Outcome = z.infer<typeof outcomeSchema>;

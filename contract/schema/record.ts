@@ -51,7 +51,7 @@ export const rejectedRecordSchema = z.strictObject({
 });
 export type RejectedRecord = z.infer<typeof rejectedRecordSchema>;
 
-/** What became of a cell's samples in a part or a shard. */
+/** The outcome of a cell's samples in a part or a shard. */
 export const cellTallySchema = z.strictObject({
   cell: z.string(),
   /** Samples of the cell here; wanted = accepted + exhausted. */

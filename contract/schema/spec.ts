@@ -24,7 +24,7 @@ export const axisValue = z
     'must be letters, digits, "_ . + -" or blanks, at most 63',
   )
   .meta({ maxLength: 63 });
-/** A grid has 2^axes kinds of partial cells; nobody reads a cohort by more axes than this. */
+/** A grid has 2^axes kinds of partial cells; cohorts are not read by more axes than this. */
 export const MAX_AXES = 16;
 const MAX_VALUES = 1000;
 const cellMap = z.record(axisName, axisValue).meta({ maxProperties: MAX_AXES });
@@ -196,7 +196,7 @@ export const qualitySchema = z.strictObject({
     .describe('Models that judge each image, asked in order; an image must pass all'),
 });
 
-/** Of a path nothing is wanted but that it does not look like a URL of another kind. */
+/** A path must only not look like a URL of another kind. */
 const OUTPUT = /^(s3:\/\/[^/]|file:\/\/\/|(?![A-Za-z][A-Za-z0-9+.-]+:))/;
 
 export const outputSchema = z.strictObject({

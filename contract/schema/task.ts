@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What goes through the queue: shards to do, and what became of them. Cells are numbered as in the plan. */
+/** The messages of the queue: shards to do, and their outcomes. Cells are numbered as in the plan. */
 
 const count = z.int().min(0);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -9,7 +9,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 export const taskSchema = z.strictObject({ planDigest: digest, shard: count });
 export type Task = z.infer<typeof taskSchema>;
 
-/** What became of the samples of one cell; `attempts` = `accepted` + all rejected. */
+/** The outcome of the samples of one cell; `attempts` = `accepted` + all rejected. */
 const cellCount = z.strictObject({
   /** Ordinal of the cell in the plan. */
   cell: count,
@@ -20,7 +20,7 @@ const cellCount = z.strictObject({
 });
 export type CellCount = z.infer<typeof cellCount>;
 
-/** What a worker found the resource to mean, before it asks for its first shard. */
+/** The plan that a worker derived from the resource, before it asks for its first shard. */
 export const planEventSchema = z.strictObject({
   planDigest: digest,
   samples: count,

@@ -7,13 +7,13 @@ export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'
 export const BASELINES = ['RealOnly', 'Mixed', 'SyntheticOnly'] as const;
 export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
 
-/** Results of these names stand beside those of the stages. */
+/** Folders of results next to those of the stages. */
 export const RESERVED_STAGES = ['evaluate', 'compare'] as const;
 /** All sites together, in the metrics. */
 export const POOLED = 'pooled';
 export const MAX_STAGES = 32;
 
-/** How one stage is trained. What is not given is the trainer's own default, which docs/training.md lists. */
+/** Hyperparameters of one stage. One that is not given has the trainer's own default, which docs/training.md lists. */
 export const hyperparametersSchema = z.strictObject({
   epochs: z.int().min(1).max(100_000).optional().describe('Passes over the training images; default: 50'),
   steps: z.int().min(1).max(1e9).optional().describe('Optimizer steps, instead of epochs'),

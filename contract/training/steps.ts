@@ -2,7 +2,7 @@ import { NO_FINDING, objects } from '../names.ts';
 import type { Spec, SyntheticDataset, Training } from '../schema/spec.ts';
 import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
 
-/** What is trained and measured for a dataset, in order: the stages of its spec, then the evaluation and the comparison. */
+/** The training and evaluation steps of a dataset, in order: the stages of its spec, then the evaluation and the comparison. */
 
 export interface TrainingStep {
   readonly name: string;
@@ -18,11 +18,11 @@ export interface TrainingStep {
 export type StepFolders = Readonly<Record<string, string>>;
 
 export interface StepOptions {
-  /** Where the dataset is, resolved. */
+  /** The resolved URI of the dataset. */
   readonly output: string;
   /** Makes a URI of the spec one that does not depend on the place of the spec. */
   readonly resolve: (uri: string) => string;
-  /** Of steps whose results do not lie in the folder of their name, below `training/`. */
+  /** The folder of results below `training/`, for steps where it is not the name. */
   readonly folders?: StepFolders;
 }
 
@@ -42,7 +42,7 @@ export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options:
   ];
 }
 
-/** What all configs have in common. */
+/** Fields that all configs share. */
 function base(spec: Spec, training: Training, name: string, options: StepOptions) {
   const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
   return {
@@ -115,7 +115,7 @@ function evaluateStep(spec: Spec, training: Training, options: StepOptions): Tra
   return [{ name: 'evaluate', command: 'evaluate', needs: names, stage: null, config }];
 }
 
-/** The comparison trains anew: the last Finetune stage, and the Pretrain stage that its weights come from. */
+/** The comparison retrains the last Finetune stage, and the Pretrain stage that its weights come from. */
 function compareStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
   if (training.compare.length === 0) return [];
   const finetune = training.stages.findLast(({ type }) => type === 'Finetune')!;

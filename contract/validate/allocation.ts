@@ -10,7 +10,7 @@ const ALLOCATION: Path = ['spec', 'quota', 'allocation'];
 /** Each parameter and the strategy that it belongs to. */
 const PARAMETERS = { shares: 'Marginals', cells: 'Cells', cohort: 'Complement', table: 'Table' } as const;
 type Parameter = keyof typeof PARAMETERS;
-/** How far the shares of an axis may be from 1 together: rounding by a person. */
+/** Tolerance of the sum of the shares of an axis: rounding by a person. */
 const ROUNDING = 1e-6;
 
 type DraftQuota = DraftSpec['quota'];

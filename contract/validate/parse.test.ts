@@ -50,7 +50,7 @@ test('every issue of form and meaning is reported at once', () => {
   ]);
 });
 
-/** What a change of the base resource is answered with. */
+/** The issues of a change of the base resource. */
 const TABLE: readonly { readonly name: string; readonly changes: Record<string, unknown>; readonly lines: string[] }[] =
   [
     {

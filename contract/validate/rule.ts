@@ -10,7 +10,7 @@ export interface Rule {
   readonly rule: string;
   /** Says what is wrong with the field at `fieldPath`, and the fix. It cannot hold the value found: that would cost too much. */
   readonly message: string;
-  /** Where the fault is, from the schema that holds the rule; default: there. */
+  /** Path of the fault, from the schema that holds the rule; default: there. */
   readonly fieldPath?: string;
   readonly reason?: 'FieldValueRequired' | 'FieldValueForbidden';
 }

@@ -72,7 +72,7 @@ describe('a watcher of a real API server', { skip }, () => {
   };
   const count = (verb: string, code: string) => seen.filter((one) => one.verb === verb && one.code === code).length;
 
-  beforeEach(() => network.mend());
+  beforeEach(() => network.heal());
   afterEach(() => watcher.stop());
 
   it('tells what is there, what is made, changed and deleted, and nothing that was not asked for', async () => {
@@ -108,7 +108,7 @@ describe('a watcher of a real API server', { skip }, () => {
     assert.match(watcher.state.problem!, /for (700|10000) ms|ConfigMap/);
     assert.ok(!told.includes('default/while-frozen'));
     network.cut();
-    network.mend();
+    network.heal();
     await eventually('it is told', () => told.includes('default/while-frozen'));
     assert.equal(watcher.state.problem, null);
   });
@@ -123,7 +123,7 @@ describe('a watcher of a real API server', { skip }, () => {
     const tries = count('watch', 'unavailable');
     assert.ok(tries >= 3 && tries <= 15, `${tries} tries in 1.5 seconds, from every 50 to every 500 ms`);
     assert.match(watcher.state.problem!, /cannot watch ConfigMap in all namespaces/);
-    network.mend();
+    network.heal();
     for (let i = 0; i < 3; i++) await eventually(`away-${i} is told`, () => told.includes(`default/away-${i}`));
   });
 
@@ -183,7 +183,7 @@ describe('calls over a slow network', { skip }, () => {
         return true;
       });
       assert.ok(Date.now() - started < 1500);
-      network.mend();
+      network.heal();
       assert.equal(await kube.get(ref), null);
       // A connection that the server has closed meanwhile is no error of the next call.
       network.end();

@@ -24,14 +24,14 @@ export interface ControllerSpec {
 }
 
 export interface ControllerNetwork {
-  /** Where this machine reaches the controller's webhooks. */
+  /** The address of the controller's webhooks on this machine. */
   readonly webhookPort: number;
   /** @throws Error when the controller is not ready in time */
   start(plane: ControlPlane): Promise<ServerProcess>;
   close(): Promise<void>;
 }
 
-/** Of every controller that is made with controller-runtime. */
+/** A message of every controller that uses controller-runtime. */
 const WEBHOOK_PORT = 9443;
 const PROBE_PORT = 8081;
 const CERTIFICATES = '/tmp/k8s-webhook-server/serving-certs';

@@ -13,7 +13,7 @@ const optionsOf = (place: Place) => (typeof place === 'number' ? { host: '127.0.
 export async function forward(from: Place, to: Place): Promise<Server> {
   const server = createServer((near) => {
     const far = connect(optionsOf(to));
-    // Each end hears that the other one is gone by its own end.
+    // When one side closes, the other is closed too.
     pipeline(near, far, near, () => undefined);
   });
   server.listen(optionsOf(from));

@@ -8,7 +8,7 @@ import type { Container, Pod } from './types.ts';
 
 /** One start of one container: what its pod says, put into a command, files and variables. */
 
-/** What the images of all containers hold: paths in a container, and what of this machine is there. */
+/** Contents of the images of all containers: paths in a container, and the path on this machine of each. */
 export interface Image {
   readonly files: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
@@ -17,7 +17,7 @@ export interface Image {
 }
 
 export interface StartedContainer extends Process {
-  /** What it left in its termination message file, or the end of its log; asked for when it has ended. */
+  /** Its termination message file, or the tail of its log; read after it exited. */
   message(exitCode: number): Promise<string>;
 }
 
@@ -52,7 +52,7 @@ export async function startContainer(start: ContainerStart): Promise<StartedCont
   await writeFile(hosts, (await readFile('/etc/hosts', 'utf8')) + hostsOf(pod));
   await rm(message, { force: true });
   await writeFile(message, '');
-  // Whoever the container runs as may write it, whatever the umask here is.
+  // Writable by any user of the container, whatever the umask here is.
   await chmod(message, 0o666);
   const user = { ...pod.spec.securityContext, ...container.securityContext };
   const log = logFile(folder);

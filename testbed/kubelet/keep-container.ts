@@ -14,7 +14,7 @@ import type { Terminated } from './types.ts';
  */
 export interface Keeping extends ContainerStart {
   readonly report: PodReport;
-  /** Set when the pod is to end: what waits gives up, what runs is told by others. */
+  /** Set when the pod is to stop: waiting steps give up, running processes are signalled elsewhere. */
   readonly ending: AbortSignal;
   readonly policy: 'Always' | 'OnFailure' | 'Never';
   canPull(image: string): boolean;

@@ -9,15 +9,15 @@ import { type Node, type NodeSpec, startNode } from './node.ts';
 import { type PodRun, runPod } from './pod.ts';
 import type { Pod } from './types.ts';
 
-/** A kubelet for tests: it runs the pods bound to its nodes as local processes, and fails when it is told to. */
+/** A kubelet for tests: it runs the pods bound to its nodes as local processes, and fails on request. */
 export interface ProcessKubelet {
-  /** What the containers of a pod have printed, by its name or UID; of pods that are gone, too. */
+  /** The output of the containers of a pod, by its name or UID; also of pods that are gone. */
   logs(pod: string): Promise<string>;
   /** Names of the pods whose processes may be running. */
   running(): string[];
   /** Ends the processes of a pod with SIGKILL. @throws Error where none runs */
   kill(pod: string): void;
-  /** Cuts a node off: the cluster hears nothing of it, and its processes go on. */
+  /** Cuts a node off: the cluster gets no report from it, and its processes keep running. */
   loseNode(name: string): void;
   /** Brings it back; it learns then which of its pods were deleted meanwhile. */
   restoreNode(name: string): void;
@@ -30,9 +30,9 @@ export interface ProcessKubelet {
 export interface KubeletOptions {
   readonly access: Access;
   readonly nodes: readonly NodeSpec[];
-  /** What every image holds beside this machine's /usr: paths in the container, and what of this machine is there. */
+  /** Contents of every image besides this machine's /usr: paths in the container, and the path on this machine of each. */
   readonly files?: Readonly<Record<string, string>>;
-  /** What the images' ENTRYPOINT is. */
+  /** ENTRYPOINT of the images. */
   readonly entrypoint?: readonly string[];
   /** Environment variables of a pod's image, beside those that all have. */
   readonly env?: (pod: Pod) => Readonly<Record<string, string>>;
@@ -50,7 +50,7 @@ export async function startProcessKubelet(options: KubeletOptions): Promise<Proc
   for (const spec of options.nodes) nodes.set(spec.name, await startNode(access, spec, stopping.signal));
   const runs = new Map<string, PodRun>();
   const failing = new Set<string>();
-  // What a lost node would have heard.
+  // Changes that a lost node has missed.
   const missed = new Map<string, { readonly node: string; readonly act: () => void }>();
 
   function handle(pod: Pod, act: () => void): void {

@@ -60,7 +60,7 @@ describe('a launched container', { skip }, () => {
   });
 });
 
-/** How many processes of this machine have a word in their command. */
+/** The number of processes of this machine with a word in their command. */
 async function processesWith(word: string): Promise<number> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));

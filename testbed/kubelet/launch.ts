@@ -78,7 +78,7 @@ function kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   }
 }
 
-/** A shell tells that a signal ended its child by 128 and the signal's number. */
+/** A shell exits with 128 and the signal's number when a signal killed its child. */
 function endOf(code: number | null): { exitCode: number; signal?: number } {
   const exitCode = code ?? 137;
   return exitCode > 128 ? { exitCode, signal: exitCode - 128 } : { exitCode };
@@ -90,7 +90,7 @@ async function firstProcess({ pid }: ChildProcess): Promise<number | null> {
   return Number(children.split(' ')[0]) || null;
 }
 
-/** Folders of this machine that stand in for those of an image; links among them stay links. */
+/** Folders of this machine that replace those of an image; links among them stay links. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const ETC = [
   'alternatives',

@@ -5,7 +5,7 @@ import type { Line } from './report.ts';
 /** A node that the process kubelet pretends to be. */
 export interface NodeSpec {
   readonly name: string;
-  /** Of `nvidia.com/gpu`; the process kubelet counts them and has none. */
+  /** Number of `nvidia.com/gpu`; the process kubelet counts them and has none. */
   readonly gpus?: number;
   readonly cpu?: string;
   readonly memory?: string;
@@ -17,7 +17,7 @@ export interface NodeSpec {
 export interface Node {
   readonly name: string;
   readonly line: Line;
-  /** Cuts it off from the API server: no heartbeat, no report, no order arrives. What runs on it goes on. */
+  /** Cuts it off from the API server: no heartbeat, no report, no order arrives. Its pods keep running. */
   lose(): void;
   restore(): void;
   isLost(): boolean;

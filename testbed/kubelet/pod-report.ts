@@ -2,16 +2,16 @@ import { type Line, tellEvent, writeStatus } from './report.ts';
 import { type Condition, type ContainerRecord, newRecord, statusOf } from './status.ts';
 import type { Container, Pod } from './types.ts';
 
-/** What is known of one pod, and told to the API server whenever it changes. */
+/** The state of one pod, reported to the API server whenever it changes. */
 export interface PodReport {
   record(container: Container): ContainerRecord;
   set(container: Container, change: Partial<ContainerRecord>): void;
   wait(container: Container, reason: string, message?: string): void;
-  /** A warning that was told before is not told again. */
+  /** A warning is reported once. */
   event(type: 'Normal' | 'Warning', reason: string, message: string): void;
-  /** Nothing of the pod will be started again; resolves when all is told. */
+  /** No container of the pod will be started again; resolves when all is reported. */
   close(): Promise<void>;
-  /** Nobody wants to know any more. */
+  /** Stops reporting. */
   abandon(): void;
 }
 
@@ -28,7 +28,7 @@ export function openReport(pod: Pod, line: Line): PodReport {
   let last = '';
   let queue = Promise.resolve();
 
-  /** Tells how things are by the time that all before is told. */
+  /** Reports the state as it is once all earlier reports are sent. */
   function tell(): Promise<void> {
     queue = queue.then(async () => {
       const status = statusOf(pod, { containers: records, startTime, over }, conditions, now());

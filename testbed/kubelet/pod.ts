@@ -20,7 +20,7 @@ export interface PodRun {
   /** Ends the processes that run now, as a crash would. */
   kill(): void;
   isRunning(): boolean;
-  /** Resolves when nothing of it runs and all is told. */
+  /** Resolves when none of it runs and all is reported. */
   readonly done: Promise<void>;
 }
 
@@ -54,7 +54,7 @@ export function runPod(pod: Pod, context: PodContext): PodRun {
       ending: ending.signal,
       onStart: (process) => {
         running.add(process);
-        // It may have been on its way when the pod was told to end.
+        // It may have been on its way when the pod was stopped.
         if (abandoned) process.signal('SIGKILL');
         else if (deleting) process.signal('SIGTERM');
       },

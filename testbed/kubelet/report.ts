@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, callApi } from '../servers/control-plane-client.ts';
 import type { Pod } from './types.ts';
 
-/** How a kubelet tells the API server what became of a pod, however long that server is away. */
+/** The reports of a kubelet to the API server about a pod, retried for as long as the server is unreachable. */
 
 const RETRY_MS = 200;
 const STRATEGIC = 'application/strategic-merge-patch+json';
@@ -49,7 +49,7 @@ export async function finishDeletion(line: Line, pod: Pod): Promise<void> {
   await insist(line, pathOf(pod), { method: 'DELETE', body });
 }
 
-/** Tells people, once, what is in the way of a pod or became of it. A lost Event is no matter. */
+/** Writes one Event about the trouble or the outcome of a pod. A lost Event does not matter. */
 export function tellEvent(
   line: Line,
   pod: Pod,

@@ -1,9 +1,9 @@
 import { type Access, callApi } from '../servers/control-plane-client.ts';
 import type { FieldRef, KeyRef, ObjectRef, Pod } from './types.ts';
 
-/** Where the values of a pod's environment and files come from. */
+/** Sources of the values of a pod's environment and files. */
 
-/** What a pod refers to is not there (yet). The message is the real kubelet's. */
+/** An object that a pod refers to is missing (so far). The message is the real kubelet's. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -66,7 +66,7 @@ export function sourcesOf(access: Access, { metadata, spec }: Pod): Sources {
   };
 }
 
-/** What the downward API says of a pod. @throws ConfigError for a field that it does not have */
+/** A field of a pod in the downward API. @throws ConfigError for a field that it does not have */
 export function fieldOf({ metadata, spec }: Pod, { fieldPath }: FieldRef): string {
   const { labels = {}, annotations = {} } = metadata;
   const [, map, key] = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(fieldPath) ?? [];

@@ -29,7 +29,7 @@ const INITIALIZING: ContainerState = { waiting: { reason: 'PodInitializing' } };
 
 export const newRecord = (): ContainerRecord => ({ state: CREATING, last: null, restarts: 0 });
 
-/** What is sent; the API server knows more fields. */
+/** The fields that are sent; the API server knows more. */
 export interface PodStatus {
   readonly phase: Phase;
   readonly conditions: readonly Condition[];

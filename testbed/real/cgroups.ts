@@ -33,7 +33,7 @@ export async function makeCgroup(): Promise<Cgroup> {
 async function removeLeftOver(parent: string): Promise<void> {
   for (const name of (await readdir(parent)).filter((entry) => entry.startsWith(PREFIX))) {
     if (await exists(`/proc/${name.slice(PREFIX.length)}`)) continue;
-    // One that can't be removed belongs to somebody who is there after all.
+    // One that can't be removed belongs to a process that is still alive.
     await removeAll(join(parent, name)).catch(() => undefined);
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Runtime } from './packages.ts';
 
-/** What containerd and the kubelet are told. They share one folder of the host, and have processes and mounts of their own. */
+/** The configuration of containerd and the kubelet. They share one folder of the host, and have processes and mounts of their own. */
 
 export const PAUSE_IMAGE = 'cohortfarm.test/pause:1';
 export const NODE_NAME = 'localhost';
@@ -55,7 +55,7 @@ export function kubeletConfig(folder: string, port: number, cgroupRoot: string):
     resolvConf: '/etc/resolv.conf',
     staticPodPath: '',
     volumePluginDir: join(folder, 'plugins'),
-    // A full disk of the test machine is no reason to evict.
+    // A full disk of the test machine must not evict pods.
     evictionHard: {
       'memory.available': '0%',
       'nodefs.available': '0%',

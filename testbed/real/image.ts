@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /** Images made from files of this machine, without an engine: an OCI archive of one layer. */
 
-/** What the container's process is started with. */
+/** Settings of the container's process. */
 export interface ImageConfig {
   readonly Entrypoint: readonly string[];
   readonly Env?: readonly string[];

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 
 const PACKAGES = ['containerd', 'runc'];
 
-/** What runs containers, taken from the packages of this machine's Debian or Ubuntu without installing them. */
+/** The container runtime, taken from the packages of this machine's Debian or Ubuntu without installing them. */
 export interface Runtime {
   /** Folder of containerd and its shims. */
   readonly programs: string;

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /**
  * Why the real kubelet can't run on this machine, in one line; null where it can. What could be had and is not (a package, a
- * build that fails) is no reason: that is an error where it is needed.
+ * build that fails) does not count: that is an error where it is needed.
  */
 export async function whyNoRealKubelet(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'it needs root';

@@ -71,7 +71,7 @@ export async function startRealKubelet(plane: ControlPlane, gpus: number): Promi
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Starts containerd, and the kubelet when it is told that the images are there. */
+/** Starts containerd, and the kubelet once the images are loaded. */
 function nodeScript(folder: string, { programs, containerd }: Runtime, kubelet: readonly string[]): string {
   return `
     set -e

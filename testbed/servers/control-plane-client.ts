@@ -21,14 +21,14 @@ export interface KubeObject {
   readonly metadata?: { readonly name?: string; readonly generation?: number };
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly status?: unknown;
-  /** Of a Status, which says why there is no object. */
+  /** Message of a Status, which explains why there is no object. */
   readonly message?: string;
   readonly details?: { readonly causes?: readonly { readonly field: string; readonly message: string }[] };
 }
 
 const TIMEOUT_MS = 20_000;
 
-/** What a call sends. */
+/** The method and body of a call. */
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly contentType?: string;

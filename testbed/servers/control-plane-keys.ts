@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Access } from './control-plane-client.ts';
 
-/** What an API server proves itself and others with, and the files that lead to it. */
+/** Keys and certificates of an API server and its clients, and the kubeconfigs that use them. */
 
 export interface Keys {
   /** Folder in which the API server writes its own certificate. */

@@ -3,7 +3,7 @@ import { callApi } from './control-plane-client.ts';
 import { accessOf, type Keys } from './control-plane-keys.ts';
 import type { ServerStart } from './process.ts';
 
-/** How each server of a control plane is started. */
+/** The command line of each server of a control plane. */
 
 export function etcdStart(command: string, folder: string, port: number): ServerStart {
   const url = `http://127.0.0.1:${port}`;
@@ -21,7 +21,7 @@ export function etcdStart(command: string, folder: string, port: number): Server
 /** Seconds after which pods leave a node that is lost. Clusters wait for 300; tests can't. */
 const LEAVE_NODE_S = 2;
 
-/** Of an API server. */
+/** Settings of an API server. */
 export const TOLERATIONS = [
   `--default-not-ready-toleration-seconds=${LEAVE_NODE_S}`,
   `--default-unreachable-toleration-seconds=${LEAVE_NODE_S}`,
@@ -62,7 +62,7 @@ interface Controller {
 /** Limits on requests that let a test of a thousand pods end soon. */
 export const NO_HURRY = ['--kube-api-qps=500', '--kube-api-burst=1000'];
 
-/** Of a controller manager: after how long a silence a node is lost. */
+/** For a controller manager: seconds of silence after which a node is lost. */
 export const monitorFlags = (graceSeconds: number): string[] => [
   `--node-monitor-grace-period=${graceSeconds}s`,
   '--node-monitor-period=1s',

@@ -5,13 +5,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, callApi } from './control-plane-client.ts';
 
-/** What a list holds at least. */
+/** The fields that every listed object has. */
 export interface Listed {
   readonly metadata: { readonly uid: string; readonly resourceVersion?: string };
 }
 
 export interface Follower<T extends Listed> {
-  /** An object as it is now: new, changed, or told again. */
+  /** An object as it is now: new, changed, or repeated. */
   onObject(object: T): void;
   onGone(object: T): void;
 }
@@ -23,7 +23,7 @@ interface List<T> {
 
 const RETRY_MS = 200;
 
-/** Tells what a list holds and how that changes, until `signal`; an API server that goes and comes back is no matter. */
+/** Reports the contents of a list and its changes, until `signal`; it survives restarts of the API server. */
 export async function follow<T extends Listed>(
   access: Access,
   path: string,

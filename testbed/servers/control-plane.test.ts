@@ -92,11 +92,11 @@ describe('a control plane with controllers', { skip }, async () => {
     assert.equal(await version(), 200);
     // A handshake and a request: at least two pieces of data each way.
     assert.ok(performance.now() - begin > 400);
-    proxy.mend();
+    proxy.heal();
     proxy.freeze();
     const hanging = version();
     assert.equal(await Promise.race([hanging, sleep(300, 'nothing')]), 'nothing');
-    proxy.mend();
+    proxy.heal();
     assert.equal(await hanging, 200);
     proxy.freeze();
     const broken = assert.rejects(version());
@@ -107,7 +107,7 @@ describe('a control plane with controllers', { skip }, async () => {
   });
 });
 
-/** Whether anything answers: a certificate that nobody vouches for is an answer, too. */
+/** Whether anything answers: an untrusted certificate is an answer, too. */
 const isServed = (url: string): Promise<boolean> =>
   fetch(url).then(
     () => true,

@@ -45,7 +45,7 @@ export async function startControlPlane({
   const folder = await serverFolder('control-plane');
   const servers: ServerProcess[] = [];
   const stop = async () => {
-    // Nobody misses what a server could still write down.
+    // A final flush of the servers is not needed.
     for (const server of servers.reverse()) await server.kill();
     await rm(folder, { recursive: true, force: true });
   };

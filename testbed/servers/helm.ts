@@ -18,7 +18,7 @@ const HELM: GoTool = {
 
 export const CHART = join(REPO, 'helm/cohortfarm');
 
-/** Runs helm and returns what it prints; rejects with its complaint. It sees no configuration of whoever runs the tests. */
+/** Runs helm and returns what it prints; rejects with its complaint. It sees no configuration of the user. */
 export async function helm(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const command = await goTool(HELM);
   const home = await mkdtemp(join(tmpdir(), 'cohortfarm-helm-'));
@@ -45,7 +45,7 @@ export interface Rendered {
   readonly [field: string]: any;
 }
 
-/** What the chart renders as release `farm` in the namespace `farm-system`, given further arguments of `helm template`. */
+/** The objects that the chart renders as release `farm` in the namespace `farm-system`, given further arguments of `helm template`. */
 export const renderChart = (...args: readonly string[]): Promise<Rendered[]> =>
   renderRelease('farm', 'farm-system', args);
 

@@ -81,7 +81,7 @@ export async function startNats(config = ''): Promise<NatsServer> {
   };
 }
 
-/** What a NATS server says of itself to whoever connects: one line of JSON. */
+/** The INFO line of a NATS server: one line of JSON. */
 async function greeting(port: number): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   try {

@@ -36,7 +36,7 @@ export async function serverFolder(name: string): Promise<string> {
   return mkdtemp(join(tmpdir(), `${prefix}${process.pid}-${name}-`));
 }
 
-/** What starts one server. */
+/** The command of one server. */
 export interface ServerStart {
   command: string;
   args: readonly string[];
@@ -81,7 +81,7 @@ async function readyChild({ command, args, env, isReady }: ServerStart): Promise
   return child;
 }
 
-/** Starts a server on a port that was free a moment ago, on another one when somebody was faster. */
+/** Starts a server on a port that was free a moment ago, on another one when another process was faster. */
 export async function startOnFreePort(
   start: (port: number) => ServerStart,
 ): Promise<{ port: number; server: ServerProcess }> {
@@ -91,7 +91,7 @@ export async function startOnFreePort(
   });
 }
 
-/** Tries again when somebody else has the port: for a new port at once, for a known one until it is free. */
+/** Retries when another process has the port: for a new port at once, for a known one until it is free. */
 async function unlessTaken<T>(start: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -107,7 +107,7 @@ async function endOf(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promis
   if (hasEnded(child)) return;
   const end = once(child, 'exit');
   child.kill(signal);
-  // A paused process hears nothing else.
+  // A paused process reacts to no other signal.
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   await end;
   clearTimeout(timer);

@@ -9,17 +9,17 @@ export interface ServerProxy {
   readonly url: string;
   /** Connections that are open now. */
   readonly connections: number;
-  /** Holds every piece of data back for so many milliseconds, until `mend`. */
+  /** Holds every piece of data back for so many milliseconds, until `heal`. */
   delay(ms: number): void;
-  /** Lets nothing through, in old connections and new ones, until `mend`; nobody is told, and nothing is lost. */
+  /** Holds all data in old connections and new ones, until `heal`; no connection breaks, and nothing is lost. */
   freeze(): void;
   /** Ends all connections, as a server does that has nothing more to say. */
   end(): void;
   /** Breaks all connections; new ones may be made. */
   cut(): void;
-  /** Breaks all connections and every new one, until `mend`. */
+  /** Breaks all connections and every new one, until `heal`. */
   refuse(): void;
-  mend(): void;
+  heal(): void;
   stop(): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export async function startProxy(server: string): Promise<ServerProxy> {
     const pair = [near, far] as const;
     pairs.add(pair);
     near.once('close', () => pairs.delete(pair));
-    // Either end may break at any time: both go then, and nobody else has to be told.
+    // Either end may break at any time: both are closed then.
     pipeline(near, gate(passage), far, (error) => void (error && near.destroy()));
     pipeline(far, gate(passage), near, (error) => void (error && far.destroy()));
   }).listen(0, '127.0.0.1');
@@ -55,7 +55,7 @@ export async function startProxy(server: string): Promise<ServerProxy> {
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   const each = (act: (socket: Socket) => void) => [...pairs].flat().forEach(act);
   const cut = () => each((socket) => socket.resetAndDestroy());
-  const mend = () => {
+  const heal = () => {
     refusing = false;
     delayMs = 0;
     frozen?.resolve();
@@ -78,9 +78,9 @@ export async function startProxy(server: string): Promise<ServerProxy> {
       refusing = true;
       cut();
     },
-    mend,
+    heal,
     stop: async () => {
-      mend();
+      heal();
       cut();
       listener.close();
       await once(listener, 'close');

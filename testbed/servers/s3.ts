@@ -19,7 +19,7 @@ export interface S3Server {
   accessKey: string;
   secretKey: string;
   region: string;
-  /** What `openStore` takes for this server. */
+  /** Options of `openStore` for this server. */
   options: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } };
   /** The environment variables with which a program reaches this server. */
   env: Record<string, string>;

@@ -71,7 +71,7 @@ const isExecutable = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Where what tests build or download is kept. */
+/** The folder of what tests build or download. */
 export const cacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
   env.COHORTFARM_CACHE || join(homedir(), '.cache', 'cohortfarm');
 

@@ -80,7 +80,7 @@ def targets(people: list[Person]) -> torch.Tensor:
 
 
 def warm_up(encoder: CLIPTextModel, tokenizer, data: Phantoms, steps: int, log=print) -> None:
-    """Teaches the encoder to read: its last token must tell the attributes, through a head that is then dropped."""
+    """Teaches the encoder to read: its last token must encode the attributes, through a head that is then dropped."""
     rng, head = stream("warm-up"), nn.Linear(HIDDEN, 2 + 4 + 4 + 1)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=2e-3, weight_decay=0.01)
     wanted = targets(data.people)
@@ -106,7 +106,7 @@ def new_models(tokenizer: CLIPTokenizer, data: Phantoms, log=print) -> tuple[CLI
 def train_cycle(models, cycle: int, vae: AutoencoderKL, tokenizer, data: Phantoms, steps: int, log=print):
     """One cosine cycle on cached latents, text encoder and UNet together; returns their fp16-rounded moving averages."""
     part = "diffusion" if cycle == 1 else f"diffusion cycle {cycle}"
-    if cycle > 1:  # the first goes on with the random numbers of `new_models`
+    if cycle > 1:  # the first continues with the random numbers of `new_models`
         seed_torch(part)
     rng, scheduler = stream(part), new_scheduler()
     latents = encode(vae, data.films) * vae.config.scaling_factor

@@ -1,4 +1,4 @@
-"""The renderer draws what it is told, and each prompt word is one token. Run with `python -m pytest tests`."""
+"""The renderer draws what it is given, and each prompt word is one token. Run with `python -m pytest tests`."""
 
 import numpy as np
 

@@ -76,7 +76,7 @@ function readRow(
   return { cell, wanted };
 }
 
-/** What is wrong with the texts that a row adds to prompts and records. */
+/** Issues of the texts that a row adds to prompts and records. */
 function textFault(table: Table, row: Row): string | null {
   for (const name of [table.impressionColumn, table.idColumn]) {
     if (name === undefined) continue;

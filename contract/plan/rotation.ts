@@ -1,17 +1,17 @@
 /**
- * Taking turns: which of a list of things (the years of a bin, the phrases of a finding) each sample of a cell gets, so
+ * Taking turns: which of a list of items (the years of a bin, the phrases of a finding) each sample of a cell gets, so
  * that all come equally often and each meets everything else about the sample.
  */
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
- * Which of `length` things the sample in a cell's `slot` gets, where the rest of it repeats every `period` slots.
+ * Which of `length` items the sample in a cell's `slot` gets, where the rest of it repeats every `period` slots.
  * The turn is slot mod length, shifted by one after each common multiple of both rhythms. So among the first n slots every
- * thing comes up floor(n / length) or ceil(n / length) times, and after length * period slots everything has met everything
+ * item comes up floor(n / length) or ceil(n / length) times, and after length * period slots everything has met everything
  * once and all of it repeats.
  */
-export function turn(slot: number, length: number, period: number): number {
+export function rotate(slot: number, length: number, period: number): number {
   return (slot + shift(slot, length, period)) % length;
 }
 
@@ -21,12 +21,12 @@ function shift(slot: number, length: number, period: number): number {
 }
 
 /**
- * Where each cell of a group begins, so that the cells together also use all things equally often (to within one): each
- * goes on where the one before it stopped.
+ * Where each cell of a group begins, so that the cells together also use all items equally often (to within one): each
+ * continues where the one before it stopped.
  * @param cells samples of each cell of the group, and the period of the rest of them
  * @returns what to add to each cell's turns (mod length)
  */
-export function starts(cells: readonly { quota: number; period: number }[], length: number): number[] {
+export function cycleOffsets(cells: readonly { quota: number; period: number }[], length: number): number[] {
   let next = 0;
   return cells.map(({ quota, period }) => {
     // The unfinished cycle at the cell's end is the only part that is uneven: it is to begin at `next`.

@@ -1,7 +1,7 @@
 import type { Grid } from './grid.ts';
 
 /** A joint table over the allowed cells, with its marginals numbered through: value v of axis k is `offsets[k] + v`. */
-export interface Table {
+export interface ContingencyTable {
   /** Share of each cell. */
   readonly weights: Float64Array;
   /** For each axis, the number of each cell's marginal. */
@@ -18,7 +18,7 @@ export interface Table {
 }
 
 /** An even table of the grid's cells, without those of a value whose wanted share is 0. */
-export function tableOf(grid: Grid, wanted: readonly (readonly number[])[]): Table {
+export function buildTable(grid: Grid, wanted: readonly (readonly number[])[]): ContingencyTable {
   const offsets = wanted.map((_, k) => wanted.slice(0, k).reduce((sum, list) => sum + list.length, 0));
   const positions = grid.axes.map((axis, k) => {
     const number = new Map(axis.values.map((value, v) => [value, offsets[k]! + v]));

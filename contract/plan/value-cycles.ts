@@ -1,0 +1,75 @@
+import type { Cell } from './grid.ts';
+import { cycleOffsets, rotate, stride } from './rotation.ts';
+import type { SamplePlan } from './samples.ts';
+
+/** The values that change from sample to sample of a cell: the number on each axis of numbers, and the phrase. */
+
+/** A cycle through `length` items that a cell's samples take turns at. */
+interface Cycle {
+  /** Cells with the same group share the items: all people of an age bin, all samples of a finding. */
+  readonly group: string;
+  readonly length: number;
+  /** After how many slots all cycles before this one repeat. */
+  readonly period: number;
+  /** The stride between the values of successive turns: years are spread out, phrases follow each other. */
+  readonly step: number;
+}
+
+interface PlacedCycle extends Cycle {
+  readonly begin: number;
+}
+
+interface Cycles<T extends Cycle> {
+  readonly numbers: readonly { readonly axis: string; readonly low: number; readonly cycle: T }[];
+  readonly phrases: T | null;
+}
+
+export type CellCycles = Cycles<PlacedCycle>;
+
+/** The cycles of every cell. */
+export function planCycles(plan: SamplePlan): CellCycles[] {
+  const { grid, quotas } = plan.allocation;
+  const laid = grid.cells.map((cell) => cyclesOfCell(plan, cell));
+  const members = laid.flatMap(({ numbers, phrases }, cell) =>
+    [...numbers.map(({ cycle }) => cycle), ...(phrases ? [phrases] : [])].map((cycle) => {
+      return { cycle, quota: quotas[cell]!, period: cycle.period };
+    }),
+  );
+  const placed = new Map<Cycle, PlacedCycle>();
+  for (const group of Map.groupBy(members, ({ cycle }) => cycle.group).values()) {
+    const begins = cycleOffsets(group, group[0]!.cycle.length);
+    group.forEach(({ cycle }, i) => {
+      placed.set(cycle, { ...cycle, begin: begins[i]! });
+    });
+  }
+  return laid.map(({ numbers, phrases }) => ({
+    numbers: numbers.map((number) => ({ ...number, cycle: placed.get(number.cycle)! })),
+    phrases: phrases && placed.get(phrases)!,
+  }));
+}
+
+function cyclesOfCell({ allocation, impressions }: SamplePlan, cell: Cell): Cycles<Cycle> {
+  const { axes } = allocation.grid;
+  const numbers: { axis: string; low: number; cycle: Cycle }[] = [];
+  let period = 1;
+  for (const [k, axis] of allocation.table ? [] : axes.entries()) {
+    if (!axis.bins) continue;
+    const value = cell.values[k]!;
+    const { low, high } = axis.bins[axis.values.indexOf(value)]!;
+    const length = high - low + 1;
+    numbers.push({
+      axis: axis.name,
+      low,
+      cycle: { group: `${axis.name}=${value}`, length, period, step: stride(length) },
+    });
+    period *= length;
+  }
+  const finding = cell.values[axes.findIndex(({ name }) => name === 'finding')] ?? '';
+  const length = Object.hasOwn(impressions, finding) ? impressions[finding]!.length : 0;
+  return { numbers, phrases: length > 0 ? { group: `impression of ${finding}`, length, period, step: 1 } : null };
+}
+
+/** Which item of a cycle the sample in a cell's `slot` gets, from 0. */
+export function itemAt({ length, period, begin, step }: PlacedCycle, slot: number): number {
+  return (((begin + rotate(slot, length, period)) % length) * step) % length;
+}
