@@ -29,7 +29,7 @@ export function gridTable({ allocation }: Pick<Plan, 'allocation'>): string {
   return [line(header), ...rows.map(line)].join('\n');
 }
 
-/** What the real cohort of a Complement had, and what could not be used. */
+/** The rows of the real cohort of a Complement, and those that could not be used. */
 export function describeCohort({ allocation }: Pick<Plan, 'allocation'>): string[] {
   const { cohort } = allocation;
   if (!cohort) return [];

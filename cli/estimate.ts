@@ -1,4 +1,4 @@
-/** What growing a dataset takes: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
+/** The cost of growing a dataset: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
 
 export interface EstimateInput {
   /** Accepted images wanted. */
@@ -13,9 +13,9 @@ export interface EstimateInput {
   readonly imagesPerSecond: number;
   /** Share of the generated images that pass the gates. */
   readonly acceptance: number;
-  /** Of one GPU (or of one worker without a GPU) for one hour. */
+  /** Price of one GPU (or of one worker without a GPU) for one hour. */
   readonly price?: number;
-  /** Of one gigabyte (10^9 bytes) for one month. */
+  /** Price of one gigabyte (10^9 bytes) for one month. */
   readonly storagePrice?: number;
   /** Bytes of an image file, where known. */
   readonly imageBytes?: number;
@@ -23,11 +23,11 @@ export interface EstimateInput {
 
 export interface Estimate {
   readonly generated: number;
-  /** Of all GPUs together; of all workers together where there are none. */
+  /** Hours of all GPUs together; of all workers together where there are none. */
   readonly deviceHours: number;
   /** From the first image to the last, with all workers at work. */
   readonly hours: number;
-  /** Of the published dataset; while it grows, parts of unfinished shards come on top. */
+  /** Size of the published dataset; while it grows, parts of unfinished shards come on top. */
   readonly bytes: number;
   readonly cost?: number;
   readonly storageCostPerMonth?: number;
@@ -58,7 +58,7 @@ export function estimate(input: EstimateInput): Estimate {
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
 
-/** How likely samples are to be left without an image. */
+/** The probability that samples are left without an image. */
 export interface Exhaustion {
   /** Share of the images that pass the gates, as assumed. */
   readonly acceptance: number;

@@ -1,4 +1,4 @@
-/** What `--help` of each command ends with: whole calls, which a test holds against the options that there are. */
+/** Examples at the end of `--help` of each command, which a test checks against the options. */
 export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   plan: [
     'cohortfarm plan -f examples/demo.yaml',

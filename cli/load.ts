@@ -53,7 +53,7 @@ function documentOf(text: string, file: string): unknown {
   }
 }
 
-/** Where models from S3 are kept between runs. */
+/** The cache of models from S3. */
 export const cacheDir = (): string =>
   process.env.COHORTFARM_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cohortfarm');
 

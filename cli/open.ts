@@ -20,7 +20,7 @@ export function addS3Options(command: Command): Command {
     .option('--path-style', 'put the bucket into the path of S3 requests');
 }
 
-/** How S3 is reached, as the command line says. */
+/** The S3 options of the command line. */
 export const s3FromFlags = ({ endpoint, region, pathStyle }: S3Flags): S3Options => ({
   ...(endpoint !== undefined && { endpoint }),
   ...(region !== undefined && { region }),

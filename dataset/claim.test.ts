@@ -59,8 +59,8 @@ test('looking at a prefix does not claim it', async (t) => {
   await assert.rejects(standing(store, mine), /of dataset "small"/);
 });
 
-test('a claim that is no JSON is named', async (t) => {
+test('a claim that is not valid JSON is named', async (t) => {
   const store = await freshStore(t);
   await store.create('_work/plan.json', Buffer.from('{'), { contentType: 'application/json' });
-  await assert.rejects(claim(store, mine), /_work\/plan\.json is no JSON; restore or remove it/);
+  await assert.rejects(claim(store, mine), /_work\/plan\.json is not valid JSON; restore or remove it/);
 });

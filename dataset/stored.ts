@@ -24,7 +24,7 @@ export function parseStored<T>(bytes: Uint8Array, schema: z.ZodType<T>): { value
   try {
     json = JSON.parse(Buffer.from(bytes).toString());
   } catch {
-    return 'is no JSON';
+    return 'is not valid JSON';
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return { value: parsed.data };

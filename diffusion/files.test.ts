@@ -35,7 +35,7 @@ test('a wrong file is named with the field at fault', async (t) => {
   const schema = z.object({ n: z.number() });
   for (const { path, expected } of [
     { path: 'bad.json', expected: /bad\.json is not valid: n: / },
-    { path: 'no.json', expected: /no\.json is no JSON/ },
+    { path: 'no.json', expected: /no\.json is not valid JSON/ },
     { path: 'big.json', expected: /big\.json has 2002 bytes, more than the 1000/ },
     { path: 'absent.json', expected: /absent\.json cannot be read/ },
   ]) {

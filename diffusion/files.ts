@@ -43,7 +43,7 @@ export async function readJson<T>(dir: string, path: string, schema: z.ZodType<T
     value = parsePythonJson(await readText(dir, path, limit));
   } catch (cause) {
     if (cause instanceof ModelError) throw cause;
-    throw new ModelError(`${file} is no JSON: ${(cause as Error).message}`, { cause });
+    throw new ModelError(`${file} is not valid JSON: ${(cause as Error).message}`, { cause });
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -1,6 +1,6 @@
 import { type Rendered, renderRelease } from '../testbed/servers/helm.ts';
 
-/** What the chart renders, as manifests that nobody's release owns. */
+/** The objects that the chart renders, as manifests without the marks of a release. */
 
 export const NAMESPACE = 'cohortfarm';
 const DEFINITION = 'CustomResourceDefinition';

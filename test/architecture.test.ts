@@ -29,7 +29,7 @@ const PURE: readonly { readonly folder: string; readonly packages: readonly stri
   { folder: 'browse/page/', packages: ['preact', 'preact/hooks'] },
 ];
 
-/** Packages that few files know: paths, where one that ends in / stands for a folder. */
+/** Packages that few files know: paths, where one that ends in / is a folder. */
 const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly string[] }[] = [
   { packages: /^onnxruntime-/, files: ['diffusion/onnx.ts'] },
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
@@ -135,7 +135,7 @@ function cycleIn(imports: readonly Import[]): string[] | null {
   return null;
 }
 
-/** What loading a file loads: the files and packages that it imports, directly or not. */
+/** The files and packages that a file imports, directly or not. */
 function loadedBy(start: string, imports: readonly Import[]): Set<string> {
   const eager = Map.groupBy(
     imports.filter(({ typeOnly, lazy }) => !typeOnly && !lazy),

@@ -14,9 +14,13 @@ const CHECKED = [
   'kube',
   'diffusion',
   'browse',
+  'cli',
   'testbed',
+  'test',
   'bench',
   'models',
+  'images',
+  'manifests',
 ];
 
 const vale = await goTool(valeTool);

@@ -38,7 +38,7 @@ type Loaded =
     };
 
 export interface Gallery {
-  /** Reads one sample, so that the first page finds everything ready that can be; what goes wrong is told then. */
+  /** Reads one sample, so that the first page is ready; failures are reported when it is requested. */
   warm(): void;
   page(where: Where, page: number): Promise<SamplesView>;
   detail(key: string): Promise<SampleDetail>;
@@ -64,7 +64,7 @@ export function createGallery({ store, source, replayCommand, keptOf }: GalleryC
       if (located.state !== 'stored') return { state: located.state };
       const { image, format, record } = await fetcher(() => readSample(store, located.object, located.place, index));
       const thumbnail = shrink(image, THUMBNAIL_SIDE).then(({ data }) => data);
-      thumbnail.catch(() => {}); // Awaited by whoever shows it, if anyone.
+      thumbnail.catch(() => {}); // Awaited by the view that shows it, if any.
       return { state: 'accepted', located, record, format, bytes: image.length, thumbnail };
     },
     ({ state }) => state !== 'pending',

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
 /**
- * Who may read. The first segment of every path is a token that only the printed URL tells; a cookie would go to every other
- * server on the same host. A request that reached us by a name of somebody's choosing (DNS rebinding) is refused, whatever
+ * Access control. The first segment of every path is a token that only the printed URL contains; a cookie would go to every other
+ * server on the same host. A request that arrives under any other host name (DNS rebinding) is refused, whatever
  * it knows.
  */
 
@@ -35,7 +35,7 @@ function isEqual(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-/** A rebound name is never an address, and localhost is nobody's to rebind. */
+/** A rebound name is never an address, and localhost cannot be rebound. */
 function isOurHost(header: string | undefined, host: string): boolean {
   const [, bracketed, plain] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(header ?? '') ?? [];
   const name = (bracketed ?? plain ?? '').toLowerCase();

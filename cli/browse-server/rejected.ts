@@ -17,7 +17,7 @@ const AT_ONCE = 24;
 const MAX_CELLS = 256;
 const READERS = 16;
 const KEPT = 2000;
-/** Of one cell, looked through for the attempts of one sample. */
+/** Rejected images of one cell that are searched for the attempts of one sample. */
 const MAX_KEPT = 100;
 
 export interface RejectedImages {
@@ -71,7 +71,7 @@ export function createRejectedImages(store: ObjectStore, source: () => Promise<S
 const absent = (id: string): NotFoundError =>
   new NotFoundError(`there is no rejected image ${JSON.stringify(id.slice(0, 40))}`);
 
-/** Ids after a given one, cell by cell; `next` is where to go on, null at the end. */
+/** Ids after a given one, cell by cell; `next` is the id to continue from, null at the end. */
 async function collect(
   store: ObjectStore,
   cells: readonly number[],

@@ -14,7 +14,7 @@ import { type BrowseServer, startBrowseServer } from './server.ts';
 
 let dir: string;
 let server: BrowseServer;
-/** What was read of the store: object and bytes. */
+/** Reads from the store: object and bytes. */
 const reads: { key: string; bytes: number; whole: boolean }[] = [];
 
 function counting(store: ObjectStore): ObjectStore {

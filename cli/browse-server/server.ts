@@ -16,7 +16,7 @@ import { admit, newToken } from './guard.ts';
 import { createRejectedImages } from './rejected.ts';
 import { readTraining } from './training.ts';
 
-/** The server of `cohortfarm browse`: read-only, for whoever knows the URL. */
+/** The server of `cohortfarm browse`: read-only, for anyone who knows the URL. */
 
 export interface BrowseOptions {
   readonly store: ObjectStore;

@@ -23,7 +23,7 @@ export function addBrowse(program: Command): void {
 
 async function browse(uri: string, flags: BrowseFlags): Promise<void> {
   const port = /^\d{1,5}$/.test(flags.port) ? Number(flags.port) : Number.NaN;
-  if (!(port <= 65_535)) throw new UsageError(`--port: ${flags.port} is no port; use 0 to 65535`);
+  if (!(port <= 65_535)) throw new UsageError(`--port: ${flags.port} is not a port; use 0 to 65535`);
   const store = openDataset(uri, flags);
   const replayCommand = (key: string): string =>
     ['npx cohortfarm replay', quoted(store.uri), key, ...s3Words(flags)].join(' ');
@@ -36,7 +36,7 @@ async function browse(uri: string, flags: BrowseFlags): Promise<void> {
     },
   );
   process.stdout.write(`${server.url}\n`);
-  process.stderr.write(`Shows ${store.uri} to whoever has this URL. Ctrl-C ends it.\n`);
+  process.stderr.write(`Shows ${store.uri} to anyone with this URL. Press Ctrl-C to stop.\n`);
   await untilStopped();
   await server.close();
 }

@@ -73,7 +73,7 @@ const REMARK = `
 The rate and the acceptance of a model are best measured: grow a small dataset and read
 status.imagesPerSecond (of all workers, accepted images) and status.acceptanceRate.`;
 
-/** Of a model that cannot be read and of a resource that does not say: Stable Diffusion's. */
+/** Default where neither the model nor the resource says: Stable Diffusion's. */
 const DEFAULT_PIXELS = 512;
 
 /** @throws UsageError for what is missing or no number */
@@ -104,7 +104,7 @@ function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan): number {
   return spec.quality.gates.length > 0 ? 0.5 : 1;
 }
 
-/** Where every image is taken, no sample can fail. */
+/** Without gates every image is accepted, so no sample can fail. */
 function exhaustionOf(options: PlanOptions, plan: Plan): Exhaustion | null {
   const acceptance = acceptanceOf(options, plan);
   return acceptance === 1 ? null : exhaustion(plan.samples, plan.spec.quality.maxAttempts, acceptance);
@@ -114,13 +114,15 @@ function parsePositive(option: string, text: string, most = 1e12): number {
   const value = Number(text);
   if (text.trim() !== '' && value > 0 && value <= most) return value;
   throw new UsageError(
-    `${option}: ${JSON.stringify(text)} is no number above 0${most < 1e12 ? ` and up to ${most}` : ''}`,
+    `${option}: ${JSON.stringify(text)} is not a number above 0${most < 1e12 ? ` and up to ${most}` : ''}`,
   );
 }
 
 function parseCount(text = '0'): number {
   if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new UsageError(`--prompts: ${JSON.stringify(text)} is no number of samples; write a whole number up to 999999`);
+  throw new UsageError(
+    `--prompts: ${JSON.stringify(text)} is not a number of samples; write a whole number up to 999999`,
+  );
 }
 
 /** The grid needs no model; only the digest does. So a model that is not reachable from here is a remark, not an error. */

@@ -4,7 +4,7 @@ import { readManifest } from '../../dataset/claim.ts';
 import { renderPublishedReport } from '../../dataset/publish/publish.ts';
 import { addS3Options, openDataset, type S3Flags, writeLocal } from '../open.ts';
 
-/** `cohortfarm report`: renders the report of a published dataset anew, into a local file. */
+/** `cohortfarm report`: renders the report of a published dataset again, into a local file. */
 
 export function addReport(program: Command): void {
   addS3Options(

@@ -63,7 +63,7 @@ function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
     throw new UsageError(
-      `--workers: ${JSON.stringify(text)} is no number of processes; write a whole number from 1 to ${MAX_WORKERS}`,
+      `--workers: ${JSON.stringify(text)} is not a valid number of processes; write a whole number from 1 to ${MAX_WORKERS}`,
     );
   }
   return workers;
@@ -117,7 +117,7 @@ async function pendingShards(store: ObjectStore, plan: Plan): Promise<{ shards: 
   return { shards, samples };
 }
 
-/** The first signal lets running parts finish, the second ends at once; both leave a state from which a run goes on. */
+/** The first signal lets running parts finish, the second ends at once; both leave a state from which a run can resume. */
 function stopOnSignals(farm: Farm, view: ProgressView): () => void {
   let asked = false;
   const onSignal = (): void => {

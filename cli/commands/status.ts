@@ -28,7 +28,7 @@ export function addStatus(program: Command): void {
     const cluster = await open(flags);
     const read = async () => {
       const pods = cluster.pods(name);
-      pods.catch(() => {}); // Without the dataset nobody asks for its pods.
+      pods.catch(() => {}); // Without the dataset its pods are not shown.
       return { dataset: await cluster.dataset(name), pods: await pods };
     };
     if (flags.json) return print([JSON.stringify(await read())]);
@@ -60,12 +60,12 @@ async function open(flags: Flags): Promise<Cluster> {
 }
 
 const PAUSE_MS = 2000;
-/** Where the output goes into a file or a pipe. */
+/** Width of output into a file or a pipe. */
 const WIDE = 1000;
 
 const print = (lines: readonly string[]): void => void process.stdout.write(`${lines.join('\n')}\n`);
 
-/** Prints once, or draws over itself every two seconds; a cluster that is away for a moment is said to be. */
+/** Prints once, or draws over itself every two seconds; a cluster that is briefly unreachable is reported as such. */
 async function show(live: boolean, lines: (screen: Screen) => Promise<string[]>): Promise<void> {
   const { stdout } = process;
   const draw = () => lines({ columns: stdout.isTTY ? stdout.columns || 80 : WIDE, now: Date.now() });

@@ -78,7 +78,7 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
   };
   return {
     update(message) {
-      // The first worker that is ready starts the clock: loading the model is no measure of the rate.
+      // The first worker that is ready starts the clock: loading the model must not count into the rate.
       if (message.type === 'idle') begun ??= now();
       else if (message.type === 'progress') {
         attempts += message.attempts;

@@ -20,7 +20,7 @@ export interface ClusterDataset {
 
 export interface ClusterPod {
   readonly name: string;
-  /** What it does, such as `workers`. */
+  /** Its role, such as `workers`. */
   readonly role: string;
   /** `Running`, `Pending`, or why it does not run, such as `ImagePullBackOff`. */
   readonly state: string;
@@ -81,7 +81,7 @@ export function openCluster({ context, namespace: wanted }: ClusterOptions): Clu
   }
   const host = new URL(config.getCurrentCluster()!.server).host;
   const kube = createKube({ transport: createTransport(config, 'cohortfarm-cli') });
-  /** What the API server answers to a call, as this version knows it. */
+  /** The answer of the API server to a call, as this version knows it. */
   const read = async <T extends z.ZodType>(what: string, call: Promise<unknown>, schema: T): Promise<z.infer<T>> => {
     const answer = await call.catch((error: unknown) => {
       throw cliError(error, host);

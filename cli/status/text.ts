@@ -18,7 +18,7 @@ export function ago(seconds: number): string {
   return whole < 86_400 ? `${Math.floor(whole / 3600)} h` : `${Math.floor(whole / 86_400)} d`;
 }
 
-/** Seconds since a time in ISO 8601, as `ago`; a dash for what is no time. */
+/** Seconds since a time in ISO 8601, as `ago`; a dash for anything else. */
 export function since(time: string | undefined, now: number): string {
   const then = Date.parse(time ?? '');
   return Number.isNaN(then) ? '-' : ago((now - then) / 1000);

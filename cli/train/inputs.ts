@@ -2,7 +2,7 @@ import { type Issue, SpecError } from '../../contract/schema/issue.ts';
 import type { Training } from '../../contract/schema/spec.ts';
 import { objectAt, openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
 
-/** What a training reads from elsewhere. It is looked for before the first stage begins: after the last one it is late to hear of a slip. */
+/** The external inputs of a training, checked before the first stage begins, so that a typo fails in seconds, not after the last stage. */
 
 export interface InputContext {
   /** Makes a URI of the spec one that does not depend on the place of the spec. */

@@ -12,11 +12,11 @@ import { TRAINER } from './venv.ts';
 export interface StepResult {
   /** 128 and the number of the signal, when one ended it. */
   readonly code: number;
-  /** What it left in place of a termination message; null when it left none. */
+  /** Its termination message; null when it left none. */
   readonly outcome: Outcome | null;
 }
 
-/** Runs a step to its end; signals of this process go on to it. */
+/** Runs a step to its end; signals of this process are forwarded to it. */
 export async function runStep(step: TrainingStep, python: string): Promise<StepResult> {
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-stage-'));
   const [config, outcomeFile] = [join(folder, 'config.json'), join(folder, 'outcome.json')];

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 /** Python 3.11, with venv: Debian splits it off. */
 const PROBE = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))';
 
-/** What is missing to make an environment; null when it is all there. */
+/** The missing prerequisite of an environment; null when it is all there. */
 export async function pythonProblem(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
   const found = await run('python3', ['-c', PROBE], { env }).catch(() => null);
   return found ? null : 'python3, 3.11 or newer, with venv (apt-get install python3 python3-venv)';

@@ -73,8 +73,8 @@ test('rows that fit no cell are listed with the fix', () => {
   assert.deepEqual(
     linesOf(() => plan(rows)),
     [
-      'spec.quota.allocation.table row 1: column "a" says "17", which is no one value of axis age; add a bin or remove the row',
-      'spec.quota.allocation.table row 2: column "g" says "X", which is no one value of axis sex; map it in the column\'s values or remove the row',
+      'spec.quota.allocation.table row 1: column "a" says "17", which is not one value of axis age; add a bin or remove the row',
+      'spec.quota.allocation.table row 2: column "g" says "X", which is not one value of axis sex; map it in the column\'s values or remove the row',
       'spec.quota.allocation.table row 3: the row lies in an excluded cell (18-39, male); remove it or the exclusion',
       'spec.quota.allocation.table row 4: column "text" is empty; write an impression or remove the row',
       'spec.quota.allocation.table row 5: column "text" must not contain control characters, line breaks or halves of characters',

@@ -59,7 +59,7 @@ function readRow(
     const reading = readAxis(axis, column, row);
     if (reading.values.length !== 1) {
       const fix = axis.bins ? 'add a bin or remove the row' : "map it in the column's values or remove the row";
-      return `column ${show(column.name)} says ${show(row[column.name])}, which is no one value of axis ${axis.name}; ${fix}`;
+      return `column ${show(column.name)} says ${show(row[column.name])}, which is not one value of axis ${axis.name}; ${fix}`;
     }
     values.push(reading.values[0]!);
     if (reading.number !== null) exact.push([axis.name, reading.number]);

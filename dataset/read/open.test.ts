@@ -114,7 +114,7 @@ test('an index that points elsewhere is found out', async () => {
   const beyond = { image: { offset: 0, size: 1e12 }, json: { offset: 2e12, size: 10 } };
   await assert.rejects(readSample(store, object, beyond, index), /no possible place/);
   const shifted = { image: place.image, json: { ...place.json, offset: place.json.offset + 9 } };
-  await assert.rejects(readSample(store, object, shifted, index), /record that is no JSON/);
+  await assert.rejects(readSample(store, object, shifted, index), /record that is not valid JSON/);
   await assert.rejects(readSample(store, 'shards/other.tar', place, index), /is missing/);
 });
 

@@ -59,7 +59,11 @@ const refused: readonly (readonly [string, Uint8Array[], RegExp])[] = [
   ['members in another order', [text, picture, json], /000000004\.txt is not the image of a sample/],
   ['a stranger', [tarMember('../../etc/passwd', image)], /passwd is not the image of a sample/],
   ["another sample's text", [picture, tarMember('000000005.txt', image), json], /sample 000000004/],
-  ['a record that is no JSON', [picture, text, tarMember('000000004.json', image)], /record of sample 000000004/],
+  [
+    'a record that is not valid JSON',
+    [picture, text, tarMember('000000004.json', image)],
+    /record of sample 000000004/,
+  ],
   [
     'a record with unknown fields',
     [picture, text, tarMember('000000004.json', Buffer.from('{"a":1}'))],

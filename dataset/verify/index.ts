@@ -25,7 +25,7 @@ export async function openIndex(store: ObjectStore, manifest: Manifest): Promise
   try {
     rows = Number(parquetMetadata(file).num_rows);
   } catch (error) {
-    return unreadable(`is no Parquet file: ${(error as Error).message}`);
+    return unreadable(`is not a Parquet file: ${(error as Error).message}`);
   }
   const columns = describeIndex(manifest.dataset.spec);
   const { accepted } = manifest.samples;

@@ -72,7 +72,7 @@ const TAMPERING: readonly (readonly [string, (store: ObjectStore) => Promise<voi
     'the manifest is cut off',
     async (store) => put(store, objects.manifest, Buffer.from('{"a"')),
     'dataset.json',
-    /is no JSON/,
+    /is not valid JSON/,
   ],
   ['a shard is removed', (store) => store.remove([objects.shard('small', 1)]), 'shards/small-000001.tar', /is missing/],
   ['a record is removed', (store) => store.remove([objects.record(1)]), 'records/000001.json', /is missing/],

@@ -91,7 +91,8 @@ interface Api {
 
 /** A UID becomes part of subjects, where dots and wildcards mean something. */
 function assertUid(uid: string): void {
-  if (!/^[A-Za-z0-9-]+$/.test(uid)) throw new QueueError('terminal', `${JSON.stringify(uid)} is no UID of a dataset`);
+  if (!/^[A-Za-z0-9-]+$/.test(uid))
+    throw new QueueError('terminal', `${JSON.stringify(uid)} is not the UID of a dataset`);
 }
 
 async function tolerateMissing(call: Promise<unknown>): Promise<void> {

@@ -9,7 +9,7 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
-/** What axe-core finds wrong with the page as it stands, one line for each kind. */
+/** Violations that axe-core finds on the page as it is, one line for each kind. */
 export async function violationsOn(page: Page): Promise<string[]> {
   const source = await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
   // Through the debugger, which the page's own policy does not concern.

@@ -17,12 +17,12 @@ import { violationsOn } from './axe.ts';
 import { launchChromium, missingChromium, openPage, until, type WatchedPage } from './chromium.ts';
 import { type Served, serve } from './served.ts';
 
-/** What a person does with the page, in a real browser, on datasets in a real S3. */
+/** A person uses the page, in a real browser, on datasets in a real S3. */
 
-/** A picture of an accepted image, or what stands in its place. */
+/** A picture of an accepted image, or its placeholder. */
 const PICTURE = '[aria-label="Accepted images"] .picture';
 
-/** As the trainer writes them for the stage that compares; one number tells each place. */
+/** As the trainer writes them for the stage that compares; one number identifies each place. */
 const METRICS = {
   apiVersion: 'cohortfarm.dev/metrics/v1',
   stage: { name: 'pretrain', type: 'Compare' },

@@ -62,7 +62,7 @@ describe('chaos', { skip: await missingForPods() }, () => {
       const { samples } = await statusOf(rig, name);
       assert.deepEqual([samples?.wanted, samples?.accepted, samples?.exhausted], [48, 48, 0]);
       const events = await rig.plane.kubectl('get', 'events', `--field-selector=involvedObject.name=${name}`);
-      // An operator that is killed between what it does and its Event never tells that one; the others tell the story.
+      // An operator that is killed between an action and its Event never writes that one; the others suffice.
       const told = [
         'JobApplied',
         'Planned',

@@ -9,7 +9,7 @@ export type Fault = (typeof FAULTS)[number];
 
 export interface ChaosRun {
   readonly seed: number;
-  /** What was killed, in order. */
+  /** The kills, in order. */
   readonly faults: readonly Fault[];
   /** Conditions that Ready went through, in order, without repetitions. */
   readonly story: readonly string[];

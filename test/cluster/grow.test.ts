@@ -15,7 +15,7 @@ import {
 } from '../../testbed/rig.ts';
 import { runCli } from '../support/cli.ts';
 
-/** What a user does with a dataset on a cluster, and what they see when something is wrong. */
+/** A user grows a dataset on a cluster, and sees what is wrong when something is. */
 
 describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
   let rig: Rig;

@@ -28,7 +28,7 @@ const training = {
   stages: [pretrain, finetune],
   evaluation: { sites: [{ name: 'site-b', uri: 's3://cohorts/site-b' }], bootstraps: 100 },
 };
-/** It says something at each validation, and stores a checkpoint when it is told to end. */
+/** It logs each validation, and stores a checkpoint when it is stopped. */
 const endless = { ...SHORT, steps: 1_000_000, validateSteps: 20, patience: 10_000, checkpointSeconds: 3600 };
 
 interface Listed {

@@ -11,7 +11,7 @@ import { type RealKubelet, startRealKubelet } from '../../testbed/real/real-kube
 import { isReady, type Rig, rigDataset, startRig, waitForReady } from '../../testbed/rig.ts';
 import { runCli } from '../support/cli.ts';
 
-/** The farm with the real kubelet: our image in real containers. Where that can't be, the process kubelet stands in. */
+/** The farm with the real kubelet: our image in real containers. Where that can't be, the process kubelet runs them. */
 
 const GPUS = 2;
 
@@ -73,7 +73,7 @@ describe('our image on a real node', { skip: await missingForPods(), timeout: 60
       metadata: { name: 'unconfigured' },
       spec: { ...job, template: { spec } },
     });
-    // Nothing tells these pods what to work on: each has to end by saying so.
+    // These pods have no settings: each has to fail with a message about that.
     await rig.plane.kubectl('wait', '--for=condition=Failed', 'job/unconfigured', '--timeout=120s');
     const list = await rig.plane.kubectl('get', 'pods', '-l', 'job-name=unconfigured', '-o', 'json');
     const pods = (JSON.parse(list) as { items: (Pod & { status: Status })[] }).items;

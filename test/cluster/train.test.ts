@@ -6,7 +6,7 @@ import { isReady, type Rig, rigDataset, startRig, waitForReady } from '../../tes
 import { missingPython } from '../support/venv.ts';
 import { growSites, SHORT, trainerImage } from './trainer.ts';
 
-/** One apply: generation, publishing, pretraining, finetuning, evaluation. Phantoms of other seeds stand in for real images. */
+/** One apply: generation, publishing, pretraining, finetuning, evaluation. Phantoms of other seeds replace real images. */
 
 describe('a dataset with training stages', { skip: (await missingForPods()) || (await missingPython()) }, () => {
   let rig: Rig;

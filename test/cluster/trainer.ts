@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { isReady, type Rig, type RigOptions, rigDataset, waitForReady } from '../../testbed/rig.ts';
 
-/** What tests of training have in common. */
+/** Fixtures of the tests of training. */
 
 const run = promisify(execFile);
 
@@ -23,7 +23,7 @@ export async function trainerImage(): Promise<NonNullable<RigOptions['image']>> 
   };
 }
 
-/** Phantoms of other seeds, published to `s3://cohorts/SITE`, stand in for real images. */
+/** Phantoms of other seeds, published to `s3://cohorts/SITE`, which replace real images. */
 export async function growSites(rig: Rig, names: readonly string[]): Promise<void> {
   for (const [i, name] of names.entries()) {
     const dataset = await rigDataset(rig, name, ({ spec }) => {

@@ -25,7 +25,7 @@ export async function startWithDefinition(options: ControlPlaneOptions = {}): Pr
   }
 }
 
-/** Server-side apply as kubectl does it: fields that nobody knows are an error. `dryRun` keeps nothing. */
+/** Server-side apply as kubectl does it: unknown fields are an error. `dryRun` keeps nothing. */
 export function applyDataset(plane: ControlPlane, document: unknown, dryRun = false): Promise<Answer> {
   const { name } = (document as { metadata: { name: string } }).metadata;
   const query = `?fieldManager=test&force=true&fieldValidation=Strict${dryRun ? '&dryRun=All' : ''}`;
@@ -37,7 +37,7 @@ export function tryDataset(plane: ControlPlane, document: unknown): Promise<Answ
   return callApi(plane, `${COLLECTION}?dryRun=All&fieldValidation=Strict`, { method: 'POST', body: document });
 }
 
-/** What an answer says is wrong: one line for each fault, the field first. */
+/** The faults of an answer: one line each, the field first. */
 export function faultsOf({ body }: Answer): string[] {
   const causes = body.details?.causes;
   return causes ? causes.map(({ field, message }) => `${field}: ${message}`).sort() : [body.message ?? ''];

@@ -8,7 +8,7 @@ export interface Case {
 }
 
 export interface Refused extends Case {
-  /** What the API server says: one entry for each fault, the field and a part of the message. */
+  /** The answer of the API server: one entry for each fault, the field and a part of the message. */
   readonly causes: readonly (readonly [field: string, message: RegExp])[];
 }
 
@@ -138,7 +138,7 @@ export const ACCEPTED: readonly Case[] = [
   },
 ];
 
-/** What CEL cannot say: the API server takes it, and the operator refuses it when it reads the resource. */
+/** Rules that CEL cannot express: the API server accepts it, and the operator refuses it when it reads the resource. */
 export const REFUSED_BY_PARSE_ONLY: readonly Case[] = [
   { name: 'bins that overlap', changes: { 'spec.quota.axes.age.bins': ['18-39', '39-90'] } },
   { name: 'subgroups of age that overlap', changes: training({ ageBins: ['18-39', '39-90'] }) },

@@ -5,7 +5,7 @@ import { REPO } from '../support/cli.ts';
 
 export const EXAMPLES = join(REPO, 'examples');
 
-/** The one document of an example, as it stands in the file. */
+/** The one document of an example, as in the file. */
 export async function readExample(name: string): Promise<unknown> {
   return parse(await readFile(join(EXAMPLES, name), 'utf8'));
 }

@@ -12,7 +12,7 @@ import { REPO } from '../support/cli.ts';
 
 /**
  * An empty cluster in which Helm installs the chart: API server, controllers, scheduler, a kubelet that runs the chart's own
- * pods as processes, and a bucket. Pods have loopback addresses of their own instead of a network; a hosts file stands in
+ * pods as processes, and a bucket. Pods have loopback addresses of their own instead of a network; a hosts file is used
  * for DNS and Services.
  */
 export interface EmptyCluster {
@@ -35,7 +35,7 @@ export async function startEmptyCluster(): Promise<EmptyCluster> {
   const nats = await goTool(natsTool);
   const [plane, s3] = await Promise.all([startControlPlane({ controllers: true }), startS3Server()]);
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-install-'));
-  // Containers are nobody's in particular.
+  // Containers run as any user.
   await chmod(folder, 0o755);
   const addresses = await addressBook(join(folder, 'hosts'));
   await writeFile(join(folder, 'nats-server'), `#!/bin/sh\nexec /opt/nats/${natsName(nats)} "$@"\n`, { mode: 0o755 });

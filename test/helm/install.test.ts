@@ -13,7 +13,7 @@ import { storedShards } from '../cluster/shards.ts';
 import { runCli } from '../support/cli.ts';
 import { type EmptyCluster, firstExample, RELEASE, SYSTEM, startEmptyCluster } from './cluster.ts';
 
-/** What a platform engineer does: install, grow a first dataset, upgrade in mid-run, remove, install again. */
+/** A platform engineer at work: install, grow a first dataset, upgrade in mid-run, remove, install again. */
 
 const DEFINITION = 'syntheticdatasets.cohortfarm.dev';
 

@@ -35,7 +35,7 @@ const rbacOf = (objects: readonly Rendered[]) => objects.filter(({ kind }) => RB
 describe("the operator's rights on a real API server", { skip }, () => {
   let plane: ControlPlane;
   let resources: Awaited<ReturnType<typeof servedResources>>;
-  /** What every account may do: ask who it is and what it may. */
+  /** Rights of every account: to ask who it is and what it may do. */
   let everybody: Record<string, string>;
   const namespaces = ['farm-system', 'radiology', 'research', 'elsewhere'];
   const rightsIn = async (account: Access, namespace: string) => {

@@ -2,7 +2,7 @@ import { Agent } from 'node:https';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { type Access, callApi } from '../../testbed/servers/control-plane-client.ts';
 
-/** What an account may do, as the API server itself judges it: every verb on every resource that it serves. */
+/** The rights of an account, as the API server itself judges them: every verb on every resource that it serves. */
 
 const VERBS = [
   'get',
@@ -21,7 +21,7 @@ const VERBS = [
   'sign',
 ] as const;
 
-/** Resources that are no objects of the API server, but can be granted. */
+/** Resources without objects in the API server, which can be granted. */
 const BEYOND = [
   { group: '', name: 'users' },
   { group: '', name: 'groups' },

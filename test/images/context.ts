@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { REPO } from '../support/cli.ts';
 
-/** What an engine would do with images/Dockerfile, as far as files go. */
+/** The steps of an engine on images/Dockerfile, as far as files go. */
 
 const run = promisify(execFile);
 

@@ -185,7 +185,7 @@ describe('calls over a slow network', { skip }, () => {
       assert.ok(Date.now() - started < 1500);
       network.heal();
       assert.equal(await kube.get(ref), null);
-      // A connection that the server has closed meanwhile is no error of the next call.
+      // A connection that the server has closed meanwhile does not fail the next call.
       network.end();
       assert.equal(await kube.get(ref), null);
       network.cut();

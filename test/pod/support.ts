@@ -74,7 +74,7 @@ export async function writeResource(
   return file;
 }
 
-/** Makes streams and fills them for each plan that is told. */
+/** Makes streams and fills them for each plan that is announced. */
 export interface SmallOperator {
   readonly admin: QueueAdmin;
   readonly events: QueueEvent[];

@@ -120,7 +120,7 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
       id: `sex=female,age=${i % 90}-${(i % 90) + 9},race=HISPANIC,finding=pleural-effusion-${i}`,
       wanted: 14 + (i % 3),
     }));
-    // Another plan than the one that the worker has told already.
+    // Another plan than the one that the worker has announced already.
     const plan = { planDigest: 'b'.repeat(64), samples: 565_000, shards: 565, cells };
     const worker = await workerOf(nats.url, uid);
     await worker.tellPlan(plan);

@@ -10,7 +10,7 @@ export interface NatsUsers {
   readonly config: string;
   /** Credentials file of a user that the server knows. */
   readonly known: string;
-  /** Of one that it does not know. */
+  /** Credentials of a user that it does not know. */
   readonly unknown: string;
 }
 

@@ -7,7 +7,7 @@ import { openWorkerQueue } from '../../platform/queue/worker-queue.ts';
 
 /** Small parts for tests of the queue. */
 
-/** Of the tests' consumers: short, so that a dead worker's shard comes back within a test. */
+/** Acknowledgement wait of the tests' consumers: short, so that a dead worker's shard comes back within a test. */
 export const ACK_WAIT_MS = 2000;
 
 export const DIGEST = 'a'.repeat(64);
@@ -54,7 +54,7 @@ export const liveEvent = (worker: string, shard: number): LiveEvent => ({
   since: { seconds: 2, accepted: 0, attempts: 4 },
 });
 
-/** A worker that has told the plan. */
+/** A worker that has announced the plan. */
 export async function workerOf(url: string, uid: string, options = {}): Promise<WorkerQueue> {
   const worker = remember(await openWorkerQueue({ url, uid, patienceMs: 20_000, ...options }));
   await worker.tellPlan(planEvent(1));

@@ -61,7 +61,7 @@ def read_webdataset(root, manifest):
 
 def import_wids():
     """`wids` came with webdataset until 0.2.111. It wants torch for a base class and for distributed sampling, neither of
-    which reading by index needs, so empty classes stand in for a download of gigabytes."""
+    which reading by index needs, so empty classes replace a download of gigabytes."""
     torch = types.ModuleType("torch")
     torch.distributed = types.ModuleType("torch.distributed")
     torch.utils = types.ModuleType("torch.utils")

@@ -1,6 +1,6 @@
 import type { Clock } from '../../kube/clock.ts';
 
-/** A clock that stands still until it is told. */
+/** A clock that advances only on request. */
 export class FakeClock implements Clock {
   #now = 0;
   #timers: { at: number; call: () => void }[] = [];

@@ -70,7 +70,7 @@ describe('real chest X-rays', { skip: await missingPython() }, () => {
     );
     assert.equal(nih!.patients, patients.test.size);
     assert.ok(auroc.low! > 0.5 && auroc.low! < auroc.value && auroc.value < auroc.high!);
-    // Nobody says what race these patients are of, so no group is made of it; and the file says it is left out.
+    // The race of these patients is not known, so it makes no groups; the file reports that it is left out.
     assert.ok(nih!.leftOut.some(({ what, cell }) => what === 'axis' && cell?.axis === 'race'));
     assert.deepEqual(nih!.disparities.at(-1)!.grouping, ['sex', 'age']);
   });

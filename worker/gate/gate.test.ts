@@ -85,7 +85,7 @@ test('a spec that says how to feed the graph needs no gate.json', async (t) => {
 
 const FAULTS: readonly (readonly [string, (json: string) => string | null, Record<string, unknown>, RegExp])[] = [
   ['there is no gate.json', () => null, {}, /gate sex: .*gate\.json is missing; write it/],
-  ['gate.json is no JSON', () => '{', {}, /gate\.json is no JSON/],
+  ['gate.json is not valid JSON', () => '{', {}, /gate\.json is not valid JSON/],
   ['gate.json lacks a field', (json) => json.replace('"mean"', '"average"'), {}, /not valid: input/],
   [
     'gate.json is of another type',

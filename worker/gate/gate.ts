@@ -86,7 +86,7 @@ async function readJson(file: string, problem: (what: string, cause?: unknown) =
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw problem('is no JSON', cause);
+    throw problem('is not valid JSON', cause);
   }
 }
 

@@ -24,7 +24,7 @@ function levelOf(text: string | undefined): NonNullable<LoggerOptions['level']> 
 
 async function run(stop: AbortSignal): Promise<Outcome> {
   if (!['work', 'publish', 'cleanup'].includes(role)) {
-    throw new UsageError(`${JSON.stringify(role)} is no role; write work, publish or cleanup`);
+    throw new UsageError(`${JSON.stringify(role)} is not a role; write work, publish or cleanup`);
   }
   const settings = await readSettings(process.env);
   const { name, namespace } = settings.dataset.metadata;
