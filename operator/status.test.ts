@@ -42,7 +42,7 @@ describe('the status', () => {
     assert.equal(status.worstCells?.[0]?.gate, 'sex');
   });
 
-  test('tells a person who must act from an operator that tries on', () => {
+  test('A16: is Failed to kstatus while a person has to act, also where the operator retries', () => {
     const stepStatus = (reason: 'BucketNotFound' | 'SpecInvalid' | 'Suspended') =>
       conditionsOf({ policy: '', actions: [], stepStatus: { at: 'Accepted', reason, message: '' } });
     assert.deepEqual(
@@ -50,7 +50,7 @@ describe('the status', () => {
         ({ Reconciling, Stalled }) => [Reconciling, Stalled],
       ),
       [
-        ['True BucketNotFound', 'True BucketNotFound'],
+        ['False BucketNotFound', 'True BucketNotFound'],
         ['False SpecInvalid', 'True SpecInvalid'],
         ['False Suspended', 'False Suspended'],
       ],
