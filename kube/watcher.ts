@@ -22,9 +22,10 @@ export interface WatcherOptions {
   /** The key that an object is about; null for one that is about none. */
   readonly keyOf: (metadata: ObjectMeta) => string | null;
   /**
-   * Called for each object of a list, each change, and each object that is gone; `metadata` is null once it is. Must not throw.
+   * Called for each object of a list, each change, and each object that is gone; `metadata` is null once it is. `isListed` is
+   * true for the objects of a list, which is there so that nothing is missed. Must not throw.
    */
-  readonly onKey: (key: string, metadata: ObjectMeta | null) => void;
+  readonly onKey: (key: string, metadata: ObjectMeta | null, isListed: boolean) => void;
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
@@ -139,9 +140,9 @@ export class Watcher {
     this.#known.clear();
     for (const { metadata } of items) {
       before.delete(nameOf(metadata));
-      this.#tell(metadata, 'ADDED');
+      this.#report(metadata, 'LISTED');
     }
-    for (const key of before.values()) onKey(key, null);
+    for (const key of before.values()) onKey(key, null, true);
     this.#version = resourceVersion;
     this.#listAgainAt = clock.now() + resyncMs * (0.9 + random() / 5);
     this.#listed = true;
@@ -167,17 +168,17 @@ export class Watcher {
       this.#listedInVain = false;
       this.#version = metadata.resourceVersion;
       this.#failures = 0;
-      if (type !== 'BOOKMARK') this.#tell(metadata, type);
+      if (type !== 'BOOKMARK') this.#report(metadata, type);
     }
     return count;
   }
 
-  #tell(metadata: ObjectMeta, type: 'ADDED' | 'MODIFIED' | 'DELETED'): void {
+  #report(metadata: ObjectMeta, type: 'LISTED' | 'ADDED' | 'MODIFIED' | 'DELETED'): void {
     const key = this.#options.keyOf(metadata);
     if (key === null) return;
     if (type === 'DELETED') this.#known.delete(nameOf(metadata));
     else this.#known.set(nameOf(metadata), key);
-    this.#options.onKey(key, type === 'DELETED' ? null : metadata);
+    this.#options.onKey(key, type === 'DELETED' ? null : metadata, type === 'LISTED');
   }
 
   #pause(): number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LABELS } from '../contract/cluster.ts';
+import { FINALIZER, LABELS } from '../contract/cluster.ts';
 import { KubeError } from '../kube/errors.ts';
 import type { Kind } from '../kube/resources.ts';
 import type { ObjectMeta } from '../kube/types.ts';
@@ -74,7 +74,7 @@ describe('the loop', () => {
       ['ns/a', 0],
       ['ns/b', 0],
     ]);
-    await happen('SyntheticDataset', 'MODIFIED', meta('a'));
+    await happen('SyntheticDataset', 'MODIFIED', meta('a', { generation: 2 }));
     await happen('Job', 'MODIFIED', meta('b-workers-1', { labels: { [LABELS.dataset]: 'b' } }));
     await happen('Job', 'MODIFIED', meta('not-ours'));
     controller.wake('uid-a', 3);
@@ -85,6 +85,30 @@ describe('the loop', () => {
       ['ns/b', 1000],
       ['ns/a', 4000],
     ]);
+    await controller.stop(1000);
+  });
+
+  it('A7: looks at no dataset for what the operator wrote itself, but for all that others ask', async () => {
+    const { clock, controller, seen, happen } = setUp();
+    await clock.advance(1000);
+    const held = { finalizers: [FINALIZER] };
+    await happen('SyntheticDataset', 'MODIFIED', meta('a', held));
+    await happen('SyntheticDataset', 'MODIFIED', meta('a', { ...held, resourceVersion: '8' }));
+    await clock.advance(5000);
+    assert.equal(seen.length, 1);
+    const license = { annotations: { 'cohortfarm.dev/license': 'CC-BY-4.0' } };
+    const asked: Partial<ObjectMeta>[] = [
+      { ...held, generation: 2 },
+      { ...held, generation: 2, ...license },
+      { finalizers: [FINALIZER, 'else/where'], generation: 2, ...license },
+      { finalizers: ['else/where'], generation: 2, ...license },
+      { finalizers: ['else/where'], generation: 2, ...license, deletionTimestamp: '2026-01-02T03:00:00Z' },
+    ];
+    for (const change of asked) {
+      await happen('SyntheticDataset', 'MODIFIED', meta('a', change));
+      await clock.advance(5000);
+    }
+    assert.equal(seen.length, 1 + asked.length);
     await controller.stop(1000);
   });
 

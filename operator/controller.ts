@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { LABELS, MANAGED_BY } from '../contract/cluster.ts';
+import { FINALIZER, LABELS, MANAGED_BY } from '../contract/cluster.ts';
 import { Failure } from '../contract/failure.ts';
 import type { Clock } from '../kube/clock.ts';
 import { isKubeError, KubeError } from '../kube/errors.ts';
@@ -29,7 +29,7 @@ export interface ControllerOptions {
   readonly log: Logger;
 }
 
-/** So that the echo of what a reconcile wrote does not start one for each write. */
+/** So that the events of many pods of one Job start one reconcile. */
 const MIN_INTERVAL_MS = 250;
 const BACKOFF = { firstMs: 500, maxMs: 60_000 };
 /** Every call has its time limit; a reconcile that takes longer than this hangs. */
@@ -42,6 +42,7 @@ export class Controller {
   /** Of the datasets that are there. */
   readonly #keys = new Map<string, string>();
   readonly #uids = new Map<string, string>();
+  readonly #versions = new Map<string, Version>();
 
   constructor(options: ControllerOptions) {
     const { concurrency, clock, random, namespaces } = options;
@@ -119,14 +120,26 @@ export class Controller {
         ...base,
         query: { kind: 'SyntheticDataset', ...place },
         keyOf: ({ namespace, name }) => `${namespace}/${name}`,
-        onKey: (key, metadata) => {
+        onKey: (key, metadata, isListed) => {
           this.#remember(key, metadata?.uid);
-          this.#queue.add(key);
+          if (this.#isNews(key, metadata) || isListed) this.#queue.add(key);
         },
       }),
       new Watcher({ ...base, query: { kind: 'Job', labels, ...place }, ...ofChild }),
       new Watcher({ ...base, query: { kind: 'TrainJob', labels, ...place }, ...ofChild, optional: true }),
     ];
+  }
+
+  /** What the operator writes itself, status and finalizer, is none: it would start the next reconcile, and so on for ever. */
+  #isNews(key: string, metadata: ObjectMeta | null): boolean {
+    const before = this.#versions.get(key);
+    if (metadata === null) {
+      this.#versions.delete(key);
+      return true;
+    }
+    const version = versionOf(metadata);
+    this.#versions.set(key, version);
+    return before?.asked !== version.asked || (before.isHeld && !version.isHeld);
   }
 
   #remember(key: string, uid: string | undefined): void {
@@ -166,6 +179,20 @@ export class Controller {
     else if (isForeseen(error)) log.warn(facts, message);
     else log.error({ ...facts, stack }, message);
   }
+}
+
+interface Version {
+  /** All that somebody else may have asked for. */
+  readonly asked: string;
+  /** Whether our finalizer is there. */
+  readonly isHeld: boolean;
+}
+
+function versionOf(metadata: ObjectMeta): Version {
+  const { uid, generation, deletionTimestamp, annotations = {}, finalizers = [] } = metadata;
+  const others = finalizers.filter((name) => name !== FINALIZER);
+  const asked = JSON.stringify([uid, generation, deletionTimestamp, Object.entries(annotations).sort(), others]);
+  return { asked, isHeld: finalizers.includes(FINALIZER) };
 }
 
 const keyOf = (id: string): Key => {

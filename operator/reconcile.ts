@@ -1,18 +1,16 @@
-import { FINALIZER, LABELS } from '../contract/cluster.ts';
-import { REASONS } from '../contract/reasons.ts';
-import type { DatasetStatus } from '../contract/schema/status.ts';
-import { isKubeError, type KubeError } from '../kube/errors.ts';
+import { FINALIZER } from '../contract/cluster.ts';
 import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
-import { act, refOf } from './act.ts';
+import { act } from './act.ts';
 import { decide } from './decide/decide.ts';
-import type { Action, Decision, Settings, StepStatus } from './decide/decision.ts';
+import type { Action, Decision, Settings } from './decide/decision.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
 import type { Observed, Owner } from './observed.ts';
-import { differs, nextStatus } from './status.ts';
+import { type Setback, setbackOf } from './setback.ts';
+import { createStatusWriter, type StatusWriter } from './status-writer.ts';
 
 /** Reconciles one dataset: observe, decide, act, report. */
 
@@ -54,7 +52,12 @@ export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
 
 export function createReconciler(context: ReconcileContext): Reconcile {
   const parser = createParser();
-  const observeQueue = createQueueObserver(context);
+  const queueObserver = createQueueObserver(context);
+  const statuses = createStatusWriter({
+    ...context,
+    onTransition: ({ owner }, event) => context.events.record({ owner, ...event }),
+  });
+  const failingSince = new Map<string, number>();
   /** The dataset that a key last stood for. */
   const uids = new Map<string, string>();
   const forget = (key: Key): void => {
@@ -63,6 +66,9 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     uids.delete(idOf(key));
     parser.forget(uid);
     context.progress.forget(uid);
+    queueObserver.forget(uid);
+    statuses.forget(uid);
+    failingSince.delete(uid);
     context.onSeen(uid, null);
   };
   return async (key, log) => {
@@ -70,27 +76,37 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     if (!object || uids.get(idOf(key)) !== object.metadata.uid) forget(key);
     if (!object) return {};
     uids.set(idOf(key), object.metadata.uid);
-    return reconcileObject({ ...context, parse: parser.parse, observeQueue }, object, key, log);
+    const { observe: observeQueue } = queueObserver;
+    return reconcileObject({ ...context, parse: parser.parse, observeQueue, statuses, failingSince }, object, key, log);
   };
 }
 
 const idOf = ({ namespace, name }: Key): string => `${namespace}/${name}`;
 
-async function reconcileObject(
-  context: ReconcileContext & Pick<ObserveContext, 'parse' | 'observeQueue'>,
-  object: Stored,
-  key: Key,
-  log: Logger,
-): Promise<Result> {
+interface ObjectContext extends ReconcileContext, Pick<ObserveContext, 'parse' | 'observeQueue'> {
+  readonly statuses: StatusWriter;
+  /** By UID: when its actions began to fail, of those that failed last. */
+  readonly failingSince: Map<string, number>;
+}
+
+async function reconcileObject(context: ObjectContext, object: Stored, key: Key, log: Logger): Promise<Result> {
   const observed = await observe(context, object);
   context.onSeen(observed.owner.uid, key, observed);
   const decision = withFinalizer(observed, decide(observed, context.settings));
   log.debug({ policy: decision.policy, actions: decision.actions.map(({ type }) => type) }, 'decided');
-  const refusal = await carryOut(context, observed, decision, log);
-  await writeStatus(context, observed, refusal ? { ...decision, stepStatus: refusal } : decision);
-  if (refusal) return { requeueAfter: REFUSED_SECONDS };
-  return decision.requeueAfter === undefined ? {} : { requeueAfter: decision.requeueAfter };
+  const setback = await carryOut(context, observed, decision, log);
+  if (setback && !setback.isRefusal) {
+    // That the status cannot be written, either, is the lesser news.
+    if (setback.stepStatus) await context.statuses.write(observed, reporting(decision, setback)).catch(() => null);
+    throw setback.error;
+  }
+  const heldMs = await context.statuses.write(observed, setback ? reporting(decision, setback) : decision);
+  const waits = [setback ? REFUSED_SECONDS : decision.requeueAfter, heldMs === null ? undefined : heldMs / 1000];
+  const known = waits.filter((seconds) => seconds !== undefined);
+  return known.length === 0 ? {} : { requeueAfter: Math.min(...known) };
 }
+
+const reporting = (decision: Decision, { stepStatus }: Setback): Decision => ({ ...decision, stepStatus });
 
 /** So that nothing is begun that deletion would not undo. */
 function withFinalizer({ owner }: Observed, decision: Decision): Decision {
@@ -98,30 +114,31 @@ function withFinalizer({ owner }: Observed, decision: Decision): Decision {
   return { ...decision, actions: [{ type: 'addFinalizer' }, ...decision.actions] };
 }
 
-/** Refusals of the API server need somebody's help: a quota, an admission rule, a field that no pod may have. */
+/** Refusals of the API server need somebody's help: an admission rule, a field that no pod may have. */
 const REFUSED_SECONDS = 30;
 
-/** @returns what to say instead when the API server does not take an object for good */
+/** @returns the first action that failed; null when all are done */
 async function carryOut(
-  context: ReconcileContext,
+  context: ObjectContext,
   observed: Observed,
-  { actions, stepStatus }: Decision,
+  decision: Decision,
   log: Logger,
-): Promise<StepStatus | null> {
-  const { owner } = observed;
-  for (const action of actions) {
+): Promise<Setback | null> {
+  const { owner, now } = observed;
+  for (const action of decision.actions) {
     try {
       await act(context, owner, action);
     } catch (error) {
-      if (action.type !== 'apply' || !stepStatus || !isKubeError(error, 'invalid', 'forbidden', 'noSuchKind'))
-        throw error;
-      return { at: stepStatus.at, reason: 'CreateRefused', message: refusalMessage(action, error) };
+      const since = context.failingSince.get(owner.uid) ?? now;
+      context.failingSince.set(owner.uid, since);
+      return setbackOf(error, { action, decision, observed, failingMs: now - since });
     }
     const message = 'event' in action ? action.event : undefined;
     if (message === undefined) continue;
     log.info({ action: action.type }, message);
     context.events.record({ owner, type: 'Normal', reason: EVENT_REASONS[action.type] ?? action.type, message });
   }
+  context.failingSince.delete(owner.uid);
   return null;
 }
 
@@ -131,34 +148,3 @@ const EVENT_REASONS: Readonly<Partial<Record<Action['type'], string>>> = {
   removeFinalizer: 'Deleted',
   fillQueue: 'QueueFilled',
 };
-
-function refusalMessage({ object }: Extract<Action, { type: 'apply' }>, error: KubeError): string {
-  const { kind, metadata } = object;
-  if (error.kind === 'noSuchKind') {
-    return `${kind} ${metadata.name} cannot be made: the API server knows no ${kind}; install Kubeflow Trainer, or remove runtimeRef from spec.training.stages`;
-  }
-  const place = metadata.labels?.[LABELS.role] === 'train' ? 'spec.training' : 'spec.workers';
-  return `${kind} ${metadata.name} is not accepted by the API server: ${error.message}; correct ${place}, or what refuses it`;
-}
-
-/** One patch, and none when nothing would change; Events only after it has landed. */
-async function writeStatus(context: ReconcileContext, observed: Observed, decision: Decision): Promise<void> {
-  const next = nextStatus(observed, decision);
-  if (!next || !differs(observed.status, next)) return;
-  await context.kube.patchStatus({ ...refOf(observed.owner), uid: observed.owner.uid }, next);
-  for (const event of transitions(observed.status, next)) context.events.record({ owner: observed.owner, ...event });
-}
-
-/** What has come about: another reason of Ready, or a step that is done. */
-function transitions(before: DatasetStatus, after: DatasetStatus) {
-  const was = (type: string) => before.conditions?.find((condition) => condition.type === type);
-  return (after.conditions ?? []).flatMap(({ type, status, reason, message }) => {
-    const isStep = type !== 'Ready' && type !== 'Reconciling' && type !== 'Stalled';
-    const isNews = isStep
-      ? status === 'True' && was(type)?.status !== 'True'
-      : type === 'Ready' && was(type)?.reason !== reason;
-    if (!isNews) return [];
-    const stalls = REASONS[reason as keyof typeof REASONS]?.stalls ?? false;
-    return [{ type: stalls ? ('Warning' as const) : ('Normal' as const), reason, message }];
-  });
-}

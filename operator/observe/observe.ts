@@ -7,17 +7,16 @@ import type { DatasetStatus } from '../../contract/schema/status.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { isKubeError } from '../../kube/errors.ts';
 import type { Kube, Stored } from '../../kube/types.ts';
-import type { JobView, Observed, Owner, PodsView } from '../observed.ts';
+import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
 import { jobView, trainJobView } from './jobs.ts';
 import { JOB_SET, podsView } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
-import type { QueueObserver } from './queue.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
 
 export interface ObserveContext {
   readonly kube: Pick<Kube, 'list'>;
-  readonly observeQueue: QueueObserver;
+  readonly observeQueue: (uid: string) => Promise<QueueView>;
   readonly progress: ProgressStore;
   readonly parse: (object: Stored) => Observed['parsed'];
   /** Milliseconds since the epoch. */

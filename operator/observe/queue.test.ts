@@ -12,7 +12,7 @@ test('a queue that is away for a moment is no news, one that stays away is, and 
     },
     state: async () => STATE,
   };
-  const observe = createQueueObserver({ queue, isCurrent: () => true, now: () => now });
+  const { observe } = createQueueObserver({ queue, isCurrent: () => true, now: () => now });
   const stateAt = async (seconds: number, trouble: string | null) => {
     now = seconds * 1000;
     problem = trouble;
@@ -27,4 +27,23 @@ test('a queue that is away for a moment is no news, one that stays away is, and 
     await stateAt(13, 'refused'),
   ];
   assert.deepEqual(seen, ['ready', 'settling', 'settling', 'unreachable', 'ready', 'settling']);
+});
+
+test('A23: the sick stream of one dataset is reported, however many others are well', async () => {
+  let now = 0;
+  const state = async (uid: string) => {
+    if (uid === 'sick') throw new Error('stream is offline');
+    return STATE;
+  };
+  const { observe } = createQueueObserver({
+    queue: { problem: null, state },
+    isCurrent: () => true,
+    now: () => now,
+  });
+  const seen = [];
+  for (now = 0; now <= 12_000; now += 2000) {
+    await observe('well');
+    seen.push((await observe('sick')).state);
+  }
+  assert.deepEqual(seen.slice(-3), ['settling', 'unreachable', 'unreachable']);
 });

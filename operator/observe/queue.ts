@@ -15,23 +15,34 @@ export interface QueueContext {
 }
 
 /** Reads the state of a dataset's queue, by its UID. */
-export type QueueObserver = (uid: string) => Promise<QueueView>;
+export interface QueueObserver {
+  observe(uid: string): Promise<QueueView>;
+  /** The dataset is gone. */
+  forget(uid: string): void;
+}
 
 export function createQueueObserver({ queue, isCurrent, now }: QueueContext): QueueObserver {
-  let awaySince: number | null = null;
-  const away = (message: string): QueueView => {
-    awaySince ??= now();
-    return now() - awaySince < GRACE_MS ? { state: 'settling' } : { state: 'unreachable', message };
+  /** By UID: the stream of one dataset may fail while those of others are well. */
+  const awaySince = new Map<string, number>();
+  const away = (uid: string, message: string): QueueView => {
+    const since = awaySince.get(uid) ?? now();
+    awaySince.set(uid, since);
+    return now() - since < GRACE_MS ? { state: 'settling' } : { state: 'unreachable', message };
   };
-  return async (uid) => {
-    if (queue.problem !== null) return away(queue.problem);
-    if (!isCurrent()) return away('What the queue has stored is still being read');
-    try {
-      const state = await queue.state(uid);
-      awaySince = null;
-      return state ? { state: 'ready', ...state } : { state: 'missing' };
-    } catch (error) {
-      return away((error as Error).message);
-    }
+  return {
+    async observe(uid) {
+      if (queue.problem !== null) return away(uid, queue.problem);
+      if (!isCurrent()) return away(uid, 'What the queue has stored is still being read');
+      try {
+        const state = await queue.state(uid);
+        awaySince.delete(uid);
+        return state ? { state: 'ready', ...state } : { state: 'missing' };
+      } catch (error) {
+        return away(uid, (error as Error).message);
+      }
+    },
+    forget: (uid) => {
+      awaySince.delete(uid);
+    },
   };
 }

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { LABELS } from '../contract/cluster.ts';
+import type { DatasetStatus } from '../contract/schema/status.ts';
+import { KubeError } from '../kube/errors.ts';
+import type { Kind } from '../kube/resources.ts';
+import type { Kube, KubeObject, Stored } from '../kube/types.ts';
+import type { WatchEvent } from '../kube/watch-stream.ts';
+import { createLogger } from '../platform/log.ts';
+import { QueueError } from '../platform/queue/errors.ts';
+import type { QueueAdmin } from '../platform/queue/types.ts';
+import { FakeClock } from '../test/support/clock.ts';
+import { smallDataset } from '../test/support/dataset.ts';
+import { DIGEST, filledQueue, SETTINGS } from '../test/support/observed.ts';
+import { Controller } from './controller.ts';
+import { createProgressStore } from './observe/progress-store.ts';
+import { createReconciler } from './reconcile.ts';
+
+/** One dataset, its reconciler and the loop around it, on an API server and a queue that are functions. */
+
+const NAME = { namespace: 'research', name: 'small' };
+
+function setUp({ applying = async () => {}, queue = {} }: { applying?: () => Promise<void>; queue?: object } = {}) {
+  const clock = new FakeClock();
+  const listeners = new Map<Kind, (event: WatchEvent) => void>();
+  let version = 1;
+  let stored: Stored = {
+    ...smallDataset(),
+    metadata: { ...NAME, uid: 'uid-1', resourceVersion: '1', generation: 1, creationTimestamp: '1970-01-01T00:00:00Z' },
+  };
+  const statuses: { at: number; status: DatasetStatus }[] = [];
+  const jobs: Stored[] = [];
+  const change = (more: object): Stored => {
+    version++;
+    stored = { ...stored, ...more, metadata: { ...stored.metadata, resourceVersion: String(version) } };
+    listeners.get('SyntheticDataset')?.({ type: 'MODIFIED', metadata: stored.metadata });
+    return stored;
+  };
+  const kube = {
+    get: async () => stored,
+    list: async ({ kind }: { kind: Kind }) => ({
+      items: kind === 'SyntheticDataset' ? [stored] : kind === 'Job' ? jobs : [],
+      resourceVersion: '1',
+    }),
+    apply: async (object: KubeObject) => {
+      await applying();
+      const status = { active: 1, ready: 1 };
+      if (object.kind === 'Job')
+        jobs.push({ ...object, metadata: { ...object.metadata, uid: 'job', resourceVersion: '1' }, status });
+      return object;
+    },
+    mergePatch: async (_ref: unknown, { metadata }: { metadata: { finalizers: string[] } }) => {
+      stored = { ...stored, metadata: { ...stored.metadata, finalizers: metadata.finalizers } };
+      return change({});
+    },
+    patchStatus: async (_ref: unknown, status: DatasetStatus) => {
+      statuses.push({ at: clock.now(), status });
+      return change({ status });
+    },
+    delete: async () => {},
+  } as unknown as Kube;
+  const admin = {
+    problem: null,
+    state: async () => filledQueue(3),
+    ensureStreams: async () => {},
+    ...queue,
+  } as unknown as QueueAdmin;
+  const progress = createProgressStore({
+    now: () => clock.now(),
+    wake: (uid, seconds) => controller.wake(uid, seconds),
+  });
+  const reconciles: number[] = [];
+  const reconcile = createReconciler({
+    kube,
+    queue: admin,
+    isCurrent: () => true,
+    progress,
+    events: { record: () => {} },
+    settings: SETTINGS,
+    now: () => clock.now(),
+    onSeen: (_uid, key) => key && reconciles.push(clock.now()),
+  });
+  const controller = new Controller({
+    kube,
+    source: async function* ({ query: { kind }, signal, onOpen }) {
+      onOpen?.();
+      while (!signal.aborted) {
+        const { promise, resolve } = Promise.withResolvers<WatchEvent | null>();
+        listeners.set(kind, resolve);
+        signal.addEventListener('abort', () => resolve(null));
+        const event = await promise;
+        if (event) yield event;
+      }
+    },
+    reconcile,
+    namespaces: [],
+    resyncSeconds: 300,
+    concurrency: 1,
+    metrics: { reconciled: () => {} },
+    clock,
+    random: () => 0.5,
+    log: createLogger({ name: 'test', level: 'silent' }),
+  });
+  const touchJob = () =>
+    listeners.get('Job')!({
+      type: 'MODIFIED',
+      metadata: { ...jobs[0]!.metadata, labels: { [LABELS.dataset]: 'small' } } as WatchEvent['metadata'],
+    });
+  controller.start();
+  return { clock, controller, statuses, progress, reconciles, touchJob };
+}
+
+const readyOf = (status: DatasetStatus | undefined) => status?.conditions?.find(({ type }) => type === 'Ready');
+
+describe('A7: a running dataset', () => {
+  const PLAN = { planDigest: DIGEST, samples: 24, shards: 3, cells: [{ id: 'sex=female', wanted: 24 }] };
+  const live = (worker: number, seconds: number) => ({
+    worker: `w-${worker}`,
+    shard: worker % 3,
+    cells: [{ cell: 0, accepted: seconds, exhausted: 0, attempts: seconds + 1, rejected: { sex: 1 } }],
+    since: { seconds: 1, accepted: 1, attempts: 1 },
+  });
+
+  test('costs a status write every three seconds at most, whatever is reported and however its Job changes', async () => {
+    const { clock, controller, statuses, progress, touchJob } = setUp();
+    await clock.advance(1000);
+    progress.take({ uid: 'uid-1', kind: 'plan', event: PLAN }, true);
+    await clock.advance(1000);
+    const before = statuses.length;
+    for (let second = 0; second < 60; second++) {
+      for (let worker = 0; worker < 10; worker++) {
+        progress.take({ uid: 'uid-1', kind: 'live', event: live(worker, second) }, true);
+      }
+      touchJob();
+      await clock.advance(1000);
+    }
+    const written = statuses.length - before;
+    assert.ok(written >= 15 && written <= 21, `${written} writes in 60 seconds`);
+    assert.ok((statuses.at(-1)!.status.imagesPerSecond ?? 0) > 0);
+    await controller.stop(1000);
+  });
+
+  test('of which nothing is heard costs no write but those of its falling rate, and no echo starts a reconcile', async () => {
+    const { clock, controller, statuses, progress, reconciles } = setUp();
+    await clock.advance(1000);
+    progress.take({ uid: 'uid-1', kind: 'plan', event: PLAN }, true);
+    progress.take({ uid: 'uid-1', kind: 'live', event: live(0, 1) }, true);
+    await clock.advance(4000);
+    const [writes, looks] = [statuses.length, reconciles.length];
+    await clock.advance(240_000);
+    assert.ok(statuses.length - writes <= 5, `${statuses.length - writes} writes`);
+    assert.ok(reconciles.length - looks <= 5, `${reconciles.length - looks} reconciles`);
+    await controller.stop(1000);
+  });
+});
+
+describe('A8: what fails before the status is written is in the status', () => {
+  const webhook = new KubeError('unavailable', {
+    reason: 'InternalError',
+    message: 'cannot apply Job research/small-workers-1: failed calling webhook "mjob.kb.io" (500 InternalError)',
+  });
+
+  test('a queue without room', async () => {
+    const full = new QueueError('retryable', 'cannot make the stream at nats://nats:4222: JetStream has no room left');
+    let isFull = true;
+    const queue = {
+      state: async () => null,
+      ensureStreams: async () => {
+        if (isFull) throw full;
+      },
+    };
+    const { clock, controller, statuses } = setUp({ queue });
+    await clock.advance(100);
+    const { reason, message } = readyOf(statuses[0]?.status)!;
+    assert.deepEqual([reason, message], ['QueueUnavailable', full.message]);
+    isFull = false;
+    await clock.advance(60_000);
+    assert.equal(readyOf(statuses.at(-1)?.status)?.reason, 'Starting');
+    await controller.stop(1000);
+  });
+
+  test('a webhook that is away, at once where there is no status yet, and as stalled when it stays away', async () => {
+    let isAway = true;
+    const applying = async () => {
+      if (isAway) throw webhook;
+    };
+    const { clock, controller, statuses } = setUp({ applying });
+    await clock.advance(100);
+    assert.equal(readyOf(statuses[0]?.status)?.reason, 'Retrying');
+    assert.match(readyOf(statuses[0]?.status)!.message, /failed calling webhook "mjob\.kb\.io"/);
+    await clock.advance(200_000);
+    assert.equal(readyOf(statuses.at(-1)?.status)?.reason, 'ClusterUnavailable');
+    isAway = false;
+    await clock.advance(120_000);
+    assert.equal(readyOf(statuses.at(-1)?.status)?.reason, 'Starting');
+    await controller.stop(1000);
+  });
+
+  test('but not a moment in which requests are refused, of a dataset that has a status', async () => {
+    let [isAway, refused] = [false, 0];
+    const queue = {
+      state: async () => null,
+      ensureStreams: async () => {
+        if (isAway) refused++;
+        if (isAway) throw webhook;
+      },
+    };
+    const { clock, controller, statuses, touchJob } = setUp({ queue });
+    await clock.advance(1000);
+    isAway = true;
+    touchJob();
+    await clock.advance(4000);
+    isAway = false;
+    await clock.advance(60_000);
+    assert.ok(refused > 1);
+    assert.deepEqual([...new Set(statuses.map(({ status }) => readyOf(status)?.reason))], ['Starting']);
+    await controller.stop(1000);
+  });
+});
