@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jobName, stageJobName } from './cluster.ts';
+import { jobName, ROLES, stageJobName } from './cluster.ts';
 
 const name = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
 const round = fc.integer({ min: 1, max: 9999 });
@@ -36,4 +36,8 @@ test('names that are cut stay different', () => {
   const long = 'a'.repeat(63);
   const names = ['x', 'y'].flatMap((stage) => [1, 2].map((n) => stageJobName(long, stage, n)));
   assert.equal(new Set(names).size, 4);
+});
+
+test('A18: a stage that is called as a step of the operator has a Job of its own', () => {
+  for (const role of ROLES) assert.notEqual(stageJobName('demo', role, 1), jobName('demo', role, 1));
 });

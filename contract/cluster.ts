@@ -58,11 +58,13 @@ export function jobName(dataset: string, step: string, round: number, longest = 
 
 /**
  * The same for a training stage, whose Job or TrainJob shares its name with a Service: it begins with a letter. Hyphens in the
- * names (stage `b-c` of `a`, stage `c` of `a-b`) call for a digest, so that no two datasets mean the same Job.
+ * names (stage `b-c` of `a`, stage `c` of `a-b`) call for a digest, so that no two datasets mean the same Job, and so does a
+ * stage with the name of a role, which names Jobs, too.
  */
 export function stageJobName(dataset: string, stage: string, round: number): string {
   const named = /^[a-z]/.test(dataset) ? dataset : `d${sha256(dataset).slice(0, 8)}-${dataset}`;
-  const isClear = !named.includes('-') && !stage.includes('-');
+  const isRole = (ROLES as readonly string[]).includes(stage);
+  const isClear = !named.includes('-') && !stage.includes('-') && !isRole;
   const step = isClear ? stage : `${stage}-${sha256(`${dataset}/${stage}`).slice(0, 6)}`;
   return jobName(named, step, round, MAX_STAGE_JOB_NAME);
 }

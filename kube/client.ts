@@ -3,7 +3,7 @@ import { isKubeError, KubeError } from './errors.ts';
 import { listAll, normalised } from './list.ts';
 import { collectionPath, kindOf, objectPath } from './resources.ts';
 import { createSend, type Request, type SendOptions } from './send.ts';
-import type { DeleteOptions, Kube, KubeObject, Ref, Stored } from './types.ts';
+import type { ApplyOptions, DeleteOptions, Kube, KubeObject, Ref, Stored } from './types.ts';
 
 export interface KubeOptions extends SendOptions {
   /** Objects in one page of a list; 500 by default. */
@@ -46,9 +46,9 @@ export function createKube(options: KubeOptions): Kube {
       }
     },
     list: (query) => listAll(send, query, options.pageSize ?? PAGE_SIZE),
-    apply: <T extends KubeObject>(object: T) => {
+    apply: <T extends KubeObject>(object: T, { force = true }: ApplyOptions = {}) => {
       const ref = refOf(object);
-      const path = `${objectPath(ref)}${QUERY}&force=true`;
+      const path = `${objectPath(ref)}${QUERY}&force=${force}`;
       return patch<T>('apply', ref, { path, contentType: APPLY, body: object });
     },
     create: <T extends KubeObject>(object: T) => {

@@ -68,6 +68,11 @@ export interface ObjectList<T extends KubeObject> {
   readonly resourceVersion: string;
 }
 
+export interface ApplyOptions {
+  /** Takes over fields that another manager has set; without it such an apply rejects as `conflict`. True by default. */
+  readonly force?: boolean;
+}
+
 export interface DeleteOptions {
   /** Propagation to owned objects; `Background` by default. */
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
@@ -88,7 +93,7 @@ export interface Kube {
    * Server-side apply as FIELD_MANAGER: makes the object, or makes it so. Fields that it leaves out but had when applied
    * last are removed; an unknown field is an error.
    */
-  apply<T extends KubeObject>(object: T): Promise<Stored<T>>;
+  apply<T extends KubeObject>(object: T, options?: ApplyOptions): Promise<Stored<T>>;
   /** Creates the object; rejects as `conflict` when there is one. */
   create<T extends KubeObject>(object: T): Promise<Stored<T>>;
   /**

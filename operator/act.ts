@@ -1,5 +1,7 @@
 import { FINALIZER } from '../contract/cluster.ts';
-import type { Kube, Ref } from '../kube/types.ts';
+import { isKubeError, KubeError } from '../kube/errors.ts';
+import { kindOf } from '../kube/resources.ts';
+import type { Kube, KubeObject, Ref, Stored } from '../kube/types.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import type { Action } from './decide/decision.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
@@ -17,8 +19,7 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
   const { namespace, uid } = owner;
   switch (action.type) {
     case 'apply':
-      await kube.apply(action.object);
-      return;
+      return applyOwn(kube, owner, action.object);
     case 'deleteJob':
       // In the background, so that pods get their grace period and the Job's name is free at once.
       return kube.delete({ kind: action.kind, namespace, name: action.name }, { propagation: 'Background' });
@@ -43,6 +44,36 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
         owner.finalizers.filter((name) => name !== FINALIZER),
       );
   }
+}
+
+/**
+ * Applies an object of the dataset. One that only has the name of ours is left as it is: where the API server finds another
+ * manager's values in it, or another owner, it is looked at before anything is taken over.
+ */
+async function applyOwn(kube: Kube, { uid }: Owner, object: KubeObject): Promise<void> {
+  try {
+    await kube.apply(object, { force: false });
+  } catch (error) {
+    if (!isKubeError(error, 'conflict', 'invalid')) throw error;
+    const { namespace, name } = object.metadata;
+    const there = await kube.get({ kind: kindOf(object), namespace, name });
+    if (there && !there.metadata.ownerReferences?.some((owner) => owner.uid === uid)) {
+      throw foreignError(object, there, error);
+    }
+    if (error.kind === 'invalid') throw error;
+    await kube.apply(object);
+  }
+}
+
+function foreignError({ kind, metadata }: KubeObject, there: Stored, cause: unknown): KubeError {
+  const { name, namespace } = metadata;
+  const [owner] = there.metadata.ownerReferences ?? [];
+  const whose = owner ? `belongs to ${owner.kind} ${owner.name} (uid ${owner.uid})` : 'was not made for this dataset';
+  return new KubeError('invalid', {
+    reason: 'AnotherOwner',
+    message: `there is a ${kind} ${namespace}/${name} already, which ${whose}; nothing in it was changed: delete or rename it`,
+    cause,
+  });
 }
 
 /** The resource version makes it a conflict, and so a new look, when somebody else has changed them meanwhile. */

@@ -20,11 +20,11 @@ const skip = await missingForServers();
 const NEEDED = {
   'syntheticdatasets.cohortfarm.dev': 'get list watch patch',
   'syntheticdatasets/status.cohortfarm.dev': 'patch',
-  'jobs.batch': 'list watch create patch delete',
+  'jobs.batch': 'get list watch create patch delete',
   pods: 'list',
-  configmaps: 'create patch',
-  services: 'create patch',
-  'events.events.k8s.io': 'get create patch',
+  configmaps: 'get create patch',
+  services: 'get create patch',
+  'events.events.k8s.io': 'get list create patch',
 };
 /** In its own namespace beside these: the Lease of its leader, and no other one. */
 const LEADER = { 'leases.coordination.k8s.io': 'create' };
@@ -86,7 +86,7 @@ describe("the operator's rights on a real API server", { skip }, () => {
         await kube.apply(object);
         await kube.apply({ ...object, metadata: { ...object.metadata, labels: { again: 'yes' } } });
       }
-      for (const kind of ['SyntheticDataset', 'Job', 'Pod'] as const) await kube.list({ kind });
+      for (const kind of ['SyntheticDataset', 'Job', 'Pod', 'Event'] as const) await kube.list({ kind });
       await kube.delete({ kind: 'Job', namespace, name: 'small-workers-1' });
     });
 

@@ -6,15 +6,16 @@
 # Some clusters ask for this before an owner reference may block its owner's deletion.
 - {apiGroups: [cohortfarm.dev], resources: [syntheticdatasets/finalizers], verbs: [update]}
 # Server-side apply is patch, and create where there is none yet.
-- {apiGroups: [batch], resources: [jobs], verbs: [list, watch, create, patch, delete]}
+- {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
 # Why a pod waits, and what it said when it ended.
 - {apiGroups: [""], resources: [pods], verbs: [list]}
-- {apiGroups: [""], resources: [configmaps], verbs: [create, patch]}
+# Read when the API server objects to ours: another owner's object of that name is left alone.
+- {apiGroups: [""], resources: [configmaps], verbs: [get, create, patch]}
 # Headless, for training on several nodes.
-- {apiGroups: [""], resources: [services], verbs: [create, patch]}
-# Read for the count of one that was said before.
-- {apiGroups: [events.k8s.io], resources: [events], verbs: [get, create, patch]}
+- {apiGroups: [""], resources: [services], verbs: [get, create, patch]}
+# Read for the count of one that was said before, listed for why a pod cannot be made or its volumes not mounted.
+- {apiGroups: [events.k8s.io], resources: [events], verbs: [get, list, create, patch]}
 {{- if .Values.rbac.kubeflowTrainer }}
-- {apiGroups: [trainer.kubeflow.org], resources: [trainjobs], verbs: [list, watch, create, patch, delete]}
+- {apiGroups: [trainer.kubeflow.org], resources: [trainjobs], verbs: [get, list, watch, create, patch, delete]}
 {{- end }}
 {{- end }}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createKube } from '../../kube/client.ts';
+import { isKubeError } from '../../kube/errors.ts';
+import { createTransport } from '../../kube/transport.ts';
+import type { Kube, KubeObject } from '../../kube/types.ts';
+import { act } from '../../operator/act.ts';
+import { buildSingle } from '../../operator/desired/job.ts';
+import { createProgressStore } from '../../operator/observe/progress-store.ts';
+import type { QueueAdmin } from '../../platform/queue/types.ts';
+import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { missingForServers } from '../../testbed/servers/tools.ts';
+import { startWithDefinition } from '../crd/definition-server.ts';
+import { smallDataset } from '../support/dataset.ts';
+import { OWNER, SETTINGS } from '../support/observed.ts';
+import { configOf } from './access.ts';
+
+/** A18, on a real API server: what another owner has is never taken over. */
+
+describe('an object that has the name of one of ours', { skip: await missingForServers() }, () => {
+  let plane: ControlPlane;
+  let kube: Kube;
+  before(async () => {
+    plane = await startWithDefinition();
+    kube = createKube({ transport: createTransport(configOf(plane)) });
+    await plane.kubectl('create', 'namespace', OWNER.namespace);
+  });
+  after(() => plane?.stop());
+
+  const context = { owner: OWNER, dataset: smallDataset(), settings: SETTINGS.pods };
+  const progress = createProgressStore({ now: () => 0, wake: () => {} });
+  const applyOurs = (object: KubeObject) =>
+    act({ kube, queue: {} as QueueAdmin, progress }, OWNER, { type: 'apply', object });
+  const stored = (name: string) => kube.get({ kind: 'Job', namespace: OWNER.namespace, name });
+  const foreign = (name: string, ownerReferences: object[]) => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name, namespace: OWNER.namespace, ownerReferences },
+    spec: { suspend: true, template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'x' }] } } },
+  });
+
+  it('keeps its owner and its spec', async () => {
+    const owners = [[], [{ apiVersion: 'batch/v1', kind: 'CronJob', name: 'nightly', uid: 'uid-2', controller: true }]];
+    for (const [i, ownerReferences] of owners.entries()) {
+      const { job, name } = buildSingle(context, 'publish', i + 1);
+      await plane.apply(foreign(name, ownerReferences));
+      const before = await stored(name);
+      await assert.rejects(
+        applyOurs(job),
+        (error) => isKubeError(error, 'invalid') && /AnotherOwner/.test(error.reason),
+      );
+      assert.deepEqual(await stored(name), before);
+    }
+  });
+
+  it('is made, and made again, where there is none or it is ours', async () => {
+    const { job, name } = buildSingle(context, 'publish', 9);
+    await applyOurs(job);
+    await plane.kubectl('patch', 'job', name, '-n', OWNER.namespace, '--type=merge', '-p', '{"spec":{"suspend":true}}');
+    await applyOurs(job);
+    assert.equal(((await stored(name))!.spec as { suspend: boolean }).suspend, false);
+  });
+});
