@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson, digestOf, digestOfLines, sha256 } from './digest.ts';
@@ -47,4 +48,11 @@ test('what JSON cannot hold is refused, not passed over', () => {
   }
   for (const value of [new Date(0), new Map(), new Uint8Array(1)])
     assert.throws(() => canonicalJson({ value }), TypeError);
+});
+
+test('H3: an object of more than 2 GiB has a digest', () => {
+  const piece = Buffer.alloc(2 ** 20, 7);
+  const expected = createHash('sha256');
+  for (let mib = 0; mib < 2049; mib++) expected.update(piece);
+  assert.equal(sha256(Buffer.alloc(2049 * 2 ** 20, 7)), expected.digest('hex'));
 });

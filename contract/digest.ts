@@ -22,10 +22,16 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** SHA-256 as 64 lower-case hexadecimal digits, of one buffer or of several read as one. */
+/** Node hashes no more than 2^31 - 1 bytes in one call. */
+const HASHED_AT_ONCE = 2 ** 30;
+
+/** SHA-256 as 64 lower-case hexadecimal digits, of one buffer or of several read as one, of any length. */
 export function sha256(...chunks: readonly (string | Uint8Array)[]): string {
   const hash = createHash('sha256');
-  for (const chunk of chunks) hash.update(chunk);
+  for (const chunk of chunks) {
+    if (typeof chunk === 'string') hash.update(chunk);
+    else for (let at = 0; at < chunk.length; at += HASHED_AT_ONCE) hash.update(chunk.subarray(at, at + HASHED_AT_ONCE));
+  }
   return hash.digest('hex');
 }
 

@@ -1,3 +1,4 @@
+import { addCount } from '../contract/account/tally.ts';
 import { type Plan, type Sample, samplesBetween, seedOf } from '../contract/plan/plan.ts';
 import type { CellTally, PartRecord, SampleRecord } from '../contract/schema/record.ts';
 
@@ -101,7 +102,7 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
   };
 }
 
-/** What a finished part's record says. */
+/** The record of a finished part. */
 export function partRecord(plan: Plan, part: FinishedPart, provider: string): PartRecord {
   const tallies = new Map<number, CellTally>();
   const tallyOf = ({ sample }: Attempt): CellTally => {
@@ -117,7 +118,7 @@ export function partRecord(plan: Plan, part: FinishedPart, provider: string): Pa
     tally.wanted++;
     tally[outcome]++;
     tally.attempts += attempt.rejected.length + (outcome === 'accepted' ? 1 : 0);
-    for (const { gate } of attempt.rejected) tally.rejected[gate] = (tally.rejected[gate] ?? 0) + 1;
+    for (const { gate } of attempt.rejected) addCount(tally.rejected, gate, 1);
   };
   for (const { attempt } of part.accepted) count(attempt, 'accepted');
   for (const attempt of part.exhausted) count(attempt, 'exhausted');

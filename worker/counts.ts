@@ -1,3 +1,4 @@
+import { addCount } from '../contract/account/tally.ts';
 import type { CellCount } from '../contract/schema/task.ts';
 
 /** Counting the images of a batch, or of all batches so far. */
@@ -8,7 +9,7 @@ type Counting = { -readonly [K in keyof CellCount]: CellCount[K] };
 export class CellCounts {
   readonly #cells = new Map<number, Counting>();
 
-  /** The counts of one cell, to be raised. */
+  /** The counts of one cell, to be increased. */
   of(cell: number): Counting {
     const known = this.#cells.get(cell);
     if (known) return known;
@@ -23,7 +24,7 @@ export class CellCounts {
       sum.accepted += accepted;
       sum.exhausted += exhausted;
       sum.attempts += attempts;
-      for (const [gate, n] of Object.entries(rejected)) raise(sum.rejected, gate, n);
+      for (const [gate, n] of Object.entries(rejected)) addCount(sum.rejected, gate, n);
     }
   }
 
@@ -32,12 +33,7 @@ export class CellCounts {
   }
 }
 
-// A gate may be called "constructor": only own members count.
-function raise(counts: Record<string, number>, name: string, by: number): void {
-  counts[name] = by + (Object.hasOwn(counts, name) ? counts[name]! : 0);
-}
-
-/** What one batch brought, by cell and in all. */
+/** The outcome of one batch, by cell and in total. */
 export class BatchCounts {
   readonly #cells = new CellCounts();
   readonly #rejected: Record<string, number> = {};
@@ -57,8 +53,8 @@ export class BatchCounts {
     const counts = this.#cells.of(cell);
     counts.attempts++;
     if (exhausted) counts.exhausted++;
-    raise(counts.rejected, gate, 1);
-    raise(this.#rejected, gate, 1);
+    addCount(counts.rejected, gate, 1);
+    addCount(this.#rejected, gate, 1);
     this.#attempts++;
   }
 

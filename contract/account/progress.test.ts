@@ -117,3 +117,28 @@ describe('progress', () => {
     assert.equal(progress.summary(300_000).imagesPerSecond, 0);
   });
 });
+
+test('H4: a stored message cannot slow the operator down or enter its sums', () => {
+  const progress = new Progress();
+  progress.tellPlan(PLAN);
+  const stranger = (cell: number): CellCount => ({ ...count(0, 1), cell });
+  progress.tellShard({ planDigest: DIGEST, shard: 0, cells: [stranger(2 ** 32 - 2), count(0, 2)] }, null);
+  const started = performance.now();
+  const { samples, worstCells } = progress.summary(0);
+  assert.ok(performance.now() - started < 1000, 'the time does not grow with the ordinal');
+  assert.deepEqual(samples, { accepted: 2, exhausted: 0, attempts: 2 });
+  assert.deepEqual(
+    worstCells.map(({ cell }) => cell),
+    ['sex=female'],
+  );
+});
+
+test('H4: forged gate names do not pile up', () => {
+  const progress = new Progress();
+  progress.tellPlan(PLAN);
+  for (let n = 0; n < 3; n++) {
+    const rejected = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`gate-${n}-${i}`, 1]));
+    progress.tellShard({ planDigest: DIGEST, shard: n, cells: [count(0, 1, rejected)] }, null);
+  }
+  assert.ok(Object.keys(progress.summary(0).rejected).length <= 33);
+});

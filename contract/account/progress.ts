@@ -1,3 +1,4 @@
+import { MAX_GATES } from '../schema/spec.ts';
 import type { CellCount, LiveEvent, PlanEvent, ShardEvent } from '../schema/task.ts';
 
 /**
@@ -64,7 +65,8 @@ export class Progress {
   #plan: PlanEvent | null = null;
   #digest: string | null = null;
   #committed = new Set<number>();
-  #cells: Counts[] = [];
+  /** By ordinal. A message may name any: those beyond the plan are left out of every sum. */
+  #cells = new Map<number, Counts>();
   /** By worker. */
   #running = new Map<string, Running>();
   #recent: { at: number; accepted: number }[] = [];
@@ -111,7 +113,7 @@ export class Progress {
     const worstCells = this.#worstCells();
     return {
       plan: plan && { digest: plan.planDigest, samples: plan.samples, shards: plan.shards },
-      ...totals(this.#cells),
+      ...totals(this.#known()),
       shardsCommitted: this.#committed.size,
       cells: this.#cellCounts(),
       worstCells,
@@ -126,15 +128,22 @@ export class Progress {
     if (this.#digest === digest) return;
     if (this.#digest !== null) {
       this.#committed.clear();
-      this.#cells = [];
+      this.#cells.clear();
       this.#running.clear();
     }
     this.#digest = digest;
   }
 
   #cellAt(ordinal: number): Counts {
-    this.#cells[ordinal] ??= emptyCounts();
-    return this.#cells[ordinal];
+    const counts = this.#cells.get(ordinal) ?? emptyCounts();
+    this.#cells.set(ordinal, counts);
+    return counts;
+  }
+
+  /** Cells that the plan has; all of them while the plan is not known. */
+  *#known(): Generator<Counts, void> {
+    const total = this.#plan?.cells.length ?? Number.POSITIVE_INFINITY;
+    for (const [ordinal, counts] of this.#cells) if (ordinal < total) yield counts;
   }
 
   #forget(now: number): void {
@@ -151,7 +160,7 @@ export class Progress {
   }
 
   #cellCounts(): ProgressSummary['cells'] {
-    const cells = this.#plan?.cells.map(({ wanted }, i) => ({ wanted, settled: settled(this.#cells[i]) })) ?? [];
+    const cells = this.#plan?.cells.map(({ wanted }, i) => ({ wanted, settled: settled(this.#cells.get(i)) })) ?? [];
     const withSamples = cells.filter(({ wanted }) => wanted > 0);
     return {
       complete: withSamples.filter(({ wanted, settled }) => settled >= wanted).length,
@@ -167,9 +176,7 @@ export class Progress {
       sums.set(ordinal, sum);
       return sum;
     };
-    this.#cells.forEach((counts, i) => {
-      add(sumAt(i), { ...counts, rejected: Object.fromEntries(counts.rejected) });
-    });
+    for (const [i, counts] of this.#cells) add(sumAt(i), { ...counts, rejected: Object.fromEntries(counts.rejected) });
     for (const { cells } of this.#running.values()) for (const count of cells) add(sumAt(count.cell), count);
     return [...sums]
       .filter(([ordinal, { attempts }]) => attempts > 0 && ordinal < this.#plan!.cells.length)
@@ -187,15 +194,16 @@ function add(sum: Counts, count: Omit<CellCount, 'cell'>): void {
   sum.accepted += count.accepted;
   sum.exhausted += count.exhausted;
   sum.attempts += count.attempts;
-  for (const [gate, n] of Object.entries(count.rejected)) sum.rejected.set(gate, (sum.rejected.get(gate) ?? 0) + n);
+  for (const [gate, n] of Object.entries(count.rejected)) {
+    // No plan has more gates; a forged message could invent names without end.
+    if (sum.rejected.size <= MAX_GATES || sum.rejected.has(gate))
+      sum.rejected.set(gate, (sum.rejected.get(gate) ?? 0) + n);
+  }
 }
 
-function totals(cells: readonly Counts[]): Pick<ProgressSummary, 'samples' | 'rejected'> {
+function totals(cells: Iterable<Counts>): Pick<ProgressSummary, 'samples' | 'rejected'> {
   const sum = emptyCounts();
-  // A sparse array: `forEach` leaves out cells of which nothing is known.
-  cells.forEach((counts) => {
-    add(sum, { ...counts, rejected: Object.fromEntries(counts.rejected) });
-  });
+  for (const counts of cells) add(sum, { ...counts, rejected: Object.fromEntries(counts.rejected) });
   const { accepted, exhausted, attempts } = sum;
   return { samples: { accepted, exhausted, attempts }, rejected: Object.fromEntries(sum.rejected) };
 }

@@ -18,10 +18,12 @@ function addTally(sum: CellTally, tally: CellTally): void {
   sum.accepted += tally.accepted;
   sum.exhausted += tally.exhausted;
   sum.attempts += tally.attempts;
-  for (const [gate, n] of Object.entries(tally.rejected)) {
-    // A gate may be called "constructor": only own members count.
-    sum.rejected[gate] = n + (Object.hasOwn(sum.rejected, gate) ? sum.rejected[gate]! : 0);
-  }
+  for (const [gate, n] of Object.entries(tally.rejected)) addCount(sum.rejected, gate, n);
+}
+
+/** Adds to the count of a name. A gate may be called "constructor", so only own members count. */
+export function addCount(counts: Record<string, number>, name: string, by: number): void {
+  counts[name] = by + (Object.hasOwn(counts, name) ? counts[name]! : 0);
 }
 
 export interface Totals {

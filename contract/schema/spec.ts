@@ -94,7 +94,7 @@ export const allocationSchema = z.strictObject({
 });
 
 /** Keys have nine digits. */
-const MAX_SAMPLES = 1e9;
+export const MAX_SAMPLES = 1e9;
 
 export const quotaSchema = z.strictObject({
   samples: z.int().min(1).max(MAX_SAMPLES).optional().describe('Accepted images wanted; for Table the number of rows'),
@@ -180,6 +180,8 @@ export const gateSchema = z.strictObject({
     .describe('Values of the axis that this gate judges; default: all'),
 });
 
+export const MAX_GATES = 32;
+
 export const qualitySchema = z.strictObject({
   maxAttempts: z.int().min(1).max(10_000).default(8).describe('Images tried for one sample'),
   onExhausted: z
@@ -191,7 +193,7 @@ export const qualitySchema = z.strictObject({
   keepRejected: z.int().min(0).max(1000).default(0).describe('Rejected images to keep for each cell, under rejected/'),
   gates: z
     .array(gateSchema)
-    .max(32)
+    .max(MAX_GATES)
     .default([])
     .describe('Models that judge each image, asked in order; an image must pass all'),
 });

@@ -1,4 +1,4 @@
-import { sumTallies } from '../../contract/account/tally.ts';
+import { addCount, sumTallies } from '../../contract/account/tally.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CellTally, SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
 import { checkShard, DatasetError } from '../publish/records.ts';
@@ -52,7 +52,7 @@ export async function verifyShard(
 
 function tallyOf(record: SampleRecord): CellTally {
   const rejected: Record<string, number> = {};
-  for (const { gate } of record.rejected) rejected[gate] = (rejected[gate] ?? 0) + 1;
+  for (const { gate } of record.rejected) addCount(rejected, gate, 1);
   return { cell: record.cell, wanted: 1, accepted: 1, exhausted: 0, attempts: record.rejected.length + 1, rejected };
 }
 

@@ -11,6 +11,8 @@ export const TEMP_FOLDER = '.cohortfarm-tmp';
 /** No write takes this long: a file this old was left by a killed writer. */
 const LEFTOVER_AGE_MS = 60 * 60 * 1000;
 const MAX_WRITEV_CHUNKS = 1024; // IOV_MAX
+/** Node counts the bytes of one write in 32 bits. */
+const MAX_WRITE_BYTES = 2 ** 30;
 
 /** Writes unfinished files of one store, and removes what killed writers left. */
 export class TempFiles {
@@ -40,9 +42,7 @@ export class TempFiles {
   async #write(path: string, chunks: readonly Uint8Array[]): Promise<void> {
     const file = await this.#open(path);
     try {
-      for (let first = 0; first < chunks.length; first += MAX_WRITEV_CHUNKS) {
-        await writeFully(file, chunks.slice(first, first + MAX_WRITEV_CHUNKS));
-      }
+      for (const group of groupsOf(chunks)) await writeFully(file, group);
       await file.sync();
     } finally {
       await file.close();
@@ -72,6 +72,25 @@ export class TempFiles {
       }
     }
   }
+}
+
+/** Groups chunks into writes that the system takes at once; a chunk that is too long is cut. */
+function* groupsOf(chunks: readonly Uint8Array[]): Generator<Uint8Array[], void> {
+  let group: Uint8Array[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += MAX_WRITE_BYTES) {
+      const piece = chunk.subarray(at, at + MAX_WRITE_BYTES);
+      if (group.length === MAX_WRITEV_CHUNKS || bytes + piece.length > MAX_WRITE_BYTES) {
+        yield group;
+        group = [];
+        bytes = 0;
+      }
+      group.push(piece);
+      bytes += piece.length;
+    }
+  }
+  if (group.length > 0) yield group;
 }
 
 async function writeFully(file: Awaited<ReturnType<typeof open>>, chunks: readonly Uint8Array[]): Promise<void> {

@@ -21,6 +21,20 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 describeStore('directory', (place) => openStore(join(folder, place)));
 
+describe('directory: objects of any size', () => {
+  it('H3: stores more than 2 GiB in one object', async () => {
+    const root = join(folder, 'large');
+    const store = openStore(root);
+    const piece = Buffer.alloc(2 ** 28, 1);
+    // Eight pieces of 256 MiB, and a last one that begins at 2 GiB.
+    const body = [...Array.from({ length: 8 }, () => piece), Buffer.alloc(2 ** 20, 2)];
+    assert.equal(await store.create('large.bin', body, { contentType: 'application/octet-stream' }), 'created');
+    const tail = await store.get('large.bin', { start: 2 ** 31 - 1, end: 2 ** 31 + 1 });
+    assert.deepEqual([...tail!], [1, 2]);
+    rmSync(root, { recursive: true, force: true });
+  });
+});
+
 describe('directory: a writer killed at any moment', () => {
   it('leaves whole objects only, and nothing in the way of the next one', async () => {
     const root = join(folder, 'killed');

@@ -27,6 +27,23 @@ describe('a wrapped S3 error', () => {
     );
   });
 
+  it('M5: is retryable where the upload was damaged or another request was in the way', () => {
+    const cases = [
+      ['BadDigest', 400],
+      ['XAmzContentSHA256Mismatch', 400],
+      ['XAmzContentChecksumMismatch', 400],
+      ['IncompleteBody', 400],
+      ['OperationAborted', 409],
+      ['InvalidPart', 400],
+      ['RequestTimeout', 400],
+      ['Anything', 408],
+    ] as const;
+    for (const [name, status] of cases) {
+      const error = Object.assign(new Error('no'), { name, $metadata: { httpStatusCode: status } });
+      assert.equal(wrapS3Error(error, { action: 'write', object: 's3://b/k', options: {} }).retryable, true, name);
+    }
+  });
+
   it('is wrapped once only', () => {
     const call = { action: 'read', object: 's3://b/k', options: {} };
     const once = wrapS3Error(Object.assign(new Error('x'), { code: 'ECONNRESET' }), call);

@@ -79,7 +79,7 @@ function meaningOf({ name, code, status = 0, message }: Facts): Meaning | undefi
   const known = S3_MEANINGS[name] ?? NETWORK_MEANINGS[name] ?? NETWORK_MEANINGS[code];
   if (known !== undefined) return known;
   if (status === 501) return S3_MEANINGS.NotImplemented;
-  if (status >= 500 || status === 429 || name === 'ConditionalRequestConflict') return BUSY;
+  if (status >= 500 || status === 408 || status === 429 || name === 'ConditionalRequestConflict') return BUSY;
   if (name === 'BrokenBodyError' || /checksum mismatch/i.test(message)) return DAMAGED;
   if (/^(NotS3Answer|NotFound)$/.test(name) || /deserialization error/i.test(message)) return NOT_S3;
   if (status === 403) return S3_MEANINGS.AccessDenied;

@@ -85,6 +85,8 @@ export const S3_MEANINGS: Record<string, Meaning> = {
     says: 'the region is wrong',
     fix: "set the region to the bucket's",
   },
+  OperationAborted: { kind: 'retryable', says: 'another request changes the same object', fix: 'try again' },
+  InvalidPart: { kind: 'retryable', says: 'the server has lost a part of the upload', fix: 'try again' },
   NoSuchUpload: { kind: 'retryable', says: 'the upload was ended by something else', fix: 'try again' },
   NotImplemented: {
     kind: 'terminal',
@@ -123,6 +125,9 @@ export const DAMAGED: Meaning = {
   says: 'the bytes were cut off or damaged on the way',
   fix: 'try again; if it stays, check the network and proxies',
 };
+/** The server received other bytes than were sent. */
+for (const code of ['BadDigest', 'XAmzContentSHA256Mismatch', 'XAmzContentChecksumMismatch', 'IncompleteBody'])
+  S3_MEANINGS[code] = DAMAGED;
 export const TLS: Meaning = {
   kind: 'terminal',
   says: 'no trusted TLS connection can be made',

@@ -42,6 +42,16 @@ test('a graph that answers NaN passes nothing', () => {
   );
 });
 
+test('M7: a score that is not a finite number never passes, whatever the gate allows', () => {
+  for (const score of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {
+    const multiLabel = judge({ ...classifier, multiLabel: true }, [score, 0, 0], classes, wanted('female'));
+    assert.equal(multiLabel.passed, false, `classifier ${score}`);
+    assert.equal(judge(classifier, [score, 0, 0], classes, wanted('female')).passed, false);
+    const regressor = { ...classifier, type: 'Regressor', tolerance: Number.MAX_VALUE } as const;
+    assert.equal(judge(regressor, [score], [], wanted('40-59', 50)).passed, false, `regressor ${score}`);
+  }
+});
+
 test('softmax gives probabilities that add up to 1, however large the logits', () => {
   fc.assert(
     fc.property(

@@ -27,7 +27,8 @@ export function activate(raw: Float32Array, activation: GateModel['output']['act
 
 /**
  * Judges one image. A single-label classifier must find the wanted class the most probable, a multi-label one only
- * probable enough; a regressor's number must lie within the tolerance of the wanted number.
+ * probable enough; a regressor's number must lie within the tolerance of the wanted number. A score that is not a finite number
+ * never passes: no record could hold it.
  */
 export function judge(
   gate: Pick<Gate, 'type' | 'multiLabel' | 'minProbability' | 'tolerance'>,
@@ -37,11 +38,11 @@ export function judge(
 ): Verdict {
   if (gate.type === 'Regressor') {
     const score = outputs[0]!;
-    return { score, passed: Math.abs(score - wanted.exact!) <= gate.tolerance! };
+    return { score, passed: Number.isFinite(score) && Math.abs(score - wanted.exact!) <= gate.tolerance! };
   }
   const score = outputs[classes.indexOf(wanted.value)]!;
   const likeliest = gate.multiLabel || outputs.every((probability) => probability <= score);
-  return { score, passed: likeliest && score >= gate.minProbability };
+  return { score, passed: Number.isFinite(score) && likeliest && score >= gate.minProbability };
 }
 
 /** A score as records keep it: six digits say all that float32 arithmetic promises; null for what is no number. */
