@@ -5,7 +5,7 @@ import { TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../cli/train/venv.t
 import { publish } from '../dataset/publish/publish.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../platform/store/store.ts';
-import { drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
+import { drawingContext, planOf, RUN, smallDataset } from '../test/support/dataset.ts';
 import { startS3Server } from '../testbed/servers/s3.ts';
 import { runShard } from '../worker/run-shard.ts';
 import { interleave, median, type Peer, speedup, startPeer } from './measure.ts';
@@ -52,7 +52,7 @@ async function grow(store: ObjectStore, side: number, images: number): Promise<v
     });
     await runShard(context, shard);
   }
-  await publish({ plan, dataset, store, version: 'bench' });
+  await publish({ plan, dataset, ...RUN, store, version: 'bench' });
 }
 
 const server = await startS3Server();

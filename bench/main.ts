@@ -125,6 +125,7 @@ async function workers(): Promise<Row[]> {
         shards: Array.from({ length: plan.shards }, (_, shard) => shard),
         start: {
           type: 'start',
+          owner: { kind: 'Run', id: 'bench' },
           dataset,
           planDigest: plan.digest,
           resources,

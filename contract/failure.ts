@@ -20,6 +20,11 @@ export class Failure extends Error {
     this.reason = reason;
     this.retryable = options.retryable ?? REASONS[reason].exit === EXIT.tryAgain;
   }
+
+  /** The exit code of a program that fails with it. */
+  get exitCode(): number {
+    return this.retryable ? EXIT.tryAgain : REASONS[this.reason].exit;
+  }
 }
 
 /** Bad usage, or a setting that is missing: the message says what to write instead. */
@@ -71,8 +76,7 @@ export const reasonOf = (error: unknown): ReasonName => (error instanceof Failur
  * The exit code that reports a failure to a Job controller or a shell. What was not foreseen may be a passing fault; the
  * number of retries is bounded elsewhere.
  */
-export const exitCodeOf = (error: unknown): number =>
-  error instanceof Failure && !error.retryable ? REASONS[error.reason].exit : EXIT.tryAgain;
+export const exitCodeOf = (error: unknown): number => (error instanceof Failure ? error.exitCode : EXIT.tryAgain);
 
 /** A failure as people read it: a foreseen one by its message, any other with its stack. */
 export function describeError(error: unknown): string {

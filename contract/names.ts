@@ -31,7 +31,7 @@ export const objects = {
   index: 'index.parquet',
   wids: 'wids.json',
   report: 'report.html',
-  /** Names the one plan that owns the prefix; written before anything else. */
+  /** Names the plan and the owner of the prefix; written before anything else, and kept after publishing. */
   claim: '_work/plan.json',
   /** The outline of a growing dataset, for readers before it is published. */
   outline: '_work/dataset.json',
@@ -84,6 +84,9 @@ export const PUBLICATION_ANNOTATIONS = {
   /** YYYY-MM-DD. */
   datePublished: 'cohortfarm.dev/date-published',
 } as const;
+
+/** Takes a prefix over from another owner: its value is the id of that owner, or `unowned`. */
+export const ADOPT_ANNOTATION = 'cohortfarm.dev/adopt-from';
 
 /** IPTC's term for an image made by a trained model; see https://cv.iptc.org/newscodes/digitalsourcetype/. */
 export const DIGITAL_SOURCE_TYPE = 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia';

@@ -1,6 +1,6 @@
 import { describeError, exitCodeOf, otherPlanFailure } from '../contract/failure.ts';
 import { claim } from '../dataset/claim.ts';
-import { openStore } from '../platform/store/store.ts';
+import { openStore, storesAbove } from '../platform/store/store.ts';
 import { loadEngine, shardContext } from './engine.ts';
 import type { FromWorker, StartMessage, ToWorker } from './messages.ts';
 import { prepare } from './prepare.ts';
@@ -22,7 +22,8 @@ async function start(message: StartMessage): Promise<void> {
   }
   const engine = await loadEngine(prepared, message);
   const store = openStore(message.output, message.resources.s3);
-  await claim(store, prepared.plan);
+  const { owner, adoptFrom } = message;
+  await claim(store, prepared.plan, { owner, adoptFrom, above: storesAbove(message.output, message.resources.s3) });
   context = shardContext(prepared.plan, store, engine, {
     provider: message.provider,
     stopping: () => stopping,

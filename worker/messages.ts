@@ -1,3 +1,4 @@
+import type { PrefixOwner } from '../contract/schema/record.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { ProviderName } from '../diffusion/onnx.ts';
 import type { ResourceContext } from '../platform/resource.ts';
@@ -12,6 +13,8 @@ export interface StartMessage {
   readonly planDigest: string;
   readonly resources: ResourceContext;
   readonly output: string;
+  readonly owner: PrefixOwner;
+  readonly adoptFrom?: string | undefined;
   readonly provider: ProviderName;
   readonly threads: number;
 }

@@ -1,14 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { EXIT, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import { standing } from '../../dataset/claim.ts';
+import type { PrefixOwner } from '../../contract/schema/record.ts';
+import { type Claimant, claim, standing } from '../../dataset/claim.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import { readRecord } from '../../dataset/shard/commit.ts';
 import { resolveUri } from '../../platform/resource.ts';
-import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
 import { prepare } from '../../worker/prepare.ts';
 import { describePlan } from '../describe-plan.ts';
@@ -23,6 +25,7 @@ interface RunOptions {
   readonly file: string;
   readonly output?: string;
   readonly workers?: string;
+  readonly adopt?: string;
   readonly verify?: boolean;
   readonly json?: boolean;
 }
@@ -36,6 +39,7 @@ export function addRun(program: Command): void {
     .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
     .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
     .option('-w, --workers <n>', 'worker processes; default: spec.workers.replicas')
+    .option('--adopt <owner>', 'take the output over from the owner that the error names')
     .option('--verify', 'verify the published dataset at the end')
     .option('--json', 'print one JSON object at the end')
     .action(async (options: RunOptions) => {
@@ -51,9 +55,12 @@ async function run(options: RunOptions): Promise<number> {
   const output = resolveUri(dataset.spec.output.uri, loaded.resources.baseDir);
   const store = openStore(output, loaded.resources.s3);
   if (!options.json) process.stderr.write(`${describePlan(plan)}\n`);
-  const job: Job = { dataset, resources: loaded.resources, plan, store, output, workers };
-  if ((await standing(store, plan)) === 'open') await grow(job);
-  const manifest = await publish({ plan, dataset, store, version: VERSION });
+  const owner: PrefixOwner = { kind: 'Run', id: randomUUID() };
+  const claimant = { owner, adoptFrom: options.adopt, above: storesAbove(output, loaded.resources.s3) };
+  const job: Job = { dataset, resources: loaded.resources, plan, store, output, workers, claimant };
+  if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
+  else await claim(store, plan, claimant);
+  const manifest = await publish({ plan, dataset, store, owner, version: VERSION });
   return conclude(manifest, job, options);
 }
 
@@ -74,10 +81,11 @@ interface Job extends Loaded {
   readonly store: ObjectStore;
   readonly output: string;
   readonly workers: number;
+  readonly claimant: Claimant;
 }
 
 async function grow(job: Job): Promise<void> {
-  const { dataset, resources, plan, store, output, workers } = job;
+  const { dataset, resources, plan, store, output, workers, claimant } = job;
   // Only sampling needs ONNX Runtime; the other commands start without it.
   const { chooseProvider } = await import('../../diffusion/onnx.ts');
   const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
@@ -93,7 +101,17 @@ async function grow(job: Job): Promise<void> {
   const farm = startFarm({
     workers,
     shards,
-    start: { type: 'start', dataset, planDigest: plan.digest, resources, output, provider, threads },
+    start: {
+      type: 'start',
+      dataset,
+      planDigest: plan.digest,
+      resources,
+      output,
+      owner: claimant.owner,
+      adoptFrom: claimant.adoptFrom,
+      provider,
+      threads,
+    },
     onMessage: view.update,
     onLost: (shard, reason) => view.note(`${reason}${shard === null ? '' : `; shard ${shard} goes to another worker`}`),
   });

@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { EXIT } from '../names.ts';
 import type { ReasonName } from '../reasons.ts';
 
 /** One thing wrong with a resource: where, and what to do about it. */
@@ -21,6 +22,11 @@ export class SpecError extends Failure {
     if (issues.length > MAX_LINES) lines.push(`and ${issues.length - MAX_LINES} more`);
     super(options.reason ?? 'SpecInvalid', lines.join('\n'), { retryable: false });
     this.issues = issues;
+  }
+
+  /** Whatever is wrong with what the spec names, the spec is what to correct. */
+  override get exitCode(): number {
+    return EXIT.usage;
   }
 }
 

@@ -99,9 +99,22 @@ export type ShardRecord = z.infer<typeof shardRecordSchema>;
 export const sealSchema = z.strictObject({ parts: z.array(z.string()).min(1), record: shardRecordSchema });
 export type Seal = z.infer<typeof sealSchema>;
 
-/** _work/plan.json: the claim of a plan on the prefix. */
+/** Who owns a prefix: a resource, by its UID, or runs of the command line. */
+export const prefixOwnerSchema = z.strictObject({
+  kind: z.enum(['SyntheticDataset', 'Run']),
+  /** UID of the resource, which no other resource of any cluster has; a random one for a run. */
+  id: z.string().min(1).max(128),
+  /** `NAMESPACE/NAME` of the resource, for people. */
+  name: z.string().max(320).optional(),
+});
+export type PrefixOwner = z.infer<typeof prefixOwnerSchema>;
+
+/** _work/plan.json: the claim of a plan and an owner on the prefix. It stays once the dataset is published. */
 export const claimSchema = z.strictObject({
-  apiVersion: z.literal('cohortfarm.dev/claim/v1'),
+  apiVersion: z.enum(['cohortfarm.dev/claim/v1', 'cohortfarm.dev/claim/v2']),
   planDigest: digest,
   dataset: z.string(),
+  /** Missing in claims of version 1. */
+  owner: prefixOwnerSchema.optional(),
 });
+export type Claim = z.infer<typeof claimSchema>;

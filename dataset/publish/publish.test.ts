@@ -8,7 +8,7 @@ import { ExhaustedError, exitCodeOf, isRetryable } from '../../contract/failure.
 import { EXIT, objects } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { drawingContext, planOf, smallDataset } from '../../test/support/dataset.ts';
+import { drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
 import { claim } from '../claim.ts';
 import { publish, renderPublishedReport } from './publish.ts';
@@ -22,7 +22,7 @@ let grown: string;
 before(async () => {
   grown = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
   const store = openStore(grown);
-  await claim(store, plan);
+  await claim(store, plan, RUN);
   for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
 });
 after(() => rm(grown, { recursive: true, force: true }));
@@ -45,7 +45,7 @@ async function digests(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(pairs));
 }
 
-const publishTo = (store: ObjectStore) => publish({ plan, dataset, store, version: '0.1.0' });
+const publishTo = (store: ObjectStore) => publish({ plan, dataset, ...RUN, store, version: '0.1.0' });
 
 /** A store in which the n-th change (from 0) and all later ones fail, as if the publisher had been killed. */
 function failingAt(store: ObjectStore, n: number): { store: ObjectStore; changes: () => number } {
@@ -70,12 +70,13 @@ function failingAt(store: ObjectStore, n: number): { store: ObjectStore; changes
   };
 }
 
-test('a published dataset has all that the manifest names, and no work left', async (t) => {
+test('a published dataset has all that the manifest names, and of the work only the claim', async (t) => {
   const { folder, store } = await copy(t);
   const done: string[] = [];
   const manifest = await publish({
     plan,
     dataset,
+    ...RUN,
     store,
     version: '0.1.0',
     onProgress: (n, all) => done.push(`${n}/${all}`),
@@ -87,7 +88,12 @@ test('a published dataset has all that the manifest names, and no work left', as
     assert.equal((await store.stat(key))?.size, bytes, key);
   }
   const records = manifest.shards.map(({ record }) => record);
-  const all = [objects.manifest, ...records, ...[...manifest.shards, ...manifest.files].map(({ key }) => key)];
+  const all = [
+    objects.claim,
+    objects.manifest,
+    ...records,
+    ...[...manifest.shards, ...manifest.files].map(({ key }) => key),
+  ];
   assert.deepEqual(Object.keys(found).sort(), all.sort());
   assert.deepEqual(manifest.samples, { wanted: 24, accepted: 24, exhausted: 0, attempts: manifest.samples.attempts });
   assert.deepEqual(manifest.providers, ['cpu']);
@@ -158,7 +164,7 @@ test("another plan's dataset is not touched", async (t) => {
   const changed = smallDataset((spec) => {
     spec.seed = 8;
   });
-  const other = publish({ plan: planOf(changed), dataset: changed, store, version: '0.1.0' });
+  const other = publish({ plan: planOf(changed), dataset: changed, ...RUN, store, version: '0.1.0' });
   await assert.rejects(other, /belongs to plan .* of dataset .* nothing was changed/);
   assert.deepEqual(await digests(folder), published);
 });
@@ -185,7 +191,7 @@ async function grownShort(t: TestContext, passes: (index: number) => boolean) {
 }
 
 const publishAs = (store: ObjectStore, dataset: SyntheticDataset) =>
-  publish({ plan: planOf(dataset), dataset, store, version: '0.1.0' });
+  publish({ plan: planOf(dataset), dataset, ...RUN, store, version: '0.1.0' });
 
 test('a dataset in which every sample was exhausted can be published', async (t) => {
   const manifest = await publishAs(await grownShort(t, () => false), hopeless('Shortfall'));

@@ -4,10 +4,10 @@ import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
-import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
+import type { CellTally, PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { readManifest } from '../claim.ts';
+import { assertOwned, readManifest } from '../claim.ts';
 import { readShardSamples } from '../shard/read.ts';
 import { renderCard } from './card.ts';
 import { renderCroissant } from './croissant.ts';
@@ -22,7 +22,7 @@ import { renderWids } from './wids.ts';
 /**
  * Publishing: what the workers committed becomes a dataset that anyone can read.
  *
- *   records, shards --check--> index, wids, card, Croissant, report --> dataset.json --> _work/ removed
+ *   records, shards --check--> index, wids, card, Croissant, report --> dataset.json --> parts removed
  *
  * All that is written follows from the shards and the plan, byte for byte. So publishing may be stopped anywhere and run
  * again, and the manifest, which says that the dataset is complete, is written once everything that it names is there.
@@ -31,7 +31,8 @@ export interface PublishContext {
   readonly plan: Plan;
   readonly dataset: SyntheticDataset;
   readonly store: ObjectStore;
-  /** Of CohortFarm. */
+  readonly owner: PrefixOwner;
+  /** Version of CohortFarm. */
   readonly version: string;
   /** Called after each shard, with how many are checked. */
   readonly onProgress?: (done: number, all: number) => void;
@@ -44,6 +45,7 @@ export interface PublishContext {
  */
 export async function publish(context: PublishContext): Promise<Manifest> {
   const { store, plan } = context;
+  await assertOwned(store, plan, context.owner);
   let manifest = await readOwnManifest(store, plan);
   if (!manifest) {
     await refuseShortfall(plan, store);
@@ -162,6 +164,7 @@ const REMOVED_AT_ONCE = 1000;
 async function removeWork(store: ObjectStore): Promise<void> {
   let keys: string[] = [];
   for await (const { key } of store.list(objects.work)) {
+    if (key === objects.claim) continue;
     keys.push(key);
     if (keys.length === REMOVED_AT_ONCE) {
       await store.remove(keys);

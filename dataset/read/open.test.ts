@@ -8,6 +8,7 @@ import { objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { growDataset, growShards, readersDataset } from '../../test/readers/fixture.ts';
+import { RUN } from '../../test/support/dataset.ts';
 import { claim } from '../claim.ts';
 import { contentOf, readShardSamples } from '../shard/read.ts';
 import { followSource, openSource } from './open.ts';
@@ -60,7 +61,7 @@ test('every sample of a published dataset is read from where it is, and exhauste
 
 test('a growing dataset shows what is committed, and the parts of what is not', async () => {
   const store = storeAt('running');
-  await claim(store, plan);
+  await claim(store, plan, RUN);
   const size = plan.spec.output.shard.samples;
   await growShards(store, plan, [0, 2]);
   // Shard 1 is stopped after some parts.
@@ -86,7 +87,7 @@ test('a growing dataset shows what is committed, and the parts of what is not', 
 
 test('a growing dataset that is published is opened anew', async () => {
   const store = storeAt('followed');
-  await claim(store, plan);
+  await claim(store, plan, RUN);
   let clock = 0;
   const now = (): number => clock;
   const source = followSource(store, await openSource(store, now), now);

@@ -9,7 +9,7 @@ import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { drawImage, drawingContext, planOf, smallDataset } from '../../test/support/dataset.ts';
+import { drawImage, drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { publish } from '../publish/publish.ts';
 import { contentOf, readShardSamples } from '../shard/read.ts';
@@ -24,7 +24,7 @@ async function published(t: TestContext, of = { plan, dataset }): Promise<Object
   t.after(() => rm(dir, { recursive: true, force: true }));
   const store = openStore(dir);
   for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(of.plan, store), shard);
-  await publish({ ...of, store, version: '0.0.0' });
+  await publish({ ...of, ...RUN, store, version: '0.0.0' });
   return store;
 }
 

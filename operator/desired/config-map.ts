@@ -1,6 +1,6 @@
 import { configMapName, DATASET_FILE, type Role } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
-import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { ADOPT_ANNOTATION, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Owner } from '../observed.ts';
@@ -8,7 +8,7 @@ import { ownerReference, ownLabels } from './owner.ts';
 
 /** The immutable ConfigMap from which pods of a role read their dataset. Another content is another ConfigMap. */
 export function buildConfigMap(owner: Owner, dataset: SyntheticDataset, role: Exclude<Role, 'train'>): KubeObject {
-  const text = canonicalJson(role === 'publish' ? resourceForPublishing(dataset) : resourceForWorkers(dataset));
+  const text = canonicalJson(RESOURCE_FOR[role](dataset));
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -23,6 +23,12 @@ export function buildConfigMap(owner: Owner, dataset: SyntheticDataset, role: Ex
   };
 }
 
+const RESOURCE_FOR = {
+  workers: resourceForWorkers,
+  publish: resourceForPublishing,
+  cleanup: resourceForCleanup,
+} satisfies Record<Exclude<Role, 'train'>, (dataset: SyntheticDataset) => object>;
+
 /**
  * What workers need of the resource: all that decides bytes, where they go, and how a worker works. Left out is what may
  * change without a restart of them: how many there are, how the dataset is published, and what it is trained for.
@@ -32,10 +38,15 @@ function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDatas
   const { onExhausted: _, ...quality } = spec.quality;
   const { batchSize, checkpointSamples } = workers;
   const { name, namespace } = metadata;
+  const adoptFrom = annotationsOf(metadata)[ADOPT_ANNOTATION];
   return {
     apiVersion,
     kind,
-    metadata: { name, ...(namespace !== undefined && { namespace }) },
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(adoptFrom !== undefined && { annotations: { [ADOPT_ANNOTATION]: adoptFrom } }),
+    },
     spec: { seed, quota, prompt, model, quality, output, workers: { batchSize, checkpointSamples } },
   };
 }
@@ -43,7 +54,7 @@ function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDatas
 /** The same, with how it is published. */
 function resourceForPublishing(dataset: SyntheticDataset) {
   const { metadata, spec, ...rest } = resourceForWorkers(dataset);
-  const annotations = (dataset.metadata.annotations ?? {}) as Readonly<Record<string, unknown>>;
+  const annotations = annotationsOf(dataset.metadata);
   const published = Object.values(PUBLICATION_ANNOTATIONS).filter((name) => Object.hasOwn(annotations, name));
   return {
     ...rest,
@@ -51,3 +62,13 @@ function resourceForPublishing(dataset: SyntheticDataset) {
     spec: { ...spec, quality: dataset.spec.quality },
   };
 }
+
+/** The same, with the stages whose results may be removed. */
+function resourceForCleanup(dataset: SyntheticDataset) {
+  const { spec, ...rest } = resourceForWorkers(dataset);
+  const { training } = dataset.spec;
+  return { ...rest, spec: { ...spec, ...(training && { training }) } };
+}
+
+const annotationsOf = (metadata: SyntheticDataset['metadata']) =>
+  (metadata.annotations ?? {}) as Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { LABELS } from '../../contract/cluster.ts';
-import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { ADOPT_ANNOTATION, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { allocate } from '../../contract/plan/allocate.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
@@ -133,7 +133,7 @@ export function createParser(): { parse: (object: Stored) => Observed['parsed'];
   return {
     parse(object) {
       const { uid, generation = 0, annotations = {} } = object.metadata;
-      const published = Object.values(PUBLICATION_ANNOTATIONS).map((name) => annotations[name]);
+      const published = [...Object.values(PUBLICATION_ANNOTATIONS), ADOPT_ANNOTATION].map((name) => annotations[name]);
       const version = JSON.stringify([generation, ...published]);
       const known = cache.get(uid);
       if (known?.version === version) return known.parsed;

@@ -27,6 +27,18 @@ export function openStore(uri: string, options: S3Options = {}): ObjectStore {
   throw new StoreError('terminal', `a store URI of the kind "${scheme}:" is not supported: ${SUPPORTED}`);
 }
 
+/** The stores above a URI, from the nearest to the bucket or the root folder. */
+export function storesAbove(uri: string, options?: S3Options): ObjectStore[] {
+  const above: ObjectStore[] = [];
+  const own = openStore(uri, options).uri;
+  const [, root = '', path = ''] = /^(s3:\/\/[^/]+|file:\/\/)(.*)$/.exec(own) ?? [];
+  const segments = path.split('/').filter((segment) => segment !== '');
+  for (let kept = segments.length - 1; kept >= 0; kept--) {
+    above.push(openStore(`${root}/${segments.slice(0, kept).join('/')}`, options));
+  }
+  return above;
+}
+
 /** The place of one object: its folder, opened as a store, and its key there. @throws StoreError as `openStore` does */
 export function objectAt(uri: string, options?: S3Options): { readonly store: ObjectStore; readonly key: string } {
   const cut = uri.lastIndexOf('/');

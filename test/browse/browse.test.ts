@@ -12,7 +12,7 @@ import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { described, growDataset, growShards, readersDataset } from '../readers/fixture.ts';
-import { planOf } from '../support/dataset.ts';
+import { planOf, RUN } from '../support/dataset.ts';
 import { violationsOn } from './axe.ts';
 import { launchChromium, missingChromium, openPage, until, type WatchedPage } from './chromium.ts';
 import { type Served, serve } from './served.ts';
@@ -351,7 +351,7 @@ describe('browsing in Chromium', { skip }, () => {
   test('a growing dataset shows what there is, and becomes a published one before the eyes', async (t) => {
     const dataset = sampleDataset();
     const [plan, growing] = [planOf(dataset), openStore('s3://cohorts/growing', s3.options)];
-    await claim(growing, plan);
+    await claim(growing, plan, RUN);
     await growShards(growing, plan, [1]);
     await growShards(growing, plan, [0], { partsOf: 5 });
     const server = await serve(['s3://cohorts/growing'], s3.env);

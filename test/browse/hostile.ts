@@ -4,7 +4,7 @@ import type { Manifest } from '../../contract/schema/manifest.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { growShards } from '../readers/fixture.ts';
-import { smallDataset } from '../support/dataset.ts';
+import { RUN, smallDataset } from '../support/dataset.ts';
 
 /** A dataset whose every text attacks the page that shows it. Each attack sets `window.pwned` if it gets to run. */
 
@@ -69,7 +69,7 @@ export async function growHostile(store: ObjectStore): Promise<{ plan: Plan; man
     gateDigests: resource.spec.quality.gates.map(() => 'b'.repeat(64)),
   });
   await growShards(store, plan, [...Array(plan.shards).keys()]);
-  const manifest = await publish({ plan, dataset: resource, store, version: '0.1.0' });
+  const manifest = await publish({ plan, dataset: resource, ...RUN, store, version: '0.1.0' });
   const lies = {
     ...manifest,
     name: ATTACKS[0],

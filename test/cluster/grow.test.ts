@@ -184,6 +184,33 @@ describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
     assert.equal(await rig.plane.kubectl('get', 'jobs', '-l', 'cohortfarm.dev/dataset=first', '-o', 'name'), '');
   });
 
+  test('A1: is not emptied by the deletion of its twin in another namespace', async () => {
+    await rig.plane.kubectl('create', 'namespace', 'staging');
+    const secret = JSON.parse(await rig.plane.kubectl('get', 'secret', 'bucket', '-o', 'json'));
+    await rig.plane.apply({ ...secret, metadata: { name: 'bucket', namespace: 'staging' } });
+    const twin = await rigDataset(rig, 'twin', ({ spec }) => {
+      spec.deletionPolicy = 'Delete';
+    });
+    await rig.plane.apply(twin);
+    await waitForReady(rig, 'twin', isReady);
+    await rig.plane.apply({ ...twin, metadata: { ...twin.metadata, namespace: 'staging' } });
+    const ofTwin = ['--namespace', 'staging', 'sds', 'twin'] as const;
+    const message = await until(
+      'the twin is refused',
+      async () => {
+        const { status } = JSON.parse(await rig.plane.kubectl('get', ...ofTwin, '-o', 'json'));
+        const ready = status?.conditions?.find(({ type }: { type: string }) => type === 'Ready');
+        return ready?.reason === 'OutputTaken' && ready.message;
+      },
+      90_000,
+    );
+    assert.match(message, /belongs to SyntheticDataset default\/twin \([0-9a-f-]{36}\), which makes the same plan/);
+    await rig.plane.kubectl('delete', ...ofTwin, '--timeout=90s');
+    const { code, stdout, stderr } = await runCli(['verify', 's3://cohorts/twin'], rig.s3.env);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /Verified: 48 images/);
+  });
+
   test('leaves no secret in logs, events or status', async () => {
     const texts = [
       await rig.plane.kubectl('get', 'sds,events,jobs,pods,configmaps', '-A', '-o', 'yaml'),

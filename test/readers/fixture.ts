@@ -7,7 +7,7 @@ import { publish } from '../../dataset/publish/publish.ts';
 import { encodeImage, type RawImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
-import { drawingContext, planOf, smallDataset } from '../support/dataset.ts';
+import { drawingContext, planOf, RUN, smallDataset } from '../support/dataset.ts';
 
 /** A dataset with every feature that a reader could stumble over, grown without a model. */
 
@@ -65,7 +65,7 @@ export async function growDataset(
 ): Promise<{ plan: Plan; manifest: Manifest }> {
   const plan = planOf(dataset);
   await growShards(store, plan, [...Array(plan.shards).keys()]);
-  return { plan, manifest: await publish({ plan, dataset, store, version: '0.1.0' }) };
+  return { plan, manifest: await publish({ plan, dataset, ...RUN, store, version: '0.1.0' }) };
 }
 
 /** Brings some shards to their commit, or only some parts of each into the store. */

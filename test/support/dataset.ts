@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { makePlan, type Plan } from '../../contract/plan/plan.ts';
 import type { SyntheticDataset, specSchema } from '../../contract/schema/spec.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
+import type { Claimant } from '../../dataset/claim.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -11,6 +12,9 @@ import type { ShardContext } from '../../worker/run-shard.ts';
 /** Small datasets for tests of what comes after the model: images are drawn from the seed, gates are coins. */
 
 export const SIZE = 64;
+
+/** The claimant of the tests' datasets. */
+export const RUN = { owner: { kind: 'Run', id: 'test' } } as const satisfies Claimant;
 
 type SpecInput = z.input<typeof specSchema>;
 

@@ -14,7 +14,7 @@ import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { loadGate } from '../../worker/gate/gate.ts';
 import { runShard } from '../../worker/run-shard.ts';
-import { drawImage, drawingContext, planOf, SIZE, smallDataset } from '../support/dataset.ts';
+import { drawImage, drawingContext, planOf, RUN, SIZE, smallDataset } from '../support/dataset.ts';
 import { missingPython } from '../support/venv.ts';
 import { trainerPython } from './python.ts';
 import { runTrainer, startTrainer } from './run.ts';
@@ -216,7 +216,7 @@ async function grow(store: ObjectStore): Promise<void> {
   });
   const plan = planOf(dataset);
   for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
-  await publish({ plan, dataset, store, version: '0.1.0' });
+  await publish({ plan, dataset, ...RUN, store, version: '0.1.0' });
 }
 
 const SCORE = `

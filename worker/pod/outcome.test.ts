@@ -33,6 +33,7 @@ const at = (path: string, reason?: ReasonName): SpecError =>
 const CASES: readonly [error: unknown, reason: ReasonName, exitCode: number][] = [
   [at('spec.quota.samples'), 'SpecInvalid', EXIT.usage],
   [at('spec.model.uri', 'ModelNotFound'), 'ModelNotFound', EXIT.usage],
+  [at('spec.model.sha256', 'ModelInvalid'), 'ModelInvalid', EXIT.usage],
   [at('spec.prompt.impressionsFrom.uri', 'InputNotFound'), 'InputNotFound', EXIT.usage],
   [s3('NoSuchBucket', 404), 'BucketNotFound', EXIT.never],
   [s3('SignatureDoesNotMatch', 403), 'CredentialsRejected', EXIT.never],

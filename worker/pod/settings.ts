@@ -2,16 +2,20 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ENV } from '../../contract/cluster.ts';
 import { UsageError } from '../../contract/failure.ts';
+import { ADOPT_ANNOTATION } from '../../contract/names.ts';
+import type { PrefixOwner } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
+import type { Claimant } from '../../dataset/claim.ts';
 import { type ResourceContext, resolveUri, s3Options } from '../../platform/resource.ts';
-import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
 
 /** What the environment of a pod configures. */
 
 export interface PodSettings {
   readonly dataset: SyntheticDataset;
   readonly uid: string;
+  readonly owner: PrefixOwner;
   readonly pod: string;
   readonly resources: ResourceContext;
   readonly output: ObjectStore;
@@ -32,6 +36,7 @@ export async function readSettings(env: Environment): Promise<PodSettings> {
   return {
     dataset,
     uid: required(env, ENV.datasetUid),
+    owner: { kind: 'SyntheticDataset', id: required(env, ENV.datasetUid), name: nameOf(dataset) },
     pod: required(env, ENV.podName),
     resources,
     output: openStore(resolveUri(dataset.spec.output.uri, resources.baseDir), resources.s3),
@@ -43,8 +48,17 @@ export function readQueueSettings(env: Environment): QueueSettings {
   return { url: required(env, ENV.natsUrl), ...(credentials && { credentials }) };
 }
 
+/** Who claims the output of a pod's dataset. */
+export function claimantOf({ dataset, owner, output, resources }: PodSettings): Claimant {
+  const annotations = dataset.metadata.annotations as Readonly<Record<string, string>> | undefined;
+  return { owner, adoptFrom: annotations?.[ADOPT_ANNOTATION], above: storesAbove(output.uri, resources.s3) };
+}
+
 /** The plan whose objects a cleanup may remove. */
 export const readPlanDigest = (env: Environment): string => required(env, ENV.planDigest);
+
+const nameOf = ({ metadata: { namespace, name } }: SyntheticDataset): string =>
+  namespace === undefined ? name : `${namespace}/${name}`;
 
 function required(env: Environment, name: string): string {
   const value = env[name];

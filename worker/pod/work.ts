@@ -11,7 +11,7 @@ import { type Prepared, prepare } from '../prepare.ts';
 import { runShard, type ShardContext } from '../run-shard.ts';
 import { outcome } from './outcome.ts';
 import { LiveReporter, planEventOf, shardEventOf } from './progress.ts';
-import type { PodSettings, QueueSettings } from './settings.ts';
+import { claimantOf, type PodSettings, type QueueSettings } from './settings.ts';
 
 /**
  * A worker pod, from its resource to the last shard that it can have. Nothing is claimed or told before model and gates are
@@ -33,13 +33,14 @@ export async function work(context: WorkContext): Promise<Outcome> {
   const prepared = await prepare(dataset, resources);
   const { plan } = prepared;
   log.info({ plan: plan.digest, samples: plan.samples, shards: plan.shards }, 'planned');
-  const isOpen = (await standing(output, plan)) === 'open';
+  const claimant = claimantOf(context);
+  await standing(output, plan, claimant);
   const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
   assertGoingOn(stop);
   const engine = await loadEngine(prepared, { provider, threads: availableParallelism() });
   log.info({ provider, reason }, 'model and gates are loaded');
   assertGoingOn(stop);
-  if (isOpen) await claim(output, plan);
+  await claim(output, plan, claimant);
   const queue = await openWorkerQueue({ ...context.queue, uid: context.uid, name: context.pod });
   const reporter = new LiveReporter(
     context.pod,
