@@ -21,6 +21,7 @@ interface Details {
   readonly message: string;
   readonly retryAfterSeconds?: number | undefined;
   readonly fields?: readonly string[] | undefined;
+  readonly causes?: readonly string[] | undefined;
   readonly cause?: unknown;
 }
 
@@ -33,6 +34,8 @@ export class KubeError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** Fields that the API server finds fault with. */
   readonly fields: readonly string[];
+  /** The API server's words for the causes, such as `NamespaceTerminating`. */
+  readonly causes: readonly string[];
 
   constructor(kind: KubeErrorKind, details: Details) {
     super(details.message, 'cause' in details ? { cause: details.cause } : undefined);
@@ -40,6 +43,7 @@ export class KubeError extends Error {
     this.reason = details.reason;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.fields = details.fields ?? [];
+    this.causes = details.causes ?? [];
   }
 }
 
@@ -65,7 +69,7 @@ interface Status {
   readonly details?: {
     readonly name?: string;
     readonly retryAfterSeconds?: number;
-    readonly causes?: readonly { readonly field?: string }[];
+    readonly causes?: readonly { readonly reason?: string; readonly field?: string }[];
   };
 }
 
@@ -81,6 +85,7 @@ export function refusalError(action: string, { code, text, retryAfter }: Refusal
     message: `cannot ${action}: ${brief(status.message ?? text)} (${code} ${reason})`,
     retryAfterSeconds: status.details?.retryAfterSeconds ?? secondsOf(retryAfter),
     fields: status.details?.causes?.flatMap(({ field }) => field ?? []),
+    causes: status.details?.causes?.flatMap(({ reason }) => reason ?? []),
   });
 }
 

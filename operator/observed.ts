@@ -79,7 +79,7 @@ export interface PodsView {
   readonly failed: readonly FailedPod[];
   /** What pods of steps that end with an answer (publish, training) said when they succeeded. */
   readonly succeeded: readonly { readonly job: string; readonly outcome: Outcome }[];
-  /** Pods that have not ended, of whatever Job of the dataset; known while it is being deleted. */
+  /** Pods that have not exited, of any Job of the dataset but a cleanup; known while it is being deleted. */
   readonly present: number;
 }
 

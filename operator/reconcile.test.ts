@@ -20,13 +20,27 @@ import { createReconciler } from './reconcile.ts';
 
 const NAME = { namespace: 'research', name: 'small' };
 
-function setUp({ applying = async () => {}, queue = {} }: { applying?: () => Promise<void>; queue?: object } = {}) {
+interface Given {
+  readonly applying?: () => Promise<void>;
+  readonly queue?: object;
+  readonly resource?: object;
+}
+
+function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given = {}) {
   const clock = new FakeClock();
   const listeners = new Map<Kind, (event: WatchEvent) => void>();
   let version = 1;
   let stored: Stored = {
     ...smallDataset(),
-    metadata: { ...NAME, uid: 'uid-1', resourceVersion: '1', generation: 1, creationTimestamp: '1970-01-01T00:00:00Z' },
+    ...resource,
+    metadata: {
+      ...NAME,
+      uid: 'uid-1',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: '1970-01-01T00:00:00Z',
+      ...(resource as { metadata?: object }).metadata,
+    },
   };
   const statuses: { at: number; status: DatasetStatus }[] = [];
   const jobs: Stored[] = [];
@@ -69,13 +83,14 @@ function setUp({ applying = async () => {}, queue = {} }: { applying?: () => Pro
     now: () => clock.now(),
     wake: (uid, seconds) => controller.wake(uid, seconds),
   });
+  const events: string[] = [];
   const reconciles: number[] = [];
   const reconcile = createReconciler({
     kube,
     queue: admin,
     isCurrent: () => true,
     progress,
-    events: { record: () => {} },
+    events: { record: ({ type, reason, message }) => events.push(`${type} ${reason}: ${message}`) },
     settings: SETTINGS,
     now: () => clock.now(),
     onSeen: (_uid, key) => key && reconciles.push(clock.now()),
@@ -107,7 +122,7 @@ function setUp({ applying = async () => {}, queue = {} }: { applying?: () => Pro
       metadata: { ...jobs[0]!.metadata, labels: { [LABELS.dataset]: 'small' } } as WatchEvent['metadata'],
     });
   controller.start();
-  return { clock, controller, statuses, progress, reconciles, touchJob };
+  return { clock, controller, statuses, progress, reconciles, touchJob, events, stored: () => stored };
 }
 
 const readyOf = (status: DatasetStatus | undefined) => status?.conditions?.find(({ type }) => type === 'Ready');
@@ -216,4 +231,23 @@ describe('A8: what fails before the status is written is in the status', () => {
     assert.deepEqual([...new Set(statuses.map(({ status }) => readyOf(status)?.reason))], ['Starting']);
     await controller.stop(1000);
   });
+});
+
+test('A3: in a namespace that is being deleted the resource goes, and an Event reports that its objects are kept', async () => {
+  const message = 'unable to create new content in namespace research because it is being terminated';
+  const { spec } = smallDataset();
+  const { clock, controller, events, stored } = setUp({
+    applying: async () => {
+      throw new KubeError('forbidden', { reason: 'Forbidden', message, causes: ['NamespaceTerminating'] });
+    },
+    resource: {
+      spec: { ...spec, deletionPolicy: 'Delete' },
+      status: { planDigest: DIGEST },
+      metadata: { deletionTimestamp: '1970-01-01T00:01:00Z', finalizers: ['cohortfarm.dev/cleanup'] },
+    },
+  });
+  await clock.advance(5000);
+  await controller.stop(1000);
+  assert.deepEqual(stored().metadata.finalizers, []);
+  assert.match(events.join('\n'), /^Warning Deleted: The objects in unused are kept: the namespace is being deleted/m);
 });

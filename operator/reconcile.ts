@@ -1,10 +1,12 @@
 import { FINALIZER } from '../contract/cluster.ts';
+import { isKubeError } from '../kube/errors.ts';
 import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import { act } from './act.ts';
 import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings } from './decide/decision.ts';
+import { abandon } from './decide/deleting.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
@@ -95,6 +97,11 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
   const decision = withFinalizer(observed, decide(observed, context.settings));
   log.debug({ policy: decision.policy, actions: decision.actions.map(({ type }) => type) }, 'decided');
   const setback = await carryOut(context, observed, decision, log);
+  if (setback && observed.owner.deleting && isNamespaceGoing(setback.error)) {
+    const left = await carryOut(context, observed, abandon(observed), log);
+    if (left) throw left.error;
+    return {};
+  }
   if (setback && !setback.isRefusal) {
     // That the status cannot be written, either, is the lesser news.
     if (setback.stepStatus) await context.statuses.write(observed, reporting(decision, setback)).catch(() => null);
@@ -105,6 +112,9 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
   const known = waits.filter((seconds) => seconds !== undefined);
   return known.length === 0 ? {} : { requeueAfter: Math.min(...known) };
 }
+
+const isNamespaceGoing = (error: unknown): boolean =>
+  isKubeError(error, 'forbidden') && error.causes.includes('NamespaceTerminating');
 
 const reporting = (decision: Decision, { stepStatus }: Setback): Decision => ({ ...decision, stepStatus });
 
@@ -136,7 +146,8 @@ async function carryOut(
     const message = 'event' in action ? action.event : undefined;
     if (message === undefined) continue;
     log.info({ action: action.type }, message);
-    context.events.record({ owner, type: 'Normal', reason: EVENT_REASONS[action.type] ?? action.type, message });
+    const type = 'warning' in action && action.warning ? 'Warning' : 'Normal';
+    context.events.record({ owner, type, reason: EVENT_REASONS[action.type] ?? action.type, message });
   }
   context.failingSince.delete(owner.uid);
   return null;

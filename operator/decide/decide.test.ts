@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ANNOTATIONS } from '../../contract/cluster.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
+import type { KubeObject } from '../../kube/types.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
 import {
   DIGEST,
@@ -565,6 +567,28 @@ const CASES: readonly Case[] = [
     actions: ['apply ConfigMap', 'apply Job small-cleanup-1 x1'],
     reason: 'Deleting',
   },
+  {
+    when: 'A2: Retain is a way out of a cleanup that cannot finish',
+    given: observed({
+      owner: { ...OWNER, deleting: true },
+      queue: filledQueue(2),
+      progress: planned,
+      jobs: [jobOf('cleanup', { active: 1, ready: 0 })],
+    }),
+    policy: 'stopPods',
+    actions: ['delete small-cleanup-1'],
+    reason: 'Deleting',
+  },
+  {
+    when: 'A3: it is being deleted while the queue cannot be reached, it goes all the same',
+    given: observed({
+      owner: { ...OWNER, deleting: true },
+      queue: { state: 'unreachable', message: 'NATS is gone' },
+      progress: planned,
+    }),
+    policy: 'leave',
+    actions: ['removeFinalizer'],
+  },
 ];
 
 describe('what is decided when', () => {
@@ -579,4 +603,24 @@ describe('what is decided when', () => {
       if (requeueAfter !== undefined) assert.equal(decision.requeueAfter, requeueAfter);
     });
   }
+});
+
+test('A2: a cleanup pod that cannot start is reported as what it is', () => {
+  const given = observed({
+    owner: { ...OWNER, deleting: true },
+    parsed: { dataset: { ...smallDataset(), spec: { ...smallDataset().spec, deletionPolicy: 'Delete' } } },
+    queue: filledQueue(2),
+    progress: planned,
+  });
+  const created = decide(given, SETTINGS).actions.find(
+    (action) => action.type === 'apply' && action.object.kind === 'Job',
+  );
+  const { annotations } = (created as { object: KubeObject }).object.metadata;
+  const job = { ...jobOf('cleanup', { active: 1, ready: 0 }), templateDigest: annotations![ANNOTATIONS.template]! };
+  const waiting = { pod: 'p', reason: 'CredentialsMissing', message: 'no Secret', pods: 1, since: 0 } as const;
+  const { policy, stepStatus } = decide(
+    { ...given, jobs: [job], pods: pods({ waiting: [{ ...waiting, job: job.name }] }) },
+    SETTINGS,
+  );
+  assert.deepEqual([policy, stepStatus?.reason], ['cleaningUp', 'CredentialsMissing']);
 });

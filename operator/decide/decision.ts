@@ -10,7 +10,7 @@ import type { JobView, Observed } from '../observed.ts';
 /** Done in order; the first that fails ends the reconcile, which is tried again. */
 export type Action =
   | { readonly type: 'addFinalizer' }
-  | { readonly type: 'removeFinalizer'; readonly event?: string }
+  | { readonly type: 'removeFinalizer'; readonly event?: string; readonly warning?: boolean }
   /** Server-side apply. `event` is recorded once the object is there. */
   | { readonly type: 'apply'; readonly object: KubeObject; readonly event?: string }
   | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly event?: string }

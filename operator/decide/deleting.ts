@@ -16,7 +16,9 @@ export const deleted: Guard = (observed, settings) => {
   const { owner, jobs, pods } = observed;
   if (!owner.deleting) return null;
   if (owner.finalizers.length === 0) return { policy: 'gone', actions: [], stepStatus: null };
-  const others = jobs.filter((job) => job.role !== 'cleanup');
+  const cleanup = 'dataset' in observed.parsed && observed.parsed.dataset.spec.deletionPolicy === 'Delete';
+  // Retain is a way out at any time: a cleanup that has begun stops with the rest.
+  const others = jobs.filter((job) => job.role !== 'cleanup' || !cleanup);
   if (others.length > 0 || pods.present > 0) {
     const actions = others.filter((job) => !job.deleting).map((job) => removal(job));
     return {
@@ -30,7 +32,6 @@ export const deleted: Guard = (observed, settings) => {
       requeueAfter: 2,
     };
   }
-  const cleanup = 'dataset' in observed.parsed && observed.parsed.dataset.spec.deletionPolicy === 'Delete';
   // What was never accepted has written nothing.
   const planDigest = observed.status.planDigest ?? observed.progress.plan?.digest;
   return cleanup && planDigest !== undefined ? removeObjects(observed, settings, planDigest) : leave(observed);
@@ -69,23 +70,27 @@ function removeObjects(observed: Observed, settings: Settings, planDigest: strin
   }
 }
 
-/** @param event reports what became of the stored objects */
+/**
+ * Lets the resource go, and with it its stream. A queue that cannot be reached holds nothing back: what it keeps of the
+ * dataset is a few messages that name a UID which never comes back.
+ * @param event reports what became of the stored objects
+ */
 function leave(observed: Observed, event?: string): Decision {
   const { queue } = observed;
   if (queue.state === 'settling') return { policy: 'settling', actions: [], stepStatus: null, requeueAfter: 2 };
-  if (queue.state === 'unreachable') {
-    return {
-      policy: 'awaitQueue',
-      actions: [],
-      stepStatus: stepStatusOf(observed, 'QueueUnavailable', queue.message),
-      requeueAfter: 10,
-    };
-  }
+  const removeFinalizer = { type: 'removeFinalizer', ...(event !== undefined && { event }) } as const;
   return {
     policy: 'leave',
-    actions: [{ type: 'removeQueue' }, { type: 'removeFinalizer', ...(event !== undefined && { event }) }],
+    actions: queue.state === 'unreachable' ? [removeFinalizer] : [{ type: 'removeQueue' }, removeFinalizer],
     stepStatus: null,
   };
+}
+
+/** The namespace is being deleted, too, so that no cleanup pod can be made: the resource goes, and its objects stay. */
+export function abandon(observed: Observed): Decision {
+  const where = 'dataset' in observed.parsed ? observed.parsed.dataset.spec.output.uri : 'spec.output.uri';
+  const event = `The objects in ${where} are kept: the namespace is being deleted, and no cleanup pod can run in it`;
+  return { policy: 'abandon', actions: [{ type: 'removeFinalizer', event, warning: true }], stepStatus: null };
 }
 
 /** What is done stays done while the resource is being deleted. */

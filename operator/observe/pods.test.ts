@@ -114,3 +114,11 @@ describe('pods as the operator reads them', () => {
     assert.ok(!problem!.message.includes('hunter22'));
   });
 });
+
+test('A2: a cleanup pod does not count as one that is being stopped', () => {
+  const pod = (role: string) => ({
+    metadata: { name: role, labels: { 'cohortfarm.dev/role': role } },
+    status: { phase: 'Pending' },
+  });
+  assert.equal(podsView([pod('workers'), pod('cleanup')]).present, 1);
+});

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LABELS } from '../../contract/cluster.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
 import { parseOutcome } from '../../contract/schema/outcome.ts';
 import { redact } from '../../platform/redact.ts';
@@ -70,9 +71,11 @@ export function podsView(objects: readonly unknown[]): PodsView {
       const outcome = pod.status.phase === 'Succeeded' ? parseOutcome(terminatedOf(pod)?.message) : null;
       return outcome ? [{ job: jobOf(pod), outcome }] : [];
     }),
-    present: pods.filter(({ status }) => status.phase !== 'Failed' && status.phase !== 'Succeeded').length,
+    present: pods.filter((pod) => !isOver(pod) && pod.metadata.labels[LABELS.role] !== 'cleanup').length,
   };
 }
+
+const isOver = ({ status }: Pod): boolean => status.phase === 'Failed' || status.phase === 'Succeeded';
 
 const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_SET] ?? metadata.labels[JOB_NAME] ?? '';
 
