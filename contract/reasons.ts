@@ -61,6 +61,7 @@ export const REASONS = {
   QueueUnavailable: needsHelp,
   ClusterUnavailable: needsHelp,
   ImagePullFailed: needsHelp,
+  PodsRefused: needsHelp,
   Unschedulable: needsHelp,
   NodeLost: passing,
   ProviderUnavailable: needsHelp,

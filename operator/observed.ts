@@ -43,6 +43,7 @@ export interface Owner {
  */
 export interface JobView {
   readonly name: string;
+  readonly uid: string;
   readonly kind: 'Job' | 'TrainJob';
   readonly role: Role;
   /** Training stage, for the role `train`. */
@@ -64,6 +65,8 @@ export interface JobView {
   readonly terminating: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Pods that are to be and are not: about to be made, in the pause after a failure, or refused. */
+  readonly missing: number;
   readonly createdAt: number;
   /** When it became complete or failed. */
   readonly endedAt: number | null;
@@ -85,7 +88,8 @@ export interface PodsView {
 
 export interface PodProblem {
   readonly job: string;
-  readonly pod: string;
+  /** Null for pods that were never made. */
+  readonly pod: string | null;
   readonly reason: ReasonName;
   readonly message: string;
   /** How many pods of the Job have it. */

@@ -279,6 +279,20 @@ const workers = z.strictObject({
     .describe('Strategic merge patch over the pod template of the workers, for all that has no field here'),
 });
 
+const publishPods = z.strictObject({
+  resources: passThrough
+    .optional()
+    .describe('Requests and limits of the container; default: 250m CPU and 512Mi, at most 2 CPUs and 4Gi'),
+  nodeSelector: z.record(z.string(), z.string()).optional().describe('Labels that a node must have, as in a Pod'),
+  tolerations: z
+    .array(passThrough)
+    .optional()
+    .describe("Taints that the pods tolerate, as in a Pod; default: the workers'"),
+  podTemplate: passThrough
+    .optional()
+    .describe("Strategic merge patch over their pod template, after the workers' podTemplate"),
+});
+
 export const specSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Decides every image; another seed is another dataset'),
   suspend: z.boolean().default(false).describe('Stops the workers after their current part; nothing is lost'),
@@ -288,6 +302,9 @@ export const specSchema = z.strictObject({
   quality: qualitySchema.prefault({}).describe('What an image must pass to be accepted'),
   output: outputSchema.describe('Where and in what form the dataset is stored'),
   workers: workers.prefault({}).describe('The pods that generate; decides no byte of an image'),
+  publish: publishPods
+    .prefault({})
+    .describe('The pods that publish the dataset or remove its objects; they need no GPU'),
   training: trainingSchema.optional().describe('What is trained once the dataset is published'),
   deletionPolicy: z
     .enum(['Retain', 'Delete'])

@@ -104,6 +104,7 @@ class World {
     this.jobs = this.jobs.filter((job) => job !== known);
     const created: JobView = {
       name: metadata.name,
+      uid: metadata.name,
       kind: 'Job',
       role: metadata.labels![LABELS.role] as Role,
       round: Number(metadata.annotations![ANNOTATIONS.round]),
@@ -114,6 +115,7 @@ class World {
       terminating: 0,
       succeeded: 0,
       failed: 0,
+      missing: 0,
       createdAt: this.now,
       endedAt: null,
       failure: null,

@@ -238,6 +238,50 @@ const CASES: readonly Case[] = [
     says: /1 workers run$/,
   },
   {
+    when: 'A4: all pods are refused',
+    given: observed({
+      jobs: [jobOf('workers', { active: 0, ready: 0, missing: 2 })],
+      pods: pods({
+        waiting: [waitingPod(workers, { pod: null, reason: 'PodsRefused', message: '2 of 2 pods are refused: quota' })],
+      }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'PodsRefused',
+    says: /^2 of 2 pods are refused: quota$/,
+    requeueAfter: 10,
+  },
+  {
+    when: 'A4: some pods are refused, the others work',
+    given: observed({
+      jobs: [jobOf('workers', { missing: 12 })],
+      pods: pods({
+        waiting: [
+          waitingPod(workers, { pod: null, reason: 'PodsRefused', message: '12 of 16 pods are refused: quota' }),
+        ],
+      }),
+      queue: filledQueue(2),
+      progress: planned,
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /1 workers run; 12 of 16 pods are refused: quota$/,
+    requeueAfter: 10,
+  },
+  {
+    when: 'A19: pods miss their ConfigMap, which is made again',
+    given: observed({
+      jobs: [jobOf('workers', { ready: 0 })],
+      pods: pods({ waiting: [waitingPod(workers, { reason: 'ConfigMissing', message: 'configmap not found' })] }),
+      queue: filledQueue(3),
+    }),
+    policy: 'generating',
+    actions: ['apply ConfigMap'],
+    reason: 'ConfigMissing',
+  },
+  {
     when: 'a pod has just begun to wait',
     given: observed({
       jobs: [jobOf('workers', { ready: 0 })],

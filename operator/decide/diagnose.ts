@@ -25,6 +25,7 @@ export function troubleOf(observed: Observed, job: JobView): Trouble | null {
     (problem) => problem.job === job.name && observed.now - problem.since >= PENDING_MS,
   );
   if (!waiting || job.ready > 0) return null;
+  if (waiting.pod === null) return { reason: waiting.reason, message: waiting.message };
   const others = waiting.pods > 1 ? ` (and ${waiting.pods - 1} more)` : '';
   return { reason: waiting.reason, message: `Pod ${waiting.pod}${others}: ${waiting.message}` };
 }

@@ -1,11 +1,11 @@
 import { grouped } from '../../contract/format.ts';
 import { retryDelay } from '../../contract/reasons.ts';
-import { buildWorkers, type StepContext } from '../desired/job.ts';
+import { buildWorkers, type DesiredJob, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
 import { datasetOf, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
-import { applyJob } from './step-job.ts';
+import { applyJob, restore } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
 export const generate: Advance = (observed, settings) => {
@@ -24,7 +24,7 @@ export const generate: Advance = (observed, settings) => {
   if (!job || job.deleting) return startRound(observed, context, (job?.round ?? 0) + 1);
   const wanted = buildWorkers(context, job.round, replicasFor(observed, job.round));
   if (mustBeReplaced(job, wanted)) return replaceJob(observed, context, job);
-  if (job.state === 'running') return running(observed, context, job);
+  if (job.state === 'running') return running(observed, context, job, wanted);
   return ended(observed, context, job);
 };
 
@@ -71,7 +71,7 @@ function replaceJob(observed: Observed, context: StepContext, job: JobView): Ste
   return startRound(observed, context, job.round + 1, former);
 }
 
-function running(observed: Observed, context: StepContext, job: JobView): StepDecision {
+function running(observed: Observed, context: StepContext, job: JobView, wanted: DesiredJob): StepDecision {
   const replicas = replicasFor(observed, job.round);
   const actions: Action[] = [];
   const mayResume = job.suspended && job.queueName === undefined;
@@ -83,12 +83,12 @@ function running(observed: Observed, context: StepContext, job: JobView): StepDe
       event: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
     });
   }
-  actions.push(...fill(observed), ...removeFormer(observed.jobs, job));
+  actions.push(...fill(observed), ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted));
   return {
     policy: 'generating',
     actions,
     stepStatus: progressReport(observed, job),
-    requeueAfter: job.ready < job.active || job.terminating > 0 ? 10 : 60,
+    requeueAfter: job.ready < job.active || job.terminating > 0 || job.missing > 0 ? 10 : 60,
   };
 }
 
@@ -122,10 +122,11 @@ function progressReport(observed: Observed, job: JobView): Report {
   if (!plan) return { reason: 'Starting', message: `Workers are starting: ${ofAll(job.ready, job.parallelism)} run` };
   const short = shortOf(observed);
   const idle = job.active - job.ready;
+  const refused = observed.pods.waiting.find(({ job: name, pod }) => name === job.name && pod === null);
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return {
     reason: 'Generating',
-    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${short}`,
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${refused ? `; ${refused.message}` : ''}${short}`,
   };
 }
 
@@ -137,7 +138,7 @@ function shortOf({ progress, parsed }: Observed): string {
 }
 
 function whyWaiting({ pods }: Observed, job: JobView): string {
-  const problem = pods.waiting.find((one) => one.job === job.name && one.reason !== 'NodeLost');
+  const problem = pods.waiting.find((one) => one.job === job.name && one.pod !== null && one.reason !== 'NodeLost');
   return problem ? ` (${problem.reason}: ${problem.message})` : '';
 }
 

@@ -38,7 +38,7 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
       job.suspended && job.queueName === undefined ? [{ type: 'apply', object: wanted.job }] : [];
     return {
       state: 'running',
-      actions: [...resume, ...removeFormer(observed.jobs, job)],
+      actions: [...resume, ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted)],
       trouble: troubleOf(observed, job),
     };
   }
@@ -52,6 +52,12 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
 function start(wanted: DesiredJob, before: readonly Action[] = []): SingleStep {
   return { state: 'started', actions: [...before, ...applyJob(wanted)] };
 }
+
+/** Makes again what a running Job needs, where its pods miss something: somebody may have deleted it. */
+export const restore = ({ pods }: Observed, job: JobView, { needs }: DesiredJob): Action[] =>
+  pods.waiting.some((problem) => problem.job === job.name && problem.reason === 'ConfigMissing')
+    ? needs.map((object): Action => ({ type: 'apply', object }))
+    : [];
 
 /** A Job and what it needs, in order. */
 export function applyJob({ job, needs, name }: DesiredJob): Action[] {

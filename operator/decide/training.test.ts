@@ -60,6 +60,7 @@ function stageJob(given: Observed, name: string, change: Partial<JobView> = {}):
   const wanted = buildStage({ owner: OWNER, dataset, settings: SETTINGS.pods, stage }, change.round ?? 1);
   return {
     name: wanted.name,
+    uid: wanted.name,
     kind: 'Job',
     role: 'train',
     stage: name,
@@ -73,6 +74,7 @@ function stageJob(given: Observed, name: string, change: Partial<JobView> = {}):
     terminating: 0,
     succeeded: 0,
     failed: 0,
+    missing: 0,
     createdAt: NOW - 60_000,
     endedAt: change.state ? NOW - 1000 : null,
     failure: null,

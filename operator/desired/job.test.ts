@@ -71,8 +71,43 @@ describe('the Job of the workers', () => {
       requests: { memory: '8Gi' },
       limits: { memory: '16Gi', 'nvidia.com/mig-1g.10gb': '2' },
     });
-    assert.deepEqual(podOf(workers.publish).containers[0].resources, {});
     assert.equal(podOf(workers.publish).nodeSelector, undefined);
+  });
+
+  test('A12: gives pods that publish small resources of their own, and no GPU of a template for workers', () => {
+    const gpuTemplate: Change = (spec) => {
+      spec.workers = {
+        tolerations: [{ key: 'gpu' }],
+        podTemplate: {
+          spec: {
+            imagePullSecrets: [{ name: 'registry' }],
+            nodeSelector: { pool: 'gpu' },
+            affinity: { nodeAffinity: {} },
+            containers: [{ name: 'main', resources: { limits: { 'nvidia.com/gpu': '1' } } }],
+          },
+        },
+      };
+    };
+    const pod = podOf(workersOf(gpuTemplate).publish);
+    assert.deepEqual(pod.containers[0].resources, {
+      requests: { cpu: '250m', memory: '512Mi' },
+      limits: { cpu: '2', memory: '4Gi' },
+    });
+    assert.deepEqual([pod.nodeSelector, pod.affinity], [undefined, undefined]);
+    assert.deepEqual(pod.imagePullSecrets, [{ name: 'registry' }]);
+    const own = podOf(
+      workersOf((spec) => {
+        gpuTemplate(spec);
+        spec.publish = {
+          resources: { requests: { memory: '1Gi' } },
+          nodeSelector: { pool: 'cpu' },
+          tolerations: [],
+          podTemplate: { spec: { priorityClassName: 'low' } },
+        };
+      }).publish,
+    );
+    assert.deepEqual(own.containers[0].resources, { requests: { memory: '1Gi' } });
+    assert.deepEqual([own.nodeSelector, own.tolerations, own.priorityClassName], [{ pool: 'cpu' }, [], 'low']);
   });
 
   test('hands credentials over by reference only', () => {

@@ -61,8 +61,9 @@ export type Template = {
 
 export function buildPodTemplate(wanted: PodWanted): Template {
   const { owner, dataset, role } = wanted;
-  const { workers } = dataset.spec;
+  const { workers, publish } = dataset.spec;
   const onGpuNodes = role === 'workers';
+  const tolerations = onGpuNodes ? workers.tolerations : (publish.tolerations ?? workers.tolerations);
   const template: Template = {
     metadata: { labels: { ...ownLabels(owner), [LABELS.role]: role, [LABELS.component]: role } },
     spec: {
@@ -73,7 +74,7 @@ export function buildPodTemplate(wanted: PodWanted): Template {
       securityContext: POD_SECURITY,
       ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
       ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
-      ...(workers.tolerations && { tolerations: workers.tolerations }),
+      ...(tolerations && { tolerations }),
       ...(onGpuNodes && workers.nodeSelector && { nodeSelector: workers.nodeSelector }),
       ...(onGpuNodes && workers.affinity && { affinity: workers.affinity }),
       ...(onGpuNodes && workers.runtimeClassName !== undefined && { runtimeClassName: workers.runtimeClassName }),
@@ -81,8 +82,28 @@ export function buildPodTemplate(wanted: PodWanted): Template {
       volumes: volumes(wanted),
     },
   };
-  return workers.podTemplate ? strategicMerge(template, workers.podTemplate) : template;
+  const merged = workers.podTemplate ? strategicMerge(template, workers.podTemplate) : template;
+  return onGpuNodes ? merged : withoutGpus(merged, dataset);
 }
+
+/**
+ * What workers are given beyond the fields, such as pull secrets, holds for these pods, too; but not what they run on: no
+ * GPU and no GPU node, which is what a `podTemplate` for workers is often written for.
+ */
+function withoutGpus(template: Template, { spec }: SyntheticDataset): Template {
+  const { resources = PUBLISH_RESOURCES, nodeSelector, podTemplate } = spec.publish;
+  const container = { name: CONTAINER, resources: { $patch: 'replace', ...resources } };
+  const placed = strategicMerge(template, {
+    spec: { containers: [container], nodeSelector: nodeSelector ?? null, affinity: null, runtimeClassName: null },
+  });
+  return podTemplate ? strategicMerge(placed, podTemplate) : placed;
+}
+
+/** Enough to read shards one by one, and a claim that any quota can count. */
+const PUBLISH_RESOURCES = {
+  requests: { cpu: '250m', memory: '512Mi' },
+  limits: { cpu: '2', memory: '4Gi' },
+} as const;
 
 function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
   const { workers } = dataset.spec;

@@ -14,6 +14,7 @@ const conditionSchema = z.object({
 
 const metadataSchema = z.object({
   name: z.string(),
+  uid: z.string().default(''),
   labels: z.record(z.string(), z.string()).default({}),
   annotations: z.record(z.string(), z.string()).default({}),
   creationTimestamp: time,
@@ -30,6 +31,7 @@ const jobSchema = z.object({
       terminating: z.int().default(0),
       succeeded: z.int().default(0),
       failed: z.int().default(0),
+      failedIndexes: z.string().optional(),
       completionTime: time,
       conditions: z.array(conditionSchema).default([]),
     })
@@ -51,8 +53,23 @@ export function jobView(object: unknown): JobView | null {
     terminating: status.terminating,
     succeeded: status.succeeded,
     failed: status.failed,
+    missing: base.state === 'running' && !spec.suspend && !base.deleting ? missingPods(spec.parallelism, status) : 0,
     ...(status.completionTime !== undefined && { endedAt: millis(status.completionTime) }),
   };
+}
+
+function missingPods(parallelism: number, status: z.infer<typeof jobSchema>['status']): number {
+  const { active, terminating, succeeded, failedIndexes } = status;
+  return Math.max(0, parallelism - active - terminating - succeeded - countIndexes(failedIndexes));
+}
+
+/** Counts what is written like `1,3-5,7`. */
+function countIndexes(text = ''): number {
+  const ranges = text.split(',').filter((part) => part !== '');
+  return ranges.reduce((sum, range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return sum + last - first + 1;
+  }, 0);
 }
 
 const trainJobSchema = z.object({
@@ -92,12 +109,14 @@ export function trainJobView(object: unknown): JobView | null {
     terminating: 0,
     succeeded: sum('succeeded'),
     failed: sum('failed'),
+    missing: 0,
   };
 }
 
 type Base = Pick<
   JobView,
   | 'name'
+  | 'uid'
   | 'role'
   | 'stage'
   | 'round'
@@ -125,6 +144,7 @@ function baseView(
   const { [ANNOTATIONS.queue]: desiredQueue } = metadata.annotations;
   return {
     name: metadata.name,
+    uid: metadata.uid,
     role,
     ...(stage !== undefined && { stage }),
     round,

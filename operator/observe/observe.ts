@@ -8,8 +8,9 @@ import { parseDataset } from '../../contract/validate/parse.ts';
 import { isKubeError } from '../../kube/errors.ts';
 import type { Kube, Stored } from '../../kube/types.ts';
 import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
+import { type EventsContext, mountProblems, refusedPods } from './events.ts';
 import { jobView, trainJobView } from './jobs.ts';
-import { JOB_SET, podsView } from './pods.ts';
+import { JOB_SET, podsView, unexplainedPods } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
@@ -40,19 +41,27 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     ...list.items.flatMap((job) => jobView(job) ?? []),
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ];
+  const now = context.now();
+  const events: EventsContext = { kube: context.kube, namespace, now };
+  const [pods, refused] = await Promise.all([
+    needsPods(owner, jobs)
+      ? observePods(events, owner, jobs, mayHaveTrainJobs ? jobSetsOf(jobs, status) : [])
+      : NO_PODS,
+    owner.deleting ? [] : refusedPods(events, jobs),
+  ]);
   return {
-    now: context.now(),
+    now,
     owner,
     parsed,
     status,
     jobs,
-    pods: needsPods(owner, jobs)
-      ? await observePods(context.kube, owner, jobs, mayHaveTrainJobs ? jobSetsOf(jobs, status) : [])
-      : { waiting: [], failed: [], succeeded: [], present: 0 },
+    pods: { ...pods, waiting: [...refused, ...pods.waiting] },
     queue,
-    progress: context.progress.of(uid).summary(context.now()),
+    progress: context.progress.of(uid).summary(now),
   };
 }
+
+const NO_PODS: PodsView = { waiting: [], failed: [], succeeded: [], present: 0 };
 
 /** Kubeflow Trainer need not be installed where nobody asks for it. */
 const usesTrainJobs = (parsed: Observed['parsed']): boolean =>
@@ -93,11 +102,12 @@ const MAX_PODS = 200;
 
 /** All but those that simply run or have simply ended; while the dataset is being deleted, those too. */
 async function observePods(
-  kube: ObserveContext['kube'],
+  context: EventsContext,
   { namespace, uid, deleting }: Owner,
   jobs: readonly JobView[],
   jobSets: readonly string[],
 ): Promise<PodsView> {
+  const { kube } = context;
   const ofDataset = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
   // Pods of a TrainJob have none of our labels.
   const ofJobSets = jobSets.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: jobSets } }) : NOTHING;
@@ -116,7 +126,9 @@ async function observePods(
           : NOTHING,
       ];
   const lists = await Promise.all([...asked, ofJobSets]);
-  return podsView(lists.flatMap(({ items }) => items));
+  const pods = lists.flatMap(({ items }) => items);
+  const view = podsView(pods);
+  return { ...view, waiting: [...view.waiting, ...(await mountProblems(context, unexplainedPods(pods)))] };
 }
 
 const NOTHING: { readonly items: readonly Stored[] } = { items: [] };

@@ -5,6 +5,7 @@ import { parseOutcome } from '../../contract/schema/outcome.ts';
 import { redact } from '../../platform/redact.ts';
 import { CONTAINER } from '../desired/pod.ts';
 import type { FailedPod, PodProblem, PodsView } from '../observed.ts';
+import type { UnexplainedPod } from './events.ts';
 
 /** What the operator reads of pods: why they wait, how they ended. */
 
@@ -29,6 +30,7 @@ const containerSchema = z.object({
 const podSchema = z.object({
   metadata: z.object({
     name: z.string(),
+    uid: z.string().default(''),
     labels: z.record(z.string(), z.string()).default({}),
     creationTimestamp: time,
     deletionTimestamp: time,
@@ -59,6 +61,24 @@ const JOB_NAME = 'batch.kubernetes.io/job-name';
 /** On pods of a TrainJob, whose name its JobSet has. */
 export const JOB_SET = 'jobset.sigs.k8s.io/jobset-name';
 const MAX_MESSAGE = 400;
+
+/** Pods on a node that do not start, for no reason that their status gives. */
+export function unexplainedPods(objects: readonly unknown[]): UnexplainedPod[] {
+  const pods = objects.map((object) => podSchema.parse(object)).filter((pod) => !waitingProblem(pod) && isHeldUp(pod));
+  return pods.map((pod) => ({
+    job: jobOf(pod),
+    pod: pod.metadata.name,
+    uid: pod.metadata.uid,
+    since: Date.parse(pod.metadata.creationTimestamp ?? '') || 0,
+  }));
+}
+
+/** On a node, and none of its containers has begun. */
+function isHeldUp({ metadata, spec, status }: Pod): boolean {
+  const { containerStatuses } = status;
+  const hasBegun = containerStatuses.some(({ state, lastState }) => !state.waiting || lastState.terminated);
+  return metadata.deletionTimestamp === undefined && status.phase === 'Pending' && !!spec.nodeName && !hasBegun;
+}
 
 /** Puts a dataset's pods, those that have not just run well, into the buckets that decide/ looks at. */
 export function podsView(objects: readonly unknown[]): PodsView {

@@ -89,6 +89,7 @@ export function jobOf(
     role === 'workers' ? buildWorkers(context, round, replicas) : buildSingle(context, role, round);
   return {
     name: wanted.name,
+    uid: `uid-${wanted.name}`,
     kind: 'Job',
     role,
     round,
@@ -103,6 +104,7 @@ export function jobOf(
     terminating: 0,
     succeeded: 0,
     failed: 0,
+    missing: 0,
     createdAt: NOW - 60_000,
     endedAt: change.state === 'complete' || change.state === 'failed' ? NOW - 1000 : null,
     failure: null,

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { missingForPods } from '../../testbed/available.ts';
+import { until } from '../../testbed/replica.ts';
+import {
+  isReady,
+  isReason,
+  NAMESPACE,
+  type Rig,
+  rigDataset,
+  startRig,
+  statusOf,
+  waitForReady,
+} from '../../testbed/rig.ts';
+
+/** A4 and A19: pods that a cluster does not let come to be are named, and why. */
+
+/** From the Job to the condition. */
+const NAMED_WITHIN_MS = 30_000;
+
+describe('a dataset in a namespace that refuses its pods', { skip: await missingForPods() }, () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await startRig();
+  });
+  after(() => rig?.stop());
+
+  const quota = (hard: object) =>
+    rig.plane.apply({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'tight', namespace: NAMESPACE },
+      spec: { hard },
+    });
+  const messageOf = async (name: string) =>
+    (await statusOf(rig, name)).conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
+  const jobOf = (name: string) => () =>
+    rig.plane.kubectl('get', 'job', `${name}-workers-1`, '-o', 'name').catch(() => null);
+
+  test('by a ResourceQuota says which and how many, also where only some are refused, and grows once there is room', async () => {
+    await quota({ pods: '0' });
+    await until('the quota counts', async () =>
+      (await rig.plane.kubectl('get', 'quota', 'tight', '-o', 'json')).includes('"used"'),
+    );
+    const dataset = await rigDataset(rig, 'tight', ({ spec }) => {
+      spec.workers.replicas = 3;
+    });
+    await rig.plane.apply(dataset);
+    const { conditions } = await waitForReady(rig, 'tight', isReason('PodsRefused'), NAMED_WITHIN_MS);
+    assert.match(
+      await messageOf('tight'),
+      /^3 of 3 pods are refused: exceeded quota: tight, requested: pods=1, used: pods=0, limited: pods=0; raise the ResourceQuota, or lower spec\.workers/,
+    );
+    assert.deepEqual(
+      ['Reconciling', 'Stalled'].map((type) => conditions?.find((one) => one.type === type)?.status),
+      ['False', 'True'],
+    );
+    // Somebody tidies up meanwhile: what the pods are to mount is gone.
+    await rig.plane.kubectl('delete', 'configmap', '-l', 'cohortfarm.dev/dataset=tight');
+    await quota({ pods: '1' });
+    await until(
+      'some are refused',
+      async () => /workers run.*2 of 3 pods are refused: exceeded quota/.test(await messageOf('tight')),
+      60_000,
+    );
+    await rig.plane.kubectl('delete', 'quota', 'tight');
+    await waitForReady(rig, 'tight', isReady);
+  });
+
+  test('by a quota that counts memory publishes all the same: publish pods say what they need', async () => {
+    await quota({ 'requests.cpu': '16', 'requests.memory': '64Gi', 'limits.cpu': '16', 'limits.memory': '64Gi' });
+    await rig.plane.apply(
+      await rigDataset(rig, 'counted', ({ spec }) => {
+        spec.quota.samples = 32;
+      }),
+    );
+    await waitForReady(rig, 'counted', isReason('PodsRefused'), NAMED_WITHIN_MS);
+    assert.match(
+      await messageOf('counted'),
+      /must specify .*; give spec\.workers resources with what the quota counts$/,
+    );
+    const amounts = { cpu: '1', memory: '1Gi' };
+    const spec = { workers: { resources: { requests: amounts, limits: amounts } } };
+    await rig.plane.kubectl('patch', 'sds', 'counted', '--type=merge', '-p', JSON.stringify({ spec }));
+    await waitForReady(rig, 'counted', isReady);
+    await rig.plane.kubectl('delete', 'quota', 'tight');
+  });
+
+  test('because something that they name is not there says what to create', async () => {
+    const missing = [
+      ['account', { serviceAccountName: 'nobody' }, /"nobody" not found; create the ServiceAccount/],
+      ['class', { priorityClassName: 'urgent' }, /urgent was found; create the PriorityClass/],
+      ['runtime', { runtimeClassName: 'nvidia' }, /"nvidia" not found; create the RuntimeClass/],
+    ] as const;
+    for (const [name, workers] of missing) {
+      await rig.plane.apply(
+        await rigDataset(rig, name, ({ spec }) => {
+          spec.workers = { ...spec.workers, ...workers };
+        }),
+      );
+    }
+    for (const [name, , expected] of missing) {
+      await until('it has its Job', jobOf(name));
+      await waitForReady(rig, name, isReason('PodsRefused'), NAMED_WITHIN_MS);
+      assert.match(await messageOf(name), expected);
+    }
+  });
+
+  test('whose volumes cannot be mounted names what is missing', async () => {
+    await rig.plane.apply(
+      await rigDataset(rig, 'mounts', ({ spec }) => {
+        const volumes = [{ name: 'extra', secret: { secretName: 'not-there' } }];
+        spec.workers = { ...spec.workers, podTemplate: { spec: { volumes } } };
+      }),
+    );
+    await waitForReady(rig, 'mounts', isReason('ConfigMissing'), NAMED_WITHIN_MS);
+    assert.match(await messageOf('mounts'), /its volumes cannot be mounted: .*secret "not-there" not found; create/);
+  });
+});
