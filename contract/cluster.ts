@@ -37,6 +37,8 @@ export const ANNOTATIONS = {
   round: `${GROUP}/round`,
   /** Digest of what the pod template was built from; another one needs another Job. */
   template: `${GROUP}/template-digest`,
+  /** Nodes on which a round before failed, which the Job's pods keep away from. */
+  avoided: `${GROUP}/avoided-nodes`,
   /** The LocalQueue that the spec named; empty for none. Kueue may have set the label of a Job that names none. */
   queue: `${GROUP}/queue-name`,
 } as const;

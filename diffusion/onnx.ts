@@ -76,10 +76,7 @@ export async function openSession(file: string, { provider, threads }: SessionOp
       logSeverityLevel: 3,
     });
   } catch (cause) {
-    throw new ModelError(
-      `${file} cannot be loaded (${reason(cause)}); check that it was copied whole, with its external data files`,
-      { cause },
-    );
+    throw loadFailure(file, provider, reason(cause));
   }
   return {
     file,
@@ -88,6 +85,17 @@ export async function openSession(file: string, { provider, threads }: SessionOp
     run: (feeds) => runSession(session, file, feeds),
     release: () => session.release(),
   };
+}
+
+/** A GPU that is too small, or whose driver fails, is a fault of the machine and not of the model. */
+export function loadFailure(file: string, provider: ProviderName, why: string): ModelError | ProviderUnavailableError {
+  if (provider === 'cuda' && /out of memory|failed to allocate memory|CUDA|CUDNN|CUBLAS/i.test(why)) {
+    const fix = 'free its memory, take a GPU with more of it, or mend its driver (docs/cuda.md)';
+    return new ProviderUnavailableError(`${file} cannot be loaded into the GPU (${why}); ${fix}`);
+  }
+  return new ModelError(
+    `${file} cannot be loaded (${why}); check that it was copied whole, with its external data files`,
+  );
 }
 
 async function runSession(

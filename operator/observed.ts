@@ -73,6 +73,8 @@ export interface JobView {
   /** The Job controller's own words on a failure. */
   readonly failure: string | null;
   readonly deleting: boolean;
+  /** Nodes that its pods keep away from. */
+  readonly avoidedNodes: readonly string[];
 }
 
 export interface PodsView {
@@ -100,6 +102,8 @@ export interface PodProblem {
 export interface FailedPod {
   readonly job: string;
   readonly pod: string;
+  /** Null for one that never came to a node. */
+  readonly node: string | null;
   readonly exitCode: number | null;
   /** What the pod said of itself; null when it was killed or is none of ours. */
   readonly outcome: Outcome | null;

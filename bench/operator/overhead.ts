@@ -46,6 +46,6 @@ async function timeOf(
 /** The workers' Job as the operator makes it, without its owner, whose object is not there. */
 function plainJob(name: string): KubeObject {
   const dataset = parseDataset(datasetNamed(name));
-  const { job } = buildWorkers({ owner: OWNER, dataset, settings: SETTINGS.pods }, 1, 10);
+  const { job } = buildWorkers({ owner: OWNER, dataset, settings: SETTINGS.pods }, { round: 1, replicas: 10 });
   return { ...job, metadata: { name, namespace: 'default' } };
 }

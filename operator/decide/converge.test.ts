@@ -120,6 +120,7 @@ class World {
       endedAt: null,
       failure: null,
       deleting: false,
+      avoidedNodes: [],
       parallelism,
       suspended: suspend,
     };
@@ -142,6 +143,7 @@ class World {
     this.failed.push({
       job: job.name,
       pod: `${job.name}-x`,
+      node: null,
       exitCode: 75,
       containerReason: 'Error',
       endedAt: this.now,

@@ -143,7 +143,8 @@ const CASES: readonly Case[] = [
       progress: planned,
     }),
     policy: 'generating',
-    actions: ['apply Job small-workers-1 x5'],
+    // There are no more shards left.
+    actions: ['apply Job small-workers-1 x2'],
   },
   {
     when: 'the pods are to be others',
@@ -502,7 +503,7 @@ const CASES: readonly Case[] = [
   },
   {
     when: 'the publish pod works, whatever progress says',
-    given: observed({ jobs: [workers, publish], queue: { state: 'missing' } }),
+    given: observed({ jobs: [jobOf('workers', { state: 'complete' }), publish], queue: { state: 'missing' } }),
     policy: 'publishing',
     actions: [],
     at: 'Published',
@@ -549,7 +550,7 @@ const CASES: readonly Case[] = [
     when: 'the dataset is published',
     given: observed({
       status: publishedStatus,
-      jobs: [workers, jobOf('publish', { state: 'complete' })],
+      jobs: [jobOf('workers', { state: 'complete' }), jobOf('publish', { state: 'complete' })],
       queue: filledQueue(0),
     }),
     policy: 'finished',

@@ -41,7 +41,10 @@ function recentFailure({ pods, progress, now }: Observed, job: JobView): Trouble
 }
 
 /** What a failed pod said, or what can be said of one that said nothing. */
-export function troubleOfPod({ pod, outcome, exitCode, containerReason }: FailedPod): Trouble {
+export function troubleOfPod({ pod, node, outcome, exitCode, containerReason }: FailedPod): Trouble {
+  if (outcome && node !== null && NODE_FAULTS.includes(outcome.reason)) {
+    return { reason: outcome.reason, message: `Node ${node}, pod ${pod}: ${outcome.message}` };
+  }
   if (outcome) return { reason: outcome.reason, message: outcome.message };
   if (containerReason === 'OOMKilled') {
     return {
@@ -51,6 +54,20 @@ export function troubleOfPod({ pod, outcome, exitCode, containerReason }: Failed
   }
   const how = exitCode === null ? 'was removed' : `ended with exit code ${exitCode}`;
   return { reason: 'PodFailed', message: `Pod ${pod} ${how} without saying why; see kubectl logs ${pod}` };
+}
+
+/** Reasons that are a fault of the node, and of no other. */
+const NODE_FAULTS: readonly ReasonName[] = ['ProviderUnavailable'];
+/** A list in each pod; where more nodes are bad, no node is to blame. */
+const MAX_NODES = 16;
+
+/** Nodes on which pods of a Job failed for a fault of the node, the latest first. */
+export function failedNodes({ failed }: Observed['pods'], job: JobView): string[] {
+  const nodes = failed.flatMap(({ job: name, node, outcome }) =>
+    name === job.name && node !== null && outcome && NODE_FAULTS.includes(outcome.reason) ? [node] : [],
+  );
+  const distinct = [...new Set(nodes)];
+  return distinct.length > MAX_NODES ? [] : distinct;
 }
 
 /** Why a Job failed for good. */

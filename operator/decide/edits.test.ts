@@ -216,7 +216,7 @@ describe('A9: publication annotations are read fresh and restart nothing', () =>
     const read = parse();
     const [before, after] = [read({}), read(license)].map((dataset) => {
       const context = { owner: OWNER, dataset, settings: SETTINGS.pods };
-      return { workers: buildWorkers(context, 1, 1), publish: buildSingle(context, 'publish', 1) };
+      return { workers: buildWorkers(context, { round: 1, replicas: 1 }), publish: buildSingle(context, 'publish', 1) };
     });
     assert.deepEqual(after!.workers, before!.workers);
     assert.notEqual(after!.publish.templateDigest, before!.publish.templateDigest);

@@ -1,13 +1,15 @@
 import type { JobView, Observed } from '../observed.ts';
 import type { Action, Decision } from './decision.ts';
+import { idleWorkers, unwantedStages } from './leftovers.ts';
 import { datasetOf, removal } from './predicates.ts';
-import { rememberedStages } from './training.ts';
+import { rememberedStages, wantedStages } from './training.ts';
 
 /** Every step is done: what is left is to remove the queue, and the Jobs once they have been kept long enough. */
 export function finish(observed: Observed): Decision {
   const { status, queue, jobs, now } = observed;
   const actions: Action[] = [];
   if (queue.state === 'ready') actions.push({ type: 'removeQueue' });
+  actions.push(...idleWorkers(observed), ...unwantedStages(observed, wantedStages(observed)));
   const { ttlSecondsAfterFinished: ttl } = datasetOf(observed).spec;
   const left = jobs.filter((job) => !job.deleting);
   const ended = Math.max(...left.map(endOf(now)));

@@ -3,8 +3,8 @@ import { retryDelay } from '../../contract/reasons.ts';
 import { buildWorkers, type DesiredJob, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
-import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { datasetOf, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import { failedNodes, failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
+import { datasetOf, isAccepted, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
 import { applyJob, restore } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
@@ -22,17 +22,55 @@ export const generate: Advance = (observed, settings) => {
   }
   const job = currentJob(observed.jobs, 'workers');
   if (!job || job.deleting) return startRound(observed, context, (job?.round ?? 0) + 1);
-  const wanted = buildWorkers(context, job.round, replicasFor(observed, job.round));
+  const { round, avoidedNodes } = job;
+  const wanted = buildWorkers(context, { round, replicas: runningReplicas(observed, job), avoidedNodes });
   if (mustBeReplaced(job, wanted)) return replaceJob(observed, context, job);
-  if (job.state === 'running') return running(observed, context, job, wanted);
+  if (isNowhereElse(observed, job)) return startRound(observed, context, round + 1, { before: [removal(job)] });
+  if (job.state === 'running') return running(observed, job, wanted);
   return ended(observed, context, job);
 };
 
-/** The plan says how many shards are left only after the first round has told it. */
-function replicasFor({ progress, parsed }: Observed, round: number): number {
-  const { replicas } = datasetOf({ parsed }).spec.workers;
-  if (round === 1 || !progress.plan) return replicas;
-  return Math.max(1, Math.min(replicas, progress.plan.shards - progress.shardsCommitted));
+/** As many as there are shards to do: more pods would only hold their GPUs. */
+function replicasFor(observed: Observed, round: number): number {
+  const { workers } = datasetOf(observed).spec;
+  if (isProbe(observed, round)) return 1;
+  return Math.max(1, Math.min(workers.replicas, openShards(observed) ?? workers.replicas));
+}
+
+/**
+ * After a round that has not even found out the plan one pod tries, and the others follow when it has one. Kueue would
+ * queue a Job that grows once more.
+ */
+const isProbe = (observed: Observed, round: number): boolean =>
+  round > 1 && !isAccepted(observed) && datasetOf(observed).spec.workers.queueName === undefined;
+
+/** Shards that are not committed; undefined where only the workers can find out how many there are. */
+function openShards({ progress, parsed }: Observed): number | undefined {
+  const { quota, output } = datasetOf({ parsed }).spec;
+  if (progress.plan) return progress.plan.shards - progress.shardsCommitted;
+  return quota.samples === undefined ? undefined : Math.ceil(quota.samples / output.shard.samples);
+}
+
+/** A running Job shrinks only by an edit: each pod that goes is in the middle of a shard. */
+function runningReplicas(observed: Observed, job: JobView): number {
+  const { replicas } = datasetOf(observed).spec.workers;
+  return Math.min(replicas, Math.max(job.parallelism, replicasFor(observed, job.round)));
+}
+
+/** So long may other nodes take to turn up, where an autoscaler makes them. */
+const AVOID_MS = 300_000;
+
+/** No other node can take the pods: better one that has failed than none. */
+function isNowhereElse({ pods, now }: Observed, job: JobView): boolean {
+  const { state, ready, avoidedNodes } = job;
+  return (
+    state === 'running' &&
+    ready === 0 &&
+    avoidedNodes.length > 0 &&
+    pods.waiting.some(
+      ({ job: name, reason, since }) => name === job.name && reason === 'Unschedulable' && now - since > AVOID_MS,
+    )
+  );
 }
 
 /** The queue must be there before workers look for it. */
@@ -40,9 +78,9 @@ function startRound(
   observed: Observed,
   context: StepContext,
   round: number,
-  before: readonly Action[] = [],
+  { before = [], avoidedNodes = [] }: { before?: readonly Action[]; avoidedNodes?: readonly string[] } = {},
 ): StepDecision {
-  const wanted = buildWorkers(context, round, replicasFor(observed, round));
+  const wanted = buildWorkers(context, { round, replicas: replicasFor(observed, round), avoidedNodes });
   return {
     policy: 'startWorkers',
     actions: [...before, ...readyQueue(observed), ...applyJob(wanted)],
@@ -68,18 +106,17 @@ function readyQueue({ queue, progress }: Observed): Action[] {
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
     job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: spec.workers has changed`)] : [];
-  return startRound(observed, context, job.round + 1, former);
+  return startRound(observed, context, job.round + 1, { before: former, avoidedNodes: job.avoidedNodes });
 }
 
-function running(observed: Observed, context: StepContext, job: JobView, wanted: DesiredJob): StepDecision {
-  const replicas = replicasFor(observed, job.round);
+function running(observed: Observed, job: JobView, wanted: DesiredJob): StepDecision {
+  const replicas = runningReplicas(observed, job);
   const actions: Action[] = [];
   const mayResume = job.suspended && job.queueName === undefined;
   if (job.parallelism !== replicas || mayResume) {
-    const { job: object } = buildWorkers(context, job.round, replicas);
     actions.push({
       type: 'apply',
-      object,
+      object: wanted.job,
       event: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
     });
   }
@@ -126,8 +163,16 @@ function progressReport(observed: Observed, job: JobView): Report {
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return {
     reason: 'Generating',
-    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${refused ? `; ${refused.message}` : ''}${short}`,
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${short}`,
   };
+}
+
+/** Pods that failed for what is wrong with their nodes, while others work. */
+function badNodes({ pods }: Observed, job: JobView): string {
+  const nodes = failedNodes(pods, job);
+  if (nodes.length === 0) return '';
+  const why = pods.failed.find((pod) => pod.job === job.name && pod.node === nodes[0])?.outcome;
+  return `; nodes ${nodes.join(', ')} cannot run workers (${why?.reason}: ${why?.message}), and the next round keeps away from them`;
 }
 
 /** Said while there is time to decide: nothing is published as long as the spec says Fail. */
@@ -158,7 +203,7 @@ function ended(observed: Observed, context: StepContext, job: JobView): StepDeci
   const madeProgress = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
   const pause = madeProgress ? retryDelay(1) : retryDelay(job.round);
   const wait = ((job.endedAt ?? now) - now) / 1000 + pause;
-  if (wait <= 0) return startRound(observed, context, job.round + 1);
+  if (wait <= 0) return startRound(observed, context, job.round + 1, { avoidedNodes: failedNodes(observed.pods, job) });
   const parked = queue.state === 'ready' && queue.parked > 0 ? parkedReport(queue.parked) : null;
   return {
     policy: 'awaitRound',

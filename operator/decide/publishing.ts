@@ -1,6 +1,7 @@
 import { buildSingle } from '../desired/job.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Advance, StepDecision } from './decision.ts';
+import { idleWorkers } from './leftovers.ts';
 import { removal, stepContext } from './predicates.ts';
 import { singleStep } from './step-job.ts';
 
@@ -21,7 +22,7 @@ export const publish: Advance = (observed, settings) => {
       const message = 'Every shard is committed; the publish pod checks them and writes the manifest';
       return {
         policy: 'publishing',
-        actions,
+        actions: [...actions, ...idleWorkers(observed)],
         stepStatus: trouble ?? { reason: 'Publishing', message },
         requeueAfter: 10,
       };

@@ -18,7 +18,10 @@ export const suspended: Guard = (observed, settings) => {
   const actions = running.flatMap((job): Action[] => {
     const remove = removal(job, `Suspended: removed ${job.kind} ${job.name}`);
     if (job.role !== 'workers') return [remove];
-    const desired = buildWorkers(stepContext(observed, settings), job.round, job.parallelism, true);
+    const desired = buildWorkers(stepContext(observed, settings), {
+      ...{ round: job.round, replicas: job.parallelism, avoidedNodes: job.avoidedNodes },
+      suspend: true,
+    });
     if (job.queueName !== undefined || mustBeReplaced(job, desired)) return [remove];
     return job.suspended ? [] : [{ type: 'apply', object: desired.job, event: `Suspended Job ${job.name}` }];
   });

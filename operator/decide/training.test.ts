@@ -79,6 +79,7 @@ function stageJob(given: Observed, name: string, change: Partial<JobView> = {}):
     endedAt: change.state ? NOW - 1000 : null,
     failure: null,
     deleting: false,
+    avoidedNodes: [],
     ...change,
   };
 }

@@ -7,6 +7,7 @@ import { buildStage } from '../desired/stage.ts';
 import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, Settings, StepDecision } from './decision.ts';
+import { idleWorkers, unwantedStages } from './leftovers.ts';
 import { datasetOf, isPublished, isTrue, stepContext } from './predicates.ts';
 import { type SingleStep, singleStep } from './step-job.ts';
 
@@ -18,8 +19,13 @@ import { type SingleStep, singleStep } from './step-job.ts';
 export const train: Advance = (observed, settings) => {
   const stages = stagesOf(observed);
   const steps = stages.map((stage) => stepOf(observed, settings, stage, stages));
-  return decisionOf(steps);
+  const decision = decisionOf(steps);
+  const leftovers = [...idleWorkers(observed), ...unwantedStages(observed, wantedStages(observed))];
+  return { ...decision, actions: [...leftovers, ...decision.actions] };
 };
+
+/** Names of the stages that the spec asks for. */
+export const wantedStages = (observed: Observed): string[] => stagesOf(observed).map(({ stage }) => stage.name);
 
 /** A stage as it is wanted now, and whether it has succeeded as such. */
 interface WantedStage {

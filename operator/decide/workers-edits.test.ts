@@ -96,7 +96,11 @@ describe('an edit of spec.workers', () => {
       const stages = stagesOf({ status: {}, parsed: { dataset } }).map(({ stage }) =>
         buildStage({ ...context, stage }, 1),
       );
-      for (const desired of [buildWorkers(context, 1, 1), buildSingle(context, 'publish', 1), ...stages]) {
+      for (const desired of [
+        buildWorkers(context, { round: 1, replicas: 1 }),
+        buildSingle(context, 'publish', 1),
+        ...stages,
+      ]) {
         const view = desired.job.kind === 'Job' ? jobView : trainJobView;
         assert.equal(mustBeReplaced(view(desired.job)!, desired), false, desired.name);
         const labels = { ...desired.job.metadata.labels, 'kueue.x-k8s.io/queue-name': 'default' };

@@ -34,7 +34,8 @@ const RESOURCE_FOR = {
  * change without a restart of them: how many there are, how the dataset is published, and what it is trained for.
  */
 function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDataset) {
-  const { seed, quota, prompt, model, output, workers } = spec;
+  const { seed, quota, prompt, output, workers } = spec;
+  const model = withGpus(spec);
   const { onExhausted: _, ...quality } = spec.quality;
   const { batchSize, checkpointSamples } = workers;
   const { name, namespace } = metadata;
@@ -50,6 +51,10 @@ function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDatas
     spec: { seed, quota, prompt, model, quality, output, workers: { batchSize, checkpointSamples } },
   };
 }
+
+/** GPUs that are asked for are used, or the pod says why it cannot: one that samples on the CPU would hold its GPU for days. */
+const withGpus = ({ model, workers }: SyntheticDataset['spec']) =>
+  workers.gpus > 0 && model.executionProvider === 'auto' ? { ...model, executionProvider: 'cuda' as const } : model;
 
 /** The same, with how it is published. */
 function resourceForPublishing(dataset: SyntheticDataset) {

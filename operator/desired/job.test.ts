@@ -11,7 +11,7 @@ type Change = NonNullable<Parameters<typeof smallDataset>[0]>;
 function workersOf(change: Change = () => {}, settings: Partial<PodSettings> = {}) {
   const context = { owner: OWNER, dataset: smallDataset(change), settings: { ...SETTINGS.pods, ...settings } };
   return {
-    ...buildWorkers(context, 1, context.dataset.spec.workers.replicas),
+    ...buildWorkers(context, { round: 1, replicas: context.dataset.spec.workers.replicas }),
     publish: buildSingle(context, 'publish', 1),
   };
 }
@@ -30,15 +30,59 @@ describe('the Job of the workers', () => {
       completions: 8,
       parallelism: 8,
       backoffLimitPerIndex: 6,
+      maxFailedIndexes: 1,
       suspend: false,
       podFailurePolicy: {
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-          { action: 'FailJob', onExitCodes: { operator: 'In', values: [2, 3, 78] } },
+          { action: 'FailJob', onExitCodes: { operator: 'In', values: [2, 3] } },
+          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [78] } },
         ],
       },
     });
     assert.equal(job.metadata.ownerReferences?.[0]?.uid, OWNER.uid);
+  });
+
+  test('A5: keeps away from the nodes of a round before, whatever else is asked of a node, and is the same pod', () => {
+    const term = { matchExpressions: [{ key: 'pool', operator: 'In', values: ['gpu'] }] };
+    const context = {
+      owner: OWNER,
+      dataset: smallDataset((spec) => {
+        const required = { nodeSelectorTerms: [term, {}] };
+        spec.workers!.affinity = {
+          nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required },
+          podAffinity: {},
+        };
+      }),
+      settings: SETTINGS.pods,
+    };
+    const plain = buildWorkers(context, { round: 2, replicas: 1 });
+    const desired = buildWorkers(context, { round: 2, replicas: 1, avoidedNodes: ['gpu-7', 'gpu-9'] });
+    const matchFields = ['gpu-7', 'gpu-9'].map((name) => ({
+      key: 'metadata.name',
+      operator: 'NotIn',
+      values: [name],
+    }));
+    const { nodeAffinity, podAffinity } = podOf(desired).affinity;
+    assert.deepEqual(nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms, [
+      { ...term, matchFields },
+      { matchFields },
+    ]);
+    assert.deepEqual(podAffinity, {});
+    assert.equal(desired.job.metadata.annotations?.['cohortfarm.dev/avoided-nodes'], 'gpu-7,gpu-9');
+    assert.equal(desired.templateDigest, plain.templateDigest);
+  });
+
+  test('A20: asks for CUDA where it asks for GPUs, unless the spec says otherwise', () => {
+    const providerOf = (gpus: number, executionProvider: 'auto' | 'cpu') => {
+      const { needs } = workersOf((spec) => {
+        spec.workers!.gpus = gpus;
+        spec.model.executionProvider = executionProvider;
+      });
+      const { spec } = JSON.parse((needs[0]!.data as Record<string, string>)['dataset.json']!);
+      return spec.model.executionProvider;
+    };
+    assert.deepEqual([providerOf(1, 'auto'), providerOf(0, 'auto'), providerOf(1, 'cpu')], ['cuda', 'auto', 'cpu']);
   });
 
   test('of a cleanup tells whose objects may go', () => {

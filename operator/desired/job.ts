@@ -4,9 +4,10 @@ import { EXIT } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Owner } from '../observed.ts';
+import { avoidNodes } from './avoid-nodes.ts';
 import { buildConfigMap } from './config-map.ts';
 import { ownerReference, ownLabels } from './owner.ts';
-import { buildPodTemplate, type PodSettings } from './pod.ts';
+import { buildPodTemplate, type PodSettings, type Template } from './pod.ts';
 
 /** The Jobs of a dataset, whole. */
 
@@ -32,26 +33,53 @@ export interface StepContext {
 /** Failures of one index, or of a single pod, before it counts as failed. */
 export const BACKOFF_LIMIT = 6;
 
+const onExit = (action: 'FailJob' | 'FailIndex', ...values: number[]) => ({
+  action,
+  onExitCodes: { operator: 'In', values: values.sort((a, b) => a - b) },
+});
+const IGNORE_DISRUPTION = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] };
+
 /** What a Job's controller makes of a pod's end; see "Steps and rounds" in docs/farm.md. */
 export const POD_FAILURE_POLICY = {
-  rules: [
-    { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-    {
-      action: 'FailJob',
-      onExitCodes: { operator: 'In', values: [EXIT.usage, EXIT.shortfall, EXIT.never].sort((a, b) => a - b) },
-    },
-  ],
+  rules: [IGNORE_DISRUPTION, onExit('FailJob', EXIT.usage, EXIT.shortfall, EXIT.never)],
 };
 
+/** The same for workers, of whom one may fail for what is wrong with its node alone. */
+const WORKERS_FAILURE_POLICY = {
+  rules: [IGNORE_DISRUPTION, onExit('FailJob', EXIT.usage, EXIT.shortfall), onExit('FailIndex', EXIT.never)],
+};
+
+/** Workers that may fail for good before the round ends: more of them say that it is not the fault of a node. */
+const maxFailedIndexes = (replicas: number): number => Math.ceil(replicas / 10);
+
 /** The Indexed Job of the workers: as many indexes as pods, so that it can be scaled while it runs. */
-export function buildWorkers(context: StepContext, round: number, replicas: number, suspend = false): DesiredJob {
-  return buildJob(context, 'workers', round, {
+export function buildWorkers(context: StepContext, { round, replicas, ...wanted }: WorkersWanted): DesiredJob {
+  const { suspend = false, avoidedNodes = [] } = wanted;
+  const desired = buildJob(context, 'workers', round, {
     completionMode: 'Indexed',
     completions: replicas,
     parallelism: replicas,
     backoffLimitPerIndex: BACKOFF_LIMIT,
+    maxFailedIndexes: maxFailedIndexes(replicas),
+    podFailurePolicy: WORKERS_FAILURE_POLICY,
     ...suspension(context, suspend),
   });
+  return avoidedNodes.length === 0 ? desired : { ...desired, job: avoiding(desired.job, avoidedNodes) };
+}
+
+export interface WorkersWanted {
+  readonly round: number;
+  readonly replicas: number;
+  readonly suspend?: boolean;
+  /** Nodes to keep away from. They are of this round alone, so that the template's digest does not know them. */
+  readonly avoidedNodes?: readonly string[];
+}
+
+function avoiding(job: KubeObject, nodes: readonly string[]): KubeObject {
+  const spec = job.spec as { readonly template: Template };
+  const annotations = { ...job.metadata.annotations, [ANNOTATIONS.avoided]: nodes.join(',') };
+  const template = avoidNodes(spec.template, nodes);
+  return { ...job, metadata: { ...job.metadata, annotations }, spec: { ...spec, template } };
 }
 
 /** A Job of one pod. */
@@ -103,7 +131,7 @@ function buildJob(
       annotations: jobAnnotations({ round, templateDigest, queue }),
       ownerReferences: [ownerReference(owner)],
     },
-    spec: { ...fields, podFailurePolicy: POD_FAILURE_POLICY, template },
+    spec: { podFailurePolicy: POD_FAILURE_POLICY, ...fields, template },
   };
   return { name, templateDigest, queue, job, needs: [configMap] };
 }

@@ -8,10 +8,10 @@ import { jobView } from './jobs.ts';
 
 const at = (secondsAgo: number): string => new Date(NOW - secondsAgo * 1000).toISOString();
 const event = (reason: string, note: string, secondsAgo = 10) => ({
-  metadata: { creationTimestamp: at(40) },
+  metadata: { creationTimestamp: at(secondsAgo) },
   reason,
   note,
-  deprecatedFirstTimestamp: at(40),
+  deprecatedFirstTimestamp: at(secondsAgo),
   deprecatedLastTimestamp: at(secondsAgo),
 });
 
@@ -34,7 +34,7 @@ describe('A4: pods that are refused', () => {
         'FailedCreate',
         'Error creating: pods "small-workers-1-0-x" is forbidden: exceeded quota: gpus, limited: 4',
       ),
-      event('FailedCreate', 'Error creating: something older', 300),
+      event('FailedCreate', 'Error creating: something older', 40),
     ]);
     const [problem] = await refusedPods(context, [short(12)]);
     assert.equal(

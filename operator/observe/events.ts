@@ -147,7 +147,10 @@ function toldOf(object: unknown): Told {
   };
 }
 
-const latest = (all: readonly Told[]): Told | null =>
-  all.reduce<Told | null>((last, one) => (last === null || one.last >= last.last ? one : last), null);
+/** The last of them, dated from the first: each try that names another pod is an Event of its own. */
+function latest(all: readonly Told[]): Told | null {
+  const last = all.reduce<Told | null>((found, one) => (found === null || one.last >= found.last ? one : found), null);
+  return last && { ...last, first: Math.min(...all.map(({ first }) => first)) };
+}
 
 const clean = (text: string): string => redact(text).replace(/\s+/g, ' ').trim().slice(0, MAX_MESSAGE);

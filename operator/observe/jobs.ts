@@ -128,6 +128,7 @@ type Base = Pick<
   | 'endedAt'
   | 'failure'
   | 'deleting'
+  | 'avoidedNodes'
 >;
 
 /** What our labels and annotations and the conditions say; both kinds have Complete and Failed. */
@@ -156,6 +157,7 @@ function baseView(
     endedAt: millis(complete?.lastTransitionTime ?? failed?.lastTransitionTime),
     failure: failed?.message ?? null,
     deleting: metadata.deletionTimestamp !== undefined,
+    avoidedNodes: (metadata.annotations[ANNOTATIONS.avoided] ?? '').split(',').filter((name) => name !== ''),
   };
 }
 

@@ -118,6 +118,7 @@ function failedPod(pod: Pod): FailedPod {
   return {
     job: jobOf(pod),
     pod: pod.metadata.name,
+    node: pod.spec.nodeName ?? null,
     exitCode: terminated?.exitCode ?? null,
     outcome: parseOutcome(terminated?.message),
     containerReason: terminated?.reason ?? pod.status.reason ?? null,

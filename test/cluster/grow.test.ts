@@ -130,6 +130,8 @@ describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
     await rig.plane.apply(
       await rigDataset(rig, 'greedy', ({ spec }) => {
         spec.workers = { ...spec.workers, gpus: 64 };
+        // No GPU is behind those of the node.
+        spec.model.executionProvider = 'cpu';
         spec.quota.samples = 32;
       }),
     );

@@ -89,6 +89,7 @@ describe('our image on a real node', { skip: await missingForPods(), timeout: 60
   it('grows a dataset for the operator, under the security settings that it gives its pods', async () => {
     const dataset = await rigDataset(rig, 'real', ({ spec }) => {
       Object.assign(spec.quota, { samples: 12, minPerCell: 0 });
+      spec.model.executionProvider = 'cpu';
       Object.assign(spec.workers, { gpus: 1, podTemplate: { spec: { hostNetwork: true } } });
     });
     await rig.plane.apply(dataset);

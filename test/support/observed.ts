@@ -86,7 +86,7 @@ export function jobOf(
   const context = { owner: OWNER, dataset, settings: SETTINGS.pods };
   const replicas = dataset.spec.workers.replicas;
   const wanted: DesiredJob =
-    role === 'workers' ? buildWorkers(context, round, replicas) : buildSingle(context, role, round);
+    role === 'workers' ? buildWorkers(context, { round, replicas }) : buildSingle(context, role, round);
   return {
     name: wanted.name,
     uid: `uid-${wanted.name}`,
@@ -109,6 +109,7 @@ export function jobOf(
     endedAt: change.state === 'complete' || change.state === 'failed' ? NOW - 1000 : null,
     failure: null,
     deleting: false,
+    avoidedNodes: [],
     ...change,
   };
 }
@@ -116,6 +117,7 @@ export function jobOf(
 export const failedPod = (job: JobView, change: Partial<FailedPod> = {}): FailedPod => ({
   job: job.name,
   pod: `${job.name}-0-abcde`,
+  node: 'node-a',
   exitCode: 78,
   outcome: null,
   containerReason: 'Error',
