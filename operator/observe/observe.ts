@@ -47,7 +47,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     needsPods(owner, jobs)
       ? observePods(events, owner, jobs, mayHaveTrainJobs ? jobSetsOf(jobs, status) : [])
       : NO_PODS,
-    owner.deleting ? [] : refusedPods(events, jobs),
+    refusedPods(events, jobs),
   ]);
   return {
     now,
