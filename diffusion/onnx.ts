@@ -90,7 +90,7 @@ export async function openSession(file: string, { provider, threads }: SessionOp
 /** A GPU that is too small, or whose driver fails, is a fault of the machine and not of the model. */
 export function loadFailure(file: string, provider: ProviderName, why: string): ModelError | ProviderUnavailableError {
   if (provider === 'cuda' && /out of memory|failed to allocate memory|CUDA|CUDNN|CUBLAS/i.test(why)) {
-    const fix = 'free its memory, take a GPU with more of it, or mend its driver (docs/cuda.md)';
+    const fix = 'free its memory, take a GPU with more of it, or repair its driver (docs/cuda.md)';
     return new ProviderUnavailableError(`${file} cannot be loaded into the GPU (${why}); ${fix}`);
   }
   return new ModelError(

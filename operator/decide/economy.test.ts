@@ -152,7 +152,7 @@ describe('A5: a bad node', () => {
   });
 });
 
-describe('A11: nothing that nobody needs keeps running:', () => {
+describe('A11: nothing that is not needed keeps running:', () => {
   const idle = jobOf('workers', { parallelism: 16, active: 8, ready: 0 });
 
   test('workers after the last shard, once those that work have had time to end', () => {

@@ -2,7 +2,7 @@ import { currentJob, type Observed } from '../observed.ts';
 import type { Action } from './decision.ts';
 import { removal } from './predicates.ts';
 
-/** Running Jobs that nobody needs any more: they hold GPUs, and keep the dataset's Jobs from being removed in time. */
+/** Running Jobs that are not needed any more: they hold GPUs, and keep the dataset's Jobs from being removed in time. */
 
 /** Workers that find no shard end by themselves within this time. */
 const END_MS = 30_000;

@@ -55,7 +55,7 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
       ['Reconciling', 'Stalled'].map((type) => conditions?.find((one) => one.type === type)?.status),
       ['False', 'True'],
     );
-    // Somebody tidies up meanwhile: what the pods are to mount is gone.
+    // What the pods are to mount is deleted meanwhile.
     await rig.plane.kubectl('delete', 'configmap', '-l', 'cohortfarm.dev/dataset=tight');
     await quota({ pods: '1' });
     await until(
