@@ -70,7 +70,7 @@ test('what decides the bytes has a transition rule, and always a value to compar
   for (const field of IMMUTABLE) {
     const schema = schemaAt(root, `spec.${field}`);
     const rules = schema['x-kubernetes-validations'] as { rule: string; message: string }[];
-    assert.match(rules.find(({ rule }) => rule.includes('oldSelf'))!.message, /workers, suspend, training/);
+    assert.match(rules.find(({ rule }) => rule.includes('oldSelf'))!.message, /workers, publish, suspend, training/);
     assert.ok((schemaAt(root, 'spec').required as string[]).includes(field) || 'default' in schema, field);
   }
 });
@@ -97,6 +97,9 @@ test('Kubernetes fragments pass through unread', () => {
       '.spec.workers.affinity',
       '.spec.workers.modelCache',
       '.spec.workers.podTemplate',
+      '.spec.publish.resources',
+      '.spec.publish.tolerations.[]',
+      '.spec.publish.podTemplate',
       '.spec.training.stages.[].resources',
       '.spec.training.stages.[].env.[]',
       '.spec.training.stages.[].podTemplate',
