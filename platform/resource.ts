@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
@@ -95,8 +95,8 @@ export interface FolderWanted {
 }
 
 /**
- * Brings a folder onto this machine: a local one is used where it lies, one from S3 is copied into the cache (a pinned
- * one only once). Digests are checked before anything is used.
+ * Brings a folder onto this machine: a local one is used where it is, one from S3 is copied into the cache (a pinned one only
+ * once). Digests are computed from the files before anything is used, those of the cache included.
  * @throws SpecError when it is empty or differs from the pin
  */
 export async function fetchFolder(wanted: FolderWanted, context: ResourceContext): Promise<Folder> {
@@ -112,15 +112,7 @@ export async function fetchFolder(wanted: FolderWanted, context: ResourceContext
 async function digestFolder(dir: string, { includes, field }: FolderWanted): Promise<Folder> {
   let names: string[] = [];
   try {
-    names = (await readdir(dir, { recursive: true, withFileTypes: true }))
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) =>
-        join(entry.parentPath, entry.name)
-          .slice(dir.length + 1)
-          .split(sep)
-          .join('/'),
-      )
-      .filter(includes);
+    names = (await filesBelow(dir)).filter(includes);
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code;
     const fix = dir.startsWith(EMBEDDED + sep) ? `embedded are ${await embedded()}` : 'correct the path';
@@ -134,6 +126,26 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
   return { dir, digest: folderDigest(files) };
 }
 
+/** Paths of all files below a folder. Links to folders are followed, since whoever opens a file below does so, too. */
+async function filesBelow(dir: string, path = '', above: readonly string[] = []): Promise<string[]> {
+  const place = await realpath(join(dir, path));
+  if (above.includes(place)) return [];
+  const files: string[] = [];
+  for (const entry of await readdir(place, { withFileTypes: true })) {
+    const below = path === '' ? entry.name : `${path}/${entry.name}`;
+    const isFolder = entry.isDirectory() || (entry.isSymbolicLink() && (await isDirectory(join(dir, below))));
+    if (isFolder) files.push(...(await filesBelow(dir, below, [...above, place])));
+    else files.push(below);
+  }
+  return files;
+}
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
 async function embedded(): Promise<string> {
   const entries = await readdir(EMBEDDED, { withFileTypes: true });
   return entries.flatMap((entry) => (entry.isDirectory() ? `embedded:${entry.name}` : [])).join(', ');
@@ -145,21 +157,79 @@ async function fileSha256(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/**
+ * A copy of a remote folder in the cache, at the place of its digest. What is there already is used only if its digest is
+ * still that of its name; a damaged copy is replaced.
+ */
 async function fetchRemote(uri: string, wanted: FolderWanted, context: ResourceContext): Promise<Folder> {
-  const kept = wanted.sha256 && join(context.cacheDir, 'models', wanted.sha256);
-  if (kept && (await stat(kept).catch(() => null))) return digestFolder(kept, wanted);
-  await mkdir(join(context.cacheDir, 'models'), { recursive: true });
-  const temporary = await mkdtemp(join(context.cacheDir, 'models', 'incoming-'));
+  const cache = join(context.cacheDir, 'models');
+  if (wanted.sha256 !== undefined) {
+    const kept = await readKept(join(cache, wanted.sha256), wanted);
+    if (kept?.digest === wanted.sha256) return kept;
+  }
+  await mkdir(cache, { recursive: true });
+  await sweepLeftovers(cache);
+  const temporary = await mkdtemp(join(cache, INCOMING));
   try {
     await copyRemote(uri, temporary, wanted, context);
-    const folder = await digestFolder(temporary, wanted);
-    const place = join(context.cacheDir, 'models', folder.digest);
-    // Another process may have put the same folder there meanwhile; then this copy is not needed.
-    await rename(temporary, place).catch(() => rm(temporary, { recursive: true, force: true }));
-    return { dir: place, digest: folder.digest };
-  } catch (error) {
+    const { digest } = await digestFolder(temporary, wanted);
+    return { dir: await keep(temporary, join(cache, digest), { ...wanted, digest }), digest };
+  } finally {
     await rm(temporary, { recursive: true, force: true });
-    throw error;
+  }
+}
+
+const INCOMING = 'incoming-';
+/** A download that has written nothing for so long was killed. */
+const LEFTOVER_AGE_MS = 60 * 60 * 1000;
+
+const readKept = (place: string, wanted: FolderWanted): Promise<Folder | null> =>
+  stat(place).then(
+    () => digestFolder(place, wanted).catch(() => null),
+    () => null,
+  );
+
+/** Moves a complete copy to its place, unless a sound one is there. @returns the place */
+async function keep(copy: string, place: string, wanted: FolderWanted & { readonly digest: string }): Promise<string> {
+  await syncFolder(copy);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await rename(copy, place);
+      await syncFolder(dirname(place));
+      return place;
+    } catch (error) {
+      // Another process may have put the same folder there; or what is there is damaged, and makes way.
+      if ((await readKept(place, wanted))?.digest === wanted.digest) return place;
+      if (attempt === 2) throw error;
+      await rename(place, `${copy}-damaged`).catch(() => undefined);
+      await rm(`${copy}-damaged`, { recursive: true, force: true });
+    }
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Removes what killed downloads left; another node's download on a shared volume is still being written to. */
+async function sweepLeftovers(cache: string): Promise<void> {
+  for (const name of (await readdir(cache)).filter((entry) => entry.startsWith(INCOMING))) {
+    const folder = join(cache, name);
+    const files = await readdir(folder, { recursive: true }).catch(() => []);
+    const times = await Promise.all(
+      ['', ...files].map((file) =>
+        stat(join(folder, file)).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        ),
+      ),
+    );
+    if (Date.now() - Math.max(...times) > LEFTOVER_AGE_MS) await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -182,8 +252,9 @@ async function copyRemote(
       for (let start = 0; start < size; start += CHUNK) {
         const bytes = await store.get(key, { start, end: Math.min(size, start + CHUNK) });
         if (bytes === null) throw new StoreError('retryable', `${uri}/${key} vanished while it was read; try again`);
-        await file.write(bytes);
+        await file.writeFile(bytes);
       }
+      await file.sync();
     } finally {
       await file.close();
     }

@@ -3,6 +3,7 @@ import { readImpressions } from '../contract/plan/impressions.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { assertSelfContained } from '../diffusion/external-data.ts';
 import { readModelDefaults } from '../diffusion/model-defaults.ts';
 import { readCsv } from '../platform/csv.ts';
 import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
@@ -42,6 +43,8 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
       { reason: errors[0]!.reason },
     );
   }
+  await assertSelfContained(modelFolder.dir, isModelFile);
+  for (const { dir } of gateFolders) await assertSelfContained(dir, isGateFile);
   const identity = { digest: modelFolder.digest, defaults: await readModelDefaults(modelFolder.dir) };
   const plan = makePlan(dataset, { ...tables, model: identity, gateDigests: gateFolders.map(({ digest }) => digest) });
   return { plan, modelDir: modelFolder.dir, gateDirs: gateFolders.map(({ dir }) => dir) };
@@ -49,9 +52,10 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
 
 /** Fetches the model of a published dataset. @throws StoreError when it is not the one the dataset was made with */
 export async function prepareModel(uri: string, sha256: string, context: ResourceContext): Promise<string> {
-  return (
-    await fetchFolder({ uri, includes: isModelFile, sha256, field: 'model (give its place now with --model)' }, context)
-  ).dir;
+  const wanted = { uri, includes: isModelFile, sha256, field: 'model (give its place now with --model)' };
+  const { dir } = await fetchFolder(wanted, context);
+  await assertSelfContained(dir, isModelFile);
+  return dir;
 }
 
 /** The CSV files of a spec: cohort, table, impressions. */
