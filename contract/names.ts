@@ -35,6 +35,8 @@ export const objects = {
   claim: '_work/plan.json',
   /** The outline of a growing dataset, for readers before it is published. */
   outline: '_work/dataset.json',
+  /** Tries whether the store honours conditional writes; removed again. */
+  probe: (id: string): string => `_work/probe-${id}`,
   work: '_work/',
   records: 'records/',
   shards: 'shards/',

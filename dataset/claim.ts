@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '../contract/digest.ts';
 import { Failure, otherPlanFailure } from '../contract/failure.ts';
 import { ADOPT_ANNOTATION, CONTENT_TYPES, objects } from '../contract/names.ts';
@@ -74,6 +75,7 @@ export async function standing(store: ObjectStore, plan: Plan, claimant: Claiman
  */
 export async function claim(store: ObjectStore, plan: Plan, claimant: Claimant): Promise<void> {
   const { state, claim } = await standing(store, plan, claimant);
+  if (state === 'open') await store.assertConditional(objects.probe(randomUUID()));
   if (claim !== 'ours') await writeClaim(store, plan, claimant, claim);
   if (state === 'open') await store.create(objects.outline, json(outlineOf(plan)), { contentType: CONTENT_TYPES.json });
 }

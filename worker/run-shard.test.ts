@@ -24,6 +24,7 @@ function failingAt(store: ObjectStore, n: number): ObjectStore {
   let writes = 0;
   return {
     uri: store.uri,
+    assertConditional: async () => {},
     get: store.get.bind(store),
     stat: store.stat.bind(store),
     list: store.list.bind(store),
@@ -64,6 +65,68 @@ test('a shard that is killed at any write and run again has the bytes of an undi
     assert.equal(failure, n < 6 ? 'killed' : null, `write ${n} of 3 parts, seal, tar, record`);
     assert.equal((await runShard(drawingContext(plan, store), 0)).sha256, sha256);
   }
+});
+
+const keysBelow = async (store: ObjectStore, prefix: string): Promise<string[]> =>
+  (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);
+
+/** Changes one bit of a stored object. */
+async function flip(store: ObjectStore, key: string, at: (bytes: Uint8Array) => number): Promise<void> {
+  const bytes = Uint8Array.from((await store.get(key))!);
+  bytes[at(bytes)]! ^= 1;
+  await store.replace(key, bytes, { contentType: 'application/x-tar' });
+}
+
+test('M2: a part that is damaged between its checkpoint and the seal is made again, not sealed', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  const places = [
+    () => 0,
+    () => 600,
+    (bytes: Uint8Array) => bytes.length >> 1,
+    (bytes: Uint8Array) => bytes.length - 1100,
+  ];
+  for (const at of places) {
+    const store = await freshStore(t);
+    // Three parts are stored; the seal is the fourth write.
+    await assert.rejects(runShard(drawingContext(plan, failingAt(store, 3)), 0), /killed/);
+    const parts = (await keysBelow(store, objects.shardWork(0))).filter((key) => key.endsWith('.tar'));
+    await flip(store, parts[1]!, at);
+    assert.equal((await runShard(drawingContext(plan, store), 0)).sha256, sha256);
+  }
+});
+
+test('M6: a seal whose part is lost or damaged heals by itself', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  for (const harm of ['lost', 'damaged', 'all lost'] as const) {
+    const store = await freshStore(t);
+    await assert.rejects(runShard(drawingContext(plan, failingAt(store, 4)), 0), /killed/);
+    const keys = await keysBelow(store, objects.shardWork(0));
+    assert.ok(keys.includes(objects.seal(0)));
+    const parts = keys.filter((key) => key.endsWith('.tar'));
+    if (harm === 'damaged') await flip(store, parts[0]!, (bytes) => bytes.length >> 1);
+    else await store.remove(harm === 'lost' ? parts.slice(1, 2) : parts);
+    assert.equal((await runShard(drawingContext(plan, store), 0)).sha256, sha256, harm);
+  }
+});
+
+test('M6: a tar that is written already needs no parts to be committed', async (t) => {
+  const store = await freshStore(t);
+  await assert.rejects(runShard(drawingContext(plan, failingAt(store, 5)), 0), /killed/);
+  await store.remove((await keysBelow(store, objects.shardWork(0))).filter((key) => key.endsWith('.tar')));
+  const generate = () => Promise.reject(new Error('nothing is generated again'));
+  assert.equal((await runShard(drawingContext(plan, store, { generate }), 0)).accepted, 10);
+});
+
+test('a shard that another farm committed meanwhile is taken as it is', async (t) => {
+  const store = await freshStore(t);
+  const other = await freshStore(t);
+  const theirs = await runShard(drawingContext(plan, other, { provider: 'cuda' }), 0);
+  await assert.rejects(runShard(drawingContext(plan, failingAt(store, 4)), 0), /killed/);
+  const tar = Uint8Array.from((await other.get(theirs.key))!);
+  tar[5000]! ^= 1;
+  await store.create(theirs.key, tar, { contentType: 'application/x-tar' });
+  await store.create(objects.record(0), (await other.get(objects.record(0)))!, { contentType: 'application/json' });
+  assert.equal((await runShard(drawingContext(plan, store), 0)).provider, 'cuda');
 });
 
 test('batch and checkpoint sizes do not change the bytes', async (t) => {

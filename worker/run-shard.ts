@@ -3,7 +3,15 @@ import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
-import { commitShard, listParts, readRecord, readSeal, sealShard } from '../dataset/shard/commit.ts';
+import {
+  commitShard,
+  discard,
+  LostPartError,
+  listParts,
+  readRecord,
+  readSeal,
+  sealShard,
+} from '../dataset/shard/commit.ts';
 import { chainParts, encodePart, sampleMembers } from '../dataset/shard/part.ts';
 import { isDegenerate, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
@@ -55,6 +63,21 @@ export async function runShard(context: ShardContext, shard: number): Promise<Sh
   const { store, plan } = context;
   const committed = await readRecord(store, plan, shard);
   if (committed) return committed;
+  for (let remade = 0; ; remade++) {
+    try {
+      return await finishShard(context, shard);
+    } catch (error) {
+      if (!(error instanceof LostPartError) || remade === MAX_REMADE) throw error;
+      await discard(store, shard, error);
+    }
+  }
+}
+
+/** Lost or damaged parts of one shard that are made again before the worker gives up: more is a broken store. */
+const MAX_REMADE = 10;
+
+async function finishShard(context: ShardContext, shard: number): Promise<ShardRecord> {
+  const { store, plan } = context;
   const seal = await readSeal(store, plan, shard);
   if (seal) return commitShard(store, plan, { seal });
   await generateParts(context, shard);

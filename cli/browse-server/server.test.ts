@@ -23,6 +23,7 @@ function counting(store: ObjectStore): ObjectStore {
   };
   return {
     uri: store.uri,
+    assertConditional: async () => {},
     stat: store.stat.bind(store),
     list: store.list.bind(store),
     create: refuse,

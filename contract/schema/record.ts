@@ -73,6 +73,8 @@ export const partRecordSchema = z.strictObject({
   cells: z.array(cellTallySchema),
   /** Indices of samples whose every attempt was rejected. */
   exhausted: z.array(index),
+  /** SHA-256 of the members that follow; missing in parts of former versions. */
+  members: digest.optional(),
 });
 export type PartRecord = z.infer<typeof partRecordSchema>;
 

@@ -60,6 +60,7 @@ function failingAt(store: ObjectStore, n: number): { store: ObjectStore; changes
     changes: () => changes,
     store: {
       uri: store.uri,
+      assertConditional: async () => {},
       get: store.get.bind(store),
       stat: store.stat.bind(store),
       list: store.list.bind(store),

@@ -20,9 +20,26 @@ import { TAR_END } from './tar.ts';
  *
  *   parts --> seal (first writer decides which parts) --> tar --> record (the commit)
  *
- * Parts and seal are written once and never changed, so whoever finishes the shard, and however often, writes the very
- * same bytes, even on hardware whose arithmetic is not repeatable.
+ * Parts and seal are written once and never changed, so that each worker that finishes the shard writes the very same bytes,
+ * even on hardware whose arithmetic is not repeatable. A part that is lost or damaged at rest is made again, and with it the
+ * seal that names it.
  */
+
+/** A part, or the seal that fixed parts, cannot be used: `discard` removes it, and the shard is worked on again. */
+export class LostPartError extends StoreError {
+  /** The part; null when each is sound, but not what the seal fixed. */
+  readonly key: string | null;
+  constructor(key: string | null, message: string, cause?: unknown) {
+    super('retryable', message, cause === undefined ? {} : { cause });
+    this.key = key;
+  }
+}
+
+/** Removes the seal and the lost part, in this order: a seal must never name a part that is not there. */
+export async function discard(store: ObjectStore, shard: number, { key }: LostPartError): Promise<void> {
+  await store.remove([objects.seal(shard)]);
+  if (key !== null) await store.remove([key]);
+}
 
 const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
 
@@ -66,8 +83,7 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
   const parts: PartRecord[] = [];
   for (const key of keys) {
     const bytes = await store.get(key);
-    if (!bytes)
-      throw new StoreError('retryable', `${store.uri}/${key} is gone while its shard is being finished; try again`);
+    if (!bytes) throw new LostPartError(key, `${store.uri}/${key} is gone; its samples are generated again`);
     const { record, members } = readPart(store, key, bytes);
     assertSamePlan(store, plan, key, record.planDigest);
     chunks.push(members);
@@ -80,10 +96,8 @@ function readPart(store: ObjectStore, key: string, bytes: Uint8Array): ReturnTyp
   try {
     return decodePart(bytes);
   } catch (cause) {
-    throw new StoreError('terminal', `${store.uri}/${key} is not a part as workers write it; remove it and run again`, {
-      cause,
-      reason: 'DatasetDamaged',
-    });
+    const message = `${store.uri}/${key} is damaged (${(cause as Error).message}); its samples are generated again`;
+    throw new LostPartError(key, message, cause);
   }
 }
 
@@ -125,25 +139,34 @@ function recordOf(plan: Plan, shard: number, { chunks, parts }: Assembled): Shar
   };
 }
 
-/** Writes what a seal fixes: the tar, then the record that commits it. */
+/**
+ * Writes what a seal fixes: the tar, then the record that commits it.
+ * @throws LostPartError when the bytes of the seal cannot be had any more
+ */
 export async function commitShard(store: ObjectStore, plan: Plan, { seal, assembled }: Sealed): Promise<ShardRecord> {
   const { record } = seal;
-  const { chunks } = assembled ?? (await assemble(store, plan, seal.parts));
-  if (sha256(...chunks) !== record.sha256) {
-    throw new StoreError(
-      'terminal',
-      `the parts of ${record.key} have changed since ${objects.seal(record.shard)} was written; remove ${objects.shardWork(record.shard)} from ${store.uri}`,
-      { reason: 'DatasetDamaged' },
-    );
-  }
-  const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
-  if (written === 'exists' && sha256((await store.get(record.key)) ?? '') !== record.sha256) {
-    throw new StoreError(
-      'terminal',
-      `${store.uri}/${record.key} was written by something else; remove it and run again`,
-      { reason: 'DatasetDamaged' },
-    );
+  const isWritten = !assembled && (await hasDigest(store, record.key, record.sha256));
+  if (!isWritten) {
+    const { chunks } = assembled ?? (await assemble(store, plan, seal.parts));
+    if (sha256(...chunks) !== record.sha256)
+      throw new LostPartError(null, `the parts of ${record.key} are not those of ${objects.seal(record.shard)}`);
+    const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
+    if (written === 'exists' && !(await hasDigest(store, record.key, record.sha256))) {
+      // Another farm may have committed the shard meanwhile, on hardware that computes differently.
+      const committed = await readRecord(store, plan, record.shard);
+      if (committed) return committed;
+      throw new StoreError(
+        'terminal',
+        `${store.uri}/${record.key} was written by something else; remove it and run again`,
+        { reason: 'DatasetDamaged' },
+      );
+    }
   }
   await store.create(objects.record(record.shard), json(record), { contentType: CONTENT_TYPES.json });
   return record;
+}
+
+async function hasDigest(store: ObjectStore, key: string, digest: string): Promise<boolean> {
+  const bytes = await store.get(key);
+  return bytes !== null && sha256(bytes) === digest;
 }

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../contract/digest.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { type PartRecord, partRecordSchema, type SampleRecord } from '../../contract/schema/record.ts';
 import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
@@ -18,19 +18,25 @@ export function sampleMembers(key: string, extension: string, image: Uint8Array,
   ];
 }
 
-/** The part as stored. `members` are whole tar members in the order of the samples. */
+/** The part as stored, with the digest of its members, which are whole tar members in the order of the samples. */
 export function encodePart(record: PartRecord, members: readonly Uint8Array[]): Uint8Array[] {
-  return [tarMember(RECORD_NAME, Buffer.from(canonicalJson(record))), ...members, TAR_END];
+  const head = canonicalJson({ ...record, members: sha256(...members) });
+  return [tarMember(RECORD_NAME, Buffer.from(head)), ...members, TAR_END];
 }
 
-/** Reads a stored part back: its record, and the bytes that go into the shard. @throws TarError or ZodError */
+/** Reads a stored part back: its record, and the bytes that go into the shard. @throws Error when it is damaged */
 export function decodePart(part: Uint8Array): { record: PartRecord; members: Uint8Array } {
   const [first, second] = listMembers(part);
   if (first?.name !== RECORD_NAME) throw new TypeError(`a part begins with ${RECORD_NAME}, not ${first?.name}`);
   const text = Buffer.from(part.subarray(first.offset, first.offset + first.size)).toString();
   const end = part.length - TAR_END.length;
   const begin = second ? second.offset - 512 : end;
-  return { record: partRecordSchema.parse(JSON.parse(text)), members: part.subarray(begin, end) };
+  const record = partRecordSchema.parse(JSON.parse(text));
+  const members = part.subarray(begin, end);
+  const digest = sha256(members);
+  if (record.members !== undefined && record.members !== digest)
+    throw new Error(`its members have the digest ${digest}, not ${record.members}`);
+  return { record, members };
 }
 
 /** The record of a part of which only the first bytes are at hand; null when they do not hold all of it. */

@@ -83,6 +83,9 @@ export class DirectoryStore implements ObjectStore {
     yield* this.#walk(folder === '' ? start : dirname(start), folder, prefix);
   }
 
+  /** link(2) makes a name or fails. */
+  async assertConditional(): Promise<void> {}
+
   async remove(keys: readonly string[]): Promise<void> {
     for (const key of keys) {
       await this.#guard('remove', key, async () => {

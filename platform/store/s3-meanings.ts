@@ -88,6 +88,11 @@ export const S3_MEANINGS: Record<string, Meaning> = {
   OperationAborted: { kind: 'retryable', says: 'another request changes the same object', fix: 'try again' },
   InvalidPart: { kind: 'retryable', says: 'the server has lost a part of the upload', fix: 'try again' },
   NoSuchUpload: { kind: 'retryable', says: 'the upload was ended by something else', fix: 'try again' },
+  ConditionIgnored: {
+    kind: 'terminal',
+    says: 'the server ignores conditional writes',
+    fix: 'use a server with conditional writes (If-None-Match), as AWS S3 has: without them two workers overwrite each other',
+  },
   NotImplemented: {
     kind: 'terminal',
     says: 'the server does not support the request',

@@ -125,6 +125,38 @@ export class S3Store implements ObjectStore {
     yield* found.sort((a, b) => compareKeys(a.key, b.key));
   }
 
+  async assertConditional(key: string): Promise<void> {
+    assertKey(key);
+    await this.#guard('try conditional writes with', key, async (s3) => {
+      const first = { ...this.#name(key), Body: 'first', IfNoneMatch: '*' } as const;
+      await s3.putObject(first);
+      try {
+        await refused(s3.putObject({ ...first, Body: 'second' }), 'PutObject');
+        await refused(this.#completeUpload(s3, key), 'CompleteMultipartUpload');
+      } finally {
+        await s3.deleteObject(this.#name(key));
+      }
+    });
+  }
+
+  /** Large objects go up in parts, and the condition with the request that completes them. */
+  async #completeUpload(s3: S3, key: string): Promise<unknown> {
+    const name = this.#name(key);
+    const { UploadId } = await s3.createMultipartUpload(name);
+    const upload = { ...name, UploadId };
+    try {
+      const { ETag } = await s3.uploadPart({ ...upload, PartNumber: 1, Body: 'third' });
+      return await s3.completeMultipartUpload({
+        ...upload,
+        IfNoneMatch: '*',
+        MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },
+      });
+    } catch (error) {
+      await s3.abortMultipartUpload(upload).catch(() => undefined);
+      throw error;
+    }
+  }
+
   async remove(keys: readonly string[]): Promise<void> {
     for (const key of keys) assertKey(key);
     for (let first = 0; first < keys.length; first += MAX_DELETED_AT_ONCE) {
@@ -213,6 +245,19 @@ async function bodyOf({ ETag, Body }: GetObjectCommandOutput): Promise<Uint8Arra
   } catch (cause) {
     throw new BrokenBodyError(`the answer broke off: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
+}
+
+/** @throws Error when a write that must be refused is not; the refusal itself is what is wanted */
+async function refused(write: Promise<unknown>, request: string): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (isPreconditionFailed(error)) return;
+    throw error;
+  }
+  throw Object.assign(new Error(`${request} overwrote an object although If-None-Match was set`), {
+    name: 'ConditionIgnored',
+  });
 }
 
 function sizeOf(body: ObjectBody): number {

@@ -45,6 +45,13 @@ export interface ObjectStore {
   /** All objects whose name starts with `prefix`, in byte order of their names. */
   list(prefix: string): AsyncIterable<ListedObject>;
 
+  /**
+   * Checks, with an object of this name that it removes again, that `create` really never overwrites here: everything rests
+   * on it, and some servers ignore the condition.
+   * @throws StoreError (StoreRefused) when the server does
+   */
+  assertConditional(key: string): Promise<void>;
+
   /** Removes objects; absent ones are fine. */
   remove(keys: readonly string[]): Promise<void>;
 }

@@ -18,6 +18,12 @@ export function describeStore(name: string, openAt: (place: string) => ObjectSto
 }
 
 function describeObject(openAt: (place: string) => ObjectStore): void {
+  it('H5: proves that it never overwrites, and leaves nothing of that', async () => {
+    const store = openAt('conditional');
+    await store.assertConditional('_work/probe');
+    assert.equal(await store.stat('_work/probe'), null);
+  });
+
   it('is absent, then created once, then never overwritten', async () => {
     const store = openAt('once');
     assert.equal(await store.get('a/b.txt'), null);
