@@ -171,6 +171,12 @@ describe('the Job of the workers', () => {
     ]);
   });
 
+  test('A27: changes the group of a volume only where it is another', () => {
+    for (const desired of [workersOf(), workersOf().publish]) {
+      assert.equal(podOf(desired).securityContext.fsGroupChangePolicy, 'OnRootMismatch');
+    }
+  });
+
   test('meets the restricted pod security standard', () => {
     const pod = podOf(workersOf());
     assert.equal(pod.securityContext.runAsNonRoot, true);

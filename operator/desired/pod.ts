@@ -41,6 +41,8 @@ export const POD_SECURITY = {
   runAsUser: NONROOT,
   runAsGroup: NONROOT,
   fsGroup: NONROOT,
+  // A volume of models is not walked through again for each of a thousand pods.
+  fsGroupChangePolicy: 'OnRootMismatch',
   seccompProfile: { type: 'RuntimeDefault' },
 } as const;
 
