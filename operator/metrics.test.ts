@@ -58,6 +58,23 @@ describe('metrics', () => {
     ]);
   });
 
+  it('say what each condition says, and no more what it said before', async () => {
+    const metrics = createMetrics(() => 0);
+    const key = { namespace: 'ns', name: 'a' };
+    const condition = (type: 'Ready' | 'Stalled', status: 'True' | 'False', reason: string) => ({
+      ...{ type, status, reason, message: '', observedGeneration: 1, lastTransitionTime: '2026-01-02T03:04:05Z' },
+    });
+    metrics.conditions(key, [condition('Ready', 'False', 'Generating'), condition('Stalled', 'False', 'Generating')]);
+    metrics.conditions(key, [condition('Ready', 'False', 'PodsRefused'), condition('Stalled', 'True', 'PodsRefused')]);
+    const labels = 'namespace="ns",dataset="a"';
+    assert.deepEqual(await lines(metrics, 'cohortfarm_dataset_condition'), [
+      `cohortfarm_dataset_condition{${labels},type="Ready",status="False",reason="PodsRefused"} 1`,
+      `cohortfarm_dataset_condition{${labels},type="Stalled",status="True",reason="PodsRefused"} 1`,
+    ]);
+    metrics.forget(key);
+    assert.deepEqual(await lines(metrics, 'cohortfarm_dataset_condition'), []);
+  });
+
   it('leave nothing of a dataset that is gone', async () => {
     const metrics = createMetrics(() => 0);
     const key = { namespace: 'ns', name: 'a' };

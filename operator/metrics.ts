@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { DatasetStatus } from '../contract/schema/status.ts';
 import type { RequestSeen } from '../kube/send.ts';
 
 /** What Prometheus is told. Names and labels are an interface: dashboards and alerts are built on them. */
@@ -17,6 +18,7 @@ interface DatasetKey {
   readonly name: string;
 }
 
+type ConditionLabels = Readonly<Record<DatasetLabels | 'type' | 'status' | 'reason', string>>;
 type DatasetLabels = 'namespace' | 'dataset';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -118,9 +120,21 @@ function createDatasetMetrics(registers: Registry[], labelNames: DatasetLabels[]
     labelNames,
     registers,
   });
+  const conditions = new Gauge({
+    name: 'cohortfarm_dataset_condition',
+    help: '1 for what each condition of a dataset says',
+    labelNames: [...labelNames, 'type', 'status', 'reason'],
+    registers,
+  });
+  /** The label sets of each dataset's conditions, by `namespace/name`. */
+  const said = new Map<string, readonly ConditionLabels[]>();
   /** What each dataset's counters stand at, by `namespace/name`. */
   const known = new Map<string, DatasetCounts>();
 
+  const forgetConditions = (id: string): void => {
+    for (const labels of said.get(id) ?? []) conditions.remove({ ...labels });
+    said.delete(id);
+  };
   const forget = ({ namespace, name }: DatasetKey): void => {
     const before = known.get(`${namespace}/${name}`);
     if (!before) return;
@@ -145,8 +159,19 @@ function createDatasetMetrics(registers: Registry[], labelNames: DatasetLabels[]
         rejected.inc({ ...labels, gate }, count - (before?.rejected[gate] ?? 0));
       }
     },
+    /** What the status of a dataset says. */
+    conditions({ namespace, name }: DatasetKey, all: DatasetStatus['conditions'] = []): void {
+      const id = `${namespace}/${name}`;
+      const now = all.map(({ type, status, reason }) => ({ namespace, dataset: name, type, status, reason }));
+      forgetConditions(id);
+      said.set(id, now);
+      for (const labels of now) conditions.set(labels, 1);
+    },
     /** A dataset that is gone. */
-    forget,
+    forget(key: DatasetKey): void {
+      forgetConditions(`${key.namespace}/${key.name}`);
+      forget(key);
+    },
   };
 }
 

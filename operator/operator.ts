@@ -146,6 +146,7 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     events,
     settings: config.settings,
     now: Date.now,
+    onConditions: metrics.conditions,
     onSeen: createSeen(metrics),
   });
   const controller = new Controller({

@@ -1,4 +1,5 @@
 import { FINALIZER } from '../contract/cluster.ts';
+import type { DatasetStatus } from '../contract/schema/status.ts';
 import { isKubeError } from '../kube/errors.ts';
 import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
@@ -36,6 +37,8 @@ export interface ReconcileContext {
   readonly settings: Settings;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** What the status of a dataset says now. */
+  readonly onConditions: (key: Key, conditions: DatasetStatus['conditions']) => void;
   /** The dataset was looked at; null once it is gone. */
   readonly onSeen: (uid: string, key: Key | null, observed?: Observed) => void;
 }
@@ -57,6 +60,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
   const queueObserver = createQueueObserver(context);
   const statuses = createStatusWriter({
     ...context,
+    onStatus: ({ owner }, { conditions }) => context.onConditions(owner, conditions),
     onTransition: ({ owner }, event) => context.events.record({ owner, ...event }),
   });
   const failingSince = new Map<string, number>();

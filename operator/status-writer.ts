@@ -25,23 +25,27 @@ export interface StatusWriterContext {
   readonly kube: Pick<Kube, 'patchStatus'>;
   readonly now: () => number;
   /** Called for what has come about, once it is written. */
+  /** Called with each status that holds, written now or before. */
+  readonly onStatus: (observed: Observed, status: DatasetStatus) => void;
   readonly onTransition: (observed: Observed, event: EventOf) => void;
 }
 
 /** Each write stores the whole resource and reaches every watch. */
 const NUMBERS_MS = 3000;
 
-export function createStatusWriter({ kube, now, onTransition }: StatusWriterContext): StatusWriter {
+export function createStatusWriter({ kube, now, onStatus, onTransition }: StatusWriterContext): StatusWriter {
   const writtenAt = new Map<string, number>();
   return {
     async write(observed, decision) {
       const { owner, status } = observed;
       const next = nextStatus(observed, decision);
+      onStatus(observed, status);
       if (!next || !differs(status, next)) return null;
       const left = (writtenAt.get(owner.uid) ?? Number.NEGATIVE_INFINITY) + NUMBERS_MS - now();
       if (left > 0 && essence(status) === essence(next)) return left;
       await kube.patchStatus({ ...refOf(owner), uid: owner.uid }, next);
       writtenAt.set(owner.uid, now());
+      onStatus(observed, next);
       for (const event of transitions(status, next)) onTransition(observed, event);
       return null;
     },
