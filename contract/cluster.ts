@@ -15,6 +15,14 @@ export const FINALIZER = `${GROUP}/cleanup`;
 export const ROLES = ['workers', 'publish', 'cleanup', 'train'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** The section of a spec that describes the pods of each. */
+export const SECTIONS: Readonly<Record<Role, string>> = {
+  workers: 'spec.workers',
+  publish: 'spec.publish',
+  cleanup: 'spec.publish',
+  train: 'spec.training',
+};
+
 export const LABELS = {
   managedBy: 'app.kubernetes.io/managed-by',
   name: 'app.kubernetes.io/name',

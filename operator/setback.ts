@@ -1,4 +1,4 @@
-import { LABELS } from '../contract/cluster.ts';
+import { LABELS, type Role, SECTIONS } from '../contract/cluster.ts';
 import { Failure } from '../contract/failure.ts';
 import { isKubeError, type KubeError } from '../kube/errors.ts';
 import type { Action, Decision, Report, StepStatus } from './decide/decision.ts';
@@ -56,6 +56,6 @@ function refusalMessage({ object }: Extract<Action, { type: 'apply' }>, error: K
     return `${kind} ${metadata.name} cannot be made: the API server knows no ${kind}; install Kubeflow Trainer, or remove runtimeRef from spec.training.stages`;
   }
   if (error.reason === 'AnotherOwner') return error.message;
-  const place = metadata.labels?.[LABELS.role] === 'train' ? 'spec.training' : 'spec.workers';
+  const place = SECTIONS[metadata.labels?.[LABELS.role] as Role] ?? 'spec.workers';
   return `${kind} ${metadata.name} is not accepted by the API server: ${error.message}; correct ${place}, or what refuses it`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SECTIONS } from '../../contract/cluster.ts';
 import { grouped } from '../../contract/format.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
 import { isKubeError } from '../../kube/errors.ts';
@@ -63,10 +64,7 @@ function refusal(job: JobView, { note, first }: Told): PodProblem {
 
 /** What to do about the API server's words. */
 function fixFor({ role, stage }: JobView, words: string): string {
-  const section = { workers: 'spec.workers', publish: 'spec.publish', cleanup: 'spec.publish', train: 'spec.training' }[
-    role
-  ];
-  const place = stage === undefined ? section : `${section} (stage ${stage})`;
+  const place = stage === undefined ? SECTIONS[role] : `${SECTIONS[role]} (stage ${stage})`;
   const fixes: readonly (readonly [RegExp, string])[] = [
     [/must specify/i, `give ${place} resources with what the quota counts`],
     [

@@ -5,7 +5,7 @@ import { isKubeError } from '../../kube/errors.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
 import { act } from '../../operator/act.ts';
-import { buildSingle } from '../../operator/desired/job.ts';
+import { buildSingle, buildWorkers } from '../../operator/desired/job.ts';
 import { createProgressStore } from '../../operator/observe/progress-store.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
@@ -50,6 +50,15 @@ describe('an object that has the name of one of ours', { skip: await missingForS
         (error) => isKubeError(error, 'invalid') && /AnotherOwner/.test(error.reason),
       );
       assert.deepEqual(await stored(name), before);
+    }
+  });
+
+  it('is scaled up and down as it runs, with as many failed indexes as its size allows', async () => {
+    for (const replicas of [2, 25, 1]) {
+      const { job, name } = buildWorkers(context, { round: 3, replicas, avoidedNodes: ['gpu-7'] });
+      await applyOurs(job);
+      const { completions, maxFailedIndexes } = (await stored(name))!.spec as Record<string, number>;
+      assert.deepEqual([completions, maxFailedIndexes], [replicas, Math.ceil(replicas / 10)]);
     }
   });
 
