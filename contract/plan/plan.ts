@@ -84,7 +84,8 @@ function resolve(spec: Spec, { defaults }: ModelIdentity): Pick<ResolvedSampling
   };
 }
 
-function usedImpressions(spec: Spec, { grid }: Allocation, loaded: Impressions | undefined): Impressions {
+/** The phrases that a plan uses, of those in the spec or in a file. @throws SpecError when a finding has none */
+export function usedImpressions(spec: Spec, { grid }: Allocation, loaded: Impressions | undefined): Impressions {
   const fromRows = spec.quota.allocation.table?.impressionColumn !== undefined;
   if (fromRows || !placeholders(spec.prompt.template).includes('impression')) return {};
   const source = spec.prompt.impressions ?? loaded ?? {};

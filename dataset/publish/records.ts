@@ -88,7 +88,8 @@ function recordFault(record: ShardRecord, place: { expected: Expected; shard: nu
   return countFault(record);
 }
 
-function countFault(record: ShardRecord): string | null {
+/** Why a record's counts contradict each other, or null. */
+export function countFault(record: ShardRecord): string | null {
   for (const tally of record.cells) {
     const fault = tallyFault(tally);
     if (fault) return fault;

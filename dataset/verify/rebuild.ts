@@ -1,24 +1,36 @@
-import { digestOf } from '../../contract/digest.ts';
+import { canonicalJson, digestOf } from '../../contract/digest.ts';
+import { type Allocation, allocate } from '../../contract/plan/allocate.ts';
 import { buildGrid } from '../../contract/plan/grid.ts';
-import { type Plan, type Sample, samplesBetween } from '../../contract/plan/plan.ts';
+import { identityOf } from '../../contract/plan/identity.ts';
+import { type Plan, type Sample, samplesBetween, usedImpressions } from '../../contract/plan/plan.ts';
 import { seedKeys } from '../../contract/plan/seeds.ts';
+import { SpecError } from '../../contract/schema/issue.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { parseDataset } from '../../contract/validate/parse.ts';
 
-/** The plan as a published dataset tells it: enough to say what every sample was to be. */
+/** The plan of a published dataset, rebuilt from its resource: enough to say what every sample was to be. */
 
 export interface Rebuilt {
-  readonly plan: Pick<Plan, 'seedKeys' | 'spec'>;
+  readonly plan: Pick<Plan, 'seedKeys' | 'spec' | 'allocation'>;
   /** Cell ids in grid order. */
   readonly cells: readonly string[];
   readonly samples: number;
   /** Samples by index; without prompts and exact numbers where a Table gave them. */
   samplesBetween(start: number, end: number): Sample[];
   readonly fromTable: boolean;
+  /** Where the resource asks for another plan than the one that the manifest names. */
+  readonly faults: readonly string[];
 }
 
 /** Why a manifest contradicts itself, or the plan that it tells. */
 export function rebuildPlan(manifest: Manifest): Rebuilt | string {
   if (digestOf(manifest.plan) !== manifest.planDigest) return 'planDigest is not the digest of plan';
+  try {
+    parseDataset(manifest.dataset);
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    return `dataset is not valid: ${error.message.split('\n').slice(0, 3).join('; ')}`;
+  }
   const { spec } = manifest.dataset;
   const whole = buildGrid(spec.quota);
   const chosen = whole.cells.filter((cell) => manifest.plan.quotas[cell.id] !== undefined);
@@ -39,5 +51,69 @@ export function rebuildPlan(manifest: Manifest): Rebuilt | string {
     samples: quotas.reduce((sum, quota) => sum + quota, 0),
     samplesBetween: (start, end) => samplesBetween(plan, start, end),
     fromTable: spec.quota.allocation.strategy === 'Table',
+    faults: identityFaults(manifest, allocation),
   };
+}
+
+/** The gates of a plan, with the digests that only it holds. */
+interface PlannedGates {
+  readonly gates?: readonly { readonly digest?: string }[];
+}
+
+/**
+ * The plan against the one that the resource asks for. What a resource does not hold (digests of gates, phrases of a file, the
+ * rows of a table, the quotas that follow from a cohort) is taken from the plan.
+ */
+function identityFaults(manifest: Manifest, allocation: Allocation): string[] {
+  const { dataset, model, plan } = manifest;
+  const { spec } = dataset;
+  const { gates = [] } = plan.quality as PlannedGates;
+  if (gates.length !== spec.quality.gates.length)
+    return [`dataset.spec.quality has ${spec.quality.gates.length} gates, plan.quality ${gates.length}`];
+  const { scheduler, height, width } = model;
+  try {
+    const identity = identityOf(dataset, {
+      allocation: expectedAllocation(manifest, allocation),
+      sampling: { ...spec.model.sampling, scheduler, height, width },
+      impressions: usedImpressions(spec, allocation, plan.impressions as Plan['impressions']),
+      modelDigest: model.digest,
+      gateDigests: gates.map(({ digest = '' }) => digest),
+    });
+    const expected: Record<string, unknown> = { ...identity, ...(plan.table !== undefined && { table: plan.table }) };
+    return [
+      ...differences(expected, asToday(plan)),
+      ...differences({ scheduler, height, width }, spec.model.sampling, 'dataset.spec.model.sampling.'),
+    ];
+  } catch (error) {
+    if (error instanceof SpecError) return error.message.split('\n');
+    throw error;
+  }
+}
+
+/** For a strategy whose quotas follow from the resource alone, those. */
+function expectedAllocation({ dataset: { spec } }: Manifest, stated: Allocation): Allocation {
+  const { strategy } = spec.quota.allocation;
+  return strategy === 'Table' || strategy === 'Complement' ? stated : allocate(spec.quota);
+}
+
+/** `onExhausted` decides no byte; plans of former versions say what it was. */
+const asToday = (plan: Manifest['plan']): Record<string, unknown> => ({
+  ...plan,
+  quality: { ...(plan.quality as object), onExhausted: 'Fail' },
+});
+
+/** Fields that are there and differ: in `found` those of which `expected` says what they are. */
+function differences(
+  expected: Readonly<Record<string, unknown>>,
+  found: Readonly<Record<string, unknown>>,
+  path = 'plan.',
+): string[] {
+  const isPlan = path === 'plan.';
+  const names = isPlan ? [...new Set([...Object.keys(expected), ...Object.keys(found)])] : Object.keys(expected);
+  return names.flatMap((name) => {
+    const [is, wanted] = [found[name], expected[name]];
+    if (!isPlan && is === undefined) return [];
+    const same = is !== undefined && wanted !== undefined && canonicalJson(is) === canonicalJson(wanted);
+    return same ? [] : [`${path}${name} is not what the resource asks for`];
+  });
 }

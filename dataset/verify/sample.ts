@@ -1,4 +1,4 @@
-import { DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
+import { DEGENERATE, DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
 import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
@@ -25,19 +25,22 @@ export function recordFaults(
   same('cell', record.cell, rebuilt.cells[expected.cell]);
   same('axes', sorted(record.axes), sorted(expected.axes));
   same('planDigest', record.planDigest, manifest.planDigest);
-  same('modelDigest', record.modelDigest, manifest.model.digest);
   same('the .txt member', text, record.prompt);
   if (!rebuilt.fromTable) {
     same('prompt', record.prompt, expected.prompt);
     same('exact', sorted(record.exact), sorted(expected.exact));
   }
+  const { maxAttempts } = rebuilt.plan.spec.quality;
+  if (record.attempt >= maxAttempts) return [...faults, `attempt is ${record.attempt}, the last is ${maxAttempts - 1}`];
   same('seed', record.seed, seedOf(rebuilt.plan, expected.index, record.attempt));
   same(
     'attempts before',
     record.rejected.map(({ attempt, seed }) => [attempt, seed]),
     earlierAttempts(record, rebuilt),
   );
-  return [...faults, ...manifest.dataset.spec.quality.gates.flatMap((gate) => gateFaults(gate, record))];
+  const { gates } = manifest.dataset.spec.quality;
+  same('modelDigest', record.modelDigest, manifest.model.digest);
+  return [...faults, ...gates.flatMap((gate) => gateFaults(gate, record)), ...rejectionFaults(gates, record)];
 }
 
 const sorted = (map: object): unknown => Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -45,9 +48,28 @@ const sorted = (map: object): unknown => Object.entries(map).sort(([a], [b]) => 
 const earlierAttempts = (record: SampleRecord, { plan }: Rebuilt): number[][] =>
   Array.from({ length: record.attempt }, (_, attempt) => [attempt, seedOf(plan, record.index, attempt)]);
 
+const judges = (gate: Gate, { axes }: SampleRecord): boolean =>
+  !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis]!);
+
+/** Scores of gates that judge the sample, and rejections by one of them: of no other name. */
+function rejectionFaults(gates: readonly Gate[], record: SampleRecord): string[] {
+  const judging = gates.filter((gate) => judges(gate, record)).map(({ name }) => name);
+  const strange = (scores: object): string[] => Object.keys(scores).filter((name) => !judging.includes(name));
+  return [
+    ...strange(record.scores).map((name) => `gate ${name} does not judge it`),
+    ...record.rejected.flatMap(({ attempt, gate, scores }) => [
+      ...strange(scores).map((name) => `gate ${name} did not judge attempt ${attempt}`),
+      ...(judging.includes(gate) || gate === DEGENERATE
+        ? []
+        : [`gate ${gate} cannot have rejected attempt ${attempt}`]),
+    ]),
+  ];
+}
+
 /** The recorded score must pass the gate as the spec states it. */
-function gateFaults(gate: Gate, { axes, exact, scores }: SampleRecord): string[] {
-  if (gate.appliesTo && !gate.appliesTo.includes(axes[gate.axis]!)) return [];
+function gateFaults(gate: Gate, record: SampleRecord): string[] {
+  const { exact, scores } = record;
+  if (!judges(gate, record)) return [];
   const score = scores[gate.name];
   if (score === undefined) return [`gate ${gate.name} gave no score`];
   const passed =

@@ -1,4 +1,5 @@
 import { addCount, sumTallies } from '../../contract/account/tally.ts';
+import { canonicalJson } from '../../contract/digest.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CellTally, SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
 import { checkShard, DatasetError } from '../publish/records.ts';
@@ -47,7 +48,7 @@ export async function verifyShard(
     ];
     faults.push(...found.map((fault) => `sample ${sample.key}: ${fault}`));
   }
-  return { faults: [...faults, ...attemptFaults(record, samples)], images: samples.length };
+  return { faults: [...faults, ...countFaults(record, samples, published.rebuilt.plan)], images: samples.length };
 }
 
 function tallyOf(record: SampleRecord): CellTally {
@@ -56,14 +57,22 @@ function tallyOf(record: SampleRecord): CellTally {
   return { cell: record.cell, wanted: 1, accepted: 1, exhausted: 0, attempts: record.rejected.length + 1, rejected };
 }
 
-/** The record's attempts against those its samples tell of; what exhausted samples cost stands in the record alone. */
-function attemptFaults(record: ShardRecord, samples: readonly ShardSample[]): string[] {
+/**
+ * The record's counts against those of its samples. An exhausted sample has used up all its attempts; which gates rejected
+ * them is in the record alone.
+ */
+function countFaults(record: ShardRecord, samples: readonly ShardSample[], { spec }: Rebuilt['plan']): string[] {
   const recount = new Map(
     sumTallies(samples.map((sample) => tallyOf(sample.record))).map((tally) => [tally.cell, tally]),
   );
-  return record.cells.flatMap(({ cell, exhausted, attempts }) => {
-    const found = recount.get(cell)?.attempts;
-    if (exhausted > 0 || found === attempts) return [];
-    return [`the record claims ${attempts} attempts in cell ${cell}, the samples tell of ${found}`];
+  return record.cells.flatMap(({ cell, exhausted, attempts, rejected }) => {
+    const found = recount.get(cell);
+    const expected = (found?.attempts ?? 0) + exhausted * spec.quality.maxAttempts;
+    const faults =
+      attempts === expected ? [] : [`the record claims ${attempts} attempts in cell ${cell}, the samples ${expected}`];
+    const isSame = canonicalJson(rejected) === canonicalJson(found?.rejected ?? {});
+    if (exhausted === 0 && !isSame)
+      faults.push(`the record claims other rejections in cell ${cell} than its samples: ${canonicalJson(rejected)}`);
+    return faults;
   });
 }

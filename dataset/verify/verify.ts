@@ -1,13 +1,14 @@
 import type { z } from 'zod';
-import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
-import { type CellTally, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
+import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { countFault } from '../publish/records.ts';
 import { parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
-import { type Rebuilt, rebuildPlan } from './rebuild.ts';
+import { manifestFaults } from './manifest.ts';
+import { rebuildPlan } from './rebuild.ts';
 import { verifyShard } from './shard.ts';
 
 /** Checks a published dataset against itself: every digest, member, image, count and quota. */
@@ -37,13 +38,13 @@ export async function verify(
     return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0 };
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
-  const recorded: CellTally[] = [];
+  const records: ShardRecord[] = [];
   let [images, firstRow] = [0, 0];
   for (const [shard, entry] of manifest.shards.entries()) {
     const record = await readRecordStrictly(store, shard, entry.record);
     if ('object' in record) faults.push(record);
     else {
-      recorded.push(...record.cells);
+      records.push(record);
       faults.push(...entryFaults(entry, record, manifest));
       const found = await verifyShard(await store.get(record.key), record, firstRow, published);
       faults.push(...found.faults.map((message) => ({ object: record.key, message })));
@@ -52,7 +53,9 @@ export async function verify(
     firstRow += entry.accepted;
     onShard(shard + 1, manifest.shards.length);
   }
-  faults.push(...quotaFaults(manifest, rebuilt, recorded), ...(await fileFaults(store, manifest)));
+  const stated = [...rebuilt.faults, ...manifestFaults(manifest, rebuilt, records)];
+  faults.push(...stated.map((message) => ({ object: objects.manifest, message })));
+  faults.push(...(await fileFaults(store, manifest)));
   faults.push(...(await strayFaults(store, manifest)));
   if (published.index.fault) faults.push({ object: objects.index, message: published.index.fault });
   return { manifest, faults, images };
@@ -88,46 +91,13 @@ function entryFaults(entry: Manifest['shards'][number], record: ShardRecord, man
   }
   if (record.planDigest !== manifest.planDigest)
     faults.push({ object: entry.record, message: 'belongs to another plan' });
-  return faults;
-}
-
-/** The records together against the manifest and the plan's quotas. */
-function quotaFaults(manifest: Manifest, rebuilt: Rebuilt, recorded: readonly CellTally[]): Fault[] {
-  const object = objects.manifest;
-  const faults: Fault[] = [];
-  const sums = new Map(sumTallies(recorded).map((tally) => [tally.cell, tally]));
-  const all = totals(recorded);
-  if (rebuilt.samples !== manifest.samples.wanted)
-    faults.push({
-      object,
-      message: `samples.wanted is ${manifest.samples.wanted}, the quotas add up to ${rebuilt.samples}`,
-    });
-  for (const field of ['wanted', 'accepted', 'exhausted', 'attempts'] as const) {
-    if (all[field] !== manifest.samples[field])
-      faults.push({
-        object,
-        message: `samples.${field} is ${manifest.samples[field]}, the records add up to ${all[field]}`,
-      });
-  }
-  for (const cell of rebuilt.cells) {
-    const quota = manifest.plan.quotas[cell]!;
-    const [sum, claimed] = [sums.get(cell), manifest.cells.find((entry) => entry.cell === cell)];
-    if ((sum?.wanted ?? 0) !== quota)
-      faults.push({
-        object,
-        message: `cell ${cell} has a quota of ${quota}, the records account for ${sum?.wanted ?? 0}`,
-      });
-    if ((claimed?.accepted ?? 0) !== (sum?.accepted ?? 0))
-      faults.push({
-        object,
-        message: `cell ${cell} claims ${claimed?.accepted ?? 0} accepted, the records ${sum?.accepted ?? 0}`,
-      });
-  }
-  const covered = manifest.shards.every(
-    (shard, i) => shard.start === (manifest.shards[i - 1]?.end ?? 0) && shard.end > shard.start,
-  );
-  if (!covered || (manifest.shards.at(-1)?.end ?? 0) !== rebuilt.samples)
-    faults.push({ object, message: 'the shards do not cover the samples without gaps' });
+  if (record.modelDigest !== manifest.model.digest)
+    faults.push({ object: entry.record, message: 'names another model' });
+  const fault = countFault(record);
+  if (fault) faults.push({ object: entry.record, message: fault });
+  const shard = manifest.shards.indexOf(entry);
+  if (record.shard !== shard)
+    faults.push({ object: entry.record, message: `is of shard ${record.shard}, not ${shard}` });
   return faults;
 }
 
