@@ -111,6 +111,36 @@ export const live = {
   subject: (uid: string): string => `cohortfarm.live.${uid}`,
 } as const;
 
+/** Audience of the tokens that pods present to the queue; the API server accepts them for nothing else. */
+export const QUEUE_AUDIENCE = 'cohortfarm-queue';
+
+/** Subjects to which a user of the queue may publish and subscribe. */
+export interface QueueSubjects {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+/** Prefix of the subjects on which a dataset's workers get answers; another dataset's worker cannot listen there. */
+export const inboxPrefix = (uid: string): string => `_INBOX.${uid}`;
+
+/** All that a worker of a dataset needs, and nothing of any other dataset. */
+export function workerSubjects(uid: string): QueueSubjects {
+  const stream = queue.stream(uid);
+  const consumer = `${stream}.${queue.consumer}`;
+  return {
+    publish: [
+      `$JS.API.STREAM.INFO.${stream}`,
+      `$JS.API.CONSUMER.INFO.${consumer}`,
+      `$JS.API.CONSUMER.MSG.NEXT.${consumer}`,
+      `$JS.ACK.${consumer}.>`,
+      progress.plan(uid),
+      `cohortfarm.progress.${uid}.shard.*`,
+      live.subject(uid),
+    ],
+    subscribe: [`${inboxPrefix(uid)}.>`],
+  };
+}
+
 /** The UID in a subject of `progress` or `live`; null for any other subject. */
 export function uidOfSubject(subject: string): string | null {
   return /^cohortfarm\.(?:progress|live)\.([^.]+)(?:\.|$)/.exec(subject)?.[1] ?? null;
@@ -124,6 +154,8 @@ export const ENV = {
   natsUrl: 'COHORTFARM_NATS_URL',
   /** Path of a NATS credentials file; absent when the server wants none. */
   natsCredentials: 'COHORTFARM_NATS_CREDENTIALS',
+  /** Path of a token of the pod's own ServiceAccount for QUEUE_AUDIENCE; absent when the server wants none. */
+  natsToken: 'COHORTFARM_NATS_TOKEN',
   datasetFile: 'COHORTFARM_DATASET_FILE',
   datasetUid: 'COHORTFARM_DATASET_UID',
   podName: 'COHORTFARM_POD_NAME',
@@ -146,6 +178,8 @@ export const PATHS = {
   config: '/etc/cohortfarm',
   cache: '/var/cache/cohortfarm',
   natsCredentials: '/etc/cohortfarm-nats',
+  /** Folder of the token for the queue, whose file is `token`. */
+  natsToken: '/var/run/secrets/cohortfarm.dev/queue',
   temporary: '/tmp',
   outcome: '/dev/termination-log',
   /** The config of a training stage; see schema/stage.ts. */

@@ -1,6 +1,6 @@
 import { API_VERSION } from '../contract/names.ts';
 
-/** The kinds that the operator knows. All of them live in namespaces. */
+/** The kinds that the operator knows. All but TokenReviews live in namespaces. */
 
 export interface Resource {
   /** Group and version, or only the version of the core group. */
@@ -16,6 +16,8 @@ export const RESOURCES = {
   ConfigMap: { apiVersion: 'v1', plural: 'configmaps' },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events' },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' },
+  /** Asked, never stored. */
+  TokenReview: { apiVersion: 'authentication.k8s.io/v1', plural: 'tokenreviews' },
   /** A kind of Kubeflow Trainer, which may not be installed. */
   TrainJob: { apiVersion: 'trainer.kubeflow.org/v1alpha1', plural: 'trainjobs' },
 } as const satisfies Record<string, Resource>;
@@ -26,9 +28,7 @@ export type Kind = keyof typeof RESOURCES;
 export function collectionPath(kind: Kind, namespace?: string): string {
   const { apiVersion, plural } = RESOURCES[kind];
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  return namespace === undefined
-    ? `${root}/${plural}`
-    : `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+  return !namespace ? `${root}/${plural}` : `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
 }
 
 export function objectPath(ref: { kind: Kind; namespace: string; name: string }): string {

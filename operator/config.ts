@@ -9,7 +9,7 @@ export interface OperatorConfig {
   /** Namespaces whose datasets it looks after; empty for all. */
   readonly namespaces: readonly string[];
   /** How the operator itself reaches NATS. */
-  readonly nats: { readonly url: string; readonly credentials?: string };
+  readonly nats: { readonly url: string; readonly credentials?: string; readonly token?: string };
   readonly settings: Settings;
   /** Of the pod, for people. */
   readonly instance: string;
@@ -58,6 +58,7 @@ const variables = z.object({
     .default([]),
   [ENV.natsUrl]: natsUrl,
   [ENV.natsCredentials]: z.string().optional(),
+  [ENV.natsToken]: z.string().optional(),
   COHORTFARM_WORKER_NATS_URL: natsUrl.optional(),
   COHORTFARM_NATS_CREDENTIALS_SECRET: name.optional(),
   COHORTFARM_WORKER_IMAGE: image,
@@ -90,11 +91,16 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
   const secret = values.COHORTFARM_NATS_CREDENTIALS_SECRET;
   const policy = values.COHORTFARM_IMAGE_PULL_POLICY;
   const credentials = values[ENV.natsCredentials];
+  const token = values[ENV.natsToken];
   const instance = values[ENV.podName];
   const logLevel = values[ENV.logLevel];
   return {
     namespaces: values.COHORTFARM_NAMESPACES,
-    nats: { url: values[ENV.natsUrl], ...(credentials !== undefined && { credentials }) },
+    nats: {
+      url: values[ENV.natsUrl],
+      ...(credentials !== undefined && { credentials }),
+      ...(token !== undefined && { token }),
+    },
     settings: {
       pods: {
         workerImage: values.COHORTFARM_WORKER_IMAGE,
@@ -103,6 +109,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
         logLevel,
         ...(policy !== undefined && { imagePullPolicy: policy }),
         ...(secret !== undefined && { natsCredentialsSecret: secret }),
+        // Where the operator presents a token, so do its pods.
+        ...(token !== undefined && { natsToken: true }),
       },
     },
     instance,

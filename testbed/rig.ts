@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { Condition, DatasetStatus } from '../contract/schema/status.ts';
 import { REPO } from '../test/support/cli.ts';
+import { makeQueueKeys } from './authenticator.ts';
 import { type KubeletOptions, type ProcessKubelet, startProcessKubelet } from './kubelet/kubelet.ts';
 import type { NodeSpec } from './kubelet/node.ts';
 import { type Replica, startReplica, until } from './replica.ts';
@@ -52,9 +53,10 @@ export async function startRig({
   nodeGraceSeconds = 40,
   image = {},
 }: RigOptions = {}): Promise<Rig> {
+  const access = await makeQueueKeys();
   const [plane, nats, s3] = await Promise.all([
     startControlPlane({ controllers: true, nodeGraceSeconds }),
-    startNats(),
+    startNats(access.config),
     startS3Server(),
   ]);
   await s3.createBucket(BUCKET);
@@ -65,12 +67,14 @@ export async function startRig({
   await plane.apply(...rights, secretOf(s3));
   const account = await plane.serviceAccount(SYSTEM, 'farm-cohortfarm');
   const kubeconfig = await plane.writeKubeconfig('operator', account);
+  const authenticator = await access.start(plane, { system: SYSTEM, release: 'farm-cohortfarm', natsUrl: nats.url });
   const kubelet = await startProcessKubelet({ access: plane, nodes, ...image });
   const env = {
     COHORTFARM_POD_NAMESPACE: SYSTEM,
     COHORTFARM_LEASE: 'farm-cohortfarm',
     COHORTFARM_LEASE_SECONDS: LEASE_SECONDS,
     COHORTFARM_LOG_LEVEL: 'info',
+    COHORTFARM_NATS_TOKEN: authenticator.operatorToken,
   };
   let started = 0;
   const startOperator = () => startReplica({ kubeconfig, natsUrl: nats.url, name: `operator-${started++}`, env });
@@ -93,6 +97,7 @@ export async function startRig({
       stopping = true;
       for (const operator of operators) await operator.end('SIGKILL');
       await kubelet.stop();
+      await authenticator.stop();
       await Promise.all([nats.stop(), s3.stop(), plane.stop()]);
     },
   };

@@ -221,4 +221,18 @@ describe('the Job of the workers', () => {
     assert.deepEqual(names({}), ['config', 'cache', 'tmp']);
     assert.deepEqual(names({ natsCredentialsSecret: 'nats' }), ['config', 'cache', 'tmp', 'nats']);
   });
+
+  test('H4: gives workers a token for the queue, and none for the API server', () => {
+    const pod = podOf(workersOf(() => {}, { natsToken: true }));
+    assert.equal(pod.automountServiceAccountToken, false);
+    const tokens = pod.volumes.flatMap(
+      ({ projected }: { projected?: { sources: object[] } }) => projected?.sources ?? [],
+    );
+    const wanted = { path: 'token', audience: 'cohortfarm-queue', expirationSeconds: 3600 };
+    assert.deepEqual(tokens, [{ serviceAccountToken: wanted }]);
+    const { env, volumeMounts } = pod.containers[0];
+    const path = env.find(({ name }: { name: string }) => name === 'COHORTFARM_NATS_TOKEN').value;
+    const mount = volumeMounts.find(({ name }: { name: string }) => name === 'queue-token');
+    assert.equal(path, `${mount.mountPath}/token`);
+  });
 });

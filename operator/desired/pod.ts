@@ -1,4 +1,4 @@
-import { DATASET_FILE, ENV, LABELS, PATHS, type Role } from '../../contract/cluster.ts';
+import { DATASET_FILE, ENV, LABELS, PATHS, QUEUE_AUDIENCE, type Role } from '../../contract/cluster.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { Owner } from '../observed.ts';
 import { strategicMerge } from './overlay.ts';
@@ -17,6 +17,8 @@ export interface PodSettings {
   readonly natsUrl: string;
   /** Secret in the dataset's namespace whose key `nats.creds` pods present to NATS. */
   readonly natsCredentialsSecret?: string;
+  /** Whether pods present a token of their own ServiceAccount to NATS. */
+  readonly natsToken?: boolean;
   readonly logLevel?: string;
 }
 
@@ -116,6 +118,7 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     ...(settings.natsCredentialsSecret === undefined
       ? []
       : [{ name: 'nats', mountPath: PATHS.natsCredentials, readOnly: true }]),
+    ...(presentsToken(role, settings) ? [{ name: 'queue-token', mountPath: PATHS.natsToken, readOnly: true }] : []),
   ];
   return {
     name: CONTAINER,
@@ -124,6 +127,7 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     command: ['node', PATHS.podProgram, COMMAND[role]],
     env: [
       ...settingsEnv(owner, settings),
+      ...(presentsToken(role, settings) ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
       ...(planDigest === undefined ? [] : [{ name: ENV.planDigest, value: planDigest }]),
       ...credentialsEnv(dataset),
     ],
@@ -134,6 +138,10 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     securityContext: CONTAINER_SECURITY,
   };
 }
+
+/** Only workers use the queue. */
+const presentsToken = (role: PodWanted['role'], { natsToken }: PodSettings): boolean =>
+  role === 'workers' && natsToken === true;
 
 function settingsEnv(owner: Owner, settings: PodSettings) {
   const values: Record<string, string> = {
@@ -173,7 +181,12 @@ function workerResources({ spec }: SyntheticDataset): Record<string, unknown> {
   return strategicMerge({ limits: { [gpuResourceName]: String(gpus) } }, resources ?? {});
 }
 
-function volumes({ dataset, configMap, settings }: PodWanted) {
+/** Good for the queue alone: the API server refuses it, and the pod still has no token for that. */
+const QUEUE_TOKEN = {
+  serviceAccountToken: { path: 'token', audience: QUEUE_AUDIENCE, expirationSeconds: 3600 },
+};
+
+function volumes({ dataset, role, configMap, settings }: PodWanted) {
   const { modelCache } = dataset.spec.workers;
   return [
     { name: 'config', configMap: { name: configMap } },
@@ -182,5 +195,6 @@ function volumes({ dataset, configMap, settings }: PodWanted) {
     ...(settings.natsCredentialsSecret === undefined
       ? []
       : [{ name: 'nats', secret: { secretName: settings.natsCredentialsSecret } }]),
+    ...(presentsToken(role, settings) ? [{ name: 'queue-token', projected: { sources: [QUEUE_TOKEN] } }] : []),
   ];
 }

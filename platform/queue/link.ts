@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Authenticator, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  tokenAuthenticator,
+} from '@nats-io/transport-node';
 import { QueueError } from './errors.ts';
 import { wrapQueueError } from './failures.ts';
 import type { QueueOptions } from './types.ts';
@@ -87,7 +93,7 @@ export class Link {
         await this.#follow(this.#connection);
         if (!this.#closed) this.#set(this.#lost());
       } catch (error) {
-        this.#set(wrapQueueError(error, 'connect to NATS', this.url));
+        this.#set(this.#refused(error));
       }
       if (!this.#closed) await Promise.race([sleep(wait), this.#changed.promise]);
     }
@@ -97,12 +103,22 @@ export class Link {
     return new QueueError('retryable', `the connection to NATS at ${this.url} was lost; check that NATS runs`);
   }
 
+  /** A token may be refused because the API server cannot check it now: no reason to fail for good. */
+  #refused(error: unknown): QueueError {
+    const { token } = this.#options;
+    if (token === undefined || (error as Error).name !== 'AuthorizationError') {
+      return wrapQueueError(error, 'connect to NATS', this.url);
+    }
+    const fix = 'see the log of the container "authenticator" beside NATS';
+    return new QueueError('retryable', `NATS at ${this.url} refuses the token in ${token}: ${fix}`);
+  }
+
   async #follow(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') this.#set(this.#lost());
       else if (status.type === 'reconnect') this.#set(null);
       else if (status.type === 'error' && this.#problem !== null) {
-        this.#set(wrapQueueError(status.error, 'connect to NATS', this.url));
+        this.#set(this.#refused(status.error));
       }
     }
   }
@@ -122,7 +138,10 @@ function checkedUrl(text: string): string {
   return servers.join(',');
 }
 
-function clientOptions(url: string, { credentials, name }: QueueOptions): Parameters<typeof connect>[0] {
+function clientOptions(
+  url: string,
+  { credentials, token, name, inboxPrefix }: QueueOptions,
+): Parameters<typeof connect>[0] {
   return {
     servers: url.split(','),
     maxReconnectAttempts: -1,
@@ -134,12 +153,20 @@ function clientOptions(url: string, { credentials, name }: QueueOptions): Parame
     maxPingOut: 2,
     ...(name !== undefined && { name }),
     ...(url.includes('tls://') && { tls: {} }),
-    ...(credentials !== undefined && { authenticator: fileAuthenticator(credentials, url) }),
+    ...(inboxPrefix !== undefined && { inboxPrefix }),
+    ...authenticatorOf(url, credentials, token),
   };
 }
 
+function authenticatorOf(url: string, credentials?: string, token?: string): { authenticator?: Authenticator } {
+  if (credentials !== undefined) return { authenticator: credsAuthenticator(fileReader(credentials, url)) };
+  if (token === undefined) return {};
+  const read = fileReader(token, url);
+  return { authenticator: tokenAuthenticator(() => Buffer.from(read()).toString().trim()) };
+}
+
 /** Reads the file at each connection, so that a renewed one is used; while it cannot be read the last one counts. */
-function fileAuthenticator(path: string, url: string): Authenticator {
+function fileReader(path: string, url: string): () => Uint8Array {
   let last: Uint8Array;
   const read = (): Uint8Array => {
     try {
@@ -153,5 +180,5 @@ function fileAuthenticator(path: string, url: string): Authenticator {
     return last;
   };
   read();
-  return credsAuthenticator(read);
+  return read;
 }

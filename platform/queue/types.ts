@@ -8,6 +8,10 @@ export interface QueueOptions {
   readonly url: string;
   /** Path of a NATS credentials file, read anew at each connection. */
   readonly credentials?: string;
+  /** Path of a token to present instead, read anew at each connection. */
+  readonly token?: string;
+  /** Begins the subjects of answers; `_INBOX` by default. */
+  readonly inboxPrefix?: string;
   /** What the server calls this client, such as the pod's name. */
   readonly name?: string;
 }

@@ -61,8 +61,22 @@ describe('the chart', { skip }, () => {
 
     const some = ['--set', 'scope=Namespaced', '--set', 'watchNamespaces={a,b}', '--set', 'rbac.aggregate=false'];
     const narrow = await renderChart(...some);
-    assert.equal(kinds(narrow).has('ClusterRole'), false);
-    assert.equal(kinds(narrow).has('ClusterRoleBinding'), false);
+    // No Role can allow to check tokens, which belong to no namespace.
+    const tokens = { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] };
+    const clusterWide = narrow.filter(({ kind }) => kind === 'ClusterRole');
+    assert.deepEqual(
+      clusterWide.map(({ rules }) => rules),
+      [[tokens]],
+    );
+    const external = await renderChart(
+      ...some,
+      '--set',
+      'nats.bundled=false',
+      '--set',
+      'nats.url=nats://elsewhere:4222',
+    );
+    assert.equal(kinds(external).has('ClusterRole'), false);
+    assert.equal(kinds(external).has('ClusterRoleBinding'), false);
     const roles = narrow.filter(({ kind, metadata }) => kind === 'Role' && metadata.name === 'farm-cohortfarm');
     assert.deepEqual(roles.map(({ metadata }) => metadata.namespace).sort(), ['a', 'b']);
     assert.equal(envOf(narrow).COHORTFARM_NAMESPACES, 'a,b');
@@ -77,6 +91,52 @@ describe('the chart', { skip }, () => {
     assert.equal(envOf(objects).COHORTFARM_NATS_URL, 'tls://nats.messaging.svc:4222');
     const { volumes } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec;
     assert.deepEqual(volumes[1], { name: 'nats', secret: { secretName: 'cohortfarm-nats' } });
+  });
+
+  it('H4: asks who the clients of its NATS server are, unless that has credentials of its own', async () => {
+    const podOf = (objects: readonly Rendered[]) =>
+      find(objects, 'StatefulSet', 'farm-cohortfarm-nats').spec.template.spec;
+    const configOf = (objects: readonly Rendered[]) =>
+      find(objects, 'ConfigMap', 'farm-cohortfarm-nats').data['nats.conf'];
+    const asking = await renderChart();
+    assert.match(configOf(asking), /^include \.\.\/nats-auth\/auth\.conf$/m);
+    assert.equal(kinds(asking).has('Secret'), false);
+    const { initContainers, containers, automountServiceAccountToken } = podOf(asking);
+    assert.equal(automountServiceAccountToken, false);
+    const mountsOf = ({ volumeMounts }: { volumeMounts: { name: string }[] }) => volumeMounts.map(({ name }) => name);
+    assert.deepEqual(
+      [...initContainers, ...containers].map((one) => [one.name, mountsOf(one)]),
+      [
+        ['keys', ['keys', 'auth']],
+        ['nats', ['config', 'data', 'auth']],
+        ['authenticator', ['keys', 'kube-api-access']],
+      ],
+    );
+    for (const { securityContext } of [...initContainers, ...containers]) {
+      assert.deepEqual(securityContext.capabilities, { drop: ['ALL'] });
+    }
+    const own = await renderChart('--set', 'nats.credentialsSecret=mine');
+    assert.doesNotMatch(configOf(own), /include/);
+    assert.equal(podOf(own).containers.length, 1);
+    assert.equal(envOf(own).COHORTFARM_NATS_TOKEN, undefined);
+  });
+
+  it('H4: opens NATS to workers of the listed namespaces, and its monitoring port to `helm test` alone', async () => {
+    const ingressOf = async (...sets: string[]) =>
+      find(await renderChart(...sets.flatMap((set) => ['--set-json', set])), 'NetworkPolicy', 'farm-cohortfarm-nats')
+        .spec.ingress;
+    const [clients, monitor] = await ingressOf('workers.namespaces=["a","b"]');
+    assert.deepEqual(clients.from[1], {
+      namespaceSelector: {
+        matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: ['a', 'b'] }],
+      },
+      podSelector: { matchLabels: { 'app.kubernetes.io/managed-by': 'cohortfarm', 'cohortfarm.dev/role': 'workers' } },
+    });
+    assert.deepEqual(monitor.ports, [{ port: 'monitor', protocol: 'TCP' }]);
+    assert.equal(monitor.from[0].podSelector.matchLabels['app.kubernetes.io/component'], 'test');
+    const prometheus = { namespaceSelector: { matchLabels: { name: 'monitoring' } } };
+    const opened = await ingressOf(`networkPolicy.natsMonitorFrom=[${JSON.stringify(prometheus)}]`);
+    assert.deepEqual(opened[1].from, [prometheus]);
   });
 
   it('configures the operator with variables that it knows, all that it wants', async () => {

@@ -38,6 +38,7 @@ export async function startEmptyCluster(): Promise<EmptyCluster> {
   // Containers run as any user.
   await chmod(folder, 0o755);
   const addresses = await addressBook(join(folder, 'hosts'));
+  const natsHost = addresses.next(`${RELEASE}-nats.${SYSTEM}.svc`);
   await writeFile(join(folder, 'nats-server'), `#!/bin/sh\nexec /opt/nats/${natsName(nats)} "$@"\n`, { mode: 0o755 });
   const kubelet = await startProcessKubelet({
     access: plane,
@@ -45,13 +46,15 @@ export async function startEmptyCluster(): Promise<EmptyCluster> {
     files: { '/etc/hosts': addresses.file, '/opt/nats': dirname(nats), '/opt/bin': folder },
     env: (pod) => {
       const path = '/opt/bin:/app/node_modules/.bin:/usr/local/bin:/usr/bin:/bin';
-      return isOperator(pod)
-        ? { PATH: path, COHORTFARM_HTTP_HOST: addresses.next(`${RELEASE}.${SYSTEM}.svc`) }
-        : { PATH: path };
+      if (isOf('operator', pod)) {
+        return { PATH: path, COHORTFARM_HTTP_HOST: addresses.next(`${RELEASE}.${SYSTEM}.svc`) };
+      }
+      // Containers of a pod have no loopback address of their own here.
+      return isOf('nats', pod) ? { PATH: path, COHORTFARM_NATS_URL: `nats://${natsHost}:4222` } : { PATH: path };
     },
   });
   await plane.apply(restricted(SYSTEM));
-  const config = `host: ${addresses.next(`${RELEASE}-nats.${SYSTEM}.svc`)}`;
+  const config = `host: ${natsHost}`;
   return {
     plane,
     kubelet,
@@ -67,7 +70,7 @@ export async function startEmptyCluster(): Promise<EmptyCluster> {
 }
 
 const natsName = (path: string): string => path.slice(dirname(path).length + 1);
-const isOperator = ({ metadata }: Pod): boolean => metadata.labels?.[COMPONENT] === 'operator';
+const isOf = (component: string, { metadata }: Pod): boolean => metadata.labels?.[COMPONENT] === component;
 
 /** A namespace as a careful administrator makes it. */
 const restricted = (name: string) => ({

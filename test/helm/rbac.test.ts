@@ -74,6 +74,15 @@ describe("the operator's rights on a real API server", { skip }, () => {
       await assert.rejects(lease('another'), (error) => isKubeError(error, 'forbidden'));
     });
 
+    it('H4: are not those of the authenticator, which can check tokens and read pods and datasets one by one', async () => {
+      const authenticator = await plane.serviceAccount('farm-system', 'farm-cohortfarm-nats');
+      assert.deepEqual(await rightsIn(authenticator, 'radiology'), {
+        'tokenreviews.authentication.k8s.io': 'create',
+        'syntheticdatasets.cohortfarm.dev': 'get',
+        pods: 'get',
+      });
+    });
+
     it('are enough for what it does', async () => {
       const namespace = 'radiology';
       const dataset = documentWith({ metadata: { name: 'small', namespace } }) as KubeObject;

@@ -24,7 +24,11 @@ export async function closeAll(): Promise<void> {
   await Promise.all(opened.splice(0).map((one) => one.close()));
 }
 
-export const adminOf = (url: string, maxDeliver = 3, options: { credentials?: string } = {}): QueueAdmin =>
+export const adminOf = (
+  url: string,
+  maxDeliver = 3,
+  options: { credentials?: string; token?: string } = {},
+): QueueAdmin =>
   remember(
     openQueueAdmin({
       url,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ENV } from '../../contract/cluster.ts';
+import { ENV, inboxPrefix } from '../../contract/cluster.ts';
 import { UsageError } from '../../contract/failure.ts';
 import { ADOPT_ANNOTATION } from '../../contract/names.ts';
 import type { PrefixOwner } from '../../contract/schema/record.ts';
@@ -24,6 +24,8 @@ export interface PodSettings {
 export interface QueueSettings {
   readonly url: string;
   readonly credentials?: string;
+  readonly token?: string;
+  readonly inboxPrefix?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -45,7 +47,13 @@ export async function readSettings(env: Environment): Promise<PodSettings> {
 
 export function readQueueSettings(env: Environment): QueueSettings {
   const credentials = env[ENV.natsCredentials];
-  return { url: required(env, ENV.natsUrl), ...(credentials && { credentials }) };
+  const token = env[ENV.natsToken];
+  return {
+    url: required(env, ENV.natsUrl),
+    ...(credentials && { credentials }),
+    // The one place where a worker with a token may listen.
+    ...(token && { token, inboxPrefix: inboxPrefix(required(env, ENV.datasetUid)) }),
+  };
 }
 
 /** Who claims the output of a pod's dataset. */

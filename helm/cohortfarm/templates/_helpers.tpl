@@ -79,6 +79,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* Whether NATS asks the authenticator beside it who its clients are: not where it has credentials of its own. */}}
+{{- define "cohortfarm.queueTokens" -}}
+{{- if and .Values.nats.bundled (not .Values.nats.credentialsSecret) }}true{{ end }}
+{{- end }}
+
+{{/* A token of the pod's own ServiceAccount for the queue alone. */}}
+{{- define "cohortfarm.queueToken" -}}
+projected:
+  sources:
+  - serviceAccountToken: {path: token, audience: cohortfarm-queue, expirationSeconds: 3600}
+{{- end }}
+
 {{/* What the restricted pod security standard asks for. */}}
 {{- define "cohortfarm.podSecurity" -}}
 runAsNonRoot: true

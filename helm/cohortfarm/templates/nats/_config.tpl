@@ -9,6 +9,10 @@ jetstream {
   max_memory_store: {{ .Values.nats.maxMemory | trimSuffix "i" }}
   max_file_store: {{ .Values.nats.persistence.size | trimSuffix "i" }}
 }
+{{- if include "cohortfarm.queueTokens" . }}
+# Written at each start by the container "keys"; the path is relative to this file.
+include ../nats-auth/auth.conf
+{{- end }}
 {{- with .Values.nats.extraConfig }}
 {{ . }}
 {{- end }}
