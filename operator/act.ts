@@ -76,7 +76,7 @@ function foreignError({ kind, metadata }: KubeObject, there: Stored, cause: unkn
   });
 }
 
-/** The resource version makes it a conflict, and so a new look, when somebody else has changed them meanwhile. */
+/** The resource version makes it a conflict, and so another reconcile, when another writer has changed them meanwhile. */
 async function patchFinalizers(kube: Kube, owner: Owner, finalizers: readonly string[]): Promise<void> {
   await kube.mergePatch(refOf(owner), {
     metadata: { resourceVersion: owner.resourceVersion, uid: owner.uid, finalizers },

@@ -3,20 +3,20 @@ import { z } from 'zod';
 import { ENV } from '../contract/cluster.ts';
 import type { Settings } from './decide/decision.ts';
 
-/** What the operator is configured with: environment variables alone. */
+/** The configuration of the operator: environment variables alone. */
 
 export interface OperatorConfig {
   /** Namespaces whose datasets it looks after; empty for all. */
   readonly namespaces: readonly string[];
-  /** How the operator itself reaches NATS. */
+  /** The connection of the operator itself to NATS. */
   readonly nats: { readonly url: string; readonly credentials?: string; readonly token?: string };
   readonly settings: Settings;
-  /** Of the pod, for people. */
+  /** Name of the pod, for people. */
   readonly instance: string;
   readonly lease: {
     readonly namespace: string;
     readonly name: string;
-    /** Of this process and of no other. */
+    /** Identity of this process and of no other. */
     readonly identity: string;
     readonly durationSeconds: number;
   };

@@ -39,7 +39,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #queue: WorkQueue;
   readonly #watchers: readonly Watcher[];
-  /** Of the datasets that are there. */
+  /** UIDs of the existing datasets. */
   readonly #keys = new Map<string, string>();
   readonly #uids = new Map<string, string>();
   readonly #versions = new Map<string, Version>();
@@ -85,7 +85,7 @@ export class Controller {
     return this.#queue.depth;
   }
 
-  /** What only a restart can heal. */
+  /** Problems that only a restart can fix. */
   get healthy(): Checks {
     return {
       reconcile: () =>
@@ -130,7 +130,7 @@ export class Controller {
     ];
   }
 
-  /** What the operator writes itself, status and finalizer, is none: it would start the next reconcile, and so on for ever. */
+  /** The operator's own writes, status and finalizer, do not count: each would start the next reconcile, for ever. */
   #isNews(key: string, metadata: ObjectMeta | null): boolean {
     const before = this.#versions.get(key);
     if (metadata === null) {
@@ -174,7 +174,7 @@ export class Controller {
     const { log } = this.#options;
     const facts = { ...keyOf(id), uid: this.#uids.get(id), reason: reasonOf(error), retryInMs: Math.round(retryInMs) };
     const { message, stack } = error as Error;
-    // Somebody was faster: nothing is wrong.
+    // Another writer was faster: nothing is wrong.
     if (isKubeError(error, 'conflict')) log.debug(facts, message);
     else if (isForeseen(error)) log.warn(facts, message);
     else log.error({ ...facts, stack }, message);
@@ -182,7 +182,7 @@ export class Controller {
 }
 
 interface Version {
-  /** All that somebody else may have asked for. */
+  /** Everything that another writer may have requested. */
   readonly asked: string;
   /** Whether our finalizer is there. */
   readonly isHeld: boolean;

@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts';
 
 /** Metrics, and two answers about the operator's health that name what is wrong. */
 
-/** What is wrong with a part, in words that help; null when nothing is. */
+/** The problem of a part, in words that help; null when there is none. */
 export type Check = () => string | null;
 export type Checks = Readonly<Record<string, Check>>;
 

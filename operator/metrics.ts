@@ -2,9 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { DatasetStatus } from '../contract/schema/status.ts';
 import type { RequestSeen } from '../kube/send.ts';
 
-/** What Prometheus is told. Names and labels are an interface: dashboards and alerts are built on them. */
+/** Metrics for Prometheus. Names and labels are an interface: dashboards and alerts are built on them. */
 
-/** What is known of a dataset, as totals since it began. */
+/** Totals of a dataset since it began. */
 export interface DatasetCounts {
   readonly accepted: number;
   /** By gate. */
@@ -128,7 +128,7 @@ function createDatasetMetrics(registers: Registry[], labelNames: DatasetLabels[]
   });
   /** The label sets of each dataset's conditions, by `namespace/name`. */
   const said = new Map<string, readonly ConditionLabels[]>();
-  /** What each dataset's counters stand at, by `namespace/name`. */
+  /** The values of each dataset's counters, by `namespace/name`. */
   const known = new Map<string, DatasetCounts>();
 
   const forgetConditions = (id: string): void => {
@@ -145,7 +145,7 @@ function createDatasetMetrics(registers: Registry[], labelNames: DatasetLabels[]
   };
 
   return {
-    /** What a dataset has come to. Counters begin anew when it has less than before: it is another one. */
+    /** Takes in the totals of a dataset. Counters restart when it has less than before: it is another one. */
     counted(key: DatasetKey, counts: DatasetCounts): void {
       const id = `${key.namespace}/${key.name}`;
       if (hasLess(counts, known.get(id))) forget(key);
@@ -159,7 +159,7 @@ function createDatasetMetrics(registers: Registry[], labelNames: DatasetLabels[]
         rejected.inc({ ...labels, gate }, count - (before?.rejected[gate] ?? 0));
       }
     },
-    /** What the status of a dataset says. */
+    /** The conditions of a dataset. */
     conditions({ namespace, name }: DatasetKey, all: DatasetStatus['conditions'] = []): void {
       const id = `${namespace}/${name}`;
       const now = all.map(({ type, status, reason }) => ({ namespace, dataset: name, type, status, reason }));

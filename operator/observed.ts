@@ -15,7 +15,7 @@ export interface Observed {
   /** As last written by the operator; empty on the first visit. */
   readonly status: DatasetStatus;
   readonly jobs: readonly JobView[];
-  /** Of pods of running or just failed Jobs; empty when all run well. */
+  /** Problems of pods of running or just failed Jobs; empty when all run well. */
   readonly pods: PodsView;
   readonly queue: QueueView;
   readonly progress: ProgressSummary;
@@ -29,7 +29,7 @@ export interface Owner {
   readonly resourceVersion: string;
   readonly generation: number;
   readonly finalizers: readonly string[];
-  /** Whether somebody has asked for its deletion. */
+  /** Whether its deletion was requested. */
   readonly deleting: boolean;
 }
 
@@ -59,7 +59,7 @@ export interface JobView {
   readonly parallelism: number;
   /** Pods that exist, have not ended and are not asked to. */
   readonly active: number;
-  /** Of them, those whose containers run. */
+  /** Those among them whose containers run. */
   readonly ready: number;
   /** Pods that are asked to end and still exist. */
   readonly terminating: number;
@@ -78,11 +78,11 @@ export interface JobView {
 }
 
 export interface PodsView {
-  /** What keeps pods from running, the most frequent first. */
+  /** Problems that keep pods from running, the most frequent first. */
   readonly waiting: readonly PodProblem[];
   /** Pods that ended badly, the latest first. */
   readonly failed: readonly FailedPod[];
-  /** What pods of steps that end with an answer (publish, training) said when they succeeded. */
+  /** Outcomes of the pods of publish and training steps that succeeded. */
   readonly succeeded: readonly { readonly job: string; readonly outcome: Outcome }[];
   /** Pods that have not exited, of any Job of the dataset but a cleanup; known while it is being deleted. */
   readonly present: number;
@@ -94,7 +94,7 @@ export interface PodProblem {
   readonly pod: string | null;
   readonly reason: ReasonName;
   readonly message: string;
-  /** How many pods of the Job have it. */
+  /** Number of pods of the Job that have it. */
   readonly pods: number;
   readonly since: number;
 }
@@ -105,7 +105,7 @@ export interface FailedPod {
   /** Null for one that never came to a node. */
   readonly node: string | null;
   readonly exitCode: number | null;
-  /** What the pod said of itself; null when it was killed or is none of ours. */
+  /** The outcome that the pod wrote; null when it was killed or is not one of ours. */
   readonly outcome: Outcome | null;
   /** Such as OOMKilled or Error; a killed pod leaves no more. */
   readonly containerReason: string | null;

@@ -16,7 +16,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler, type ReconcileContext } from './reconcile.ts';
 
-/** One replica of the operator: stands by until it leads, then works until it is told to stop or leads no more. */
+/** One replica of the operator: stands by until it leads, then works until it is stopped or loses the lease. */
 
 export interface OperatorOptions {
   readonly config: OperatorConfig;
@@ -28,7 +28,7 @@ export interface OperatorOptions {
 }
 
 export interface Operator {
-  /** Of /metrics, /healthz and /readyz. */
+  /** Port of /metrics, /healthz and /readyz. */
   readonly port: number;
   /** Ends what runs, gives the lease back, and closes everything. */
   stop(): Promise<void>;
@@ -45,7 +45,7 @@ interface Work {
 const CATCH_UP_MS = 5_000;
 /** A try at the lease ends within its time limits; one that takes longer than this hangs. */
 const HANGS_MS = 60_000;
-/** A single lost call is no news. */
+/** A single lost call is not reported. */
 const AWAY_MS = 5_000;
 
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
@@ -94,7 +94,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       log.info('stopping');
       const ended = (await work?.controller.stop(config.shutdownSeconds * 1000)) ?? true;
       await work?.events.flush();
-      // Whoever still works must not have a successor yet; the lease runs out by itself.
+      // Keep the lease while a reconcile is in flight; it expires on its own.
       if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
       await work?.progressWatch.close();
       await queue.close();
@@ -162,7 +162,7 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
   return { controller, events, progressWatch };
 }
 
-/** Starts to work once what the queue has stored has been read, so that nobody is told that it could not be read yet. */
+/** Starts to work once what the queue has stored has been read, so that no condition reports that it could not be read yet. */
 async function begin({ controller, progressWatch }: Work, isStopping: () => boolean): Promise<void> {
   for (let waited = 0; waited < CATCH_UP_MS && !progressWatch.current(); waited += 50) await sleep(50);
   if (!isStopping()) controller.start();

@@ -18,7 +18,7 @@ import { createStatusWriter, type StatusWriter } from './status-writer.ts';
 /** Reconciles one dataset: observe, decide, act, report. */
 
 export interface EventRecorder {
-  /** Tells the story of an object to people; never rejects. */
+  /** Writes an Event about an object; never rejects. */
   record(event: {
     readonly owner: Owner;
     readonly type: 'Normal' | 'Warning';
@@ -37,7 +37,7 @@ export interface ReconcileContext {
   readonly settings: Settings;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** What the status of a dataset says now. */
+  /** The present status of a dataset. */
   readonly onConditions: (key: Key, conditions: DatasetStatus['conditions']) => void;
   /** The dataset was looked at; null once it is gone. */
   readonly onSeen: (uid: string, key: Key | null, observed?: Observed) => void;
@@ -128,7 +128,7 @@ function withFinalizer({ owner }: Observed, decision: Decision): Decision {
   return { ...decision, actions: [{ type: 'addFinalizer' }, ...decision.actions] };
 }
 
-/** Refusals of the API server need somebody's help: an admission rule, a field that no pod may have. */
+/** Refusals of the API server need a person: an admission rule, a field that no pod may have. */
 const REFUSED_SECONDS = 30;
 
 /** @returns the first action that failed; null when all are done */

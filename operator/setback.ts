@@ -16,7 +16,7 @@ export interface Setback {
 
 /** A server that restarts is back within this time; a dataset without any status is not left without one for so long. */
 const GRACE_MS = 10_000;
-/** What has been refused for now for so long needs a person. */
+/** A refusal that has lasted for so long needs a person. */
 const PERSISTS_MS = 60_000;
 
 /** @param failingMs how long the dataset's actions have failed */

@@ -55,13 +55,13 @@ export function createStatusWriter({ kube, now, onStatus, onTransition }: Status
   };
 }
 
-/** What is written at once: all that programs act on. The rest are numbers, and messages that repeat them. */
+/** The part that is written at once: all that programs act on. The rest are numbers, and messages that repeat them. */
 function essence({ observedGeneration, planDigest, manifest, stages, conditions = [] }: DatasetStatus): string {
   const facts = conditions.map(({ type, status, reason }) => [type, status, reason]);
   return canonicalJson({ observedGeneration, planDigest, manifest, stages, facts });
 }
 
-/** What has come about: another reason of Ready, or a step that is done. */
+/** The transition to report: another reason of Ready, or a step that is done. */
 function transitions(before: DatasetStatus, after: DatasetStatus): EventOf[] {
   const was = (type: string) => before.conditions?.find((condition) => condition.type === type);
   return (after.conditions ?? []).flatMap(({ type, status, reason, message }) => {

@@ -77,7 +77,7 @@ function conditionsOf(observed: Observed, stepStatus: StepStatus): Condition[] {
   const paused = reason === 'Suspended';
   const facts: [ConditionType, Condition['status'], ReasonName, string][] = [
     ['Ready', isDone ? 'True' : 'False', reason, message],
-    // kstatus takes the first of the two that is true: what needs a person would look as if it went on.
+    // kstatus takes the first of the two that is true: what needs a person would look as if it progressed.
     ['Reconciling', !isDone && retries && !stalls && !paused ? 'True' : 'False', reason, message],
     ['Stalled', stalls ? 'True' : 'False', reason, message],
     ...stepFacts(observed, stepStatus),

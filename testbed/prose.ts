@@ -12,6 +12,7 @@ const CHECKED = [
   'docs/style.md',
   'contract',
   'kube',
+  'operator',
   'diffusion',
   'browse',
   'cli',

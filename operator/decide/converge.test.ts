@@ -43,7 +43,7 @@ class World {
   away = false;
   /** Shards with a record. */
   store = new Set<number>();
-  /** What the progress stream keeps. */
+  /** The contents of the progress stream. */
   kept: { plan: boolean; shards: Set<number> } = { plan: false, shards: new Set() };
   progress = new Progress();
 
@@ -152,7 +152,7 @@ class World {
     this.end(job, 'failed');
   }
 
-  /** What workers and the publish pod get done between two reconciles. */
+  /** The work of workers and the publish pod between two reconciles. */
   work(): void {
     const publish = this.running('publish');
     if (publish && this.store.size < SHARDS) this.fail(publish, 'ShardsMissing');

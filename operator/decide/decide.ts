@@ -6,7 +6,7 @@ import { invalid, queueUnknown } from './guards.ts';
 import { currentStep } from './steps.ts';
 import { suspended } from './suspended.ts';
 
-/** What keeps every step from being taken. The first that applies decides. */
+/** Guards that keep every step from being taken. The first that applies decides. */
 const GUARDS: readonly Guard[] = [deleted, invalid, queueUnknown, suspended];
 
 /**

@@ -5,7 +5,7 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { PodSettings } from '../desired/pod.ts';
 import type { JobView, Observed } from '../observed.ts';
 
-/** What a reconcile does, and what it reports of the dataset. */
+/** The actions of a reconcile, and its report on the dataset. */
 
 /** Done in order; the first that fails ends the reconcile, which is tried again. */
 export type Action =
@@ -25,7 +25,7 @@ export type Action =
 /** The steps of a dataset's life, each with a condition of its name; their table is in steps.ts. */
 export type Step = 'Accepted' | 'Generated' | 'Published' | 'Trained';
 
-/** Where the dataset is: every step before `at` is done, and `at` is under way or stuck for `reason`. */
+/** The position of the dataset: every step before `at` is done, and `at` is under way or stuck for `reason`. */
 export interface StepStatus extends Report {
   readonly at: Step | 'done';
 }
@@ -42,9 +42,9 @@ export interface Decision {
   readonly actions: readonly Action[];
   /** Null when no status is written: the resource is about to be gone, or too little is known of it. */
   readonly stepStatus: StepStatus | null;
-  /** What the publish pod reported, once it is known. */
+  /** The report of the publish pod, once it is known. */
   readonly published?: NonNullable<Outcome['published']>;
-  /** Of the training stages, once there is something to report. */
+  /** Status of the training stages, once there is something to report. */
   readonly stages?: readonly StageStatus[];
   /** Seconds after which to reconcile again, even if nothing happens. */
   readonly requeueAfter?: number;
@@ -57,7 +57,7 @@ export interface Settings {
 /** Decides before any step does, or returns null when it does not apply. */
 export type Guard = (observed: Observed, settings: Settings) => Decision | null;
 
-/** What the first open step decides; its status is at that step unless it names another. */
+/** The decision of the first open step; its status is at that step unless it names another. */
 export interface StepDecision extends Omit<Decision, 'stepStatus'> {
   readonly stepStatus: Report & { readonly at?: Step };
 }

@@ -93,7 +93,7 @@ export function abandon(observed: Observed): Decision {
   return { policy: 'abandon', actions: [{ type: 'removeFinalizer', event, warning: true }], stepStatus: null };
 }
 
-/** What is done stays done while the resource is being deleted. */
+/** Finished steps stay finished while the resource is being deleted. */
 function stepStatusOf(observed: Observed, reason: StepStatus['reason'], message: string): StepStatus {
   return { at: currentStep(observed)?.condition ?? 'Trained', reason, message };
 }

@@ -13,7 +13,7 @@ const PENDING_MS = 10_000;
 /** A failed pod is replaced after a pause that grows to minutes; a failure is reported for this long. */
 const RECENT_MS = 600_000;
 
-/** What keeps a running Job from getting anything done; null when at least one of its pods works. */
+/** The trouble that keeps a running Job from progress; null when at least one of its pods works. */
 export function troubleOf(observed: Observed, job: JobView): Trouble | null {
   if (job.suspended && job.queueName !== undefined) {
     const message = `${job.kind} ${job.name} waits for Kueue to admit it (queue ${job.queueName})`;
@@ -40,7 +40,7 @@ function recentFailure({ pods, progress, now }: Observed, job: JobView): Trouble
   return troubleOfPod(failed);
 }
 
-/** What a failed pod said, or what can be said of one that said nothing. */
+/** The termination message of a failed pod, or what is known of one without. */
 export function troubleOfPod({ pod, node, outcome, exitCode, containerReason }: FailedPod): Trouble {
   if (outcome && node !== null && NODE_FAULTS.includes(outcome.reason)) {
     return { reason: outcome.reason, message: `Node ${node}, pod ${pod}: ${outcome.message}` };

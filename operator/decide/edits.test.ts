@@ -21,7 +21,7 @@ import type { JobView, Observed } from '../observed.ts';
 import { nextStatus } from '../status.ts';
 import { decide } from './decide.ts';
 
-/** What an edit of a resource brings about, and what it leaves alone. */
+/** The effects of an edit of a resource, and what it leaves alone. */
 
 type Change = NonNullable<Parameters<typeof smallDataset>[0]>;
 

@@ -12,7 +12,7 @@ export const generate: Advance = (observed, settings) => {
   const context = stepContext(observed, settings);
   const { queue } = observed;
   if (queue.state === 'unreachable') {
-    // Running workers go on with their shards; new ones would only wait for the queue.
+    // Running workers continue with their shards; new ones would only wait for the queue.
     return {
       policy: 'awaitQueue',
       actions: [],
@@ -129,7 +129,7 @@ function running(observed: Observed, job: JobView, wanted: DesiredJob): StepDeci
   };
 }
 
-/** Fills the queue for the plan that the workers have told, once. */
+/** Fills the queue for the plan that the workers have announced, once. */
 function fill({ queue, progress }: Observed): Action[] {
   const { plan } = progress;
   if (queue.state !== 'ready') return [{ type: 'ensureQueue' }, ...(plan ? [fillFor(plan)] : [])];
@@ -192,7 +192,7 @@ function lostPods({ pods, now }: Observed, job: JobView): string {
   return lost ? `; pod ${lost.pod}: ${lost.message}` : '';
 }
 
-/** All pods are gone, and shards are missing (or nobody has told how many there are). */
+/** All pods are gone, and shards are missing (or their number is not known). */
 function ended(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const { queue, progress, now } = observed;
   const trouble = job.state === 'failed' ? failureOfJob(observed, job) : shardsStillMissing(observed, job);

@@ -4,7 +4,7 @@ import type { DesiredJob, StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Settings } from './decision.ts';
 
-/** What guards and steps ask of an observation. */
+/** Predicates that guards and steps share. */
 
 /** The parsed resource. What decides after the guard `invalid` may rely on it. */
 export function datasetOf({ parsed }: Pick<Observed, 'parsed'>): SyntheticDataset {
@@ -39,7 +39,7 @@ export function isGenerated(observed: Observed): boolean {
 export const isPublished = ({ status, parsed }: Observed): boolean =>
   status.manifest !== undefined && !('dataset' in parsed && isElsewhere(status.manifest.uri, parsed.dataset));
 
-/** Of a path there are many spellings; it is taken for the same. */
+/** A path has many spellings; it counts as the same. */
 function isElsewhere(manifest: string, { spec }: SyntheticDataset): boolean {
   const [published, wanted] = [manifest.replace(/\/[^/]*$/, ''), spec.output.uri].map(s3Folder);
   return published !== undefined && wanted !== undefined && published !== wanted;

@@ -53,7 +53,7 @@ function start(wanted: DesiredJob, before: readonly Action[] = []): SingleStep {
   return { state: 'started', actions: [...before, ...applyJob(wanted)] };
 }
 
-/** Makes again what a running Job needs, where its pods miss something: somebody may have deleted it. */
+/** Restores what a running Job needs, where its pods miss something: it may have been deleted. */
 export const restore = ({ pods }: Observed, job: JobView, { needs }: DesiredJob): Action[] =>
   pods.waiting.some((problem) => problem.job === job.name && problem.reason === 'ConfigMissing')
     ? needs.map((object): Action => ({ type: 'apply', object }))

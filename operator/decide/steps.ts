@@ -10,9 +10,9 @@ import { isTrained, train } from './training.ts';
 export interface StepDefinition {
   readonly condition: Step;
   readonly isDone: (observed: Observed) => boolean;
-  /** What brings it on while it is not done. */
+  /** Advances it while it is not done. */
   readonly advance: Advance;
-  /** What its condition says once it is done. */
+  /** Message of its condition once it is done. */
   readonly done: (observed: Observed) => readonly [ReasonName, string];
 }
 

@@ -29,7 +29,7 @@ function trained(change: (spec: Spec) => void = () => {}): SyntheticDataset {
   });
 }
 
-/** Of the stages of `trained()`, as versions recorded them in which the place of the dataset counted. */
+/** Digests of the stages of `trained()`, as versions recorded them in which the place of the dataset counted. */
 const FORMER_DIGESTS = [
   '4eacd500b6843f4cbb3a7833bc772fc10044bbca922d2f0e90503582e852f5d1',
   'fc18b7ea80609006ab467dd2bb6f11662ab32b2fb681d722f5acf07a6324aaa1',

@@ -68,7 +68,7 @@ export function stagesOf({ status, parsed }: Pick<Observed, 'status' | 'parsed'>
   return wanted;
 }
 
-/** Stands for the place of the dataset where that must not count. */
+/** Replaces the place of the dataset where that must not count. */
 const ANYWHERE = 'dataset:';
 
 /** Those that are done, by the digests of this version: a former one's hold only as long as the dataset is not moved. */

@@ -11,7 +11,7 @@ import { decide } from './decide.ts';
 import { mustBeReplaced } from './predicates.ts';
 import { stagesOf } from './training.ts';
 
-/** What an edit of `spec.workers` brings about while Jobs run, with and without Kueue. */
+/** The effects of an edit of `spec.workers` while Jobs run, with and without Kueue. */
 
 const samples = { wanted: 24, accepted: 24, exhausted: 0, attempts: 30 };
 const manifest = { uri: 's3://cohorts/small/dataset.json', sha256: 'b'.repeat(64) };

@@ -39,7 +39,7 @@ const onExit = (action: 'FailJob' | 'FailIndex', ...values: number[]) => ({
 });
 const IGNORE_DISRUPTION = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] };
 
-/** What a Job's controller makes of a pod's end; see "Steps and rounds" in docs/farm.md. */
+/** The Job controller's reaction to the exit of a pod; see "Steps and rounds" in docs/farm.md. */
 export const POD_FAILURE_POLICY = {
   rules: [IGNORE_DISRUPTION, onExit('FailJob', EXIT.usage, EXIT.shortfall, EXIT.never)],
 };
@@ -92,12 +92,12 @@ export function buildSingle(context: StepContext, role: 'publish' | 'cleanup', r
   });
 }
 
-/** Where Kueue admits Jobs, `suspend` is Kueue's field. */
+/** The `suspend` field, which is Kueue's where Kueue admits Jobs. */
 function suspension({ dataset }: StepContext, suspend: boolean): { suspend?: boolean } {
   return dataset.spec.workers.queueName === undefined ? { suspend } : {};
 }
 
-/** What the operator reads again of the Jobs that it has made. */
+/** Annotations that the operator reads back from its Jobs. */
 export const jobAnnotations = (of: { round: number; templateDigest: string; queue: string }) => ({
   [ANNOTATIONS.round]: String(of.round),
   [ANNOTATIONS.template]: of.templateDigest,

@@ -2,7 +2,7 @@ import { LABELS, MANAGED_BY } from '../../contract/cluster.ts';
 import { API_VERSION, KIND } from '../../contract/names.ts';
 import type { Owner } from '../observed.ts';
 
-/** What all objects of a dataset have in common. */
+/** Metadata that all objects of a dataset share. */
 
 /** Labels by which the objects of a dataset are found. */
 export const ownLabels = ({ name, uid }: Owner): Record<string, string> => ({

@@ -6,7 +6,7 @@ import { ownLabels } from './owner.ts';
 
 /** Pod templates of our own programs: workers, publish, cleanup. */
 
-/** What the operator is configured with for pods. */
+/** The operator's settings for pods. */
 export interface PodSettings {
   /** Image of workers, publish and cleanup, unless `spec.workers.image` names another. */
   readonly workerImage: string;
@@ -34,10 +34,10 @@ export interface PodWanted {
 /** The argument of the pod program for each role. */
 const COMMAND = { workers: 'work', publish: 'publish', cleanup: 'cleanup' } as const;
 
-/** Of the `nonroot` user of our images. */
+/** The UID of the `nonroot` user of our images. */
 const NONROOT = 65_532;
 
-/** What the restricted pod security standard wants of a pod. */
+/** Requirements of the restricted pod security standard on a pod. */
 export const POD_SECURITY = {
   runAsNonRoot: true,
   runAsUser: NONROOT,

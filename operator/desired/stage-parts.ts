@@ -5,7 +5,7 @@ import type { StepContext } from './job.ts';
 import { ownLabels } from './owner.ts';
 import { credentialsEnv } from './pod.ts';
 
-/** What a stage's Job and TrainJob have in common. */
+/** Parts that a stage's Job and TrainJob share. */
 
 /** A step with how it is launched: evaluation and comparison as the last stage is. */
 export interface LaunchedStep extends TrainingStep {
@@ -16,7 +16,7 @@ export interface StageContext extends StepContext {
   readonly stage: LaunchedStep;
 }
 
-/** What differs between the two ways to launch. */
+/** Differences between the two ways to launch. */
 export interface StageNames {
   readonly name: string;
   readonly configMap: string;
@@ -25,7 +25,7 @@ export interface StageNames {
 export interface StageObjects {
   readonly job: KubeObject;
   readonly needs: readonly KubeObject[];
-  /** What cannot be changed in a running one. */
+  /** Fields that cannot be changed in a running one. */
   readonly template: object;
 }
 
@@ -38,7 +38,7 @@ export const stageLabels = ({ owner, stage, dataset }: StageContext): Record<str
   ...(dataset.spec.workers.queueName !== undefined && { [LABELS.queue]: dataset.spec.workers.queueName }),
 });
 
-/** What every trainer is started with, after its own entrypoint. */
+/** Arguments of every trainer, after its own entrypoint. */
 export const stageArgs = ({ stage }: StageContext): string[] => [
   stage.config.type.toLowerCase(),
   '--config',

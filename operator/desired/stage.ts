@@ -23,7 +23,7 @@ import { buildTrainJob } from './train-job.ts';
  * environment that torchrun reads (docs/training.md). Each pod is one node of the training.
  */
 
-/** Where torchrun's processes of several nodes find each other. */
+/** The Service through which torchrun's processes of several nodes find each other. */
 const MASTER_PORT = 29_400;
 
 export function buildStage(context: StageContext, round: number): DesiredJob {

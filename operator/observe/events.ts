@@ -7,7 +7,7 @@ import type { Kube } from '../../kube/types.ts';
 import { redact } from '../../platform/redact.ts';
 import type { JobView, PodProblem } from '../observed.ts';
 
-/** What only Events say: why pods cannot be made, and why the volumes of one cannot be mounted. */
+/** Facts that only Events hold: why pods cannot be made, and why the volumes of one cannot be mounted. */
 
 const time = z.string().nullish();
 const eventSchema = z.object({
@@ -33,9 +33,9 @@ export interface EventsContext {
   readonly now: number;
 }
 
-/** Of one object there are few Events, and what came last says it all. */
+/** Events read for one object: there are few, and the last ones suffice. */
 const MAX_EVENTS = 50;
-/** Of each of so many Jobs, and of one pod of each of so many, Events are read in one look. */
+/** Jobs, and Jobs with a stuck pod, whose Events are read in one reconcile. */
 const MAX_LISTS = 3;
 const MAX_MESSAGE = 400;
 /** A Job controller that was refused tries again within ten minutes. */
@@ -62,7 +62,7 @@ function refusal(job: JobView, { note, first }: Told): PodProblem {
   return { job: job.name, pod: null, reason: 'PodsRefused', message, pods: job.missing, since: first };
 }
 
-/** What to do about the API server's words. */
+/** Fixes for the API server's messages. */
 function fixFor({ role, stage }: JobView, words: string): string {
   const place = stage === undefined ? SECTIONS[role] : `${SECTIONS[role]} (stage ${stage})`;
   const fixes: readonly (readonly [RegExp, string])[] = [
@@ -92,7 +92,7 @@ export interface UnexplainedPod {
   readonly since: number;
 }
 
-/** What the kubelet says of the first such pods; one of each Job stands for all. */
+/** The kubelet's messages about the first such pods; one of each Job represents all. */
 export async function mountProblems(context: EventsContext, pods: readonly UnexplainedPod[]): Promise<PodProblem[]> {
   const ofJobs = [...Map.groupBy(pods, ({ job }) => job).values()];
   const found = await Promise.all(

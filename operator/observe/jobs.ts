@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ANNOTATIONS, LABELS, ROLES } from '../../contract/cluster.ts';
 import type { JobView } from '../observed.ts';
 
-/** What the operator reads of a Job. */
+/** Jobs as the operator reads them. */
 
 const time = z.string().optional();
 const conditionSchema = z.object({
@@ -131,7 +131,7 @@ type Base = Pick<
   | 'avoidedNodes'
 >;
 
-/** What our labels and annotations and the conditions say; both kinds have Complete and Failed. */
+/** The view that labels, annotations and conditions give; both kinds have Complete and Failed. */
 function baseView(
   metadata: z.infer<typeof metadataSchema>,
   conditions: readonly z.infer<typeof conditionSchema>[],

@@ -9,7 +9,7 @@ import { type ObserveContext, observe } from './observe.ts';
 import { JOB_SET } from './pods.ts';
 import { createProgressStore } from './progress-store.ts';
 
-/** What the operator asks the API server, which is a function here. */
+/** Requests of the operator to the API server, which is a function here. */
 
 const dataset: SyntheticDataset = smallDataset((spec) => {
   spec.training = {

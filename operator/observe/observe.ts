@@ -13,7 +13,7 @@ import { jobView, trainJobView } from './jobs.ts';
 import { JOB_SET, podsView, unexplainedPods } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
 
-/** Gathers what decide/ needs to know of one dataset: always asked anew, so that nothing is stale. */
+/** Gathers what decide/ needs to know of one dataset: always read fresh, so that nothing is stale. */
 
 export interface ObserveContext {
   readonly kube: Pick<Kube, 'list'>;
@@ -63,7 +63,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
 
 const NO_PODS: PodsView = { waiting: [], failed: [], succeeded: [], present: 0 };
 
-/** Kubeflow Trainer need not be installed where nobody asks for it. */
+/** Kubeflow Trainer need not be installed where it is not used. */
 const usesTrainJobs = (parsed: Observed['parsed']): boolean =>
   'dataset' in parsed && (parsed.dataset.spec.training?.stages.some(({ runtimeRef }) => runtimeRef) ?? false);
 

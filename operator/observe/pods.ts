@@ -7,7 +7,7 @@ import { CONTAINER } from '../desired/pod.ts';
 import type { FailedPod, PodProblem, PodsView } from '../observed.ts';
 import type { UnexplainedPod } from './events.ts';
 
-/** What the operator reads of pods: why they wait, how they ended. */
+/** Pods as the operator reads them: why they wait, how they exited. */
 
 const time = z.string().optional();
 const terminatedSchema = z.object({
@@ -126,7 +126,7 @@ function failedPod(pod: Pod): FailedPod {
   };
 }
 
-/** Why a pod does not run yet, if somebody should know. */
+/** The reason why a pod does not run yet, if a person should know it. */
 function waitingProblem(pod: Pod): PodProblem | null {
   if (pod.metadata.deletionTimestamp !== undefined) return lostProblem(pod);
   if (pod.status.phase !== 'Pending') return null;
@@ -147,11 +147,11 @@ function waitingProblem(pod: Pod): PodProblem | null {
   return null;
 }
 
-/** How long a node that is only slow may take to end a pod. */
+/** Time that a node which is only slow may take to stop a pod. */
 const SLOW_NODE_MS = 20_000;
 
 /**
- * A pod that is asked to end and does not, because nobody on its node hears of it. The cluster itself leaves it at that: under
+ * A pod that is asked to stop and does not, because its node does not get the request. The cluster itself leaves it at that: under
  * a podFailurePolicy a pod is replaced when it has ended, and that only its node can say.
  */
 function lostProblem(pod: Pod): PodProblem | null {

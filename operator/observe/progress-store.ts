@@ -1,7 +1,7 @@
 import { Progress } from '../../contract/account/progress.ts';
 import type { QueueEvent } from '../../platform/queue/types.ts';
 
-/** The progress of all datasets, as the queue tells it. Progress only wakes a reconcile now and then: status is no log. */
+/** The progress of all datasets, as the queue reports it. Progress only wakes a reconcile now and then: status is not a log. */
 
 export interface ProgressStore {
   of(uid: string): Progress;

@@ -1,9 +1,9 @@
 import type { QueueAdmin } from '../../platform/queue/types.ts';
 import type { QueueView } from '../observed.ts';
 
-/** What the operator sees of the queue. */
+/** The queue as the operator observes it. */
 
-/** A server that restarts is back within this time, and nobody needs to hear of it. */
+/** A server that restarts is back within this time, without a report. */
 const GRACE_MS = 10_000;
 
 export interface QueueContext {
