@@ -20,7 +20,7 @@ const INTRO = [
   `<!-- Generated from contract/schema/ by ${code('npm run generate')}; do not edit. -->`,
   '',
   `Every field of a ${code('SyntheticDataset')} (${code('cohortfarm.dev/v1alpha1')}), as the API server and the command line read it;`,
-  `${code('kubectl explain syntheticdataset.spec --recursive')} says the same. **Bold**: required. ${code('[]')} stands for each entry of a`,
+  `${code('kubectl explain syntheticdataset.spec --recursive')} says the same. **Bold**: required. ${code('[]')} is each entry of a`,
   `list, ${code('*')} for each key of a map.`,
   '',
   `What decides the images (${IMMUTABLE.map(code).join(', ')}) cannot be changed once the`,

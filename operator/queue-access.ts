@@ -27,7 +27,7 @@ const EVERYTHING = { publish: ['>'], subscribe: ['>'] };
 
 /**
  * Finds out who presents a token, or why it is refused. A pod's dataset is the one in its own namespace that its labels
- * name: whoever can forge them can make pods there, and so can act for the datasets of that namespace in any case.
+ * name: anyone who can forge them can make pods there, and so can act for the datasets of that namespace in any case.
  */
 export function createQueueAccess({
   kube,

@@ -9,7 +9,7 @@ const CHECKED = [
   'README.md',
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
-  'docs/style.md',
+  'docs',
   'contract',
   'kube',
   'operator',

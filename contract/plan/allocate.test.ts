@@ -41,7 +41,7 @@ test('Marginals, by hand: a quarter men, half without finding, an axis without s
   assert.deepEqual(even.quotas, [6, 2, 6, 2, 6, 2]);
 });
 
-test('Cells, by hand: weights for named cells only, an axis left out stands for all its values', () => {
+test('Cells, by hand: weights for named cells only, an axis left out takes all its values', () => {
   const cells = [
     { cell: { finding: 'none' }, weight: 1 },
     { cell: { finding: 'edema', sex: 'male' }, weight: 2 },

@@ -87,7 +87,7 @@ export const allocationSchema = z.strictObject({
     .max(100_000)
     .optional()
     .describe(
-      'Cells: weights; an axis left out of a cell stands for all its values, and each cell so named gets the weight',
+      'Cells: weights; an axis left out of a cell takes all its values, and each cell so named gets the weight',
     ),
   cohort: cohort.optional(),
   table: table.optional(),

@@ -21,7 +21,9 @@ export const CONDITIONS = ['Ready', 'Reconciling', 'Stalled', 'Accepted', 'Gener
 const conditionSchema = z.strictObject({
   type: z
     .enum(CONDITIONS)
-    .describe('Ready: all is done; Reconciling: work goes on; Stalled: work cannot go on; the others: one step each'),
+    .describe(
+      'Ready: all is done; Reconciling: work is under way; Stalled: work cannot continue; the others: one step each',
+    ),
   status: z.enum(['True', 'False', 'Unknown']).describe('Whether the condition holds'),
   observedGeneration: count.describe('Generation of the resource that this was found out about'),
   lastTransitionTime: time.describe('When status last changed'),
