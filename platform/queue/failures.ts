@@ -1,4 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
+import { Failure } from '../../contract/failure.ts';
 import { redact } from '../redact.ts';
 import { QueueError, type QueueErrorKind } from './errors.ts';
 
@@ -75,6 +76,9 @@ function meaningOf(error: Error): Meaning | undefined {
 /** A QueueError that says what was tried at which server, what happened, and the fix. */
 export function wrapQueueError(error: unknown, action: string, url: string): QueueError {
   if (error instanceof QueueError) return error;
+  if (error instanceof Failure && !error.retryable) {
+    return new QueueError('terminal', error.message, { reason: error.reason, cause: error });
+  }
   const found = error instanceof Error ? error : new Error(String(error));
   const meaning = meaningOf(found);
   const text = redact(found.message);
