@@ -142,9 +142,18 @@ export class WorkerSession {
       const message = await consumer.next({ expires: PULL_MS });
       if (!message) return null;
       const decoded = decodePayload(message, taskSchema);
-      if ('value' in decoded) return this.#keep(message, decoded.value, (await consumer.info(true)).config.ack_wait!);
-      message.term(`no task: ${decoded.fault}`);
+      const fault = 'value' in decoded ? this.#faultOf(decoded.value) : decoded.fault;
+      if ('value' in decoded && fault === null) {
+        return this.#keep(message, decoded.value, (await consumer.info(true)).config.ack_wait!);
+      }
+      message.term(`no task: ${fault}`);
     }
+  }
+
+  /** The stream is filled for this worker's plan: a task of another one is forged, and no reason to fail. */
+  #faultOf({ planDigest, shard }: Task): string | null {
+    if (planDigest !== this.#plan?.planDigest) return `it is of plan ${planDigest}`;
+    return shard < this.#plan.shards ? null : `the plan has no shard ${shard}`;
   }
 
   /** Says that the delivery is worked on, for as long as the main thread lives. */

@@ -100,7 +100,7 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
     const watch = admin.watchProgress((event) => events.push(event));
     await eventually('current', () => watch.current());
     assert.deepEqual(shardsIn(events, uid), [first.task.shard]);
-    assert.deepEqual(events.find((event) => event.uid === uid && event.kind === 'plan')?.event, planEvent(1));
+    assert.deepEqual(events.find((event) => event.uid === uid && event.kind === 'plan')?.event, planEvent(1000));
     const second = (await worker.take())!;
     worker.live(liveEvent('pod-1', second.task.shard));
     await second.done(shardEvent(second.task.shard));

@@ -61,7 +61,7 @@ export const liveEvent = (worker: string, shard: number): LiveEvent => ({
 /** A worker that has announced the plan. */
 export async function workerOf(url: string, uid: string, options = {}): Promise<WorkerQueue> {
   const worker = remember(await openWorkerQueue({ url, uid, patienceMs: 20_000, ...options }));
-  await worker.tellPlan(planEvent(1));
+  await worker.tellPlan(planEvent(1000));
   return worker;
 }
 

@@ -154,6 +154,24 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
     await operator.close();
   });
 
+  test('cannot end the work of B by answers that it has sent into its stream', async () => {
+    const digest = 'b'.repeat(64);
+    await admin.remake(a);
+    await admin.remake(b);
+    await admin.fill(a, digest, [0]);
+    await admin.fill(b, DIGEST, [0]);
+    const own = `${queue.stream(a)}.${queue.consumer}`;
+    intruder.publish(`$JS.API.CONSUMER.MSG.NEXT.${own}`, '{"batch":1}', { reply: queue.subject(b) });
+    intruder.publish(`$JS.API.STREAM.INFO.${queue.stream(a)}`, '', { reply: queue.subject(b) });
+    await eventually('they are there', async () => (await admin.state(b))!.messages > 1);
+    const worker = await workerOf(nats.url, b, await workerOptions(b));
+    const delivery = (await worker.take())!;
+    assert.deepEqual(delivery.task, { planDigest: DIGEST, shard: 0 });
+    await delivery.done(shardEvent(0));
+    assert.equal(await worker.take(), null);
+    assert.equal((await admin.state(b))!.messages, 0, 'what is not of the plan is removed');
+  });
+
   test('is refused without a token, and with one that is not known, but not for good', async () => {
     await assert.rejects(connect({ servers: nats.url, reconnect: false }), /authorization/i);
     const stranger = workerOf(nats.url, b, { ...(await workerOptions('unknown')), patienceMs: 3000 });
