@@ -22,7 +22,11 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
       return applyOwn(kube, owner, action.object);
     case 'deleteJob':
       // In the background, so that pods get their grace period and the Job's name is free at once.
-      return kube.delete({ kind: action.kind, namespace, name: action.name }, { propagation: 'Background' });
+      return kube.delete(
+        { kind: action.kind, namespace, name: action.name },
+        // A TrainJob that is gone no longer leads to its pods, and a dataset that is deleted waits for them.
+        { propagation: action.kind === 'TrainJob' && owner.deleting ? 'Foreground' : 'Background' },
+      );
     case 'ensureQueue':
       return queue.ensureStreams(uid);
     case 'fillQueue':
