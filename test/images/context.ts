@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { REPO } from '../support/cli.ts';
 
@@ -36,16 +36,20 @@ export async function copyContext(instructions: readonly Instruction[], target: 
     if (name !== 'COPY' || text.startsWith('--from')) continue;
     const paths = text.split(' ');
     const to = paths.pop()!;
-    for (const from of paths) await copyOne(files, from, to.endsWith('/') ? join(to, from) : to, target);
+    for (const from of paths) await copyOne(files, from, to, target);
   }
 }
 
-/** @throws Error when the instruction would copy nothing, as an engine does */
+/**
+ * As an engine does it: of a folder what is in it, and a file into `to/` under its own name, not under its path.
+ * @throws Error when the instruction would copy nothing
+ */
 async function copyOne(files: readonly string[], from: string, to: string, target: string): Promise<void> {
   const taken = files.filter((file) => file === from || file.startsWith(`${from}/`));
   if (taken.length === 0) throw new Error(`COPY ${from}: nothing of that name is in the build context`);
   for (const file of taken) {
-    const place = join(target, to, file.slice(from.length));
+    const name = file === from && to.endsWith('/') ? basename(from) : file.slice(from.length);
+    const place = join(target, to, name);
     await mkdir(dirname(place), { recursive: true });
     await cp(join(REPO, file), place);
   }
