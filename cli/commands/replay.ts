@@ -8,6 +8,7 @@ import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir } from '../load.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags, writeLocal } from '../open.ts';
+import { plain } from '../status/text.ts';
 
 /** `cohortfarm replay`: regenerates one sample and compares it with the published one. */
 
@@ -53,7 +54,7 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
     );
   } else
     process.stdout.write(
-      `${key}: "${record.prompt}", seed ${record.seed}, attempt ${record.attempt}\n${describe(comparison)}\n`,
+      `${key}: "${plain(record.prompt)}", seed ${record.seed}, attempt ${record.attempt}\n${describe(comparison)}\n`,
     );
   return comparison.maxDifference <= TOLERANCE ? EXIT.done : EXIT.checkFailed;
 }

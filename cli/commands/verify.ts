@@ -3,6 +3,7 @@ import { EXIT } from '../../contract/names.ts';
 import { verify } from '../../dataset/verify/verify.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { plain } from '../status/text.ts';
 
 /** `cohortfarm verify`: exit 0 only if every digest, member, image, count and quota is as it should be. */
 
@@ -30,7 +31,7 @@ export async function reportVerification(
   if (options.json)
     process.stdout.write(`${JSON.stringify({ uri: store.uri, ok: faults.length === 0, images, shortfall, faults })}\n`);
   for (const { object, message } of options.json ? [] : faults.slice(0, SHOWN))
-    process.stderr.write(`${object}: ${message}\n`);
+    process.stderr.write(`${plain(`${object}: ${message}`)}\n`);
   if (faults.length > SHOWN && !options.json)
     process.stderr.write(`... and ${faults.length - SHOWN} more faults (--json lists them)\n`);
   if (faults.length > 0) {

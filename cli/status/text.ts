@@ -1,4 +1,4 @@
-/** Text for a terminal: what comes from a cluster is shown as it is, but cannot move the cursor or hide anything. */
+/** Text for a terminal: what comes from a cluster or a dataset is shown as it is, but cannot move the cursor or hide anything. */
 
 /** Control characters, and those that reorder text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced here

@@ -9,7 +9,7 @@ import type { Rebuilt } from './rebuild.ts';
 /** Everything that a manifest states, recomputed from the plan and the records. */
 
 /** The published files beside the shards: each must be listed, and nothing else. */
-const FILES = [objects.index, objects.wids, objects.croissant, objects.card, objects.report];
+export const FILES: readonly string[] = [objects.index, objects.wids, objects.croissant, objects.card, objects.report];
 
 /** @param records of the shards that could be read */
 export function manifestFaults(manifest: Manifest, rebuilt: Rebuilt, records: readonly ShardRecord[]): string[] {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { canonicalJson, digestOf, sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
+import { makePlan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
 import { encodeImage } from '../../platform/image/image.ts';
@@ -23,7 +24,7 @@ async function published(t: TestContext, of = { plan, dataset }): Promise<Object
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
   const store = openStore(dir);
-  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(of.plan, store), shard);
+  for (let shard = 0; shard < of.plan.shards; shard++) await runShard(drawingContext(of.plan, store), shard);
   await publish({ ...of, ...RUN, store, version: '0.0.0' });
   return store;
 }
@@ -210,4 +211,36 @@ test('A6: what a former version has published verifies, in whose digest onExhaus
   assert.notEqual(former.digest, its.digest);
   const store = await published(t, { plan: former, dataset: tolerant });
   assert.deepEqual((await verify(store)).faults, []);
+});
+
+test('M1: datasets with exhausted samples, and those of a table, a cohort or shares, verify', async (t) => {
+  const rows = [
+    { sex: 'female', age: '44', text: 'Edema .', id: 'a' },
+    { sex: 'male', age: '22', text: 'Clear .', id: 'b' },
+    { sex: 'male', age: '80', text: 'Clear .', id: 'c' },
+  ];
+  const columns = { sex: { name: 'sex' }, age: { name: 'age' } };
+  const strategies = {
+    Table: { strategy: 'Table', table: { uri: 'rows.csv', columns, idColumn: 'id', impressionColumn: 'text' } },
+    Complement: { strategy: 'Complement', cohort: { uri: 'rows.csv', columns } },
+    Marginals: { strategy: 'Marginals', shares: { sex: { female: 0.7, male: 0.3 } } },
+  } as const;
+  for (const [name, allocation] of Object.entries(strategies)) {
+    const of = smallDataset((spec) => {
+      spec.quota.allocation = allocation;
+      if (name === 'Table') delete spec.quota.samples;
+      if (name === 'Table') spec.prompt!.template = '{age} year old {sex}. {impression}';
+      Object.assign(spec.quality!, { onExhausted: 'Shortfall', maxAttempts: 1 });
+    });
+    const its = makePlan(of, {
+      table: rows,
+      cohort: rows,
+      model: { digest: 'a'.repeat(64), defaults: { scheduler: 'PNDM', height: 64, width: 64 } },
+      gateDigests: ['b'.repeat(64), 'b'.repeat(64)],
+    });
+    const store = await published(t, { plan: its, dataset: of });
+    const { faults, manifest } = await verify(store);
+    assert.deepEqual(faults, [], name);
+    if (name !== 'Table') assert.notEqual(manifest!.samples.exhausted, 0);
+  }
 });

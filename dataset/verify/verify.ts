@@ -5,9 +5,10 @@ import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { countFault } from '../publish/records.ts';
+import { renderWids } from '../publish/wids.ts';
 import { parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
-import { manifestFaults } from './manifest.ts';
+import { FILES, manifestFaults } from './manifest.ts';
 import { rebuildPlan } from './rebuild.ts';
 import { verifyShard } from './shard.ts';
 
@@ -103,11 +104,14 @@ function entryFaults(entry: Manifest['shards'][number], record: ShardRecord, man
 
 async function fileFaults(store: ObjectStore, manifest: Manifest): Promise<Fault[]> {
   const faults: Fault[] = [];
-  for (const { key, bytes, sha256: digest } of manifest.files) {
+  // Other names are a fault already (see `manifestFaults`); a store would refuse some of them.
+  for (const { key, bytes, sha256: digest } of manifest.files.filter((file) => FILES.includes(file.key))) {
     const found = await store.get(key);
     if (!found) faults.push({ object: key, message: 'is missing' });
     else if (found.length !== bytes || sha256(found) !== digest)
       faults.push({ object: key, message: `SHA-256 is ${sha256(found)}, the manifest says ${digest}` });
+    else if (key === objects.wids && Buffer.from(found).toString() !== renderWids(manifest))
+      faults.push({ object: key, message: 'is not the index of shards that follows from the manifest' });
   }
   return faults;
 }
