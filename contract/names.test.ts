@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { objects, parsePartKey, sampleKey } from './names.ts';
+import { objects, parsePartKey, parseRecordKey, sampleKey } from './names.ts';
 
 test('keys of samples and shards sort by number', () => {
   assert.equal(sampleKey(0), '000000000');
@@ -14,4 +14,10 @@ test('a part key is read back, anything else is not', () => {
   for (const key of [objects.seal(3), objects.shard('a', 1), '_work/000003/3000-3064.tar', '_work/plan.json']) {
     assert.equal(parsePartKey(key), null);
   }
+});
+
+test('a record key is read back, anything else is not', () => {
+  assert.equal(parseRecordKey(objects.record(12)), 12);
+  for (const key of ['records/12.json', 'records/0000012.json', 'records/000012.json.bak', 'x/records/000012.json'])
+    assert.equal(parseRecordKey(key), null);
 });

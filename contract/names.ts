@@ -61,6 +61,12 @@ export function parsePartKey(key: string): { start: number; end: number } | null
   return match ? { start: Number(match[1]), end: Number(match[2]) } : null;
 }
 
+/** Reads the shard back from a record's key; null for any other key. */
+export function parseRecordKey(key: string): number | null {
+  const digits = /^records\/(\d{6})\.json$/.exec(key)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
 export const CONTENT_TYPES = {
   json: 'application/json',
   tar: 'application/x-tar',

@@ -8,7 +8,7 @@ import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { PrefixOwner } from '../../contract/schema/record.ts';
 import { type Claimant, claim, standing } from '../../dataset/claim.ts';
 import { publish } from '../../dataset/publish/publish.ts';
-import { readRecord } from '../../dataset/shard/commit.ts';
+import { readProgress } from '../../dataset/shard/committed.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
@@ -90,7 +90,7 @@ async function grow(job: Job): Promise<void> {
   const { chooseProvider } = await import('../../diffusion/onnx.ts');
   const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
   process.stderr.write(`${reason}\n`);
-  const { shards, samples } = await pendingShards(store, plan);
+  const { pending, samples } = await readProgress(store, plan);
   const view = showProgress({
     wanted: plan.samples,
     before: samples,
@@ -100,7 +100,7 @@ async function grow(job: Job): Promise<void> {
   const threads = Math.max(1, Math.floor(availableParallelism() / workers));
   const farm = startFarm({
     workers,
-    shards,
+    shards: pending,
     start: {
       type: 'start',
       dataset,
@@ -122,17 +122,6 @@ async function grow(job: Job): Promise<void> {
     release();
     view.end();
   }
-}
-
-async function pendingShards(store: ObjectStore, plan: Plan): Promise<{ shards: number[]; samples: number }> {
-  const shards: number[] = [];
-  let samples = 0;
-  for (let shard = 0; shard < plan.shards; shard++) {
-    const record = await readRecord(store, plan, shard);
-    if (record) samples += record.end - record.start;
-    else shards.push(shard);
-  }
-  return { shards, samples };
 }
 
 /** The first signal lets running parts finish, the second ends at once; both leave a state from which a run can resume. */

@@ -1,5 +1,5 @@
 import { sumTallies } from '../../contract/account/tally.ts';
-import { objects, parsePartKey } from '../../contract/names.ts';
+import { objects, parsePartKey, parseRecordKey } from '../../contract/names.ts';
 import type { Outline } from '../../contract/schema/manifest.ts';
 import { type PartRecord, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
@@ -37,8 +37,8 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
   async function readRecords(): Promise<void> {
     const fresh: number[] = [];
     for await (const { key } of store.list(objects.records)) {
-      const shard = Number(/^records\/(\d{6})\.json$/.exec(key)?.[1] ?? Number.NaN);
-      if (shard < shards && !records.has(shard)) fresh.push(shard);
+      const shard = parseRecordKey(key);
+      if (shard !== null && shard < shards && !records.has(shard)) fresh.push(shard);
     }
     await Promise.all(
       fresh.map((shard) =>
