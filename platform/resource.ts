@@ -8,6 +8,7 @@ import { type FolderFile, folderDigest } from '../contract/folder.ts';
 import type { ReasonName } from '../contract/reasons.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { installedFile } from './files.ts';
 import { objectAt, openStore, type S3Options, StoreError } from './store/store.ts';
 
 /** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
@@ -30,7 +31,7 @@ export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
 }
 
 /** Models that come with CohortFarm. */
-const EMBEDDED = resolve(import.meta.dirname, '../models');
+const EMBEDDED = installedFile('models');
 
 /**
  * A URI as one that does not depend on the place of the spec: `embedded:NAME` and relative paths become absolute paths;

@@ -35,7 +35,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
-  { packages: /^esbuild$/, files: ['browse/build.ts'] },
+  { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },
   { packages: /^@kubernetes\/client-node$/, files: ['kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },
   { packages: /^prom-client$/, files: ['operator/metrics.ts'] },
@@ -229,4 +229,15 @@ test('imports of every form are seen, and the rules bite', () => {
   );
   const loop = [...importsOf('cli/a.ts', "import './b.ts';"), ...importsOf('cli/b.ts', "export { x } from './a.ts';")];
   assert.deepEqual(cycleIn(loop), ['cli/a.ts', 'cli/b.ts', 'cli/a.ts']);
+});
+
+test('B7: one file knows where files lie, so that what is bundled finds them', () => {
+  const places = productFiles().filter((file) => /import\.meta\.(url|dirname|filename|resolve)/.test(read(file)));
+  // Run in the repository only, or looking for a package and not for a file of ours.
+  const others = ['browse/build.ts', 'diffusion/onnx.ts'];
+  assert.deepEqual(
+    places.filter((file) => !others.includes(file)),
+    ['platform/files.ts'],
+    'ask installedFile() or installedProgram() of platform/files.ts',
+  );
 });

@@ -7,6 +7,7 @@ import { describeError, isRetryable } from '../../contract/failure.ts';
 import { followSource, openSource } from '../../dataset/read/open.ts';
 import type { Where } from '../../dataset/read/select.ts';
 import type { Source } from '../../dataset/read/source.ts';
+import { installedFile } from '../../platform/files.ts';
 import { redact } from '../../platform/redact.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { type Answer, BadRequestError, json, NotFoundError, problem, send } from './answer.ts';
@@ -93,7 +94,7 @@ function routesOf(
 
 /** A file of the built page; read once, at the start. */
 function asset(name: string, type: string): Route {
-  const body = readFileSync(new URL(`../../browse/dist/${name}`, import.meta.url));
+  const body = readFileSync(installedFile(`browse/dist/${name}`));
   return () => ({ status: 200, type, body });
 }
 

@@ -26,7 +26,7 @@ async function browse(uri: string, flags: BrowseFlags): Promise<void> {
   if (!(port <= 65_535)) throw new UsageError(`--port: ${flags.port} is not a port; use 0 to 65535`);
   const store = openDataset(uri, flags);
   const replayCommand = (key: string): string =>
-    ['npx cohortfarm replay', quoted(store.uri), key, ...s3Words(flags)].join(' ');
+    ['cohortfarm replay', quoted(store.uri), key, ...s3Words(flags)].join(' ');
   const server = await startBrowseServer({ store, host: flags.host, port, replayCommand }).catch(
     (cause: NodeJS.ErrnoException) => {
       if (cause.syscall === undefined) throw cause;

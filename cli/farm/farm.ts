@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Failure, StoppedError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
+import { installedProgram } from '../../platform/files.ts';
 import type { FromWorker, StartMessage, ToWorker } from '../../worker/messages.ts';
 
 /** A farm on this machine: worker processes that are handed one shard at a time, and replaced when they die. */
@@ -50,7 +51,7 @@ interface Worker {
 
 const stopped = (): StoppedError => new StoppedError('stopped; run the same command again to go on');
 
-const WORKER = new URL('../../worker/main.ts', import.meta.url);
+const WORKER = installedProgram('worker/main.ts');
 
 export function startFarm(options: FarmOptions): Farm {
   const queue = [...options.shards];

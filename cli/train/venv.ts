@@ -2,9 +2,9 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { sha256 } from '../../contract/digest.ts';
+import { installedFile } from '../../platform/files.ts';
 import { cacheDir } from '../load.ts';
 
 /** Python virtual environments in the cache, made on first use, once for each set of requirements. */
@@ -34,12 +34,12 @@ export interface Environment {
 }
 
 /** Folder of the Python package, for PYTHONPATH. */
-export const TRAINER = fileURLToPath(new URL('../../trainer', import.meta.url));
+export const TRAINER = installedFile('trainer');
 
 /** PyTorch and all else that the trainer imports: about 5 GB. */
 export const TRAINER_ENVIRONMENT: Environment = {
   name: 'trainer',
-  requirements: [fileURLToPath(new URL('../../trainer/requirements.txt', import.meta.url))],
+  requirements: [installedFile('trainer/requirements.txt')],
 };
 
 /**

@@ -1,5 +1,6 @@
 import { objects } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
+import { code, text } from './markdown.ts';
 
 /** The parts of the dataset card that say how to use the data. Each snippet runs as it stands in a copy of the dataset. */
 
@@ -50,15 +51,17 @@ records = mlcroissant.Dataset("${objects.croissant}").records("samples")
 \`\`\``;
 }
 
-export function regeneratingSection({ model, dataset }: Draft): string {
+export function regeneratingSection({ model, dataset, generator }: Draft): string {
   const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
   return `## Regenerate one image
 
+With ${generator.name} ${text(generator.version)} and the model of SHA-256 ${code(model.digest)}, this generates an image again and compares:
+
 \`\`\`sh
-npx cohortfarm replay URI KEY
+cohortfarm replay URI KEY
 \`\`\`
 
-generates an image anew from its record and compares the two. With diffusers, from the same model:
+With diffusers, from the same model:
 
 \`\`\`python
 import json, torch

@@ -73,6 +73,15 @@ test('it says that the images are synthetic, how they were made and how to get a
   assert.match(body, /shards\/small-\{000000\.\.000002\}\.tar/);
 });
 
+test('B7: it names the version and the model to regenerate an image with, and no name that anyone could register', () => {
+  const draft = draftOf();
+  const { body } = split(renderCard(draft));
+  const section = body.split('## Regenerate one image')[1]!;
+  assert.ok(section.includes(`cohortfarm ${draft.generator.version}`) && section.includes(draft.model.digest));
+  assert.match(section, /^cohortfarm replay URI KEY$/m);
+  assert.doesNotMatch(body, /\b(npx|npm|pipx?|uvx) .*cohortfarm/);
+});
+
 test('whatever a title, a template or a citation contains, it stays text', () => {
   const dataset = annotated({
     title: '</script><img src=x onerror=alert(1)> | **x** `y` \n# heading',

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { installedProgram } from '../files.ts';
 import { QueueError } from './errors.ts';
 import type { Delivery, QueueOptions, WorkerQueue } from './types.ts';
 import type { Call, FromThread, Taken, ToThread, WorkerQueueOptions } from './worker-messages.ts';
@@ -23,7 +24,7 @@ export async function openWorkerQueue(options: OpenWorkerQueue): Promise<WorkerQ
     stallMs: STALL_MS,
     ...options,
   };
-  const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), { workerData });
+  const thread = new Worker(installedProgram('platform/queue/worker-thread.ts'), { workerData });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let calls = 0;
   let failure: QueueError | null = null;

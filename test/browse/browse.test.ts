@@ -278,7 +278,7 @@ describe('browsing in Chromium', { skip }, () => {
     await dialog.getByRole('button', { name: 'Copied' }).waitFor();
     assert.equal(
       await page.evaluate<string>('navigator.clipboard.readText()'),
-      `npx cohortfarm replay s3://cohorts/sample ${key}`,
+      `cohortfarm replay s3://cohorts/sample ${key}`,
     );
     await dialog.getByRole('button', { name: 'Close' }).click();
     await until(page, `!location.search.includes('image')`);

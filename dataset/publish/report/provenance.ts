@@ -25,6 +25,6 @@ ${creator === null ? null : entry('Published by', creator)}
 ${entry('License', license?.label ?? 'none stated')}
 ${citation === null ? null : entry('Citation', citation)}
 </dl>
-<p class="note">Digests are SHA-256. Each image has its prompt and seed in its record: <code>npx cohortfarm replay URI KEY</code> generates it again and compares, <code>npx cohortfarm verify URI</code> checks the whole dataset, <code>npx cohortfarm browse URI</code> shows every image.</p>
+<p class="note">Digests are SHA-256. Each image has its prompt and seed in its record: <code>cohortfarm replay URI KEY</code> generates it again and compares, <code>cohortfarm verify URI</code> checks the whole dataset, <code>cohortfarm browse URI</code> shows every image.</p>
 </section>`;
 }

@@ -34,6 +34,7 @@ test('the page says the numbers, shows the images and names what made them', () 
   ]) {
     assert.ok(page.includes(text), text);
   }
+  assert.doesNotMatch(page, /npx/, 'B7: no name that anyone could register');
   assert.match(
     page,
     /<img src="data:image\/jpeg;base64,\/9j\/" width="192" height="96" alt="Synthetic image for the prompt: 20 year old male">/,
