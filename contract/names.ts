@@ -37,6 +37,10 @@ export const objects = {
   outline: '_work/dataset.json',
   /** Tries whether the store honours conditional writes; removed again. */
   probe: (id: string): string => `_work/probe-${id}`,
+  /** Fixes which manifest is published of these shards; removed by publishing. */
+  publication: (digest: string): string => `_work/publication-${digest}.json`,
+  /** A file beside the shards, by its SHA-256, before it gets its name. */
+  staged: (digest: string): string => `_work/staged/${digest}`,
   work: '_work/',
   records: 'records/',
   shards: 'shards/',

@@ -1,16 +1,16 @@
 import { sumTallies } from '../../contract/account/tally.ts';
-import { canonicalJson, sha256 } from '../../contract/digest.ts';
-import { otherPlanFailure } from '../../contract/failure.ts';
+import { sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
-import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CellTally, PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { assertOwned, readManifest } from '../claim.ts';
+import { assertOwned } from '../claim.ts';
 import { readShardSamples } from '../shard/read.ts';
 import { renderCard } from './card.ts';
 import { renderCroissant } from './croissant.ts';
+import { type DerivedFile, finishPublication, readOwnManifest } from './finish.ts';
 import { createIndex } from './index.ts';
 import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
 import { checkShard, DatasetError, readRecords } from './records.ts';
@@ -51,8 +51,7 @@ export async function publish(context: PublishContext): Promise<Manifest> {
     await refuseShortfall(plan, store);
     const { counted, index, thumbnails } = await readShards(context);
     const draft = draftManifest({ ...context, counted });
-    const files = await writeFiles(store, draft, { index, thumbnails });
-    manifest = await writeManifest(store, plan, { ...draft, files });
+    manifest = await finishPublication(store, plan, draft, deriveFiles(draft, { index, thumbnails }));
   }
   await checkPresence(store, manifest);
   await removeWork(store);
@@ -74,14 +73,6 @@ async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<vo
         `${key}, ${record} and ${objects.manifest} and run again to have the shard made anew (cohortfarm verify finds all faults)`,
     );
   }
-}
-
-async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<Manifest | null> {
-  const manifest = await readManifest(store);
-  if (manifest && manifest.planDigest !== plan.digest) {
-    throw otherPlanFailure(store.uri, { planDigest: manifest.planDigest, dataset: manifest.name }, plan);
-  }
-  return manifest;
 }
 
 interface ReadShards {
@@ -132,31 +123,17 @@ async function* fetchAhead(store: ObjectStore, plan: Plan): AsyncGenerator<Fetch
   if (ahead) yield await ahead;
 }
 
-/** Writes what is derived from the shards, and says what was written. */
-async function writeFiles(
-  store: ObjectStore,
-  draft: Draft,
-  { index, thumbnails }: Omit<ReadShards, 'counted'>,
-): Promise<ManifestObject[]> {
+/** The files that are derived from the shards. */
+function deriveFiles(draft: Draft, { index, thumbnails }: Omit<ReadShards, 'counted'>): DerivedFile[] {
   const indexObject = { key: objects.index, bytes: index.length, sha256: sha256(index) };
-  const files: readonly (readonly [string, string, Uint8Array])[] = [
-    [objects.index, CONTENT_TYPES.parquet, index],
-    [objects.wids, CONTENT_TYPES.json, Buffer.from(renderWids(draft))],
-    [objects.croissant, CONTENT_TYPES.json, Buffer.from(renderCroissant(draft, indexObject))],
-    [objects.card, CONTENT_TYPES.markdown, Buffer.from(renderCard(draft))],
-    [objects.report, CONTENT_TYPES.html, Buffer.from(renderReport(draft, thumbnails))],
+  const { json, markdown, html, parquet } = CONTENT_TYPES;
+  return [
+    { key: objects.index, contentType: parquet, body: index },
+    { key: objects.wids, contentType: json, body: Buffer.from(renderWids(draft)) },
+    { key: objects.croissant, contentType: json, body: Buffer.from(renderCroissant(draft, indexObject)) },
+    { key: objects.card, contentType: markdown, body: Buffer.from(renderCard(draft)) },
+    { key: objects.report, contentType: html, body: Buffer.from(renderReport(draft, thumbnails)) },
   ];
-  for (const [key, contentType, body] of files) await store.replace(key, body, { contentType });
-  return files.map(([key, , body]) => ({ key, bytes: body.length, sha256: sha256(body) }));
-}
-
-/** Completes the dataset. Another publisher of the same plan may have been first; then its manifest counts. */
-async function writeManifest(store: ObjectStore, plan: Plan, manifest: Manifest): Promise<Manifest> {
-  const body = Buffer.from(`${canonicalJson(manifest)}\n`);
-  // Read as its readers will, before it is there for good.
-  const published = manifestSchema.parse(JSON.parse(body.toString()));
-  const written = await store.create(objects.manifest, body, { contentType: CONTENT_TYPES.json });
-  return written === 'created' ? published : (await readOwnManifest(store, plan))!;
 }
 
 const REMOVED_AT_ONCE = 1000;
