@@ -115,7 +115,7 @@ export async function writeBenchDataset(store: ObjectStore, grid: Grid): Promise
     const record = objects.record(shard);
     shards.push({ key, bytes, sha256: '0'.repeat(64), start, end, accepted: end - start, record });
   }
-  const file = index.finish();
+  const file = Buffer.concat(index.finish());
   const tallies = plan.allocation.grid.cells.map(({ id }, i): CellTally => {
     const [wanted, refused] = [plan.allocation.quotas[i]!, (i * 37) % 90];
     return {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { type ObjectStore, StoreError } from '../platform/store/store.ts';
 
@@ -16,6 +17,21 @@ export async function readStored<T>(store: ObjectStore, key: string, schema: z.Z
       reason: 'DatasetDamaged',
     });
   return parsed.value;
+}
+
+/** An object of any length is digested in pieces of this many bytes. */
+const PIECE = 64 * 1024 * 1024;
+
+/** Length and SHA-256 of an object, which is read in pieces; null when it is absent. */
+export async function digestStored(store: ObjectStore, key: string): Promise<{ bytes: number; sha256: string } | null> {
+  const hash = createHash('sha256');
+  for (let bytes = 0; ; ) {
+    const piece = await store.get(key, { start: bytes, end: bytes + PIECE });
+    if (!piece) return null;
+    hash.update(piece);
+    bytes += piece.length;
+    if (piece.length < PIECE) return { bytes, sha256: hash.digest('hex') };
+  }
 }
 
 /** The value of a JSON text, or what is wrong with it. */

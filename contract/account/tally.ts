@@ -2,15 +2,29 @@ import type { CellTally } from '../schema/record.ts';
 
 /** Counting: per cell, wanted = accepted + exhausted and attempts = accepted + rejected. */
 
+/** Adds up tallies of the same cells as they come: what it holds grows with the cells alone. */
+export class TallySum {
+  readonly #byCell = new Map<string, CellTally>();
+
+  add(tallies: Iterable<CellTally>): void {
+    for (const tally of tallies) {
+      const sum = this.#byCell.get(tally.cell);
+      if (!sum) this.#byCell.set(tally.cell, { ...tally, rejected: { ...tally.rejected } });
+      else addTally(sum, tally);
+    }
+  }
+
+  /** In order of first appearance. */
+  values(): CellTally[] {
+    return [...this.#byCell.values()];
+  }
+}
+
 /** Adds up tallies of the same cells; the result is in order of first appearance. */
 export function sumTallies(tallies: Iterable<CellTally>): CellTally[] {
-  const byCell = new Map<string, CellTally>();
-  for (const tally of tallies) {
-    const sum = byCell.get(tally.cell);
-    if (!sum) byCell.set(tally.cell, { ...tally, rejected: { ...tally.rejected } });
-    else addTally(sum, tally);
-  }
-  return [...byCell.values()];
+  const sum = new TallySum();
+  sum.add(tallies);
+  return sum.values();
 }
 
 function addTally(sum: CellTally, tally: CellTally): void {

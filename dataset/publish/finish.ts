@@ -2,7 +2,7 @@ import { canonicalJson, digestOf, sha256 } from '../../contract/digest.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
-import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
+import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
 import { parseStored } from '../stored.ts';
@@ -17,16 +17,26 @@ import type { Draft } from './manifest.ts';
  * Whoever comes after the seal writes the very bytes that it fixes, so a file never changes once it has its name.
  */
 
-/** A file beside the shards. */
+/** A file beside the shards, as the manifest lists it, and its bytes in chunks. */
 export interface DerivedFile {
-  readonly key: string;
+  readonly object: ManifestObject;
   readonly contentType: string;
+  readonly body: readonly Uint8Array[];
+}
+
+export function derivedFile(key: string, contentType: string, body: readonly Uint8Array[]): DerivedFile {
+  const bytes = body.reduce((sum, chunk) => sum + chunk.length, 0);
+  return { object: { key, bytes, sha256: sha256(...body) }, contentType, body };
+}
+
+/** A manifest as its readers read it, and its bytes, which leave out what is a default. */
+interface Sealed {
+  readonly manifest: Manifest;
   readonly body: Uint8Array;
 }
 
 /** A publication as one publisher would have it. */
-interface Publication {
-  readonly manifest: Manifest;
+interface Publication extends Sealed {
   readonly files: readonly DerivedFile[];
 }
 
@@ -39,10 +49,9 @@ export async function finishPublication(
   draft: Draft,
   files: readonly DerivedFile[],
 ): Promise<Manifest> {
-  const objectOf = ({ key, body }: DerivedFile) => ({ key, bytes: body.length, sha256: sha256(body) });
+  const body = Buffer.from(`${canonicalJson({ ...draft, files: files.map(({ object }) => object) })}\n`);
   // Read as its readers will, before it is there for good.
-  const manifest = manifestSchema.parse(JSON.parse(canonicalJson({ ...draft, files: files.map(objectOf) })));
-  const own: Publication = { manifest, files };
+  const own: Publication = { manifest: manifestSchema.parse(JSON.parse(body.toString())), body, files };
   for (let attempt = 1; ; attempt++) {
     const sealed = await seal(store, own);
     // A publisher that has finished removes the seal; only then could this one be made after the manifest.
@@ -72,36 +81,39 @@ export async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<M
 /** Seals of other shards, which were made anew since, have other names. */
 const sealKey = ({ planDigest, shards }: Manifest): string => objects.publication(digestOf({ planDigest, shards }));
 
-/** The manifest that is to be published: ours, unless another publisher sealed its own before; null when it is damaged. */
-async function seal(store: ObjectStore, { manifest, files }: Publication): Promise<Manifest | null> {
-  const key = sealKey(manifest);
+/** What is to be published: ours, unless another publisher sealed its own before; null when it is damaged. */
+async function seal(store: ObjectStore, own: Publication): Promise<Sealed | null> {
+  const key = sealKey(own.manifest);
   const there = await store.get(key);
   if (there) return readSeal(there);
-  for (const { body } of files) {
-    await store.create(objects.staged(sha256(body)), body, { contentType: 'application/octet-stream' });
-  }
-  const written = await store.create(key, bodyOf(manifest), { contentType: CONTENT_TYPES.json });
-  if (written === 'created') return manifest;
+  for (const { object, contentType, body } of own.files)
+    await store.create(objects.staged(object.sha256), body, { contentType });
+  const written = await store.create(key, own.body, { contentType: CONTENT_TYPES.json });
+  if (written === 'created') return own;
   const theirs = await store.get(key);
   return theirs && readSeal(theirs);
 }
 
-function readSeal(bytes: Uint8Array): Manifest | null {
-  const parsed = parseStored(bytes, manifestSchema);
-  return typeof parsed === 'string' ? null : parsed.value;
+function readSeal(body: Uint8Array): Sealed | null {
+  const parsed = parseStored(body, manifestSchema);
+  return typeof parsed === 'string' ? null : { manifest: parsed.value, body };
 }
 
-const bodyOf = (manifest: Manifest): Uint8Array => Buffer.from(`${canonicalJson(manifest)}\n`);
+async function readStaged(store: ObjectStore, digest: string): Promise<Uint8Array | null> {
+  const bytes = await store.get(objects.staged(digest));
+  return bytes && sha256(bytes) === digest ? bytes : null;
+}
 
 /** Writes what is sealed; false when a staged file is not there, or not what it was. */
-async function writeSealed(store: ObjectStore, sealed: Manifest, own: Publication): Promise<boolean> {
-  const contentTypes = new Map(own.files.map(({ key, contentType }) => [key, contentType]));
-  for (const [i, { key, sha256: digest }] of sealed.files.entries()) {
-    const isOurs = own.manifest.files[i]?.sha256 === digest;
-    const body = isOurs ? own.files[i]!.body : await store.get(objects.staged(digest));
-    if (!body || (!isOurs && sha256(body) !== digest)) return false;
-    await store.replace(key, body, { contentType: contentTypes.get(key) ?? 'application/octet-stream' });
+async function writeSealed(store: ObjectStore, sealed: Sealed, own: Publication): Promise<boolean> {
+  const ours = new Map(own.files.map((file) => [file.object.key, file]));
+  for (const { key, sha256: digest } of sealed.manifest.files) {
+    const file = ours.get(key);
+    const contentType = file?.contentType ?? 'application/octet-stream';
+    const body = file?.object.sha256 === digest ? file.body : await readStaged(store, digest);
+    if (!body) return false;
+    await store.replace(key, body, { contentType });
   }
-  await store.create(objects.manifest, bodyOf(sealed), { contentType: CONTENT_TYPES.json });
+  await store.create(objects.manifest, sealed.body, { contentType: CONTENT_TYPES.json });
   return true;
 }

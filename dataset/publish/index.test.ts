@@ -36,7 +36,7 @@ function sample(index: number, change: Partial<SampleRecord> = {}): ShardSample 
   };
 }
 
-const bufferOf = (bytes: Uint8Array): ArrayBuffer => bytes.slice().buffer as ArrayBuffer;
+const bufferOf = (chunks: readonly Uint8Array[]): ArrayBuffer => Uint8Array.from(Buffer.concat(chunks)).buffer;
 
 test('a row says what a sample is and where its members lie, beyond 4 GiB too', async () => {
   const index = createIndex(spec, { 'cohortfarm.plan_digest': 'abc' });
@@ -120,7 +120,7 @@ test('axes and gates that are called like other columns get columns of their own
 });
 
 test('equal samples make equal bytes', () => {
-  const make = (): Uint8Array => {
+  const make = (): Uint8Array[] => {
     const index = createIndex(spec, {});
     index.add('shards/a.tar', [sample(3), sample(4)]);
     return index.finish();

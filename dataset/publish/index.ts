@@ -1,5 +1,5 @@
 import type { SchemaElement } from 'hyparquet';
-import { ByteWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
+import { ByteWriter, ParquetWriter, schemaFromColumnData, type Writer } from 'hyparquet-writer';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { Extent, ShardSample } from '../shard/read.ts';
 
@@ -130,14 +130,20 @@ const PAGE = 32 * 1024;
 export interface IndexWriter {
   /** Adds the samples of a shard. Shards come in order. */
   add(shard: string, samples: readonly ShardSample[]): void;
-  /** The whole file. */
-  finish(): Uint8Array;
+  /** The whole file, in chunks. */
+  finish(): Uint8Array[];
 }
 
 /** Starts an index. Rows are encoded a group at a time, so that memory holds one group and the compressed file. */
 export function createIndex(spec: SyntheticDataset['spec'], keyValues: Readonly<Record<string, string>>): IndexWriter {
   const columns = describeIndex(spec);
-  const file = new ByteWriter();
+  const chunks: Uint8Array[] = [];
+  const file = new ByteWriter() as ByteWriter & Pick<Writer, 'flush'>;
+  // Called after each group. A single buffer would be copied each time that it grows, and has a limit.
+  file.flush = () => {
+    chunks.push(file.getBytes().slice());
+    file.index = 0;
+  };
   const writer = new ParquetWriter({
     writer: file,
     schema: schemaFromColumnData({
@@ -176,7 +182,8 @@ export function createIndex(spec: SyntheticDataset['spec'], keyValues: Readonly<
     finish() {
       if (rows > 0) flush();
       writer.finish();
-      return file.getBytes();
+      file.flush!();
+      return chunks;
     },
   };
 }

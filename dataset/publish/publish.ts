@@ -1,19 +1,19 @@
-import { sumTallies } from '../../contract/account/tally.ts';
-import { sha256 } from '../../contract/digest.ts';
+import { TallySum } from '../../contract/account/tally.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import type { CellTally, PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
+import type { PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { workAhead } from '../ahead.ts';
 import { assertOwned } from '../claim.ts';
 import { readShardSamples } from '../shard/read.ts';
 import { renderCard } from './card.ts';
 import { renderCroissant } from './croissant.ts';
-import { type DerivedFile, finishPublication, readOwnManifest } from './finish.ts';
+import { type DerivedFile, derivedFile, finishPublication, readOwnManifest } from './finish.ts';
 import { createIndex } from './index.ts';
 import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
-import { checkShard, DatasetError, readRecords } from './records.ts';
+import { checkShard, DatasetError, readRecords, SHARDS_AHEAD } from './records.ts';
 import { renderReport } from './report/report.ts';
 import { refuseShortfall } from './shortfall.ts';
 import { createSheet, type Thumbnail } from './thumbnails.ts';
@@ -77,14 +77,15 @@ async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<vo
 
 interface ReadShards {
   readonly counted: Counted;
-  readonly index: Uint8Array;
+  /** In chunks. */
+  readonly index: readonly Uint8Array[];
   readonly thumbnails: readonly Thumbnail[];
 }
 
-/** Reads each shard once, one after the other, while the next is being fetched. */
+/** Reads each shard once, several at a time; what is made of them is made in order. */
 async function readShards({ plan, store, onProgress }: PublishContext): Promise<ReadShards> {
   const shards: ShardEntry[] = [];
-  let tallies: readonly CellTally[] = [];
+  const tallies = new TallySum();
   const providers = new Set<string>();
   const { grid, quotas } = plan.allocation;
   const sheet = createSheet(grid.cells.map(({ id }, i) => ({ cell: id, wanted: quotas[i]! })));
@@ -94,45 +95,39 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     'cohortfarm.model_digest': plan.model.digest,
     'cohortfarm.synthetic': 'true',
   });
-  for await (const { record, bytes } of fetchAhead(store, plan)) {
-    const samples = checkShard(bytes, record);
+  for await (const { record, bytes, samples } of workAhead(
+    readRecords(store, plan),
+    (record) => readShard(store, record),
+    SHARDS_AHEAD,
+  )) {
     index.add(record.key, samples);
-    await sheet.add(bytes!, samples);
+    await sheet.add(bytes, samples);
     shards.push(shardEntry(record));
-    tallies = sumTallies([...tallies, ...record.cells]);
+    tallies.add(record.cells);
     for (const provider of record.provider.split('+')) providers.add(provider);
     onProgress?.(shards.length, plan.shards);
   }
-  return { counted: { shards, tallies, providers }, index: index.finish(), thumbnails: sheet.thumbnails() };
+  const counted = { shards, tallies: tallies.values(), providers };
+  return { counted, index: index.finish(), thumbnails: sheet.thumbnails() };
 }
 
-interface FetchedShard {
-  readonly record: ShardRecord;
-  readonly bytes: Uint8Array | null;
-}
-
-/** Each shard with its record, in order; two shards are in memory at most. */
-async function* fetchAhead(store: ObjectStore, plan: Plan): AsyncGenerator<FetchedShard, void> {
-  let ahead: Promise<FetchedShard> | null = null;
-  for await (const record of readRecords(store, plan)) {
-    const current = ahead;
-    ahead = store.get(record.key).then((bytes) => ({ record, bytes }));
-    ahead.catch(() => {}); // Awaited next, or not at all after an error before it.
-    if (current) yield await current;
-  }
-  if (ahead) yield await ahead;
+async function readShard(store: ObjectStore, record: ShardRecord) {
+  const bytes = await store.get(record.key);
+  const samples = checkShard(bytes, record);
+  return { record, bytes: bytes!, samples };
 }
 
 /** The files that are derived from the shards. */
 function deriveFiles(draft: Draft, { index, thumbnails }: Omit<ReadShards, 'counted'>): DerivedFile[] {
-  const indexObject = { key: objects.index, bytes: index.length, sha256: sha256(index) };
   const { json, markdown, html, parquet } = CONTENT_TYPES;
+  const text = (key: string, contentType: string, body: string) => derivedFile(key, contentType, [Buffer.from(body)]);
+  const indexFile = derivedFile(objects.index, parquet, index);
   return [
-    { key: objects.index, contentType: parquet, body: index },
-    { key: objects.wids, contentType: json, body: Buffer.from(renderWids(draft)) },
-    { key: objects.croissant, contentType: json, body: Buffer.from(renderCroissant(draft, indexObject)) },
-    { key: objects.card, contentType: markdown, body: Buffer.from(renderCard(draft)) },
-    { key: objects.report, contentType: html, body: Buffer.from(renderReport(draft, thumbnails)) },
+    indexFile,
+    text(objects.wids, json, renderWids(draft)),
+    text(objects.croissant, json, renderCroissant(draft, indexFile.object)),
+    text(objects.card, markdown, renderCard(draft)),
+    text(objects.report, html, renderReport(draft, thumbnails)),
   ];
 }
 

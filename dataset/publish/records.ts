@@ -5,6 +5,7 @@ import { objects, sampleKey } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { type Ahead, workAhead } from '../ahead.ts';
 import { readShardSamples, type ShardSample } from '../shard/read.ts';
 
 /** What the workers left: the records of all shards, and the shards, each checked against its record. */
@@ -22,30 +23,36 @@ export class DatasetError extends Failure {
   }
 }
 
+/** Shards that are read at once. Their bytes are in memory, so that large shards are read one or two at a time. */
+export const SHARDS_AHEAD: Ahead<{ readonly bytes: number }> = {
+  items: 8,
+  weight: 512 * 1024 * 1024,
+  weightOf: ({ bytes }) => bytes,
+};
+
 /** Records fetched ahead: enough to hide the delay of an object store. */
-const AHEAD = 8;
+const AHEAD = 16;
 
 /**
  * The records of all shards, in order.
  * @throws StoreError (retryable) when shards are not committed yet, DatasetError when a record is not as it should be
  */
 export async function* readRecords(store: ObjectStore, expected: Expected): AsyncGenerator<ShardRecord, void> {
-  const fetches: Promise<Uint8Array | null>[] = [];
-  let start = 0;
-  for (let shard = 0; shard < expected.shards; shard++) {
-    while (fetches.length < AHEAD && shard + fetches.length < expected.shards) {
-      const fetch = store.get(objects.record(shard + fetches.length));
-      fetch.catch(() => {}); // Awaited in its turn, or not at all after an earlier error.
-      fetches.push(fetch);
-    }
-    const bytes = await fetches.shift();
+  let [shard, start] = [0, 0];
+  const fetched = workAhead(range(expected.shards), (shard) => store.get(objects.record(shard)), { items: AHEAD });
+  for await (const bytes of fetched) {
     if (!bytes) throw await missingRecords(store, expected, shard);
     const record = parseRecord(objects.record(shard), bytes);
     const fault = recordFault(record, { expected, shard, start });
     if (fault) throw new DatasetError(objects.record(shard), fault);
     start = record.end;
+    shard++;
     yield record;
   }
+}
+
+function* range(end: number): Generator<number, void> {
+  for (let i = 0; i < end; i++) yield i;
 }
 
 async function missingRecords(store: ObjectStore, expected: Expected, first: number): Promise<StoreError> {

@@ -1,7 +1,6 @@
-import { sumTallies, totals } from '../../contract/account/tally.ts';
+import { TallySum, totals } from '../../contract/account/tally.ts';
 import { ExhaustedError } from '../../contract/failure.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
-import type { CellTally } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readRecords } from './records.ts';
 
@@ -12,8 +11,9 @@ import { readRecords } from './records.ts';
  */
 export async function refuseShortfall(plan: Plan, store: ObjectStore): Promise<void> {
   if (plan.spec.quality.onExhausted === 'Shortfall') return;
-  let tallies: readonly CellTally[] = [];
-  for await (const { cells } of readRecords(store, plan)) tallies = sumTallies([...tallies, ...cells]);
+  const sum = new TallySum();
+  for await (const { cells } of readRecords(store, plan)) sum.add(cells);
+  const tallies = sum.values();
   const { wanted, accepted, exhausted } = totals(tallies);
   if (exhausted === 0) return;
   const worst = tallies.reduce((most, tally) => (tally.exhausted > most.exhausted ? tally : most));

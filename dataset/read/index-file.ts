@@ -27,8 +27,16 @@ type Group = Readonly<Record<Column, Float64Array>>;
 /** Decoded row groups kept: 320 KB each. */
 const KEPT_GROUPS = 200;
 
+/** The index, open for reading by ranges. */
+export interface OpenParquet {
+  readonly file: AsyncBuffer;
+  readonly metadata: FileMetaData;
+  /** First row of each group, and the number of rows. */
+  readonly starts: readonly number[];
+}
+
 /** Opens the index: one request for its size and one for its footer. @throws Failure when it is missing or no Parquet file */
-export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
+export async function openParquet(store: ObjectStore): Promise<OpenParquet> {
   const found = await store.stat(objects.index);
   if (!found) throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} is missing; run cohortfarm verify`);
   const file: AsyncBuffer = {
@@ -43,7 +51,23 @@ export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
   const metadata = await parquetMetadataAsync(file).catch((cause: Error) => {
     throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} cannot be read: ${cause.message}`, { cause });
   });
-  const starts = startsOf(metadata);
+  return { file, metadata, starts: startsOf(metadata) };
+}
+
+/** The group that holds a row. */
+export function groupOf(starts: readonly number[], row: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= row) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Opens the index for looking up places. @throws Failure as `openParquet` does */
+export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
+  const { file, metadata, starts } = await openParquet(store);
   const groups = memoize(KEPT_GROUPS, (group: number) =>
     readGroup(file, metadata, { start: starts[group]!, end: starts[group + 1]! }),
   );
@@ -52,7 +76,7 @@ export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
     read: (rows) =>
       Promise.all(
         rows.map(async (row) => {
-          const group = starts.findLastIndex((start) => start <= row);
+          const group = groupOf(starts, row);
           const columns = await groups(group);
           return placeAt(columns, row - starts[group]!);
         }),
@@ -60,7 +84,6 @@ export async function openIndexFile(store: ObjectStore): Promise<IndexFile> {
   };
 }
 
-/** First row of each group, and the number of rows. */
 function startsOf({ row_groups: groups }: FileMetaData): number[] {
   const starts = [0];
   for (const { num_rows: rows } of groups) starts.push(starts.at(-1)! + Number(rows));

@@ -11,7 +11,7 @@ import {
   shardRecordSchema,
 } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
-import { readStored } from '../stored.ts';
+import { digestStored, readStored } from '../stored.ts';
 import { chainParts, decodePart, type StoredPart } from './part.ts';
 import { TAR_END } from './tar.ts';
 
@@ -167,6 +167,5 @@ export async function commitShard(store: ObjectStore, plan: Plan, { seal, assemb
 }
 
 async function hasDigest(store: ObjectStore, key: string, digest: string): Promise<boolean> {
-  const bytes = await store.get(key);
-  return bytes !== null && sha256(bytes) === digest;
+  return (await digestStored(store, key))?.sha256 === digest;
 }

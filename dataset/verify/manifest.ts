@@ -1,9 +1,8 @@
-import { sumTallies, totals } from '../../contract/account/tally.ts';
+import { type TallySum, totals } from '../../contract/account/tally.ts';
 import { canonicalJson } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { Rebuilt } from './rebuild.ts';
 
 /** Everything that a manifest states, recomputed from the plan and the records. */
@@ -11,23 +10,28 @@ import type { Rebuilt } from './rebuild.ts';
 /** The published files beside the shards: each must be listed, and nothing else. */
 export const FILES: readonly string[] = [objects.index, objects.wids, objects.croissant, objects.card, objects.report];
 
-/** @param records of the shards that could be read */
-export function manifestFaults(manifest: Manifest, rebuilt: Rebuilt, records: readonly ShardRecord[]): string[] {
+/** What the records say of the shards that could be read. */
+export interface Recount {
+  readonly tallies: TallySum;
+  readonly providers: ReadonlySet<string>;
+}
+
+export function manifestFaults(manifest: Manifest, rebuilt: Rebuilt, recount: Recount): string[] {
   const faults: string[] = [];
   const same = (what: string, found: unknown, expected: unknown): void => {
     if (canonicalJson(found) !== canonicalJson(expected))
       faults.push(`${what} is ${canonicalJson(found)}, not ${canonicalJson(expected)}`);
   };
   const { dataset, model, plan, samples } = manifest;
-  const tallies = records.flatMap(({ cells }) => cells);
+  const tallies = recount.tallies.values();
   const { rejected, ...counts } = totals(tallies);
-  const sums = new Map(sumTallies(tallies).map((tally) => [tally.cell, tally]));
+  const sums = new Map(tallies.map((tally) => [tally.cell, tally]));
   for (const field of ['wanted', 'accepted', 'exhausted', 'attempts'] as const)
     if (samples[field] !== counts[field])
       faults.push(`samples.${field} is ${samples[field]}, the records add up to ${counts[field]}`);
   same('samples.wanted', samples.wanted, rebuilt.samples);
   same('rejected', manifest.rejected, rejected);
-  same('providers', manifest.providers, [...new Set(records.flatMap(({ provider }) => provider.split('+')))].sort());
+  same('providers', manifest.providers, [...recount.providers].sort());
   const { grid, quotas } = rebuilt.plan.allocation;
   const nothing = { accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
   same('the number of cells', manifest.cells.length, grid.cells.length);

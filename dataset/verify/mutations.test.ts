@@ -126,7 +126,7 @@ function forgeSample(files: Files, shard: number, sample: number, path: Path): F
   try {
     const index = createIndex(plan.spec, {});
     for (const entry of manifest.shards) index.add(entry.key, readShardSamples(files.get(entry.key)!));
-    files.set(objects.index, index.finish());
+    files.set(objects.index, Buffer.concat(index.finish()));
   } catch {
     // What no index can hold, no reader of shards accepts.
   }

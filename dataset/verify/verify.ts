@@ -1,16 +1,18 @@
 import type { z } from 'zod';
+import { TallySum } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { countFault } from '../publish/records.ts';
+import { workAhead } from '../ahead.ts';
+import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
-import { parseStored } from '../stored.ts';
+import { digestStored, parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
 import { rebuildPlan } from './rebuild.ts';
-import { verifyShard } from './shard.ts';
+import { type Published, verifyShard } from './shard.ts';
 
 /** Checks a published dataset against itself: every digest, member, image, count and quota. */
 
@@ -39,27 +41,54 @@ export async function verify(
     return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0 };
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
-  const records: ShardRecord[] = [];
-  let [images, firstRow] = [0, 0];
-  for (const [shard, entry] of manifest.shards.entries()) {
-    const record = await readRecordStrictly(store, shard, entry.record);
-    if ('object' in record) faults.push(record);
-    else {
-      records.push(record);
-      faults.push(...entryFaults(entry, record, manifest));
-      const found = await verifyShard(await store.get(record.key), record, firstRow, published);
-      faults.push(...found.faults.map((message) => ({ object: record.key, message })));
-      images += found.images;
-    }
-    firstRow += entry.accepted;
-    onShard(shard + 1, manifest.shards.length);
+  const recount = { tallies: new TallySum(), providers: new Set<string>() };
+  let [images, shards] = [0, 0];
+  const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);
+  for await (const { record, ...found } of checked) {
+    faults.push(...found.faults);
+    images += found.images;
+    recount.tallies.add(record?.cells ?? []);
+    for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
+    onShard(++shards, manifest.shards.length);
   }
-  const stated = [...rebuilt.faults, ...manifestFaults(manifest, rebuilt, records)];
+  const stated = [...rebuilt.faults, ...manifestFaults(manifest, rebuilt, recount)];
   faults.push(...stated.map((message) => ({ object: objects.manifest, message })));
   faults.push(...(await fileFaults(store, manifest)));
   faults.push(...(await strayFaults(store, manifest)));
   if (published.index.fault) faults.push({ object: objects.index, message: published.index.fault });
   return { manifest, faults, images };
+}
+
+/** A shard of the manifest, and the row of the index at which it begins. */
+interface ShardPlace {
+  readonly shard: number;
+  readonly entry: Manifest['shards'][number];
+  readonly firstRow: number;
+  readonly bytes: number;
+}
+
+function* placesOf({ shards }: Manifest): Generator<ShardPlace, void> {
+  let firstRow = 0;
+  for (const [shard, entry] of shards.entries()) {
+    yield { shard, entry, firstRow, bytes: entry.bytes };
+    firstRow += entry.accepted;
+  }
+}
+
+interface CheckedShard {
+  /** Null when it could not be read. */
+  readonly record: ShardRecord | null;
+  readonly faults: readonly Fault[];
+  readonly images: number;
+}
+
+async function checkPlace(store: ObjectStore, place: ShardPlace, published: Published): Promise<CheckedShard> {
+  const { shard, entry, firstRow } = place;
+  const record = await readRecordStrictly(store, shard, entry.record);
+  if ('object' in record) return { record: null, faults: [record], images: 0 };
+  const { faults, images } = await verifyShard(await store.get(record.key), record, firstRow, published);
+  const found = faults.map((message) => ({ object: record.key, message }));
+  return { record, faults: [...entryFaults(entry, record, published.manifest, shard), ...found], images };
 }
 
 async function readManifestStrictly(store: ObjectStore): Promise<Manifest | Fault> {
@@ -83,7 +112,12 @@ function parseObject<T>(bytes: Uint8Array, object: string, schema: z.ZodType<T>)
   return typeof parsed === 'string' ? { object, message: parsed } : parsed.value;
 }
 
-function entryFaults(entry: Manifest['shards'][number], record: ShardRecord, manifest: Manifest): Fault[] {
+function entryFaults(
+  entry: Manifest['shards'][number],
+  record: ShardRecord,
+  manifest: Manifest,
+  shard: number,
+): Fault[] {
   const faults: Fault[] = [];
   for (const field of ['key', 'bytes', 'sha256', 'start', 'end', 'accepted'] as const) {
     if (entry[field] !== record[field]) {
@@ -96,7 +130,6 @@ function entryFaults(entry: Manifest['shards'][number], record: ShardRecord, man
     faults.push({ object: entry.record, message: 'names another model' });
   const fault = countFault(record);
   if (fault) faults.push({ object: entry.record, message: fault });
-  const shard = manifest.shards.indexOf(entry);
   if (record.shard !== shard)
     faults.push({ object: entry.record, message: `is of shard ${record.shard}, not ${shard}` });
   return faults;
@@ -106,11 +139,11 @@ async function fileFaults(store: ObjectStore, manifest: Manifest): Promise<Fault
   const faults: Fault[] = [];
   // Other names are a fault already (see `manifestFaults`); a store would refuse some of them.
   for (const { key, bytes, sha256: digest } of manifest.files.filter((file) => FILES.includes(file.key))) {
-    const found = await store.get(key);
+    const found = await digestStored(store, key);
     if (!found) faults.push({ object: key, message: 'is missing' });
-    else if (found.length !== bytes || sha256(found) !== digest)
-      faults.push({ object: key, message: `SHA-256 is ${sha256(found)}, the manifest says ${digest}` });
-    else if (key === objects.wids && Buffer.from(found).toString() !== renderWids(manifest))
+    else if (found.bytes !== bytes || found.sha256 !== digest)
+      faults.push({ object: key, message: `SHA-256 is ${found.sha256}, the manifest says ${digest}` });
+    else if (key === objects.wids && digest !== sha256(renderWids(manifest)))
       faults.push({ object: key, message: 'is not the index of shards that follows from the manifest' });
   }
   return faults;
