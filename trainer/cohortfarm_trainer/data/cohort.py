@@ -2,21 +2,36 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
 
-from ..errors import UsageError
+from ..errors import TerminalError, UsageError
 from ..store import Store
+from .digests import check_bytes, check_shards
 from .records import UNKNOWN, Blob, Records, label_matrix, label_name, race_of, sex_of
 
 MANIFEST, INDEX = "dataset.json", "index.parquet"
 
 
+def read_manifest(store: Store) -> dict[str, Any]:
+    """The manifest, with files and shards by their keys. Raises TerminalError when it is not one."""
+    try:
+        manifest = json.loads(store.get(MANIFEST))
+        by_key = {name: {entry["key"]: entry for entry in manifest[name]} for name in ("files", "shards")}
+        by_key["files"][INDEX], manifest["planDigest"], manifest["dataset"]["spec"]["quota"]["axes"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise TerminalError(f"{store.uri}/{MANIFEST} is not the manifest of a dataset; restore it", "DatasetDamaged") from error
+    return {**manifest, **by_key}
+
+
 def read_cohort(store: Store, labels: list[str]) -> Records:
     """Every image of the dataset; each person was made up for one image, so each image is a patient of its own."""
-    manifest = json.loads(store.get(MANIFEST))
-    table = parquet.read_table(io.BytesIO(store.get(INDEX)))
+    manifest = read_manifest(store)
+    index = store.get(INDEX)
+    check_bytes(store, manifest["files"][INDEX], index)
+    table = parquet.read_table(io.BytesIO(index))
     named = json.loads((table.schema.metadata or {}).get(b"cohortfarm.columns", b"{}"))
     if "axes" not in named:
         raise UsageError(f"{store.uri}/{INDEX} does not say which columns hold the axes; publish the dataset anew")
@@ -29,6 +44,10 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
     shards = column("shard", "")
     keys = sorted(set(shards))
     place = {key: i for i, key in enumerate(keys)}
+    unknown = [key for key in keys if key not in manifest["shards"]]
+    if unknown:
+        raise TerminalError(f"{store.uri}/{INDEX} names {unknown[0]}, which {MANIFEST} does not list; restore both", "DatasetDamaged")
+    check_shards(store, [manifest["shards"][key] for key in keys])
     values = manifest["dataset"]["spec"]["quota"]["axes"].get("finding", {}).get("values", [])
     found = [frozenset({label_name(value)}) if value else frozenset() for value in column(axes.get("finding"), "")]
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
