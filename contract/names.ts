@@ -57,6 +57,8 @@ export const objects = {
   rejectedOf: (cell: number): string => `rejected/${String(cell).padStart(6, '0')}/`,
   training: 'training/',
   seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
+  /** A seal that was discarded, by the digest of the tar that it fixed. */
+  retiredSeal: (shard: number, digest: string): string => `_work/${shardDigits(shard)}/seal-${digest}.json`,
 } as const;
 
 /** Reads `start` and `end` (sample indices, end exclusive) back from a part's key; null for any other key. */

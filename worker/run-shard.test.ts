@@ -117,6 +117,56 @@ test('M6: a tar that is written already needs no parts to be committed', async (
   assert.equal((await runShard(drawingContext(plan, store, { generate }), 0)).accepted, 10);
 });
 
+test('M6: a seal that is damaged is made again, whether or not it still reads as one', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  const sealed = await freshStore(t);
+  await assert.rejects(runShard(drawingContext(plan, failingAt(sealed, 4)), 0), /killed/);
+  const sound = (await sealed.get(objects.seal(0)))!;
+  const attempts = Buffer.from(sound).indexOf('"attempts":') + '"attempts":'.length;
+  for (const at of [0, attempts, sound.length >> 1, sound.length - 4]) {
+    const damaged = Uint8Array.from(sound);
+    damaged[at]! ^= 1;
+    await sealed.replace(objects.seal(0), damaged, { contentType: 'application/json' });
+    // Killed before the tar, so that each damage meets the same state.
+    await assert.rejects(runShard(drawingContext(plan, failingAt(sealed, 1)), 0), /killed/);
+    assert.deepEqual(await sealed.get(objects.seal(0)), sound, `byte ${at}`);
+  }
+  assert.equal((await runShard(drawingContext(plan, sealed), 0)).sha256, sha256);
+});
+
+let images = 0;
+
+/** A worker whose hardware never computes the same twice. */
+function unrepeatable(store: ObjectStore) {
+  return drawingContext(plan, store, {
+    encode: (image, prompt) => {
+      const data = image.data.with(1, images++ % 251);
+      return drawingContext(plan, store).encode({ ...image, data }, prompt);
+    },
+  });
+}
+
+test('M6: a tar of a seal that was made again is committed with the record that belongs to it', async (t) => {
+  const store = await freshStore(t);
+  // The second worker has read seal and parts, and is slow to write the tar.
+  await assert.rejects(runShard(unrepeatable(failingAt(store, 4)), 0), /killed/);
+  const seal = (await store.get(objects.seal(0)))!;
+  const parts = (await keysBelow(store, objects.shardWork(0))).filter((key) => key.endsWith('.tar'));
+  const tar = await freshStore(t);
+  for (const key of parts) await tar.create(key, (await store.get(key))!, { contentType: 'application/x-tar' });
+  await tar.create(objects.seal(0), seal, { contentType: 'application/json' });
+  const theirs = await runShard(unrepeatable(tar), 0);
+  // Meanwhile a part is lost, and the first worker makes it and the seal again; it is killed before its own tar.
+  await store.remove(parts.slice(0, 1));
+  await assert.rejects(runShard(unrepeatable(failingAt(store, 3)), 0), /killed/);
+  assert.notDeepEqual(await store.get(objects.seal(0)), seal);
+  // The slow worker's tar arrives; it is killed before the record.
+  await store.create(theirs.key, (await tar.get(theirs.key))!, { contentType: 'application/x-tar' });
+  const record = await runShard(unrepeatable(store), 0);
+  assert.deepEqual(record, theirs);
+  assert.equal((await store.get(objects.record(0)))?.length, (await tar.get(objects.record(0)))?.length);
+});
+
 test('a shard that another farm committed meanwhile is taken as it is', async (t) => {
   const store = await freshStore(t);
   const other = await freshStore(t);

@@ -3,16 +3,9 @@ import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
-import {
-  commitShard,
-  discard,
-  LostPartError,
-  listParts,
-  readRecord,
-  readSeal,
-  sealShard,
-} from '../dataset/shard/commit.ts';
+import { commitShard, listParts, readRecord, sealShard } from '../dataset/shard/commit.ts';
 import { chainParts, encodePart, sampleMembers } from '../dataset/shard/part.ts';
+import { discard, LostPartError, readSeal } from '../dataset/shard/seal.ts';
 import { isDegenerate, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './attempt-queue.ts';

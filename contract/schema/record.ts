@@ -73,10 +73,10 @@ export const partRecordSchema = z.strictObject({
   cells: z.array(cellTallySchema),
   /** Indices of samples whose every attempt was rejected. */
   exhausted: z.array(index),
-  /** SHA-256 of the members that follow; missing in parts of former versions. */
-  members: digest.optional(),
+  /** SHA-256 of the rest as canonical JSON and of the members that follow; missing in parts of former versions. */
+  digest: digest.optional(),
 });
-export type PartRecord = z.infer<typeof partRecordSchema>;
+export type PartRecord = Omit<z.infer<typeof partRecordSchema>, 'digest'>;
 
 /** records/000000.json: the commit of a shard. */
 export const shardRecordSchema = z.strictObject({
@@ -98,8 +98,13 @@ export const shardRecordSchema = z.strictObject({
 export type ShardRecord = z.infer<typeof shardRecordSchema>;
 
 /** _work/SHARD/seal.json: fixes which stored parts make the shard, before any byte of it is written. */
-export const sealSchema = z.strictObject({ parts: z.array(z.string()).min(1), record: shardRecordSchema });
-export type Seal = z.infer<typeof sealSchema>;
+export const sealSchema = z.strictObject({
+  parts: z.array(z.string()).min(1),
+  record: shardRecordSchema,
+  /** SHA-256 of the rest as canonical JSON; missing in seals of former versions. */
+  digest: digest.optional(),
+});
+export type Seal = Omit<z.infer<typeof sealSchema>, 'digest'>;
 
 /** Who owns a prefix: a resource, by its UID, or runs of the command line. */
 export const prefixOwnerSchema = z.strictObject({

@@ -3,16 +3,11 @@ import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
 import { type Plan, shardRange } from '../../contract/plan/plan.ts';
-import {
-  type PartRecord,
-  type Seal,
-  type ShardRecord,
-  sealSchema,
-  shardRecordSchema,
-} from '../../contract/schema/record.ts';
+import { type PartRecord, type Seal, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { digestStored, readStored } from '../stored.ts';
 import { chainParts, decodePart, type StoredPart } from './part.ts';
+import { createSeal, LostPartError, readRetired, readSeal } from './seal.ts';
 import { TAR_END } from './tar.ts';
 
 /**
@@ -24,24 +19,6 @@ import { TAR_END } from './tar.ts';
  * even on hardware whose arithmetic is not repeatable. A part that is lost or damaged at rest is made again, and with it the
  * seal that names it.
  */
-
-/** A part, or the seal that fixed parts, cannot be used: `discard` removes it, and the shard is worked on again. */
-export class LostPartError extends StoreError {
-  /** The part; null when each is sound, but not what the seal fixed. */
-  readonly key: string | null;
-  constructor(key: string | null, message: string, cause?: unknown) {
-    super('retryable', message, cause === undefined ? {} : { cause });
-    this.key = key;
-  }
-}
-
-/** Removes the seal and the lost part, in this order: a seal must never name a part that is not there. */
-export async function discard(store: ObjectStore, shard: number, { key }: LostPartError): Promise<void> {
-  await store.remove([objects.seal(shard)]);
-  if (key !== null) await store.remove([key]);
-}
-
-const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
 
 /** The record of a committed shard; null when it is not committed. @throws StoreError when it belongs to another plan */
 export async function readRecord(store: ObjectStore, plan: Plan, shard: number): Promise<ShardRecord | null> {
@@ -63,14 +40,6 @@ export async function listParts(store: ObjectStore, shard: number): Promise<Stor
     if (range) parts.push({ key, ...range });
   }
   return parts;
-}
-
-/** The seal of a shard; null while parts are missing. */
-export async function readSeal(store: ObjectStore, plan: Plan, shard: number): Promise<Seal | null> {
-  const seal = await readStored(store, objects.seal(shard), sealSchema);
-  if (!seal) return null;
-  assertSamePlan(store, plan, objects.seal(shard), seal.record.planDigest);
-  return seal;
 }
 
 interface Assembled {
@@ -115,7 +84,7 @@ export async function sealShard(store: ObjectStore, plan: Plan, shard: number): 
   const keys = chain.parts.map((part) => part.key);
   const assembled = await assemble(store, plan, keys);
   const seal: Seal = { parts: keys, record: recordOf(plan, shard, assembled) };
-  const written = await store.create(objects.seal(shard), json(seal), { contentType: CONTENT_TYPES.json });
+  const written = await createSeal(store, seal);
   return written === 'created' ? { seal, assembled } : { seal: (await readSeal(store, plan, shard))! };
 }
 
@@ -145,27 +114,39 @@ function recordOf(plan: Plan, shard: number, { chunks, parts }: Assembled): Shar
  */
 export async function commitShard(store: ObjectStore, plan: Plan, { seal, assembled }: Sealed): Promise<ShardRecord> {
   const { record } = seal;
-  const isWritten = !assembled && (await hasDigest(store, record.key, record.sha256));
+  const isWritten = !assembled && (await digestStored(store, record.key))?.sha256 === record.sha256;
   if (!isWritten) {
     const { chunks } = assembled ?? (await assemble(store, plan, seal.parts));
     if (sha256(...chunks) !== record.sha256)
       throw new LostPartError(null, `the parts of ${record.key} are not those of ${objects.seal(record.shard)}`);
     const written = await store.create(record.key, chunks, { contentType: CONTENT_TYPES.tar });
-    if (written === 'exists' && !(await hasDigest(store, record.key, record.sha256))) {
-      // Another farm may have committed the shard meanwhile, on hardware that computes differently.
-      const committed = await readRecord(store, plan, record.shard);
-      if (committed) return committed;
-      throw new StoreError(
-        'terminal',
-        `${store.uri}/${record.key} was written by something else; remove it and run again`,
-        { reason: 'DatasetDamaged' },
-      );
+    if (written === 'exists') {
+      const found = await digestStored(store, record.key);
+      if (found?.sha256 !== record.sha256) return commitOther(store, plan, record, found?.sha256 ?? '');
     }
   }
-  await store.create(objects.record(record.shard), json(record), { contentType: CONTENT_TYPES.json });
+  return writeRecord(store, record);
+}
+
+async function writeRecord(store: ObjectStore, record: ShardRecord): Promise<ShardRecord> {
+  const body = Buffer.from(`${canonicalJson(record)}\n`);
+  await store.create(objects.record(record.shard), body, { contentType: CONTENT_TYPES.json });
   return record;
 }
 
-async function hasDigest(store: ObjectStore, key: string, digest: string): Promise<boolean> {
-  return (await digestStored(store, key))?.sha256 === digest;
+/** Commits a shard whose tar is another worker's, on hardware that computes differently: with its record, not with ours. */
+async function commitOther(
+  store: ObjectStore,
+  plan: Plan,
+  { shard, key }: ShardRecord,
+  digest: string,
+): Promise<ShardRecord> {
+  // Another farm may have committed it meanwhile.
+  const committed = await readRecord(store, plan, shard);
+  if (committed) return committed;
+  const retired = await readRetired(store, plan, shard, digest);
+  if (retired) return writeRecord(store, retired.record);
+  throw new StoreError('terminal', `${store.uri}/${key} was written by something else; remove it and run again`, {
+    reason: 'DatasetDamaged',
+  });
 }

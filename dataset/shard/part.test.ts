@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sha256 } from '../../contract/digest.ts';
 import { chainParts, decodePart, encodePart, type StoredPart } from './part.ts';
-import { tarMember } from './tar.ts';
+import { TAR_END, tarMember } from './tar.ts';
 
 const part = (start: number, end: number): StoredPart => ({ key: `${start}-${end}`, start, end });
 
@@ -48,8 +47,35 @@ test('a part gives back its record and the very bytes of its members', () => {
   const record = { planDigest: 'a'.repeat(64), start: 0, end: 2, provider: 'cpu', cells: [], exhausted: [] };
   const members = [tarMember('000000000.txt', Buffer.from('one')), tarMember('000000001.txt', Buffer.from('two'))];
   const decoded = decodePart(Buffer.concat(encodePart(record, members)));
-  assert.deepEqual(decoded.record, { ...record, members: sha256(...members) });
+  assert.deepEqual(decoded.record, record);
   assert.deepEqual(Buffer.from(decoded.members), Buffer.concat(members));
+});
+
+test('M2: a part with any one byte changed, its own record included, is refused or reads as it was', () => {
+  const cells = [{ cell: 'sex=male', wanted: 2, accepted: 1, exhausted: 1, attempts: 9, rejected: { sex: 8 } }];
+  const record = { planDigest: 'a'.repeat(64), start: 0, end: 2, provider: 'cpu', cells, exhausted: [1] };
+  const bytes = Buffer.concat(encodePart(record, [tarMember('000000000.txt', Buffer.from('one'))]));
+  const sound = decodePart(bytes);
+  let refused = 0;
+  for (const bit of [1, 4, 0x20]) {
+    for (let at = 0; at < bytes.length; at++) {
+      const damaged = Buffer.from(bytes);
+      damaged[at]! ^= bit;
+      try {
+        assert.deepEqual(decodePart(damaged), sound, `byte ${at}`);
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error;
+        refused++;
+      }
+    }
+  }
+  assert.ok(refused > bytes.length, `${refused} of ${3 * bytes.length} are refused; the others are padding`);
+});
+
+test('a part of a former version, without a digest, is read as it is', () => {
+  const record = { planDigest: 'a'.repeat(64), start: 0, end: 1, provider: 'cpu', cells: [], exhausted: [0] };
+  const former = Buffer.concat([tarMember('_part.json', Buffer.from(JSON.stringify(record))), TAR_END]);
+  assert.deepEqual(decodePart(former).record, record);
 });
 
 test('a part without accepted samples has no members', () => {

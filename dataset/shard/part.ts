@@ -18,11 +18,14 @@ export function sampleMembers(key: string, extension: string, image: Uint8Array,
   ];
 }
 
-/** The part as stored, with the digest of its members, which are whole tar members in the order of the samples. */
+/** The part as stored, with a digest of all that it says. Members are whole tar members in the order of the samples. */
 export function encodePart(record: PartRecord, members: readonly Uint8Array[]): Uint8Array[] {
-  const head = canonicalJson({ ...record, members: sha256(...members) });
+  const head = canonicalJson({ ...record, digest: digestOfPart(record, members) });
   return [tarMember(RECORD_NAME, Buffer.from(head)), ...members, TAR_END];
 }
+
+const digestOfPart = (record: PartRecord, members: readonly Uint8Array[]): string =>
+  sha256(canonicalJson(record), ...members);
 
 /** Reads a stored part back: its record, and the bytes that go into the shard. @throws Error when it is damaged */
 export function decodePart(part: Uint8Array): { record: PartRecord; members: Uint8Array } {
@@ -31,11 +34,10 @@ export function decodePart(part: Uint8Array): { record: PartRecord; members: Uin
   const text = Buffer.from(part.subarray(first.offset, first.offset + first.size)).toString();
   const end = part.length - TAR_END.length;
   const begin = second ? second.offset - 512 : end;
-  const record = partRecordSchema.parse(JSON.parse(text));
+  const { digest, ...record } = partRecordSchema.parse(JSON.parse(text));
   const members = part.subarray(begin, end);
-  const digest = sha256(members);
-  if (record.members !== undefined && record.members !== digest)
-    throw new Error(`its members have the digest ${digest}, not ${record.members}`);
+  const found = digestOfPart(record, [members]);
+  if (digest !== undefined && digest !== found) throw new Error(`it has the digest ${found}, not ${digest}`);
   return { record, members };
 }
 
