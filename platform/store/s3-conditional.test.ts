@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { openStore, StoreError } from './store.ts';
 
-/** A server that keeps names only, and ignores If-None-Match in the requests it is told to. */
-async function serve(ignores: readonly string[]) {
+/** A server that keeps names only, ignores If-None-Match in some requests, and may refuse to remove anything. */
+async function serve(ignores: readonly string[], { removes = true } = {}) {
   const names = new Set<string>();
   const kindOf = ({ method, url = '' }: IncomingMessage): string => {
     if (method === 'PUT') return url.includes('partNumber') ? 'UploadPart' : 'PutObject';
@@ -20,6 +20,10 @@ async function serve(ignores: readonly string[]) {
       const conditional = request.headers['if-none-match'] === '*' && !ignores.includes(kind);
       response.setHeader('etag', '"e"');
       response.setHeader('content-type', 'application/xml');
+      if (kind === 'DELETE' && !removes) {
+        response.writeHead(403).end('<Error><Code>AccessDenied</Code><Message>no</Message></Error>');
+        return;
+      }
       if (conditional && names.has(name)) {
         response.writeHead(412).end('<Error><Code>PreconditionFailed</Code><Message>there is one</Message></Error>');
         return;
@@ -58,5 +62,15 @@ describe('H5: whether a server really refuses a second conditional write', () =>
       });
       assert.deepEqual([...names], []);
     });
+
+    test(`H5: one that ignores ${ignored} and removes nothing is refused for the first, not for the second`, async () => {
+      const { store } = await serve([ignored], { removes: false });
+      await assert.rejects(store.assertConditional('_work/probe'), /ignores conditional writes/);
+    });
   }
+
+  test('H5: credentials that may not remove are refused while nothing is lost', async () => {
+    const { store } = await serve([], { removes: false });
+    await assert.rejects(store.assertConditional('_work/probe'), /access is denied .*s3:DeleteObject/);
+  });
 });

@@ -8,18 +8,27 @@ export class BrokenBodyError extends Error {
   override readonly name = 'BrokenBodyError';
 }
 
-/**
- * Refusals that pass. The first two: another conditional write of that name was in flight, or the answer to the end of an
- * upload was lost, so the next try either succeeds or finds the object there. The third: a gateway on a file system was just
- * removing the folder that a new object needs; an object whose name is really a folder is refused in the end.
- */
-const PASSING_CONFLICTS: readonly string[] = [
+/** Refusals that pass, which the S3 client does not retry by itself. */
+const PASSING: ReadonlySet<string> = new Set([
+  // Another write of that name was in flight, or the answer to the end of an upload was lost: the next try succeeds, or
+  // finds the object there.
   'ConditionalRequestConflict',
+  'OperationAborted',
   'NoSuchUpload',
+  'InvalidPart',
+  // The server received other bytes than were sent.
+  'BadDigest',
+  'IncompleteBody',
+  'XAmzContentSHA256Mismatch',
+  'XAmzContentChecksumMismatch',
+  // A gateway on a file system was just removing the folder that a new object needs; an object whose name is really a folder
+  // is refused in the end.
   'ExistingObjectIsDirectory',
-];
+]);
 
-/** Runs a request again after what the S3 client does not retry by itself: passing conflicts, and a broken off answer. */
+const REQUEST_TIMEOUT = 408;
+
+/** Runs a request again after what the S3 client does not retry by itself: passing refusals, and a broken off answer. */
 export async function retryBriefly<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -32,5 +41,7 @@ export async function retryBriefly<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function isWorthRetrying(error: unknown): boolean {
-  return error instanceof BrokenBodyError || (error instanceof Error && PASSING_CONFLICTS.includes(error.name));
+  if (!(error instanceof Error)) return false;
+  const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
+  return error instanceof BrokenBodyError || PASSING.has(error.name) || $metadata?.httpStatusCode === REQUEST_TIMEOUT;
 }

@@ -130,12 +130,15 @@ export class S3Store implements ObjectStore {
     await this.#guard('try conditional writes with', key, async (s3) => {
       const first = { ...this.#name(key), Body: 'first', IfNoneMatch: '*' } as const;
       await s3.putObject(first);
+      const remove = () => s3.deleteObject(this.#name(key));
       try {
         await refused(s3.putObject({ ...first, Body: 'second' }), 'PutObject');
         await refused(this.#completeUpload(s3, key), 'CompleteMultipartUpload');
-      } finally {
-        await s3.deleteObject(this.#name(key));
+      } catch (error) {
+        await remove().catch(() => undefined); // What is wrong with the writes matters more.
+        throw error;
       }
+      await remove();
     });
   }
 
