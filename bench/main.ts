@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startFarm } from '../cli/farm/farm.ts';
+import { openStore } from '../platform/store/store.ts';
+import { arraySource } from '../worker/array-source.ts';
 import { prepare } from '../worker/prepare.ts';
+import { work } from '../worker/work.ts';
 import { bareLoop } from './loop.ts';
 import { interleave, type Measured, median, speedup, startPeer, timed } from './measure.ts';
 import { measurePlanning } from './plan.ts';
@@ -114,33 +116,37 @@ async function shards(): Promise<Row[]> {
 async function workers(): Promise<Row[]> {
   const dataset = benchDataset({ model: 'models/phantom', images: 48, batch: 4, steps: 20 });
   dataset.spec.output.shard.samples = 12;
-  const resources = { baseDir: process.cwd(), cacheDir: tmpdir() };
-  const { plan } = await prepare(dataset, resources);
+  const prepared = await prepare(dataset, { baseDir: process.cwd(), cacheDir: tmpdir() });
   const run = (count: number) => async (): Promise<number> => {
     const output = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+    const fail = (why: string): never => {
+      throw new Error(why);
+    };
     try {
       let ready = 0;
-      const farm = startFarm({
-        workers: count,
-        shards: Array.from({ length: plan.shards }, (_, shard) => shard),
-        start: {
-          type: 'start',
-          owner: { kind: 'Run', id: 'bench' },
-          dataset,
-          planDigest: plan.digest,
-          resources,
-          output,
-          provider: 'cpu',
-          threads: Math.max(1, Math.floor(availableParallelism() / count)),
-        },
-        onMessage: (message) => {
-          if (message.type === 'idle' && ready === 0) ready = performance.now();
-        },
-        onLost: (_, reason) => {
-          throw new Error(reason);
+      const none = () => {};
+      await work({
+        prepared,
+        store: openStore(output),
+        claimant: { owner: { kind: 'Run', id: 'bench' }, above: [] },
+        source: arraySource({
+          shards: Array.from({ length: prepared.plan.shards }, (_, shard) => shard),
+          onRetry: (_, why) => fail(why),
+        }),
+        engines: { count, provider: 'cpu', threads: Math.max(1, Math.floor(availableParallelism() / count)) },
+        name: 'bench',
+        stop: new AbortController().signal,
+        observer: {
+          ready: () => {
+            ready = performance.now();
+          },
+          begun: none,
+          resumed: none,
+          sampled: none,
+          committed: none,
+          crashed: fail,
         },
       });
-      await farm.done;
       return (performance.now() - ready) / 1000;
     } finally {
       await rm(output, { recursive: true, force: true });
@@ -153,7 +159,7 @@ async function workers(): Promise<Row[]> {
     ],
     Math.min(rounds, 3),
   );
-  return [['two worker processes with one thread each, against one with two', times(speedup(two!, one!)), 'reported']];
+  return [['two engine processes with one thread each, against one with two', times(speedup(two!, one!)), 'reported']];
 }
 
 /** Section 4. */

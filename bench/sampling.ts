@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDataset } from '../contract/validate/parse.ts';
 import { openStore } from '../platform/store/store.ts';
-import { loadEngine, shardContext } from '../worker/engine.ts';
+import { engineStart, shardContext } from '../worker/context.ts';
+import { startEngine } from '../worker/engine/engine.ts';
 import { prepare } from '../worker/prepare.ts';
 import { runShard } from '../worker/run-shard.ts';
 
@@ -38,11 +39,12 @@ export function benchDataset({ model, images, batch, steps }: WorkerOptions) {
 /** Returns an action that grows one whole shard into a fresh directory. The model is loaded once. */
 export async function endToEnd(options: WorkerOptions): Promise<() => Promise<void>> {
   const prepared = await prepare(benchDataset(options), { baseDir: process.cwd(), cacheDir: tmpdir() });
-  const engine = await loadEngine(prepared, { provider: 'cpu' });
+  const engine = startEngine({ start: engineStart(prepared, { provider: 'cpu', threads: null }) });
+  await engine.ready;
   return async () => {
     const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
     try {
-      const quiet = { provider: 'cpu', stopping: () => false, onBatch: () => {}, onResume: () => {} };
+      const quiet = { onBatch: () => {}, onResume: () => {}, onSampled: () => {} };
       await runShard(shardContext(prepared.plan, openStore(dir), engine, quiet), 0);
     } finally {
       await rm(dir, { recursive: true, force: true });

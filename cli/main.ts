@@ -12,7 +12,6 @@ import { addStatus, addTop } from './commands/status.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
 import { examplesText } from './examples.ts';
-import { WorkerError } from './farm/farm.ts';
 import { plain } from './status/text.ts';
 
 /** The command line. Exit codes: 0 done, 1 a check failed, 2 bad usage or spec, 3 shortfall, 75 try again, 78 never. */
@@ -35,9 +34,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   else {
-    const text = error instanceof WorkerError ? error.message : describeError(error);
     // Messages may quote what anyone has written, such as the names in a tar file.
-    process.stderr.write(`${text.split('\n').map(plain).join('\n')}\n`);
-    process.exitCode = error instanceof WorkerError ? error.exitCode : exitCodeOf(error);
+    process.stderr.write(`${describeError(error).split('\n').map(plain).join('\n')}\n`);
+    process.exitCode = exitCodeOf(error);
   }
 }

@@ -159,6 +159,8 @@ export const ENV = {
   datasetFile: 'COHORTFARM_DATASET_FILE',
   datasetUid: 'COHORTFARM_DATASET_UID',
   podName: 'COHORTFARM_POD_NAME',
+  /** For a worker pod: the GPUs that it was given, each for an engine of its own; absent without any. */
+  gpus: 'COHORTFARM_GPUS',
   /** For a cleanup pod: the plan whose objects it may remove. */
   planDigest: 'COHORTFARM_PLAN_DIGEST',
   /** Folder of the cache of models from S3. */

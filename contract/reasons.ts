@@ -65,6 +65,7 @@ export const REASONS = {
   Unschedulable: needsHelp,
   NodeLost: passing,
   ProviderUnavailable: needsHelp,
+  EngineCrashed: passing,
   ShardUndeliverable: needsHelp,
   PodFailed: passing,
   CreateRefused: needsHelp,

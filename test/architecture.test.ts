@@ -135,14 +135,14 @@ function cycleIn(imports: readonly Import[]): string[] | null {
   return null;
 }
 
-/** The files and packages that a file imports, directly or not. */
+/** What a file may load: the files and packages that it imports, directly or not, at once or later. */
 function loadedBy(start: string, imports: readonly Import[]): Set<string> {
-  const eager = Map.groupBy(
-    imports.filter(({ typeOnly, lazy }) => !typeOnly && !lazy),
+  const values = Map.groupBy(
+    imports.filter(({ typeOnly }) => !typeOnly),
     ({ file }) => file,
   );
   const loaded = new Set([start]);
-  for (const file of loaded) for (const { target } of eager.get(file) ?? []) loaded.add(target);
+  for (const file of loaded) for (const { target } of values.get(file) ?? []) loaded.add(target);
   return loaded;
 }
 
@@ -189,11 +189,14 @@ test('the rooms and the arrows between them', (t) => {
   assert.match(lines.at(-1)!, /imports of a higher layer: 0$/);
 });
 
-test('the command line loads ONNX Runtime only where it samples', () => {
+test('only the engine program loads ONNX Runtime, lazily or not', () => {
   const imports = productImports();
-  const heavy = (file: string): string[] => [...loadedBy(file, imports)].filter((name) => /^onnxruntime-/.test(name));
-  assert.deepEqual(heavy('cli/main.ts'), []);
-  assert.deepEqual(heavy('worker/engine.ts'), ['onnxruntime-node']);
+  const loads = (file: string): boolean =>
+    [...loadedBy(file, imports)].some((name) => /^onnxruntime-|^diffusion\/onnx\.ts$/.test(name));
+  const inWorker = productFiles().filter((file) => /^(worker|cli|dataset|operator)\//.test(file) && loads(file));
+  assert.deepEqual(inWorker.sort(), ['worker/engine/load.ts', 'worker/engine/main.ts', 'worker/gate/gate.ts']);
+  const programs = ['cli/main.ts', 'worker/pod/main.ts', 'operator/main.ts', 'worker/work.ts'];
+  assert.deepEqual(programs.filter(loads), []);
 });
 
 test('imports of every form are seen, and the rules bite', () => {

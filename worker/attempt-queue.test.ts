@@ -21,13 +21,13 @@ test('house 8: a part can be read back whatever its gates are called, "construct
     fc.property(names, names, (first, second) => {
       label.parse(first);
       const refill = createRefill(plan, [{ start: 0, end: 2 }]);
-      const [kept, lost] = refill.next(2, true);
+      const [kept, lost] = refill.next(2);
       let finished: FinishedPart | null = null;
       for (const gate of [first, second]) {
-        finished = refill.reject(gate === first ? lost! : refill.next(2, true)[0]!, { gate, scores: {} }).finished;
+        finished = refill.reject(gate === first ? lost! : refill.next(2)[0]!, { gate, scores: {} }).finished;
         if (first === second) break;
       }
-      if (first === second) finished = refill.reject(refill.next(2, true)[0]!, { gate: first, scores: {} }).finished;
+      if (first === second) finished = refill.reject(refill.next(2)[0]!, { gate: first, scores: {} }).finished;
       finished ??= refill.accept({ attempt: kept!, members: Promise.resolve([]) });
       const record = partRecordSchema.parse(JSON.parse(JSON.stringify(partRecord(plan, finished!, 'cpu'))));
       for (const tally of record.cells) assert.equal(tallyFault(tally), null);

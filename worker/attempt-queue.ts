@@ -26,7 +26,6 @@ interface Part {
   readonly end: number;
   readonly accepted: Map<number, Accepted>;
   readonly exhausted: Map<number, Attempt>;
-  begun: boolean;
 }
 
 export interface Accepted {
@@ -44,42 +43,53 @@ export interface FinishedPart {
 }
 
 export interface Refill {
-  /** Up to `limit` attempts, retries first. With `fresh` false only samples of parts that have begun are started. */
-  next(limit: number, fresh: boolean): Attempt[];
+  /** Up to `limit` attempts, retries first; with `full` a whole batch or none. */
+  next(limit: number, options?: { full: boolean }): Attempt[];
   accept(accepted: Accepted): FinishedPart | null;
   /** Sends the sample back for its next attempt; without one left it is exhausted. */
   reject(
     attempt: Attempt,
     refusal: Pick<Rejection, 'gate' | 'scores'>,
   ): { finished: FinishedPart | null; exhausted: Attempt | null };
+  /** Of each part that is not finished, the samples from its start on that are decided, as a part of their own. */
+  decided(): FinishedPart[];
 }
 
 /** Starts the work on some ranges of samples, each to become one part. */
 export function createRefill(plan: Plan, ranges: readonly { start: number; end: number }[]): Refill {
-  const parts: Part[] = ranges.map((range) => ({ ...range, accepted: new Map(), exhausted: new Map(), begun: false }));
+  const parts: Part[] = ranges.map((range) => ({ ...range, accepted: new Map(), exhausted: new Map() }));
   const waiting = ranges.flatMap(({ start, end }) => samplesBetween(plan, start, end));
   const retries: Attempt[] = [];
   let nextFresh = 0;
   const partOf = (index: number): Part => parts.find((part) => part.start <= index && index < part.end)!;
 
-  function finished(part: Part): FinishedPart | null {
-    if (part.accepted.size + part.exhausted.size < part.end - part.start) return null;
-    const inOrder = <T>(map: Map<number, T>): T[] => [...map].sort(([a], [b]) => a - b).map(([, value]) => value);
-    return { start: part.start, end: part.end, accepted: inOrder(part.accepted), exhausted: inOrder(part.exhausted) };
+  const isDecided = ({ accepted, exhausted }: Part, index: number): boolean =>
+    accepted.has(index) || exhausted.has(index);
+
+  /** What a part says of its samples before `end`. */
+  function upTo(part: Part, end: number): FinishedPart {
+    const inOrder = <T>(map: Map<number, T>): T[] =>
+      [...map]
+        .filter(([index]) => index < end)
+        .sort(([a], [b]) => a - b)
+        .map(([, value]) => value);
+    return { start: part.start, end, accepted: inOrder(part.accepted), exhausted: inOrder(part.exhausted) };
   }
 
+  const isFinished = ({ start, end, accepted, exhausted }: Part): boolean =>
+    accepted.size + exhausted.size === end - start;
+
+  const finished = (part: Part): FinishedPart | null => (isFinished(part) ? upTo(part, part.end) : null);
+
   return {
-    next(limit, fresh) {
-      const batch = retries.splice(0, limit);
-      while (batch.length < limit && nextFresh < waiting.length) {
-        const sample = waiting[nextFresh]!;
-        const part = partOf(sample.index);
-        if (!fresh && !part.begun) break;
-        part.begun = true;
-        nextFresh++;
-        batch.push({ sample, attempt: 0, seed: seedOf(plan, sample.index, 0), rejected: [] });
-      }
-      return batch;
+    next(limit, { full } = { full: false }) {
+      const starting = waiting.slice(nextFresh, nextFresh + Math.max(0, limit - retries.length));
+      if (full && retries.length + starting.length < limit) return [];
+      nextFresh += starting.length;
+      const begin = (sample: Sample): Attempt => {
+        return { sample, attempt: 0, seed: seedOf(plan, sample.index, 0), rejected: [] };
+      };
+      return [...retries.splice(0, limit), ...starting.map(begin)];
     },
     accept(accepted) {
       const { index } = accepted.attempt.sample;
@@ -98,6 +108,13 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
       const part = partOf(sample.index);
       part.exhausted.set(sample.index, retry);
       return { finished: finished(part), exhausted: retry };
+    },
+    decided() {
+      return parts.flatMap((part) => {
+        let end = part.start;
+        while (isDecided(part, end)) end++;
+        return end === part.start || isFinished(part) ? [] : [upTo(part, end)];
+      });
     },
   };
 }

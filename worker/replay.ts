@@ -3,9 +3,9 @@ import { Failure, UsageError } from '../contract/failure.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
 import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
 import { listMembers } from '../dataset/shard/tar.ts';
-import { decodeImage } from '../platform/image/image.ts';
+import { decodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
-import type { Engine } from './engine.ts';
+import type { Engine } from './engine/engine.ts';
 
 /** Regenerating one published sample and comparing it with what was published. */
 
@@ -51,13 +51,17 @@ export interface Comparison {
   readonly regenerated: Uint8Array;
 }
 
+/** An engine with the dataset's model, and the encoder that goes with it. */
+export interface Replayer {
+  readonly sample: Engine['sample'];
+  encode(image: RawImage, prompt: string): Promise<Uint8Array>;
+}
+
 /** Generates a sample anew from its record's prompt and seed, and compares the two images. */
-export async function replaySample(
-  engine: Pick<Engine, 'generate' | 'encode'>,
-  { record, image }: Published,
-): Promise<Comparison> {
-  const [raw] = await engine.generate([{ prompt: record.prompt, seed: record.seed }]);
-  const regenerated = await engine.encode(raw!, record.prompt);
+export async function replaySample({ sample, encode }: Replayer, { record, image }: Published): Promise<Comparison> {
+  const { prompt, seed, axes, exact } = record;
+  const [sampled] = await sample([{ prompt, seed, axes, exact }]);
+  const regenerated = await encode(sampled!.image, prompt);
   const [ours, theirs] = [await decodeImage(regenerated), await decodeImage(image)];
   if (ours.data.length !== theirs.data.length) {
     throw new Failure(

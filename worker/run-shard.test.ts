@@ -11,7 +11,7 @@ import type { ObjectStore } from '../platform/store/store.ts';
 import { openStore } from '../platform/store/store.ts';
 import { drawImage, drawingContext, planOf, smallDataset } from '../test/support/dataset.ts';
 import { CellCounts } from './counts.ts';
-import { runShard } from './run-shard.ts';
+import { runShard, type ShardContext } from './run-shard.ts';
 
 async function freshStore(t: TestContext): Promise<ObjectStore> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
@@ -212,14 +212,45 @@ test('a committed shard is not generated again', async (t) => {
   assert.deepEqual(await runShard(again, 0), record);
 });
 
-test('a stopped shard finishes the parts that have begun and says that it was stopped', async (t) => {
+test('a stopped shard stores at once what is accepted, and what follows has the bytes of an undisturbed one', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
   const store = await freshStore(t);
   let batches = 0;
-  const context = drawingContext(plan, store, { stopping: () => batches > 0, onBatch: () => batches++ });
-  await assert.rejects(runShard(context, 0), StoppedError);
+  let left = 0;
+  const stopped = drawingContext(plan, store, {
+    checkpointSamples: 10,
+    generate: async (batch) => {
+      if (++batches > 2) throw new StoppedError('stopped');
+      return batch.map(({ seed }) => drawImage(seed));
+    },
+  });
+  await assert.rejects(runShard(stopped, 0), StoppedError);
   const keys: string[] = [];
   for await (const { key } of store.list(objects.shardWork(0))) keys.push(key);
-  assert.deepEqual(keys, [objects.part(0, 0, 4)]);
+  assert.equal(keys.length, 1);
+  const end = Number(/-(\d+)\.tar$/.exec(keys[0]!)![1]);
+  assert.ok(end > 0 && end < 8, `two batches of 4 came to the ${end} images before the first that was rejected`);
+  const resumed = drawingContext(plan, store, { onResume: ({ samples }) => (left = samples) });
+  assert.equal((await runShard(resumed, 0)).sha256, sha256);
+  assert.equal(left, end);
+});
+
+test('the next batch is asked for before the last one is looked at, and bytes do not depend on it', async (t) => {
+  const { sha256 } = await runShard(drawingContext(plan, await freshStore(t)), 0);
+  const open: number[] = [];
+  let asked = 0;
+  const drawing = drawingContext(plan, await freshStore(t));
+  const context: ShardContext = {
+    ...drawing,
+    sample: async (batch) => {
+      open.push(++asked);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      open.push(-asked);
+      return drawing.sample(batch);
+    },
+  };
+  assert.equal((await runShard(context, 0)).sha256, sha256);
+  assert.deepEqual(open.slice(0, 2), [1, 2], 'two are open');
 });
 
 const never = { judge: async (images: readonly unknown[]) => images.map(() => ({ sex: { score: 0, passed: false } })) };

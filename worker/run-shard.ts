@@ -1,6 +1,5 @@
-import { StoppedError } from '../contract/failure.ts';
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
-import { type Plan, type Sample, shardRange } from '../contract/plan/plan.ts';
+import { type Plan, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
 import { commitShard, listParts, readRecord, sealShard } from '../dataset/shard/commit.ts';
@@ -10,31 +9,30 @@ import { isDegenerate, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './attempt-queue.ts';
 import { BatchCounts } from './counts.ts';
-import { roundScore, type Verdict } from './gate/verdict.ts';
+import type { Engine } from './engine/engine.ts';
+import type { SampledImage, Verdicts } from './engine/messages.ts';
+import { roundScore } from './gate/verdict.ts';
 import type { Keeper } from './rejected-store.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */
-
-/** Verdicts on one image, by gate name in the order of the spec. */
-export type Verdicts = Readonly<Record<string, Verdict>>;
 
 /** What the story needs done for it. */
 export interface ShardContext {
   readonly plan: Plan;
   readonly store: ObjectStore;
-  generate(batch: readonly { prompt: string; seed: number }[]): Promise<RawImage[]>;
-  judge(images: readonly RawImage[], samples: readonly Sample[]): Promise<Verdicts[]>;
+  /** Samples and judges; a call may be open while the next one is made. */
+  readonly sample: Engine['sample'];
   encode(image: RawImage, prompt: string): Promise<Uint8Array>;
   readonly keeper: Keeper;
   /** The hardware that the images come from, such as "cpu". */
   readonly provider: string;
   readonly batchSize: number;
   readonly checkpointSamples: number;
-  /** Once true, no part is begun any more; those that have begun are finished. */
-  stopping(): boolean;
   onBatch(progress: BatchProgress): void;
   /** Says, before a shard is worked on, how many of its samples lie in stored parts. */
   onResume(progress: { shard: number; samples: number }): void;
+  /** Says that nothing more is sampled for the shard: only storing and the commit are left. */
+  onSampled(): void;
 }
 
 /** What one batch brought. */
@@ -50,7 +48,8 @@ export interface BatchProgress {
 /**
  * Brings a shard to its commit and returns its record. Work that the store already holds is not done again.
  * A sample without an accepted attempt is recorded as exhausted; what that means for the dataset is decided when it is published.
- * @throws StoppedError when asked to stop
+ * Whatever stops it, images that are accepted already are stored first, as far as they follow one another.
+ * @throws what sampling or storing throws
  */
 export async function runShard(context: ShardContext, shard: number): Promise<ShardRecord> {
   const { store, plan } = context;
@@ -77,6 +76,9 @@ async function finishShard(context: ShardContext, shard: number): Promise<ShardR
   return commitShard(store, plan, await sealShard(store, plan, shard));
 }
 
+/** Batches asked for at a time: one that is worked on, and one that the engine begins while this process looks at the last. */
+const BATCHES_AHEAD = 2;
+
 async function generateParts(context: ShardContext, shard: number): Promise<void> {
   const { plan, store } = context;
   const { parts, missing } = chainParts(
@@ -86,47 +88,93 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   );
   context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
-  let storing: Promise<void> = Promise.resolve();
-  for (;;) {
-    const batch = refill.next(context.batchSize, !context.stopping());
-    if (batch.length === 0) break;
-    const finished = await runBatch(context, refill, shard, batch);
-    // Storing overlaps the next batches, one part at a time; a failure surfaces at the next part or at the end.
-    if (finished.length > 0) {
-      await storing;
-      storing = storeParts(context, shard, finished);
-      storing.catch(() => {});
+  const storing = new Sequence();
+  const keepPart = (part: FinishedPart): void => storing.add(() => storePart(context, shard, part));
+  try {
+    for await (const { batch, images } of sampleBatches(context, refill)) {
+      for (const part of await settleBatch(context, refill, shard, batch, images)) keepPart(part);
+      storing.throwIfFailed();
     }
+  } catch (error) {
+    for (const part of refill.decided()) keepPart(part);
+    await storing.done().catch(() => {}); // The first error counts.
+    throw error;
   }
-  await storing;
-  if (context.stopping() && chainParts(await listParts(store, shard), shardRange(plan, shard), 1).missing.length > 0) {
-    throw new StoppedError(`shard ${shard} was stopped after a part; run again to go on`);
+  context.onSampled();
+  await storing.done();
+}
+
+interface SampledBatch {
+  readonly batch: readonly Attempt[];
+  readonly images: readonly SampledImage[];
+}
+
+/**
+ * Samples until nothing is left to try. The next batch is asked for before the last one is looked at, so that the device
+ * does not wait; but only a full one, since what the last one rejects may fill it.
+ */
+async function* sampleBatches(context: ShardContext, refill: Refill): AsyncGenerator<SampledBatch, void> {
+  const asked: { batch: readonly Attempt[]; images: Promise<SampledImage[]> }[] = [];
+  for (;;) {
+    while (asked.length < BATCHES_AHEAD) {
+      const batch = refill.next(context.batchSize, { full: asked.length > 0 });
+      if (batch.length === 0) break;
+      const images = context.sample(
+        batch.map(({ seed, sample: { prompt, axes, exact } }) => ({ prompt, seed, axes, exact })),
+      );
+      images.catch(() => {}); // Awaited below, or not at all once another batch has failed.
+      asked.push({ batch, images });
+    }
+    const first = asked.shift();
+    if (!first) return;
+    yield { batch: first.batch, images: await first.images };
   }
 }
 
-async function runBatch(
+/** Does one thing after another, apart from the caller, who asks later whether all went well. */
+class Sequence {
+  #last: Promise<void> = Promise.resolve();
+  #failure: { error: unknown } | null = null;
+
+  add(action: () => Promise<void>): void {
+    this.#last = this.#last.then(async () => {
+      if (!this.#failure) await action();
+    });
+    this.#last = this.#last.catch((error) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  async done(): Promise<void> {
+    await this.#last;
+    this.throwIfFailed();
+  }
+}
+
+async function settleBatch(
   context: ShardContext,
   refill: Refill,
   shard: number,
   batch: readonly Attempt[],
+  images: readonly SampledImage[],
 ): Promise<FinishedPart[]> {
-  const images = await context.generate(batch.map(({ sample, seed }) => ({ prompt: sample.prompt, seed })));
-  const verdicts = await context.judge(
-    images,
-    batch.map(({ sample }) => sample),
-  );
   const finished: (FinishedPart | null)[] = [];
   const counts = new BatchCounts();
   for (const [i, attempt] of batch.entries()) {
-    const gate = refusedBy(images[i]!, verdicts[i]!);
+    const { image, verdicts } = images[i]!;
+    const gate = refusedBy(image, verdicts);
     if (gate === undefined) {
-      const members = encodeSample(context, attempt, images[i]!, verdicts[i]!);
+      const members = encodeSample(context, attempt, image, verdicts);
       members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
       finished.push(refill.accept({ attempt, members }));
       counts.accept(attempt.sample.cell);
     } else {
-      const refusal = { gate, scores: scoresOf(verdicts[i]!) };
-      await context.keeper.keep({ attempt, refusal, encode: () => context.encode(images[i]!, attempt.sample.prompt) });
+      const refusal = { gate, scores: scoresOf(verdicts) };
+      await context.keeper.keep({ attempt, refusal, encode: () => context.encode(image, attempt.sample.prompt) });
       const outcome = refill.reject(attempt, refusal);
       counts.reject(attempt.sample.cell, gate, outcome.exhausted !== null);
       finished.push(outcome.finished);
@@ -173,15 +221,9 @@ async function encodeSample(
   return sampleMembers(sample.key, extension, await context.encode(image, record.prompt), record);
 }
 
-async function storeParts(
-  { plan, store, provider }: ShardContext,
-  shard: number,
-  parts: readonly FinishedPart[],
-): Promise<void> {
-  for (const part of parts) {
-    const members = (await Promise.all(part.accepted.map((accepted) => accepted.members))).flat();
-    const body = encodePart(partRecord(plan, part, provider), members);
-    // A part that is there already was made by another worker from the same plan; the first one counts.
-    await store.create(objects.part(shard, part.start, part.end), body, { contentType: CONTENT_TYPES.tar });
-  }
+async function storePart({ plan, store, provider }: ShardContext, shard: number, part: FinishedPart): Promise<void> {
+  const members = (await Promise.all(part.accepted.map((accepted) => accepted.members))).flat();
+  const body = encodePart(partRecord(plan, part, provider), members);
+  // A part that is there already was made by another worker from the same plan; the first one counts.
+  await store.create(objects.part(shard, part.start, part.end), body, { contentType: CONTENT_TYPES.tar });
 }

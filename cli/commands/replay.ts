@@ -4,8 +4,10 @@ import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { readManifest } from '../../dataset/claim.ts';
 import { s3Options } from '../../platform/resource.ts';
+import { engineStart, imageEncoder } from '../../worker/context.ts';
+import { startEngine } from '../../worker/engine/engine.ts';
 import { prepareModel } from '../../worker/prepare.ts';
-import { type Comparison, readPublished, replaySample } from '../../worker/replay.ts';
+import { type Comparison, type Published, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir } from '../load.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags, writeLocal } from '../open.ts';
 import { plain } from '../status/text.ts';
@@ -43,8 +45,7 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
   const manifest = await readManifest(store);
   if (!manifest) throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: dataset.json is missing`);
   const published = await readPublished(store, manifest, key);
-  const engine = await engineOf(manifest, options);
-  const comparison = await replaySample(engine, published);
+  const comparison = await compare(manifest, published, options);
   if (options.save) await writeLocal('--save', options.save, comparison.regenerated);
   const { record, shard } = published;
   if (options.json) {
@@ -59,7 +60,7 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
   return comparison.maxDifference <= TOLERANCE ? EXIT.done : EXIT.checkFailed;
 }
 
-async function engineOf(manifest: Manifest, options: ReplayOptions) {
+async function compare(manifest: Manifest, published: Published, options: ReplayOptions): Promise<Comparison> {
   const { dataset } = manifest;
   const resources = {
     baseDir: process.cwd(),
@@ -67,18 +68,19 @@ async function engineOf(manifest: Manifest, options: ReplayOptions) {
     s3: { ...s3Options(dataset), ...s3FromFlags(options) },
   };
   const modelDir = await prepareModel(options.model ?? dataset.spec.model.uri, manifest.model.digest, resources);
-  // Only sampling needs ONNX Runtime; the other commands start without it.
-  const [{ chooseProvider }, { loadEngine }] = await Promise.all([
-    import('../../diffusion/onnx.ts'),
-    import('../../worker/engine.ts'),
-  ]);
-  const { provider } = await chooseProvider('auto');
   const plan = {
     sampling: { ...dataset.spec.model.sampling, ...pick(manifest.model) },
     model: { digest: manifest.model.digest },
     spec: { ...dataset.spec, quality: { ...dataset.spec.quality, gates: [] } },
   };
-  return loadEngine({ plan, modelDir, gateDirs: [] }, { provider });
+  const start = engineStart({ plan, modelDir, gateDirs: [] }, { provider: 'auto', threads: null });
+  const engine = startEngine({ start });
+  try {
+    await engine.ready;
+    return await replaySample({ sample: (images) => engine.sample(images), encode: imageEncoder(plan) }, published);
+  } finally {
+    engine.close();
+  }
 }
 
 const pick = ({ scheduler, height, width }: Manifest['model']) => ({ scheduler, height, width });

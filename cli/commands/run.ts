@@ -1,22 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { UsageError } from '../../contract/failure.ts';
+import { StoppedError, UsageError } from '../../contract/failure.ts';
 import { EXIT, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { PrefixOwner } from '../../contract/schema/record.ts';
+import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { type Claimant, claim, standing } from '../../dataset/claim.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import { readProgress } from '../../dataset/shard/committed.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
-import { prepare } from '../../worker/prepare.ts';
+import { arraySource } from '../../worker/array-source.ts';
+import { type Prepared, prepare } from '../../worker/prepare.ts';
+import { work } from '../../worker/work.ts';
 import { describePlan } from '../describe-plan.ts';
-import { type Farm, startFarm } from '../farm/farm.ts';
-import { type ProgressView, showProgress } from '../farm/progress.ts';
-import { type Loaded, loadDataset, withOutput } from '../load.ts';
+import { loadDataset, withOutput } from '../load.ts';
+import { type ProgressView, showProgress } from '../progress.ts';
 import { reportVerification } from './verify.ts';
 
 /** `cohortfarm run`: the whole job on this machine. */
@@ -38,7 +40,7 @@ export function addRun(program: Command): void {
     )
     .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
     .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
-    .option('-w, --workers <n>', 'worker processes; default: spec.workers.replicas')
+    .option('-w, --workers <n>', 'engine processes, each with a shard of its own; default: spec.workers.replicas')
     .option('--adopt <owner>', 'take the output over from the owner that the error names')
     .option('--verify', 'verify the published dataset at the end')
     .option('--json', 'print one JSON object at the end')
@@ -51,13 +53,14 @@ async function run(options: RunOptions): Promise<number> {
   const loaded = await loadDataset(options.file);
   const dataset = withOutput(loaded.dataset, options.output);
   const workers = parseWorkers(options.workers ?? String(dataset.spec.workers.replicas));
-  const { plan } = await prepare(dataset, loaded.resources);
+  const prepared = await prepare(dataset, loaded.resources);
+  const { plan } = prepared;
   const output = resolveUri(dataset.spec.output.uri, loaded.resources.baseDir);
   const store = openStore(output, loaded.resources.s3);
   if (!options.json) process.stderr.write(`${describePlan(plan)}\n`);
   const owner: PrefixOwner = { kind: 'Run', id: randomUUID() };
   const claimant = { owner, adoptFrom: options.adopt, above: storesAbove(output, loaded.resources.s3) };
-  const job: Job = { dataset, resources: loaded.resources, plan, store, output, workers, claimant };
+  const job: Job = { dataset, prepared, store, workers, claimant };
   if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
   else await claim(store, plan, claimant);
   const manifest = await publish({ plan, dataset, store, owner, version: VERSION });
@@ -76,73 +79,74 @@ function parseWorkers(text: string): number {
   return workers;
 }
 
-interface Job extends Loaded {
-  readonly plan: Plan;
+interface Job {
+  readonly dataset: SyntheticDataset;
+  readonly prepared: Prepared;
   readonly store: ObjectStore;
-  readonly output: string;
   readonly workers: number;
   readonly claimant: Claimant;
 }
 
-async function grow(job: Job): Promise<void> {
-  const { dataset, resources, plan, store, output, workers, claimant } = job;
-  // Only sampling needs ONNX Runtime; the other commands start without it.
-  const { chooseProvider } = await import('../../diffusion/onnx.ts');
-  const { provider, reason } = await chooseProvider(dataset.spec.model.executionProvider);
-  process.stderr.write(`${reason}\n`);
+async function grow({ prepared, dataset, store, workers, claimant }: Job): Promise<void> {
+  const { plan } = prepared;
   const { pending, samples } = await readProgress(store, plan);
+  if (pending.length === 0) {
+    await claim(store, plan, claimant);
+    return;
+  }
   const view = showProgress({
     wanted: plan.samples,
     before: samples,
     stream: process.stderr,
     now: () => performance.now() / 1000,
   });
-  const threads = Math.max(1, Math.floor(availableParallelism() / workers));
-  const farm = startFarm({
-    workers,
-    shards: pending,
-    start: {
-      type: 'start',
-      dataset,
-      planDigest: plan.digest,
-      resources,
-      output,
-      owner: claimant.owner,
-      adoptFrom: claimant.adoptFrom,
-      provider,
-      threads,
-    },
-    onMessage: view.update,
-    onLost: (shard, reason) => view.note(`${reason}${shard === null ? '' : `; shard ${shard} goes to another worker`}`),
-  });
-  const release = stopOnSignals(farm, view);
+  const count = Math.min(workers, pending.length);
+  const { stop, release } = stopOnSignals(view);
   try {
-    await farm.done;
+    await work({
+      prepared,
+      store,
+      claimant,
+      source: arraySource({ shards: pending, onRetry: (shard, why) => view.note(`${why}; shard ${shard} is tried again`) }),
+      engines: {
+        count,
+        provider: dataset.spec.model.executionProvider,
+        threads: Math.max(1, Math.floor(availableParallelism() / count)),
+      },
+      name: 'local',
+      stop,
+      observer: {
+        ...view,
+        ready(engine) {
+          view.note(engine.reason);
+          view.ready(engine);
+        },
+        begun: () => {},
+        crashed: view.note,
+      },
+    });
   } finally {
     release();
     view.end();
   }
 }
 
-/** The first signal lets running parts finish, the second ends at once; both leave a state from which a run can resume. */
-function stopOnSignals(farm: Farm, view: ProgressView): () => void {
-  let asked = false;
+/** The first signal stores what is accepted, the second ends at once; both leave a state from which a run resumes. */
+function stopOnSignals(view: ProgressView): { stop: AbortSignal; release: () => void } {
+  const stopping = new AbortController();
   const onSignal = (): void => {
-    if (asked) {
-      farm.kill();
-      return;
-    }
-    asked = true;
-    view.note('Stopping after the running parts; press Ctrl-C again to stop at once.');
-    farm.stop();
+    if (stopping.signal.aborted) process.exit(EXIT.tryAgain);
+    view.note('Storing what is accepted; press Ctrl-C again to stop at once.');
+    stopping.abort(new StoppedError('stopped; run the same command again to resume'));
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
-  return () => {
+  const release = (): void => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
   };
+  return { stop: stopping.signal, release };
 }
 
-async function conclude(manifest: Manifest, { store, plan }: Job, options: RunOptions): Promise<number> {
+async function conclude(manifest: Manifest, { store, prepared: { plan } }: Job, options: RunOptions): Promise<number> {
   const { accepted, wanted, attempts } = manifest.samples;
   const report = `${store.uri}/${objects.report}`;
   if (options.json) {

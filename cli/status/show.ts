@@ -1,5 +1,5 @@
 import type { DatasetStatus } from '../../contract/schema/status.ts';
-import { clock } from '../farm/progress.ts';
+import { clock } from '../progress.ts';
 import type { ClusterDataset, ClusterPod } from './cluster.ts';
 import { bar, cut, plain, since, table } from './text.ts';
 

@@ -6,10 +6,11 @@ import { after, before, type TestContext, test } from 'node:test';
 import { sha256 } from '../../contract/digest.ts';
 import { ExhaustedError, exitCodeOf, isRetryable } from '../../contract/failure.ts';
 import { EXIT, objects } from '../../contract/names.ts';
+import { seedOf } from '../../contract/plan/plan.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
-import { runShard, type ShardContext } from '../../worker/run-shard.ts';
+import { type Drawing, drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
+import { runShard } from '../../worker/run-shard.ts';
 import { claim } from '../claim.ts';
 import { publish, renderPublishedReport } from './publish.ts';
 import { DatasetError } from './records.ts';
@@ -189,8 +190,10 @@ async function grownShort(t: TestContext, passes: (index: number) => boolean) {
   t.after(() => rm(folder, { recursive: true, force: true }));
   const store = openStore(folder);
   const its = planOf(hopeless('Fail'));
-  const judge: ShardContext['judge'] = async (_, samples) =>
-    samples.map(({ index }) => ({ sex: { score: 0.5, passed: passes(index) } }));
+  const seeds = [0, 1].map((attempt) => Array.from({ length: its.samples }, (_, i) => seedOf(its, i, attempt)));
+  const indexOf = (seed: number): number => Math.max(...seeds.map((list) => list.indexOf(seed)));
+  const judge: Drawing['judge'] = async (_, batch) =>
+    batch.map(({ seed }) => ({ sex: { score: 0.5, passed: passes(indexOf(seed)) } }));
   for (let shard = 0; shard < its.shards; shard++) await runShard(drawingContext(its, store, { judge }), shard);
   return store;
 }

@@ -128,6 +128,7 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     env: [
       ...settingsEnv(owner, settings),
       ...(presentsToken(role, settings) ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
+      ...(role === 'workers' && workers.gpus > 0 ? [{ name: ENV.gpus, value: String(workers.gpus) }] : []),
       ...(planDigest === undefined ? [] : [{ name: ENV.planDigest, value: planDigest }]),
       ...credentialsEnv(dataset),
     ],

@@ -1,4 +1,4 @@
-import type { LiveEvent, PlanEvent, ShardEvent, Task } from '../../contract/schema/task.ts';
+import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
 
 /** The queue's two faces: the operator's, which owns the streams, and a worker's, which takes shards from one of them. */
 
@@ -77,26 +77,27 @@ export interface QueueAdmin {
   close(): Promise<void>;
 }
 
-/** One shard that is this worker's until it is done, given back, or not heard of for the consumer's ack_wait. */
-export interface Delivery {
-  readonly task: Task;
+/** One shard that is this worker's until it is complete or released, or not heard of for the consumer's ack_wait. */
+export interface Lease {
+  readonly shard: number;
   /** From 1. */
   readonly deliveryCount: number;
   /**
-   * Stores the shard's event, then acknowledges the message and waits for the server's word. Where that does not come, the
-   * next worker finds the shard's record in the store.
+   * Stores the shard's event, then acknowledges the shard. Where that does not arrive, the next worker finds the shard's
+   * record in the store.
    */
-  done(event: ShardEvent): Promise<void>;
-  /** Makes the shard available to others, after a pause if one is given. */
-  giveBack(delayMs?: number): Promise<void>;
+  complete(event: ShardEvent): Promise<void>;
+  /** Makes the shard available again after a failure. @returns whether this worker may take another. @throws what ends it */
+  release(error?: unknown): Promise<boolean>;
 }
 
-/** A worker's face: one shard at a time. Methods reject with a QueueError. */
-export interface WorkerQueue {
-  tellPlan(event: PlanEvent): Promise<void>;
-  /** The next shard; null when none is available. Waits until the stream is filled for the plan that was told. */
-  take(): Promise<Delivery | null>;
-  /** Reports running work, as often as one likes: reports are merged to fit the number of workers, and may be lost. */
-  live(event: LiveEvent): void;
+/** Where a worker gets its shards from. */
+export interface ShardSource {
+  /** Reports the plan, before the first shard is asked for. */
+  announce(plan: PlanEvent): Promise<void>;
+  /** The next shard; null when none is available any more. */
+  next(): Promise<Lease | null>;
+  /** Reports running work, as often as one likes: reports are merged, and may be lost. */
+  report(live: LiveEvent): void;
   close(): Promise<void>;
 }

@@ -60,7 +60,7 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
     await admin.ensureStreams(uid);
     await admin.fill(uid, DIGEST, [0]);
     const worker = await workerOf(nats.url, uid);
-    await (await worker.take())!.done(shardEvent(0));
+    await (await worker.next())!.complete(shardEvent(0));
     await admin.fill(uid, DIGEST, [0]);
     assert.equal((await admin.state(uid))!.messages, 0, 'the old stream takes it for a duplicate');
     await admin.remake(uid);
@@ -94,21 +94,21 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
     await admin.ensureStreams(uid);
     await admin.fill(uid, DIGEST, [0, 1]);
     const worker = await workerOf(nats.url, uid);
-    const first = (await worker.take())!;
-    await first.done(shardEvent(first.task.shard));
+    const first = (await worker.next())!;
+    await first.complete(shardEvent(first.shard));
     const events: QueueEvent[] = [];
     const watch = admin.watchProgress((event) => events.push(event));
     await eventually('current', () => watch.current());
-    assert.deepEqual(shardsIn(events, uid), [first.task.shard]);
+    assert.deepEqual(shardsIn(events, uid), [first.shard]);
     assert.deepEqual(events.find((event) => event.uid === uid && event.kind === 'plan')?.event, planEvent(1000));
-    const second = (await worker.take())!;
-    worker.live(liveEvent('pod-1', second.task.shard));
-    await second.done(shardEvent(second.task.shard));
+    const second = (await worker.next())!;
+    worker.report(liveEvent('pod-1', second.shard));
+    await second.complete(shardEvent(second.shard));
     await eventually('both shards', () => shardsIn(events, uid).length === 2);
     await eventually('the live event', () => events.some((event) => event.uid === uid && event.kind === 'live'));
     assert.equal(watch.malformed(), 0);
     await eventually('a malformed one', () => {
-      worker.live({ ...liveEvent('pod-1', 0), worker: 'w'.repeat(300) });
+      worker.report({ ...liveEvent('pod-1', 0), worker: 'w'.repeat(300) });
       return watch.malformed() > 0;
     });
   });
@@ -123,7 +123,7 @@ describe('the queue of a dataset', { skip: await missingForServers() }, () => {
     // Another plan than the one that the worker has announced already.
     const plan = { planDigest: 'b'.repeat(64), samples: 565_000, shards: 565, cells };
     const worker = await workerOf(nats.url, uid);
-    await worker.tellPlan(plan);
+    await worker.announce(plan);
     const events: QueueEvent[] = [];
     const watch = admin.watchProgress((event) => events.push(event));
     await eventually('current', () => watch.current());

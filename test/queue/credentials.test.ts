@@ -32,7 +32,7 @@ describe('a server that wants credentials', { skip: await missingForServers() },
     await admin.ensureStreams(uid);
     await admin.fill(uid, DIGEST, [0]);
     const worker = await workerOf(nats.url, uid, { credentials });
-    assert.equal((await worker.take())!.task.shard, 0);
+    assert.equal((await worker.next())!.shard, 0);
     await closeAll();
     await nats.stop();
     await rm(dir, { recursive: true });

@@ -4,6 +4,6 @@ import { workerOf } from './support.ts';
 
 const [url, uid] = process.argv.slice(2) as [string, string];
 const worker = await workerOf(url, uid);
-const delivery = await worker.take();
-process.stdout.write(`${JSON.stringify(delivery?.task ?? null)}\n`);
+const delivery = await worker.next();
+process.stdout.write(`${JSON.stringify(delivery && { shard: delivery.shard })}\n`);
 setInterval(() => {}, 1000);

@@ -11,12 +11,12 @@ import { adminOf, closeAll, DIGEST, eventually, range, shardEvent, shardsIn, wor
 
 /** Takes and finishes shards until none is left; returns those that were acknowledged. */
 async function workThrough(nats: NatsServer, uid: string, milliseconds = 0): Promise<number[]> {
-  const worker = await workerOf(nats.url, uid, { patienceMs: 60_000 });
+  const worker = await workerOf(nats.url, uid, { timeoutMs: 60_000 });
   const acknowledged: number[] = [];
-  for (let next = await worker.take(); next; next = await worker.take()) {
+  for (let next = await worker.next(); next; next = await worker.next()) {
     await sleep(milliseconds);
-    await next.done(shardEvent(next.task.shard));
-    acknowledged.push(next.task.shard);
+    await next.complete(shardEvent(next.shard));
+    acknowledged.push(next.shard);
   }
   return acknowledged;
 }
@@ -63,10 +63,10 @@ describe('a server', { skip: await missingForServers() }, () => {
     await admin.fill(uid, DIGEST, range(4));
     const events: QueueEvent[] = [];
     const watch = admin.watchProgress((event) => events.push(event));
-    const worker = await workerOf(nats.url, uid, { patienceMs: 60_000 });
-    const first = (await worker.take())!;
-    await first.done(shardEvent(first.task.shard));
-    const held = (await worker.take())!;
+    const worker = await workerOf(nats.url, uid, { timeoutMs: 60_000 });
+    const first = (await worker.next())!;
+    await first.complete(shardEvent(first.shard));
+    const held = (await worker.next())!;
     await eventually('the first told', () => shardsIn(events, uid).length === 1);
     const { created } = (await admin.state(uid))!;
     await nats.loseDisk();
@@ -76,8 +76,8 @@ describe('a server', { skip: await missingForServers() }, () => {
     // In an order in which places in the old stream belong to other shards.
     await admin.fill(uid, DIGEST, [3, 2, 1, 0]);
     assert.notEqual((await admin.state(uid))!.created, created);
-    await worker.tellPlan({ planDigest: DIGEST, samples: 4, shards: 4, cells: [] });
-    await held.done(shardEvent(held.task.shard));
+    await worker.announce({ planDigest: DIGEST, samples: 4, shards: 4, cells: [] });
+    await held.complete(shardEvent(held.shard));
     assert.equal((await admin.state(uid))!.messages, 4, 'the late acknowledgement took no other shard away');
     assert.deepEqual((await workThrough(nats, uid)).sort(), [0, 1, 2, 3]);
     await eventually('all told', () => shardsIn(events, uid).length === 4);
@@ -87,7 +87,7 @@ describe('a server', { skip: await missingForServers() }, () => {
 
   test('that has lost its disk, while nobody but a worker knows the plan: the worker tells it again', async () => {
     const { nats, uid } = await start();
-    const worker = await workerOf(nats.url, uid, { patienceMs: 60_000, retellMs: 1000 });
+    const worker = await workerOf(nats.url, uid, { timeoutMs: 60_000, reannounceMs: 1000 });
     await nats.loseDisk();
     // An operator that has just started.
     const admin = adminOf(nats.url);
@@ -95,10 +95,10 @@ describe('a server', { skip: await missingForServers() }, () => {
     admin.watchProgress((event) => events.push(event));
     await eventually('connected', () => admin.connected);
     await admin.ensureStreams(uid);
-    const taken = worker.take();
+    const taken = worker.next();
     await eventually('told again', () => events.some((event) => event.uid === uid && event.kind === 'plan'));
     await admin.fill(uid, DIGEST, [3]);
-    assert.equal((await taken)!.task.shard, 3);
+    assert.equal((await taken)!.shard, 3);
     await nats.stop();
   });
 
@@ -106,13 +106,13 @@ describe('a server', { skip: await missingForServers() }, () => {
     const { nats, admin, uid } = await start();
     await admin.fill(uid, DIGEST, [0]);
     const worker = await workerOf(nats.url, uid);
-    const delivery = (await worker.take())!;
+    const delivery = (await worker.next())!;
     await nats.kill();
-    const done = delivery.done(shardEvent(0));
+    const done = delivery.complete(shardEvent(0));
     await sleep(1500);
     await nats.restart();
     await done;
-    assert.equal(await worker.take(), null);
+    assert.equal(await worker.next(), null);
     await nats.stop();
   });
 

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
 import { createLogger } from '../../platform/log.ts';
 import { openQueueAdmin } from '../../platform/queue/admin.ts';
-import type { QueueAdmin, QueueEvent, WorkerQueue } from '../../platform/queue/types.ts';
-import { openWorkerQueue } from '../../platform/queue/worker-queue.ts';
+import { openShardSource } from '../../platform/queue/shard-source.ts';
+import type { QueueAdmin, QueueEvent, ShardSource } from '../../platform/queue/types.ts';
 
 /** Small parts for tests of the queue. */
 
@@ -59,9 +59,9 @@ export const liveEvent = (worker: string, shard: number): LiveEvent => ({
 });
 
 /** A worker that has announced the plan. */
-export async function workerOf(url: string, uid: string, options = {}): Promise<WorkerQueue> {
-  const worker = remember(await openWorkerQueue({ url, uid, patienceMs: 20_000, ...options }));
-  await worker.tellPlan(planEvent(1000));
+export async function workerOf(url: string, uid: string, options = {}): Promise<ShardSource> {
+  const worker = remember(openShardSource({ url, uid, timeoutMs: 20_000, ...options }));
+  await worker.announce(planEvent(1000));
   return worker;
 }
 

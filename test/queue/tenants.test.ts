@@ -70,14 +70,14 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
 
   test('works through its own shards', async () => {
     const worker = await workerOf(nats.url, a, await workerOptions(a));
-    const delivery = (await worker.take())!;
-    worker.live({ worker: 'a-0', shard: 0, cells: [], since: { seconds: 2, accepted: 0, attempts: 4 } });
-    await delivery.done(shardEvent(delivery.task.shard));
+    const delivery = (await worker.next())!;
+    worker.report({ worker: 'a-0', shard: 0, cells: [], since: { seconds: 2, accepted: 0, attempts: 4 } });
+    await delivery.complete(shardEvent(delivery.shard));
     await eventually('the operator learns of it', () =>
-      seen.some(({ uid, kind, event }) => uid === a && kind === 'shard' && event.shard === delivery.task.shard),
+      seen.some(({ uid, kind, event }) => uid === a && kind === 'shard' && event.shard === delivery.shard),
     );
     assert.equal((await admin.state(a))!.messages, 1);
-    await (await worker.take())!.giveBack();
+    await (await worker.next())!.release();
     assert.equal((await admin.state(a))!.messages, 1, 'what it gives back is not lost');
   });
 
@@ -138,8 +138,8 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
     operator.publish(reply, '-NAK');
     await operator.flush();
     const worker = await workerOf(nats.url, b, await workerOptions(b));
-    const delivery = (await worker.take())!;
-    await delivery.done(shardEvent(delivery.task.shard));
+    const delivery = (await worker.next())!;
+    await delivery.complete(shardEvent(delivery.shard));
     assert.equal((await admin.state(b))!.messages, 1, 'by its own worker, it is');
     assert.deepEqual(overheard, []);
     await operator.close();
@@ -165,16 +165,16 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
     intruder.publish(`$JS.API.STREAM.INFO.${queue.stream(a)}`, '', { reply: queue.subject(b) });
     await eventually('they are there', async () => (await admin.state(b))!.messages > 1);
     const worker = await workerOf(nats.url, b, await workerOptions(b));
-    const delivery = (await worker.take())!;
+    const delivery = (await worker.next())!;
     assert.deepEqual(delivery.task, { planDigest: DIGEST, shard: 0 });
-    await delivery.done(shardEvent(0));
-    assert.equal(await worker.take(), null);
+    await delivery.complete(shardEvent(0));
+    assert.equal(await worker.next(), null);
     assert.equal((await admin.state(b))!.messages, 0, 'what is not of the plan is removed');
   });
 
   test('is refused without a token, and with one that is not known, but not for good', async () => {
     await assert.rejects(connect({ servers: nats.url, reconnect: false }), /authorization/i);
-    const stranger = workerOf(nats.url, b, { ...(await workerOptions('unknown')), patienceMs: 3000 });
+    const stranger = workerOf(nats.url, b, { ...(await workerOptions('unknown')), timeoutMs: 3000 });
     await assert.rejects(stranger, (error: Error & { retryable: boolean }) => {
       assert.match(error.message, /refuses the token .*authenticator/);
       assert.doesNotMatch(error.message, /unknown/);

@@ -38,35 +38,35 @@ describe('a worker', { skip: await missingForServers() }, () => {
   test('takes one shard at a time, and leaves when none is available', async () => {
     const uid = await filled(2);
     const [one, two] = await Promise.all([workerOf(nats.url, uid), workerOf(nats.url, uid)]);
-    const [a, b] = await Promise.all([one.take(), two.take()]);
-    assert.deepEqual([a!.task.shard, b!.task.shard].sort(), [0, 1]);
+    const [a, b] = await Promise.all([one.next(), two.next()]);
+    assert.deepEqual([a!.shard, b!.shard].sort(), [0, 1]);
     assert.deepEqual([a!.deliveryCount, b!.deliveryCount], [1, 1]);
-    await a!.done(shardEvent(a!.task.shard));
-    assert.equal(await one.take(), null);
+    await a!.complete(shardEvent(a!.shard));
+    assert.equal(await one.next(), null);
     assert.equal((await admin.state(uid))!.inFlight, 1);
-    await b!.done(shardEvent(b!.task.shard));
+    await b!.complete(shardEvent(b!.shard));
     assert.equal((await admin.state(uid))!.messages, 0);
   });
 
   test('waits for a stream that is not filled yet, and says so when that does not come', async () => {
     const uid = randomUUID();
     const impatient = await workerOfMissing(uid, 1500);
-    await assert.rejects(impatient.take(), (error: QueueError) => {
+    await assert.rejects(impatient.next(), (error: QueueError) => {
       assert.equal(error.retryable, true);
       return /operator/.test(error.message);
     });
     await admin.ensureStreams(uid);
-    await assert.rejects(impatient.take(), /was not filled within 2 s; check that the operator runs/);
+    await assert.rejects(impatient.next(), /was not filled within 2 s; check that the operator runs/);
     const worker = await workerOf(nats.url, uid);
-    const taken = worker.take();
+    const taken = worker.next();
     await sleep(500);
     await admin.fill(uid, DIGEST, [7]);
-    assert.equal((await taken)!.task.shard, 7);
+    assert.equal((await taken)!.shard, 7);
   });
 
-  async function workerOfMissing(uid: string, patienceMs: number) {
+  async function workerOfMissing(uid: string, timeoutMs: number) {
     await admin.ensureStreams(randomUUID()); // The progress stream is there; the dataset's is not.
-    return workerOf(nats.url, uid, { patienceMs });
+    return workerOf(nats.url, uid, { timeoutMs });
   }
 
   test('tells its plan once beside others that tell the same', async () => {
@@ -87,36 +87,35 @@ describe('a worker', { skip: await missingForServers() }, () => {
     await admin.ensureStreams(uid);
     await admin.fill(uid, 'b'.repeat(64), [0]);
     const worker = await workerOf(nats.url, uid);
-    await assert.rejects(worker.take(), (error: QueueError) => {
+    await assert.rejects(worker.next(), (error: QueueError) => {
       assert.deepEqual([error.retryable, error.reason], [false, 'PlanChanged']);
       return true;
     });
   });
 
-  test('keeps its shard while its event loop is blocked for three times the wait', async () => {
+  test('keeps its shard for as long as it works on it', async () => {
     const uid = await filled(1);
     const worker = await workerOf(nats.url, uid);
-    const delivery = (await worker.take())!;
-    const until = Date.now() + 3 * ACK_WAIT_MS;
-    while (Date.now() < until); // What sampling does to an event loop.
+    const lease = (await worker.next())!;
+    await sleep(3 * ACK_WAIT_MS);
     const other = await workerOf(nats.url, uid);
-    // A first take waits for shards that may come back, and here none does.
-    assert.equal(await other.take(), null);
-    await delivery.done(shardEvent(0));
+    // A first lease waits for shards that may come back, and here none does.
+    assert.equal(await other.next(), null);
+    await lease.complete(shardEvent(0));
     assert.equal((await admin.state(uid))!.messages, 0);
   });
 
-  test('that is stuck loses its shard, and its late acknowledgement harms nobody', async () => {
+  test('that is stopped by the system loses its shard, and its late acknowledgement harms nothing', async () => {
     const uid = await filled(1);
-    const stuck = await workerOf(nats.url, uid, { stallMs: 500 });
-    const late = (await stuck.take())!;
+    const stuck = await workerOf(nats.url, uid);
+    const late = (await stuck.next())!;
+    const program = fileURLToPath(new URL('./dying-worker.ts', import.meta.url));
+    const other = spawn(process.execPath, [program, nats.url, uid], { stdio: ['ignore', 'pipe', 'inherit'] });
     const until = Date.now() + 2 * ACK_WAIT_MS;
-    while (Date.now() < until); // No sign of life for longer than stallMs.
-    const other = await workerOf(nats.url, uid);
-    const again = (await other.take())!;
-    assert.deepEqual([again.task.shard, again.deliveryCount], [0, 2]);
-    await late.done(shardEvent(0));
-    await again.done(shardEvent(0));
+    while (Date.now() < until); // No keep-alive leaves this process.
+    assert.equal(JSON.parse(String((await once(other.stdout, 'data'))[0])).shard, 0);
+    await late.complete(shardEvent(0));
+    other.kill('SIGKILL');
     assert.equal((await admin.state(uid))!.messages, 0);
   });
 
@@ -128,36 +127,33 @@ describe('a worker', { skip: await missingForServers() }, () => {
     victim.kill('SIGKILL');
     await once(victim, 'exit');
     const next = await workerOf(nats.url, uid);
-    const delivery = (await next.take())!;
-    assert.deepEqual([delivery.task.shard, delivery.deliveryCount], [0, 2]);
-    await delivery.done(shardEvent(0));
+    const delivery = (await next.next())!;
+    assert.deepEqual([delivery.shard, delivery.deliveryCount], [0, 2]);
+    await delivery.complete(shardEvent(0));
   });
 
-  test('gives a shard back at once, or after a pause', async () => {
+  test('gives a shard back at once', async () => {
     const uid = await filled(1);
     const [one, two] = await Promise.all([workerOf(nats.url, uid), workerOf(nats.url, uid)]);
-    await (await one.take())!.giveBack();
-    const again = (await two.take())!;
+    await (await one.next())!.release();
+    const again = (await two.next())!;
     assert.equal(again.deliveryCount, 2);
-    await again.giveBack(60_000);
-    assert.equal(await two.take(), null);
-    assert.equal((await admin.state(uid))!.inFlight, 1);
   });
 
   test('a shard that comes back too often is parked, until deliveries are counted anew', async () => {
     const uid = await filled(2);
     const worker = await workerOf(nats.url, uid);
-    const kept = (await worker.take())!;
-    for (let i = 0; i < 3; i++) await (await worker.take())!.giveBack();
-    assert.equal(await worker.take(), null);
+    const kept = (await worker.next())!;
+    for (let i = 0; i < 3; i++) await (await worker.next())!.release();
+    assert.equal(await worker.next(), null);
     await eventually('parked', async () => (await admin.state(uid))!.parked === 1);
-    await kept.done(shardEvent(kept.task.shard));
+    await kept.complete(shardEvent(kept.shard));
     await admin.resetConsumer(uid);
     const state = (await admin.state(uid))!;
     assert.deepEqual([state.messages, state.available, state.parked], [1, 1, 0]);
-    const freed = (await worker.take())!;
+    const freed = (await worker.next())!;
     assert.equal(freed.deliveryCount, 1);
-    await freed.done(shardEvent(freed.task.shard));
+    await freed.complete(shardEvent(freed.shard));
     assert.equal((await admin.state(uid))!.messages, 0);
   });
 });

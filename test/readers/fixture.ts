@@ -7,7 +7,7 @@ import { publish } from '../../dataset/publish/publish.ts';
 import { encodeImage, type RawImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
-import { drawingContext, planOf, RUN, smallDataset } from '../support/dataset.ts';
+import { type Drawing, drawingContext, planOf, RUN, smallDataset } from '../support/dataset.ts';
 
 /** A dataset with every feature that a reader could stumble over, grown without a model. */
 
@@ -78,10 +78,12 @@ export async function growShards(
   for (const shard of shards) {
     let batches = 0;
     const context = drawingContext(plan, store, {
-      generate: draw,
+      generate: async (batch) => {
+        if (++batches > partsOf) throw new StoppedError('enough');
+        return draw(batch);
+      },
       judge,
       encode: encoder(plan),
-      stopping: () => ++batches > partsOf,
     });
     await runShard(context, shard).catch((error: unknown) => {
       if (!(error instanceof StoppedError)) throw error;
@@ -92,7 +94,7 @@ export async function growShards(
 const SIZE = 64;
 
 /** A blurred disc whose place and brightness the seed decides. */
-const draw: ShardContext['generate'] = async (batch) =>
+const draw: Drawing['generate'] = async (batch) =>
   batch.map(({ seed }): RawImage => {
     const [cx, cy, radius] = [20 + (seed % 24), 20 + ((seed >>> 5) % 24), 10 + ((seed >>> 10) % 14)];
     const data = Uint8Array.from({ length: SIZE * SIZE }, (_, i) => {
@@ -103,7 +105,7 @@ const draw: ShardContext['generate'] = async (batch) =>
   });
 
 /** Coins weighted by what was wanted: some findings are harder than others. */
-const judge: ShardContext['judge'] = async (images, samples) =>
+const judge: Drawing['judge'] = async (images, samples) =>
   images.map(({ data }, i) => {
     const { axes, exact } = samples[i]!;
     const coin = (salt: number): number => ((data[9]! * 31 + data[700]! * 17 + data[2100]! * 7 + salt * 41) % 97) / 97;

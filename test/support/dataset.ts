@@ -6,6 +6,7 @@ import type { Claimant } from '../../dataset/claim.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import type { ImageRequest, Verdicts } from '../../worker/engine/messages.ts';
 import { createKeeper } from '../../worker/rejected-store.ts';
 import type { ShardContext } from '../../worker/run-shard.ts';
 
@@ -57,26 +58,43 @@ export function drawImage(seed: number): RawImage {
   return { width: SIZE, height: SIZE, channels: 1, data };
 }
 
+/** An engine of two functions. */
+export interface Drawing {
+  generate(batch: readonly ImageRequest[]): Promise<RawImage[]>;
+  judge(images: readonly RawImage[], batch: readonly ImageRequest[]): Promise<Verdicts[]>;
+}
+
+const draw: Drawing['generate'] = async (batch) => batch.map(({ seed }) => drawImage(seed));
+
+const throwCoins: Drawing['judge'] = async (images, batch) =>
+  images.map((image, i) => ({
+    sex: { score: image.data[9]! % 3 === 0 ? 0.25 : 0.75, passed: image.data[9]! % 3 !== 0 },
+    age: { score: batch[i]!.exact.age! + 1, passed: true },
+  }));
+
 /** A context whose sex gate refuses about a third of all images, by their first pixels. */
-export function drawingContext(plan: Plan, store: ObjectStore, change: Partial<ShardContext> = {}): ShardContext {
+export function drawingContext(
+  plan: Plan,
+  store: ObjectStore,
+  { generate = draw, judge = throwCoins, ...change }: Partial<ShardContext & Drawing> = {},
+): ShardContext {
   const { batchSize, checkpointSamples } = plan.spec.workers;
   return {
     plan,
     store,
-    generate: async (batch) => batch.map(({ seed }) => drawImage(seed)),
-    judge: async (images, samples) =>
-      images.map((image, i) => ({
-        sex: { score: image.data[9]! % 3 === 0 ? 0.25 : 0.75, passed: image.data[9]! % 3 !== 0 },
-        age: { score: samples[i]!.exact.age! + 1, passed: true },
-      })),
+    async sample(batch) {
+      const images = await generate(batch);
+      const verdicts = await judge(images, batch);
+      return images.map((image, i) => ({ image, verdicts: verdicts[i]! }));
+    },
     keeper: createKeeper(plan, store),
     encode: (image, prompt) => encodeImage(image, { format: 'png', quality: 95, description: prompt }),
     provider: 'cpu',
     batchSize,
     checkpointSamples,
-    stopping: () => false,
     onBatch: () => {},
     onResume: () => {},
+    onSampled: () => {},
     ...change,
   };
 }

@@ -14,7 +14,7 @@ import { activate, judge, type Verdict } from './verdict.ts';
 export interface LoadedGate {
   readonly name: string;
   /** One verdict per image; null where the gate does not apply to the wanted value. */
-  judge(images: readonly RawImage[], samples: readonly Sample[]): Promise<(Verdict | null)[]>;
+  judge(images: readonly RawImage[], samples: readonly Pick<Sample, 'axes' | 'exact'>[]): Promise<(Verdict | null)[]>;
 }
 
 /**

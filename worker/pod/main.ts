@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { ENV } from '../../contract/cluster.ts';
-import { exitCodeOf, UsageError } from '../../contract/failure.ts';
+import { exitCodeOf, StoppedError, UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import { createLogger, type LoggerOptions } from '../../platform/log.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';
 import { publishDataset } from './publish.ts';
-import { readPlanDigest, readQueueSettings, readSettings } from './settings.ts';
-import { work } from './work.ts';
+import { readGpus, readPlanDigest, readQueueSettings, readSettings } from './settings.ts';
+import { workInPod } from './work.ts';
 
 /**
  * The program of our pods: `node worker/pod/main.ts work|publish|cleanup`. Configured by the environment (contract/cluster.ts);
@@ -32,7 +32,7 @@ async function run(stop: AbortSignal): Promise<Outcome> {
   const context = { ...settings, log };
   if (role === 'publish') return publishDataset(context);
   if (role === 'cleanup') return cleanUp(context, readPlanDigest(process.env));
-  return work({ ...context, queue: readQueueSettings(process.env), stop });
+  return workInPod({ ...context, queue: readQueueSettings(process.env), gpus: readGpus(process.env), stop });
 }
 
 /** Written at once: nothing may come between the outcome and the end. */
@@ -55,8 +55,8 @@ function fail(err: unknown): void {
 const stopping = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    log.info({ signal }, 'stopping after the current part');
-    stopping.abort();
+    log.info({ signal }, 'stopping: what is accepted is stored');
+    stopping.abort(new StoppedError(`stopped by ${signal}; what was accepted is stored`));
   });
 }
 process.on('uncaughtException', fail);

@@ -62,6 +62,16 @@ export function claimantOf({ dataset, owner, output, resources }: PodSettings): 
   return { owner, adoptFrom: annotations?.[ADOPT_ANNOTATION], above: storesAbove(output.uri, resources.s3) };
 }
 
+/** GPUs that the pod was given; none where the variable is missing. @throws UsageError */
+export function readGpus(env: Environment): number {
+  const text = env[ENV.gpus] ?? '0';
+  const gpus = Number(text);
+  if (Number.isInteger(gpus) && gpus >= 0) return gpus;
+  throw new UsageError(
+    `the environment variable ${ENV.gpus} is ${JSON.stringify(text)}, not a number of GPUs; the operator sets it`,
+  );
+}
+
 /** The plan whose objects a cleanup may remove. */
 export const readPlanDigest = (env: Environment): string => required(env, ENV.planDigest);
 

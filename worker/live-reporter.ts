@@ -1,8 +1,8 @@
-import type { Plan } from '../../contract/plan/plan.ts';
-import type { ShardRecord } from '../../contract/schema/record.ts';
-import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
-import { CellCounts } from '../counts.ts';
-import type { BatchProgress } from '../run-shard.ts';
+import type { Plan } from '../contract/plan/plan.ts';
+import type { ShardRecord } from '../contract/schema/record.ts';
+import type { LiveEvent, PlanEvent, ShardEvent } from '../contract/schema/task.ts';
+import { CellCounts } from './counts.ts';
+import type { BatchProgress } from './run-shard.ts';
 
 /** What a worker tells of its work. */
 
@@ -51,8 +51,9 @@ export class LiveReporter {
     this.#counts = new CellCounts();
   }
 
-  end(): void {
-    this.#shard = null;
+  /** The shard is committed or released; the next one may have begun before. */
+  end(shard: number): void {
+    if (this.#shard === shard) this.#shard = null;
   }
 
   add({ cells, accepted, attempts }: BatchProgress): void {

@@ -1,4 +1,4 @@
-import type { FromWorker } from '../../worker/messages.ts';
+import type { WorkObserver } from '../worker/work.ts';
 
 /** Progress for people: a bar on a terminal, plain lines elsewhere. */
 
@@ -8,7 +8,7 @@ export interface ProgressState {
   readonly done: number;
   readonly attempts: number;
   readonly accepted: number;
-  /** Seconds since the first worker was ready. */
+  /** Seconds since the model was loaded. */
   readonly seconds: number;
 }
 
@@ -50,14 +50,13 @@ export interface ProgressOptions {
 const LINE_EVERY = 10;
 const BAR_EVERY = 0.2;
 
-export interface ProgressView {
-  update(message: FromWorker): void;
+export interface ProgressView extends Pick<WorkObserver, 'ready' | 'resumed' | 'sampled' | 'committed'> {
   /** Prints a line without disturbing the bar. */
   note(line: string): void;
   end(): void;
 }
 
-/** Follows the workers' messages. What a killed worker had in hand is counted once it is made again. */
+/** Follows the work. What a failed try had in hand is counted once it is made again. */
 export function showProgress({ wanted, before, stream, now }: ProgressOptions): ProgressView {
   const open = new Map<number, number>();
   let [committed, attempts, accepted] = [before, 0, 0];
@@ -77,20 +76,23 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
     else stream.write(`${describeProgress(state())}\n`);
   };
   return {
-    update(message) {
-      // The first worker that is ready starts the clock: loading the model must not count into the rate.
-      if (message.type === 'idle') begun ??= now();
-      else if (message.type === 'progress') {
-        attempts += message.attempts;
-        accepted += message.accepted;
-        open.set(message.shard, (open.get(message.shard) ?? 0) + message.accepted);
-        draw(false);
-      } else if (message.type === 'resumed') open.set(message.shard, message.samples);
-      else if (message.type === 'committed') {
-        open.delete(message.shard);
-        committed += message.accepted + message.exhausted;
-        draw(stream.isTTY);
-      }
+    ready() {
+      // Loading the model must not count into the rate.
+      begun ??= now();
+    },
+    sampled(batch) {
+      attempts += batch.attempts;
+      accepted += batch.accepted;
+      open.set(batch.shard, (open.get(batch.shard) ?? 0) + batch.accepted);
+      draw(false);
+    },
+    resumed({ shard, samples }) {
+      open.set(shard, samples);
+    },
+    committed(record) {
+      open.delete(record.shard);
+      committed += record.end - record.start;
+      draw(stream.isTTY);
     },
     note(line) {
       stream.write(stream.isTTY ? `\r\x1b[2K${line}\n` : `${line}\n`);

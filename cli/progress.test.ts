@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ShardRecord } from '../contract/schema/record.ts';
 import { clock, describeProgress, progressBar, showProgress } from './progress.ts';
 
 test('a line tells images, share accepted, rate and time left', () => {
@@ -29,12 +30,12 @@ test('what a lost worker had in hand is not counted twice, and committed shards 
   let seconds = 0;
   const stream = { isTTY: false, write: (line: string) => lines.push(line) } as unknown as NodeJS.WriteStream;
   const view = showProgress({ wanted: 30, before: 10, stream, now: () => seconds });
-  view.update({ type: 'idle' });
-  view.update({ type: 'progress', shard: 1, attempts: 8, accepted: 6, rejected: { sex: 2 } });
+  view.ready({ provider: 'cpu', reason: '' });
+  view.sampled({ shard: 1, attempts: 8, accepted: 6, rejected: { sex: 2 }, cells: [] });
   seconds = 5;
-  view.update({ type: 'resumed', shard: 1, samples: 4 });
-  view.update({ type: 'progress', shard: 1, attempts: 6, accepted: 6, rejected: {} });
-  view.update({ type: 'committed', shard: 1, attempts: 16, accepted: 10, exhausted: 0 });
+  view.resumed({ shard: 1, samples: 4 });
+  view.sampled({ shard: 1, attempts: 6, accepted: 6, rejected: {}, cells: [] });
+  view.committed({ shard: 1, start: 10, end: 20 } as ShardRecord);
   seconds = 10;
   view.end();
   assert.match(lines.at(-1)!, /^20\/30 images, 85 % accepted/);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sumTallies } from '../../contract/account/tally.ts';
-import type { ShardRecord } from '../../contract/schema/record.ts';
-import { liveEventSchema, planEventSchema, shardEventSchema } from '../../contract/schema/task.ts';
-import { planOf, smallDataset } from '../../test/support/dataset.ts';
-import { LiveReporter, planEventOf, shardEventOf } from './progress.ts';
+import { sumTallies } from '../contract/account/tally.ts';
+import type { ShardRecord } from '../contract/schema/record.ts';
+import { liveEventSchema, planEventSchema, shardEventSchema } from '../contract/schema/task.ts';
+import { planOf, smallDataset } from '../test/support/dataset.ts';
+import { LiveReporter, planEventOf, shardEventOf } from './live-reporter.ts';
 
 const plan = planOf(smallDataset());
 
@@ -52,7 +52,7 @@ test('live reports add up the shard at hand, and say what came since the last', 
   reporter.add(batch);
   now = 105;
   reporter.report();
-  reporter.end();
+  reporter.end(5);
   reporter.report();
   const doubled = { cell: 1, accepted: 2, exhausted: 0, attempts: 4, rejected: { sex: 2 } };
   assert.deepEqual(sent, [

@@ -10,10 +10,20 @@ import { Link } from './link.ts';
 import { LivePace } from './live-pace.ts';
 import { decodePayload, encodePayload } from './payload.ts';
 import { filledFor, managerOf } from './streams.ts';
-import type { Taken, WorkerQueueOptions } from './worker-messages.ts';
+import type { Lease, QueueOptions, ShardSource } from './types.ts';
 
-/** What the thread of a worker's queue does: the connection, and the one delivery that is kept alive while it is worked on. */
+/** The queue as a worker's source of shards. Each lease is kept alive while it is worked on. */
 
+export interface ShardSourceOptions extends QueueOptions {
+  readonly uid: string;
+  /** How long calls wait for an unreachable server, and for a stream that is not filled yet. */
+  readonly timeoutMs?: number;
+  /** A worker that waits for a stream to be filled announces its plan again so often. */
+  readonly reannounceMs?: number;
+}
+
+const TIMEOUT_MS = 300_000;
+const REANNOUNCE_MS = 10_000;
 const PULL_MS = 1500;
 const ASK_MS = 5000;
 const FIRST_PAUSE_MS = 200;
@@ -22,59 +32,61 @@ const ACK_TRIES = 3;
 const COUNT_EVERY_MS = 60_000;
 const NANOS_PER_MS = 1e6;
 
-interface Open {
-  readonly message: JsMsg;
-  readonly keeper: NodeJS.Timeout;
-}
+/** The server is contacted by the first call. @throws QueueError (terminal) for a bad URL or file */
+export const openShardSource = (options: ShardSourceOptions): ShardSource => new JetStreamSource(options);
 
-export class WorkerSession {
-  readonly #options: WorkerQueueOptions;
+class JetStreamSource implements ShardSource {
+  readonly #uid: string;
+  readonly #timeoutMs: number;
+  readonly #reannounceMs: number;
   readonly #link: Link;
-  readonly #open = new Map<number, Open>();
+  /** Timers that keep leases alive. */
+  readonly #keepers = new Set<NodeJS.Timeout>();
   #plan: PlanEvent | null = null;
-  readonly #pace = new LivePace();
+  /** By the name that reports come under: engines of one pod report apart. */
+  readonly #paces = new Map<string, LivePace>();
+  #workers = 1;
   /** When the workers were counted last. */
   #counted = 0;
-  #lastBeat = Date.now();
-  #deliveries = 0;
+  #leases = 0;
 
-  constructor(options: WorkerQueueOptions) {
-    this.#options = options;
+  constructor({ timeoutMs = TIMEOUT_MS, reannounceMs = REANNOUNCE_MS, ...options }: ShardSourceOptions) {
+    this.#uid = options.uid;
+    this.#timeoutMs = timeoutMs;
+    this.#reannounceMs = reannounceMs;
     this.#link = new Link(options);
   }
 
-  /** A sign of life of the main thread. */
-  beat(): void {
-    this.#lastBeat = Date.now();
-  }
-
-  async tellPlan(event: PlanEvent): Promise<void> {
-    await this.#persist('tell the plan', (connection) => this.#storePlan(connection, event));
+  async announce(event: PlanEvent): Promise<void> {
+    await this.#persist('announce the plan', (connection) => this.#storePlan(connection, event));
     this.#plan = event;
   }
 
-  live(event: LiveEvent): void {
-    const report = this.#pace.merge(event, Date.now());
-    if (report && this.#link.connected) void this.#report(report).catch(() => {}); // The next one says it all again.
+  report(event: LiveEvent): void {
+    const pace = this.#paces.get(event.worker) ?? new LivePace();
+    this.#paces.set(event.worker, pace);
+    pace.workers = this.#workers;
+    const report = pace.merge(event, Date.now());
+    if (report && this.#link.connected) void this.#send(report).catch(() => {}); // The next one says it all again.
   }
 
-  async #report(event: LiveEvent): Promise<void> {
+  async #send(event: LiveEvent): Promise<void> {
     const connection = await this.#link.connection(0);
     const { data, headers } = encodePayload(event);
-    connection.publish(live.subject(this.#options.uid), data, { headers });
+    connection.publish(live.subject(this.#uid), data, { headers });
     if (Date.now() - this.#counted > COUNT_EVERY_MS) await this.#filled(connection);
   }
 
-  take(): Promise<Taken | null> {
+  next(): Promise<Lease | null> {
     const begun = Date.now();
-    let toldAt = begun;
+    let announcedAt = begun;
     return this.#persist('take a shard', async (connection) => {
       const before = await this.#filled(connection);
       if (!before) {
         // Whoever fills it may not know the plan any more: a server may have lost its disk.
-        if (this.#plan && Date.now() - toldAt > this.#options.retellMs) {
+        if (this.#plan && Date.now() - announcedAt > this.#reannounceMs) {
           await this.#storePlan(connection, this.#plan);
-          toldAt = Date.now();
+          announcedAt = Date.now();
         }
         return AGAIN;
       }
@@ -83,52 +95,29 @@ export class WorkerSession {
       // Empty only if the stream that was asked is still there, and nobody's unfinished shard may come back soon.
       const after = await this.#filled(connection);
       if (after?.created !== before.created) return AGAIN;
-      const first = this.#deliveries === 0;
+      const first = this.#leases === 0;
       return first && after.inFlight > 0 && Date.now() - begun < after.ackWaitMs ? AGAIN : null;
     });
   }
 
-  async done(delivery: number, event: ShardEvent): Promise<void> {
-    const { message } = this.#opened(delivery);
-    const { data, headers } = encodePayload(event);
-    const subject = progress.shard(this.#options.uid, event.shard);
-    await this.#persist(`tell of shard ${event.shard}`, (connection) =>
-      jetstream(connection).publish(subject, data, { headers, timeout: ASK_MS }),
-    );
-    try {
-      await this.#acknowledge(message);
-    } finally {
-      this.#forget(delivery);
-    }
-  }
-
-  async giveBack(delivery: number, delayMs: number): Promise<void> {
-    const { message } = this.#opened(delivery);
-    this.#forget(delivery);
-    if (!this.#link.connected) return; // The server finds out by itself.
-    message.nak(delayMs);
-    const connection = await this.#link.connection(0);
-    await Promise.race([connection.flush(), sleep(ASK_MS)]).catch(() => {});
-  }
-
   async close(): Promise<void> {
-    for (const delivery of [...this.#open.keys()]) this.#forget(delivery);
+    for (const keeper of this.#keepers) clearInterval(keeper);
+    this.#keepers.clear();
     await this.#link.close();
   }
 
   /** The stream, if it is filled for this worker's plan; null while it is not. */
   async #filled(connection: NatsConnection): Promise<Filled | null> {
     const manager = await managerOf(connection);
-    const stream = await manager.streams.info(queue.stream(this.#options.uid));
+    const stream = await manager.streams.info(queue.stream(this.#uid));
     const digest = filledFor(stream);
     if (digest !== null && digest !== this.#plan?.planDigest) {
-      const ours = { digest: this.#plan?.planDigest ?? '', name: '' };
-      throw otherPlanFailure('the queue', { planDigest: digest }, ours);
+      throw otherPlanFailure('the queue', { planDigest: digest }, this.#ours());
     }
     if (digest === null) return null;
-    const consumer = await manager.consumers.info(queue.stream(this.#options.uid), queue.consumer);
+    const consumer = await manager.consumers.info(queue.stream(this.#uid), queue.consumer);
     this.#counted = Date.now();
-    this.#pace.workers = consumer.num_ack_pending;
+    this.#workers = consumer.num_ack_pending;
     return {
       created: stream.created,
       inFlight: consumer.num_ack_pending,
@@ -136,17 +125,21 @@ export class WorkerSession {
     };
   }
 
-  async #pull(connection: NatsConnection): Promise<Taken | null> {
-    const consumer = await jetstream(connection).consumers.get(queue.stream(this.#options.uid), queue.consumer);
+  #ours(): { digest: string; name: string } {
+    return { digest: this.#plan?.planDigest ?? '', name: '' };
+  }
+
+  async #pull(connection: NatsConnection): Promise<Lease | null> {
+    const consumer = await jetstream(connection).consumers.get(queue.stream(this.#uid), queue.consumer);
     for (;;) {
       const message = await consumer.next({ expires: PULL_MS });
       if (!message) return null;
       const decoded = decodePayload(message, taskSchema);
       const fault = 'value' in decoded ? this.#faultOf(decoded.value) : decoded.fault;
       if ('value' in decoded && fault === null) {
-        return this.#keep(message, decoded.value, (await consumer.info(true)).config.ack_wait!);
+        return this.#lease(message, decoded.value.shard, (await consumer.info(true)).config.ack_wait!);
       }
-      message.term(`no task: ${fault}`);
+      message.term(`not a task: ${fault}`);
     }
   }
 
@@ -156,29 +149,46 @@ export class WorkerSession {
     return shard < this.#plan.shards ? null : `the plan has no shard ${shard}`;
   }
 
-  /** Says that the delivery is worked on, for as long as the main thread lives. */
-  #keep(message: JsMsg, task: Task, ackWait: number): Taken {
-    const delivery = ++this.#deliveries;
+  /** Reports to the server that the shard is worked on, until it is complete or released. */
+  #lease(message: JsMsg, shard: number, ackWait: number): Lease {
+    this.#leases++;
     const keeper = setInterval(
       () => {
-        if (Date.now() - this.#lastBeat > this.#options.stallMs) clearInterval(keeper);
-        else if (this.#link.connected) message.working();
+        if (this.#link.connected) message.working();
       },
       ackWait / NANOS_PER_MS / 3,
     );
-    this.#open.set(delivery, { message, keeper });
-    return { delivery, task, deliveryCount: message.info.deliveryCount };
+    this.#keepers.add(keeper);
+    const end = (): void => {
+      clearInterval(keeper);
+      this.#keepers.delete(keeper);
+    };
+    return {
+      shard,
+      deliveryCount: message.info.deliveryCount,
+      complete: (event) => this.#complete(message, event).finally(end),
+      release: async () => {
+        end();
+        await this.#release(message).catch(() => {}); // The server finds out by itself.
+        return false;
+      },
+    };
   }
 
-  #opened(delivery: number): Open {
-    const open = this.#open.get(delivery);
-    if (!open) throw new TypeError(`delivery ${delivery} is not open`);
-    return open;
+  async #complete(message: JsMsg, event: ShardEvent): Promise<void> {
+    const { data, headers } = encodePayload(event);
+    const subject = progress.shard(this.#uid, event.shard);
+    await this.#persist(`report shard ${event.shard}`, (connection) =>
+      jetstream(connection).publish(subject, data, { headers, timeout: ASK_MS }),
+    );
+    await this.#acknowledge(message);
   }
 
-  #forget(delivery: number): void {
-    clearInterval(this.#open.get(delivery)?.keeper);
-    this.#open.delete(delivery);
+  async #release(message: JsMsg): Promise<void> {
+    if (!this.#link.connected) return;
+    message.nak();
+    const connection = await this.#link.connection(0);
+    await Promise.race([connection.flush(), sleep(ASK_MS)]);
   }
 
   /** Waits for the server's word, since an acknowledgement that is lost costs another worker's time. */
@@ -186,7 +196,7 @@ export class WorkerSession {
     const { reply } = message as JsMsg & { readonly reply: string };
     for (let attempt = 0; attempt < ACK_TRIES; attempt++) {
       try {
-        const connection = await this.#link.connection(this.#options.patienceMs);
+        const connection = await this.#link.connection(this.#timeoutMs);
         await connection.request(reply, '+ACK', { timeout: ASK_MS });
         return;
       } catch (error) {
@@ -195,17 +205,17 @@ export class WorkerSession {
     }
   }
 
-  /** Stores the plan in the progress stream: once, however many workers tell it. */
+  /** Stores the plan in the progress stream: once, however many workers announce it. */
   #storePlan(connection: NatsConnection, event: PlanEvent): Promise<unknown> {
-    const { uid } = this.#options;
+    const uid = this.#uid;
     const { data, headers } = encodePayload(event);
     const msgID = `${uid}.${event.planDigest}`;
     return jetstream(connection).publish(progress.plan(uid), data, { headers, msgID, timeout: ASK_MS });
   }
 
-  /** Runs until there is an answer, over lost connections and servers without their streams, for as long as patience lasts. */
+  /** Runs until there is an answer, over lost connections and servers without their streams, until the time is up. */
   async #persist<T>(action: string, run: (connection: NatsConnection) => Promise<T | typeof AGAIN>): Promise<T> {
-    const deadline = Date.now() + this.#options.patienceMs;
+    const deadline = Date.now() + this.#timeoutMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(MAX_PAUSE_MS, pause * 2)) {
       let failure: QueueError | null = null;
       try {
@@ -221,10 +231,10 @@ export class WorkerSession {
   }
 
   #notFilled(): QueueError {
-    const seconds = Math.round(this.#options.patienceMs / 1000);
+    const seconds = Math.round(this.#timeoutMs / 1000);
     return new QueueError(
       'retryable',
-      `the queue of dataset ${this.#options.uid} at ${this.#link.url} was not filled within ${seconds} s; check that the operator runs`,
+      `the queue of dataset ${this.#uid} at ${this.#link.url} was not filled within ${seconds} s; check that the operator runs`,
     );
   }
 }

@@ -1,0 +1,61 @@
+import type { Plan } from '../contract/plan/plan.ts';
+import { encodeImage, type RawImage } from '../platform/image/image.ts';
+import type { ObjectStore } from '../platform/store/store.ts';
+import type { Engine, EngineOptions } from './engine/engine.ts';
+import type { Prepared } from './prepare.ts';
+import { createKeeper } from './rejected-store.ts';
+import type { ShardContext } from './run-shard.ts';
+
+/** From a plan to what its engines load, how its images are encoded, and all that a shard's story needs. */
+
+/** What of a plan an engine and an encoder need. */
+export interface PlanParts {
+  readonly spec: Plan['spec'];
+  readonly sampling: Plan['sampling'];
+  readonly model: { readonly digest: string };
+}
+
+/** What an engine of a plan loads. */
+export function engineStart(
+  { plan, modelDir, gateDirs }: Omit<Prepared, 'plan'> & { readonly plan: PlanParts },
+  { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,
+): EngineOptions['start'] {
+  const { quality, workers, quota } = plan.spec;
+  const valuesOf = (axis: string): readonly string[] => quota.axes[axis]?.values ?? quota.axes[axis]?.bins ?? [];
+  return {
+    model: modelDir,
+    sampling: plan.sampling,
+    batchSize: workers.batchSize,
+    provider,
+    threads,
+    gates: quality.gates.map((gate, i) => ({ gate, dir: gateDirs[i]!, values: valuesOf(gate.axis) })),
+  };
+}
+
+/** Encodes images as a plan wants them, marked with their prompt and the system that made them. */
+export function imageEncoder({ spec, model }: PlanParts): (image: RawImage, prompt: string) => Promise<Uint8Array> {
+  const { format, quality } = spec.output.image;
+  const system = `CohortFarm, model ${model.digest.slice(0, 12)}`;
+  return (image, prompt) => encodeImage(image, { format, quality, description: prompt, system });
+}
+
+/** The whole context of a shard's story. */
+export function shardContext(
+  plan: Plan,
+  store: ObjectStore,
+  engine: Pick<Engine, 'provider' | 'sample'>,
+  rest: Pick<ShardContext, 'onBatch' | 'onResume' | 'onSampled'>,
+): ShardContext {
+  const { batchSize, checkpointSamples } = plan.spec.workers;
+  return {
+    plan,
+    store,
+    keeper: createKeeper(plan, store),
+    sample: (images) => engine.sample(images),
+    encode: imageEncoder(plan),
+    provider: engine.provider,
+    batchSize,
+    checkpointSamples,
+    ...rest,
+  };
+}
