@@ -110,7 +110,7 @@ test('Ctrl-C lets running parts finish, and the next run goes on from there', as
   run.process.kill('SIGINT');
   const { code, stderr } = await run.outcome;
   assert.equal(code, 75, stderr);
-  assert.match(stderr, /run the same command again to go on/);
+  assert.match(stderr, /run the same command again to resume/);
   assert.ok((await partsIn(output)).length > 0, 'finished parts are kept');
   assert.equal((await runCli(['run', '-f', file, '-o', output, '--workers', '2'])).code, 0);
   assert.deepEqual(await shardDigests(output), reference);

@@ -1,0 +1,46 @@
+"""An engine in another language, for tests: it waits instead of sampling, and logs when its device was busy.
+
+usage: waiting-engine.py SECONDS_PER_BATCH LOG [CRASH_SEED]
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+
+SIZE = 64
+seconds, log = float(sys.argv[1]), open(sys.argv[2], "a", buffering=1)
+crash_seed = int(sys.argv[3]) if len(sys.argv) > 3 else None
+requests, answers = os.fdopen(3, "rb"), os.fdopen(4, "wb")
+
+
+def send(header, body=b""):
+    data = json.dumps(header).encode()
+    answers.write(struct.pack("<II", len(data), len(body)) + data + body)
+    answers.flush()
+
+
+def pixels(seed):
+    return bytes((seed * (i + 1) >> 13) & 0xFF for i in range(SIZE * SIZE))
+
+
+send({"type": "hello", "protocol": 1, "engine": "waiting", "version": "1"})
+while prefix := requests.read(8):
+    header_length, body_length = struct.unpack("<II", prefix)
+    message = json.loads(requests.read(header_length))
+    requests.read(body_length)
+    if message["type"] == "start":
+        device = os.environ.get("CUDA_VISIBLE_DEVICES")
+        log.write(json.dumps({"device": device, "pid": os.getpid()}) + "\n")
+        send({"type": "ready", "provider": "waiting", "reason": f"device {device}"})
+        continue
+    begin = time.time()
+    time.sleep(seconds)
+    images = message["images"]
+    if crash_seed is not None and any(image["seed"] == crash_seed for image in images):
+        os.abort()
+    log.write(json.dumps({"begin": begin, "end": time.time(), "device": os.environ.get("CUDA_VISIBLE_DEVICES")}) + "\n")
+    size = {"width": SIZE, "height": SIZE, "channels": 1}
+    body = b"".join(pixels(image["seed"]) for image in images)
+    send({"type": "images", "id": message["id"], "images": [size] * len(images), "verdicts": [{}] * len(images)}, body)

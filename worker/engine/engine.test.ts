@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Failure } from '../../contract/failure.ts';
+import { REPO } from '../../test/support/cli.ts';
+import { type Engine, startEngine } from './engine.ts';
+import type { StartMessage } from './messages.ts';
+import type { EngineCommand } from './process.ts';
+
+const phantom: Omit<StartMessage, 'type' | 'protocol'> = {
+  model: join(REPO, 'models/phantom'),
+  sampling: { steps: 2, guidanceScale: 3, negativePrompt: '', height: 128, width: 128 },
+  batchSize: 2,
+  provider: 'cpu',
+  threads: 1,
+  gates: [],
+};
+
+const requests = [1, 2].map((seed) => ({ prompt: '63 year old female', seed, axes: {}, exact: {} }));
+
+const isAlive = (pid: number): Promise<boolean> =>
+  readFile(`/proc/${pid}/stat`, 'utf8').then(
+    (stat) => !/\) Z /.test(stat),
+    () => false,
+  );
+
+async function waiting(t: TestContext, seconds: number, crashSeed?: number): Promise<EngineCommand> {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-engine-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const program = join(REPO, 'test/support/waiting-engine.py');
+  const crash = crashSeed === undefined ? [] : [String(crashSeed)];
+  return { argv: ['python3', program, String(seconds), join(dir, 'log'), ...crash], env: {} };
+}
+
+async function started(t: TestContext, engine: Engine): Promise<Engine> {
+  t.after(() => engine.close());
+  await engine.ready;
+  return engine;
+}
+
+test('a crash inside the engine costs one batch: it is made again, with the same pixels', async (t) => {
+  const crashes: string[] = [];
+  const engine = await started(t, startEngine({ start: phantom, onCrash: (what) => crashes.push(what) }));
+  assert.equal(engine.provider, 'cpu');
+  const before = await engine.sample(requests);
+  const open = [engine.sample(requests), engine.sample(requests)];
+  process.kill(engine.pid!, 'SIGSEGV');
+  assert.deepEqual(await Promise.all(open), [before, before]);
+  assert.equal(crashes.length, 1);
+  assert.match(crashes[0]!, /^engine \d+ was ended by SIGSEGV; 2 images are made again$/);
+});
+
+test('a batch at which the engine crashes again and again fails, with the signal and the fix', async (t) => {
+  const engine = await started(t, startEngine({ start: phantom, command: await waiting(t, 0.01, 2) }));
+  await assert.rejects(engine.sample(requests), (error: Failure) => {
+    assert.deepEqual([error.reason, error.retryable], ['EngineCrashed', true]);
+    assert.match(
+      error.message,
+      /was ended by SIGABRT, as 3 times at the same batch of 2 images \(seeds 1, 2\); .*lower/,
+    );
+    return true;
+  });
+  assert.equal((await engine.sample(requests.slice(0, 1))).length, 1, 'other batches are made');
+});
+
+test('an engine that says nothing while it has work is ended', async (t) => {
+  const command = await waiting(t, 60);
+  const crashes: string[] = [];
+  const engine = startEngine({ start: phantom, command, stallMs: 1500, onCrash: (what) => crashes.push(what) });
+  await started(t, engine);
+  engine.sample(requests).catch(() => {});
+  while (crashes.length === 0) await sleep(50);
+  assert.match(crashes[0]!, /gave no sign of life for 2 s/);
+});
+
+test('a closed engine ends in the middle of its work, and what was open fails as stopped', async (t) => {
+  const engine = await started(t, startEngine({ start: phantom, command: await waiting(t, 60) }));
+  const { pid } = engine;
+  const open = engine.sample(requests);
+  engine.close();
+  await assert.rejects(open, (error: Failure) => error.reason === 'Retrying');
+  while (await isAlive(pid!)) await sleep(20);
+});
+
+test('a model that cannot be loaded fails with its own reason, at once', async () => {
+  const engine = startEngine({ start: { ...phantom, model: '/nowhere' } });
+  await assert.rejects(engine.ready, (error: Failure) => error.reason === 'ModelInvalid' && !error.retryable);
+});

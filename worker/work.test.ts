@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StoppedError } from '../contract/failure.ts';
+import { type ObjectStore, openStore } from '../platform/store/store.ts';
+import { REPO } from '../test/support/cli.ts';
+import { planOf, RUN, smallDataset } from '../test/support/dataset.ts';
+import { arraySource } from './array-source.ts';
+import { type Work, work } from './work.ts';
+
+/** The worker with an engine in another language, which waits where a model would calculate. */
+
+interface Busy {
+  readonly begin: number;
+  readonly end: number;
+  readonly device: string | null;
+}
+
+const plan = planOf(
+  smallDataset((spec) => {
+    spec.quality = { maxAttempts: 8 };
+    spec.output.shard = { samples: 12 };
+  }),
+);
+
+async function grow(t: TestContext, seconds: number, change: Partial<Work> & { count?: number; slow?: number } = {}) {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-work-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const { count = 1, slow = 0, ...rest } = change;
+  const log = join(dir, 'log');
+  const argv = ['python3', join(REPO, 'test/support/waiting-engine.py'), String(seconds), log];
+  const store = slowly(openStore(join(dir, 'out')), slow);
+  const none = () => {};
+  const observer = { ready: none, begun: none, resumed: none, sampled: none, committed: none, crashed: none };
+  const shards = Array.from({ length: plan.shards }, (_, shard) => shard);
+  const done = await work({
+    prepared: { plan, modelDir: dir, gateDirs: [] } as unknown as Work['prepared'],
+    store,
+    claimant: RUN,
+    source: arraySource({ shards, onRetry: none }),
+    engines: { count, provider: 'auto', threads: 1, command: { argv, env: {} } },
+    name: 'test',
+    stop: new AbortController().signal,
+    observer,
+    ...rest,
+  });
+  const lines = (await readFile(log, 'utf8')).trim().split('\n');
+  const batches = lines.map((line) => JSON.parse(line) as Busy).filter(({ begin }) => begin !== undefined);
+  return { done, batches, store };
+}
+
+/** A store whose writes take a while, as over a network. */
+const slowly = (store: ObjectStore, milliseconds: number): ObjectStore => ({
+  uri: store.uri,
+  get: store.get.bind(store),
+  stat: store.stat.bind(store),
+  list: store.list.bind(store),
+  remove: store.remove.bind(store),
+  replace: store.replace.bind(store),
+  async create(...args) {
+    await sleep(milliseconds);
+    return store.create(...args);
+  },
+});
+
+test('the device is busy 98 % of the time while parts are stored slowly and shards are committed', async (t) => {
+  const { done, batches } = await grow(t, 1, { slow: 300 });
+  assert.equal(done, plan.shards);
+  const busy = batches.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  const share = busy / (batches.at(-1)!.end - batches[0]!.begin);
+  t.diagnostic(`${batches.length} batches, busy ${(100 * share).toFixed(2)} %`);
+  assert.ok(share >= 0.98, `${share}`);
+});
+
+test('timers fire on time while an engine is blocked for seconds, so keep-alives and uploads go on', async (t) => {
+  let last = performance.now();
+  let longest = 0;
+  let ticks = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    ticks++;
+  }, 20);
+  const { batches } = await grow(t, 2);
+  clearInterval(timer);
+  t.diagnostic(`${batches.length} calls of 2 s, ${ticks} ticks, the longest pause ${longest.toFixed(0)} ms`);
+  assert.ok(longest < 1000, 'no pause comes near a call');
+});
+
+test('several devices are several engines, each of which sees one', async (t) => {
+  const before = process.env.CUDA_VISIBLE_DEVICES;
+  process.env.CUDA_VISIBLE_DEVICES = '4,6';
+  t.after(() => {
+    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = before;
+  });
+  const { done, batches } = await grow(t, 0.3, { count: 2 });
+  assert.equal(done, plan.shards);
+  assert.deepEqual([...new Set(batches.map(({ device }) => device))].sort(), ['4', '6']);
+});
+
+test('a stop ends the work at once, in the middle of a batch', async (t) => {
+  const stopping = new AbortController();
+  const begun = () => stopping.abort(new StoppedError('stopped by hand'));
+  const none = () => {};
+  const observer = { ready: none, begun, resumed: none, sampled: none, committed: none, crashed: none };
+  const start = performance.now();
+  await assert.rejects(grow(t, 30, { stop: stopping.signal, observer }), /stopped by hand/);
+  assert.ok(performance.now() - start < 20_000);
+});
