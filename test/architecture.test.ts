@@ -135,7 +135,7 @@ function cycleIn(imports: readonly Import[]): string[] | null {
   return null;
 }
 
-/** What a file may load: the files and packages that it imports, directly or not, at once or later. */
+/** The files and packages that a file imports, directly or not, at once or later. */
 function loadedBy(start: string, imports: readonly Import[]): Set<string> {
   const values = Map.groupBy(
     imports.filter(({ typeOnly }) => !typeOnly),

@@ -55,6 +55,7 @@ async function grow(t: TestContext, seconds: number, change: Partial<Work> & { c
 /** A store whose writes take a while, as over a network. */
 const slowly = (store: ObjectStore, milliseconds: number): ObjectStore => ({
   uri: store.uri,
+  assertConditional: store.assertConditional.bind(store),
   get: store.get.bind(store),
   stat: store.stat.bind(store),
   list: store.list.bind(store),

@@ -88,8 +88,11 @@ export class Link {
       try {
         this.#connection = await connect(clientOptions(this.url, this.#options));
         wait = RETRY_MS;
-        if (this.#closed) await this.#connection.close();
-        else this.#set(null);
+        if (this.#closed) {
+          await this.#connection.close(); // Its status would never end.
+          return;
+        }
+        this.#set(null);
         await this.#follow(this.#connection);
         if (!this.#closed) this.#set(this.#lost());
       } catch (error) {

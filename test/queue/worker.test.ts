@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { QueueError } from '../../platform/queue/errors.ts';
+import { openShardSource } from '../../platform/queue/shard-source.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
 import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
@@ -130,6 +131,14 @@ describe('a worker', { skip: await missingForServers() }, () => {
     const delivery = (await next.next())!;
     assert.deepEqual([delivery.shard, delivery.deliveryCount], [0, 2]);
     await delivery.complete(shardEvent(0));
+  });
+
+  test('can be closed while it connects', { timeout: 10_000 }, async () => {
+    for (const _ of range(20)) {
+      const worker = openShardSource({ url: nats.url, uid: randomUUID() });
+      await sleep(Math.random() * 20);
+      await worker.close();
+    }
   });
 
   test('gives a shard back at once', async () => {

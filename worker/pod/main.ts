@@ -62,4 +62,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
+// A program that ends without its outcome has failed.
+process.exitCode = EXIT.tryAgain;
 run(stopping.signal).then((outcome) => end(outcome, EXIT.done), fail);
