@@ -7,7 +7,7 @@ import { prepare } from '../worker/prepare.ts';
 import { interleave, median, timed } from './measure.ts';
 import { benchDataset, PROMPT } from './sampling.ts';
 
-/** What it costs to hand a batch to an engine process and its pixels back: the same engine here and in a process, in turn. */
+/** The cost of handing batches to an engine process and pixels back: the same engine here and in a process, in turn. */
 
 const [BATCH, STEPS, BATCHES, ROUNDS] = [8, 20, 4, 7];
 

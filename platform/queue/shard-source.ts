@@ -112,7 +112,8 @@ class JetStreamSource implements ShardSource {
     const stream = await manager.streams.info(queue.stream(this.#uid));
     const digest = filledFor(stream);
     if (digest !== null && digest !== this.#plan?.planDigest) {
-      throw otherPlanFailure('the queue', { planDigest: digest }, this.#ours());
+      const ours = { digest: this.#plan?.planDigest ?? '', name: '' };
+      throw otherPlanFailure('the queue', { planDigest: digest }, ours);
     }
     if (digest === null) return null;
     const consumer = await manager.consumers.info(queue.stream(this.#uid), queue.consumer);
@@ -123,10 +124,6 @@ class JetStreamSource implements ShardSource {
       inFlight: consumer.num_ack_pending,
       ackWaitMs: (consumer.config.ack_wait ?? 0) / NANOS_PER_MS,
     };
-  }
-
-  #ours(): { digest: string; name: string } {
-    return { digest: this.#plan?.planDigest ?? '', name: '' };
   }
 
   async #pull(connection: NatsConnection): Promise<Lease | null> {
