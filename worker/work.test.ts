@@ -67,13 +67,14 @@ const slowly = (store: ObjectStore, milliseconds: number): ObjectStore => ({
   },
 });
 
-test('the device is busy 98 % of the time while parts are stored slowly and shards are committed', async (t) => {
+test('the device stays busy while parts are stored slowly and shards are committed', async (t) => {
   const { done, batches } = await grow(t, 1, { slow: 300 });
   assert.equal(done, plan.shards);
   const busy = batches.reduce((sum, { begin, end }) => sum + end - begin, 0);
   const share = busy / (batches.at(-1)!.end - batches[0]!.begin);
   t.diagnostic(`${batches.length} batches, busy ${(100 * share).toFixed(2)} %`);
-  assert.ok(share >= 0.98, `${share}`);
+  // An idle machine shows over 98 %. Storing alone takes 300 ms of every second: work that waited for it would show 77 %.
+  assert.ok(share >= 0.9, `${share}`);
 });
 
 test('timers fire on time while an engine is blocked for seconds, so keep-alives and uploads go on', async (t) => {

@@ -272,7 +272,7 @@ const workers = z.strictObject({
     .min(0)
     .max(86_400)
     .default(120)
-    .describe('Seconds for a stopped worker to finish its current part'),
+    .describe('Seconds for a stopped worker to store what it has accepted'),
   queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
   podTemplate: passThrough
     .optional()
@@ -295,7 +295,10 @@ const publishPods = z.strictObject({
 
 export const specSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Decides every image; another seed is another dataset'),
-  suspend: z.boolean().default(false).describe('Stops the workers after their current part; nothing is lost'),
+  suspend: z
+    .boolean()
+    .default(false)
+    .describe('Stops the workers, which store what they have accepted; nothing is lost'),
   quota: quotaSchema.describe('How many images of whom, with what findings'),
   prompt: promptSchema.prefault({}).describe('The text that each image is drawn from'),
   model: model.describe('The diffusion model'),

@@ -1,4 +1,3 @@
-import { Failure } from '../../contract/failure.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { Logger } from '../../platform/log.ts';
 import { openShardSource } from '../../platform/queue/shard-source.ts';
@@ -25,7 +24,8 @@ export async function workInPod(context: WorkContext): Promise<Outcome> {
   const { digest, samples, shards } = prepared.plan;
   log.info({ plan: digest, samples, shards }, 'planned');
   const source = openShardSource({ ...context.queue, uid: context.uid, name: context.pod });
-  const provider = providerFor(dataset.spec.model.executionProvider, gpus);
+  // A dataset that asks for GPUs says `cuda` by now (operator/desired/config-map.ts).
+  const provider = dataset.spec.model.executionProvider;
   const engines = { count: provider === 'cuda' ? Math.max(1, gpus) : 1, provider, threads: null };
   try {
     const claimant = claimantOf(context);
@@ -35,17 +35,6 @@ export async function workInPod(context: WorkContext): Promise<Outcome> {
   } finally {
     await source.close();
   }
-}
-
-/** GPUs that were asked for are used, or the pod fails: one that sampled on the CPU would only block them. */
-function providerFor(wanted: 'auto' | 'cuda' | 'cpu', gpus: number): 'auto' | 'cuda' | 'cpu' {
-  if (wanted === 'cpu' && gpus > 0) {
-    throw new Failure(
-      'ProviderUnavailable',
-      `spec.model.executionProvider is cpu, and spec.workers.gpus is ${gpus}: set gpus to 0, or executionProvider to cuda`,
-    );
-  }
-  return wanted === 'auto' && gpus > 0 ? 'cuda' : wanted;
 }
 
 function logging(log: Logger): WorkObserver {
