@@ -61,6 +61,9 @@ export const objects = {
   retiredSeal: (shard: number, digest: string): string => `_work/${shardDigits(shard)}/seal-${digest}.json`,
 } as const;
 
+/** Whether a key is that of a probe. */
+export const isProbe = (key: string): boolean => /^_work\/probe-[0-9a-f-]{36}$/.test(key);
+
 /** Reads `start` and `end` (sample indices, end exclusive) back from a part's key; null for any other key. */
 export function parsePartKey(key: string): { start: number; end: number } | null {
   const match = /\/(\d{9,})-(\d{9,})\.tar$/.exec(key);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Failure } from '../contract/failure.ts';
-import { openStore, storesAbove } from '../platform/store/store.ts';
+import { type ObjectStore, openStore, storesAbove } from '../platform/store/store.ts';
 import { planOf, RUN, smallDataset } from '../test/support/dataset.ts';
 import { claim, standing } from './claim.ts';
 
@@ -51,6 +52,48 @@ test('of many plans that claim a prefix at once exactly one gets it', async (t) 
   );
   const results = await Promise.allSettled(plans.map((plan) => claim(store, plan, RUN)));
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+});
+
+/** The store, with something else that happens before its nth call (from 0). `calls` counts all of them. */
+function interrupted(store: ObjectStore, nth: number, happen: () => Promise<void>): ObjectStore & { calls: number } {
+  const counting = { calls: 0 };
+  const before = async (): Promise<void> => {
+    if (counting.calls++ === nth) await happen();
+  };
+  return Object.assign(counting, {
+    uri: store.uri,
+    async *list(prefix: string) {
+      await before();
+      yield* store.list(prefix);
+    },
+    ...Object.fromEntries(
+      (['assertConditional', 'get', 'stat', 'remove', 'replace', 'create'] as const).map((name) => [
+        name,
+        async (...args: unknown[]) => {
+          await before();
+          return (store[name] as (...all: unknown[]) => unknown)(...args);
+        },
+      ]),
+    ),
+  }) as unknown as ObjectStore & { calls: number };
+}
+
+test('workers of one dataset that claim at the same time do not take each other for strangers', async (t) => {
+  for (let nth = 0, calls = 1; nth < calls; nth++) {
+    const store = await freshStore(t);
+    const slow = interrupted(store, nth, () => claim(store, mine, RUN));
+    await claim(slow, mine, RUN);
+    calls = slow.calls;
+    assert.equal((await standing(store, mine, RUN)).claim, 'ours', `the other was faster at call ${nth}`);
+  }
+});
+
+test('a probe of a worker that starts at the same time is not a stranger', async (t) => {
+  const store = await freshStore(t);
+  await store.create(`_work/probe-${randomUUID()}`, Buffer.from('1'), { contentType: 'text/plain' });
+  await claim(store, mine, RUN);
+  await store.create('_work/probe-of-a-stranger', Buffer.from('1'), { contentType: 'text/plain' });
+  await assert.rejects(claim(store, other, RUN), /belongs to plan/);
 });
 
 test('looking at a prefix does not claim it', async (t) => {

@@ -64,8 +64,10 @@ export async function standing(store: ObjectStore, plan: Plan, claimant: Claiman
   // A dataset that a former version published has no claim. It can be used as it is; nobody owns it.
   if (manifest) return { state, claim: 'ours' };
   const foreign = await foreignObjects(store, plan, claimant.above ?? []);
-  if (foreign !== null) throw foreignFailure(store, foreign);
-  return { state, claim: 'create' };
+  if (foreign === null) return { state, claim: 'create' };
+  // What was found may be that of a worker of the same dataset, which has claimed the prefix since we looked.
+  if (await readClaim(store)) return standing(store, plan, claimant);
+  throw foreignFailure(store, foreign);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { objects } from '../contract/names.ts';
+import { isProbe, objects } from '../contract/names.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import { type ObjectStore, StoreError } from '../platform/store/store.ts';
 
@@ -34,6 +34,8 @@ export async function foreignObjects(
 async function firstKeys(store: ObjectStore, folder: string): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of store.list(folder)) {
+    // That of another worker, which is about to claim the prefix, too; or the rest of a killed one's.
+    if (isProbe(key)) continue;
     if (keys.length === SHOWN) return [...keys, '...'];
     keys.push(key);
   }

@@ -1,4 +1,4 @@
-import { objects } from '../contract/names.ts';
+import { isProbe, objects } from '../contract/names.ts';
 import type { PrefixOwner } from '../contract/schema/record.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
@@ -79,7 +79,7 @@ const PATTERNS: readonly RegExp[] = [
   /^(dataset\.json|README\.md|croissant\.json|index\.parquet|wids\.json|report\.html)$/,
   /^records\/\d{6}\.json$/,
   /^rejected\/\d{6}\/\d{4}\.(jpg|png|json)$/,
-  /^_work\/(dataset\.json|probe-[0-9a-f-]{36}|publication-[0-9a-f]{64}\.json|staged\/[0-9a-f]{64}|\d{6}\/(seal(-[0-9a-f]{64})?\.json|\d{9,}-\d{9,}\.tar))$/,
+  /^_work\/(dataset\.json|publication-[0-9a-f]{64}\.json|staged\/[0-9a-f]{64}|\d{6}\/(seal(-[0-9a-f]{64})?\.json|\d{9,}-\d{9,}\.tar))$/,
 ];
 
 /** Whether CohortFarm writes objects of this name for a dataset. */
@@ -90,6 +90,7 @@ export function ownedBy({ metadata, spec }: Pick<SyntheticDataset, 'metadata' | 
   const folder = new RegExp(`^${objects.training}(${stages.join('|')})(-[0-9a-f]{8})?/.`);
   return (key) =>
     PATTERNS.some((pattern) => pattern.test(key)) ||
+    isProbe(key) ||
     (key.startsWith(shards) && /^\d{6}\.tar$/.test(key.slice(shards.length))) ||
     (spec.training !== undefined && folder.test(key));
 }
