@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { StoppedError, UsageError } from '../../contract/failure.ts';
 import { EXIT, objects } from '../../contract/names.ts';
-import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { PrefixOwner } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
@@ -107,7 +106,10 @@ async function grow({ prepared, dataset, store, workers, claimant }: Job): Promi
       prepared,
       store,
       claimant,
-      source: arraySource({ shards: pending, onRetry: (shard, why) => view.note(`${why}; shard ${shard} is tried again`) }),
+      source: arraySource({
+        shards: pending,
+        onRetry: (shard, why) => view.note(`${why}; shard ${shard} is tried again`),
+      }),
       engines: {
         count,
         provider: dataset.spec.model.executionProvider,
