@@ -15,6 +15,13 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   replay: ['cohortfarm replay out/demo 000000017 --save 17.png'],
   report: ['cohortfarm report s3://cohorts/first --output first.html'],
   browse: ['cohortfarm browse out/demo', 'cohortfarm browse s3://cohorts/first --port 8000'],
+  model: [
+    'cohortfarm model export hf:stanfordmimi/RoentGen-v2 --output roentgen-v2',
+    'cohortfarm model optimize roentgen-v2 --output roentgen-v2-cuda --for cuda',
+    'cohortfarm model check roentgen-v2 --batch-size 1 --steps 4',
+    'cohortfarm model export-gate xrv:age --weights age.pt --output age',
+    'cohortfarm model push roentgen-v2 s3://models/roentgen-v2',
+  ],
   train: ['cohortfarm train -f examples/roentgen-v2.yaml --output out/roentgen-v2'],
 };
 

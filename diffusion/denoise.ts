@@ -1,3 +1,4 @@
+import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { advance, arraysOf, Spares } from './schedulers/advance.ts';
 import { initialState, type Schedule } from './schedulers/schedule.ts';
@@ -48,7 +49,7 @@ export interface DenoiseInput {
   readonly negative?: Float32Array | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Sees the latents after each step; they are overwritten later. */
-  readonly onStep?: (latents: Float32Array, step: number) => void;
+  readonly onStep?: ((latents: Float32Array, step: number) => void) | undefined;
 }
 
 /**
@@ -83,10 +84,20 @@ export async function denoise(
     const predicted = toFloats(session, output.name, outputs[output.name]!);
     const combined = isGuided(guidanceScale) ? guide(predicted, guidanceScale, guided) : predicted;
     state = advance(step, state, combined, spares);
+    assertNumbers(state.sample, session.file, { step: i + 1, of: schedule.steps.length });
     input.onStep?.(state.sample, i);
   }
   spares.giveBack(arraysOf(state));
   return state.sample.slice();
+}
+
+/** Ends what could only become black images. @throws ModelError when a latent is not a finite number */
+function assertNumbers(latents: Float32Array, file: string, { step, of }: { step: number; of: number }): void {
+  if (latents.every(Number.isFinite)) return;
+  throw new ModelError(
+    `${file} gives values that are not numbers (NaN or infinite) at step ${step} of ${of}; a float16 graph that overflows does so: ` +
+      'use the model in float32, or keep its attention in float32 (docs/models.md)',
+  );
 }
 
 /** Negative rows first, then the prompts, as in diffusers. */

@@ -12,3 +12,13 @@ test('A5: a model that does not fit a GPU is the fault of the node, one that can
   ].map(({ reason }) => reason);
   assert.deepEqual(reasons, ['ProviderUnavailable', 'ProviderUnavailable', 'ModelInvalid', 'ModelInvalid']);
 });
+
+test('a graph for CUDA says so when a CPU loads it, and nothing else does', () => {
+  const why = 'Fatal error: com.microsoft:NhwcConv(-1) is not a registered function/op';
+  assert.match(
+    loadFailure('unet/model.onnx', 'cpu', why).message,
+    /optimised for CUDA \(NhwcConv\) and cannot run on the CPU/,
+  );
+  const other = 'LayerNormalization and GroupNormalization: not enough data';
+  assert.match(loadFailure('unet/model.onnx', 'cpu', other).message, /check that it was copied whole/);
+});

@@ -87,11 +87,20 @@ export async function openSession(file: string, { provider, threads }: SessionOp
   };
 }
 
+/** Operators that `model optimize --for cuda` writes and only the CUDA provider has. */
+const CUDA_OPERATORS = /\b(NhwcConv|BiasSplitGelu|SkipGroupNorm|GroupNorm|BiasAdd)\b(?!alization)/;
+
 /** A GPU that is too small, or whose driver fails, is a fault of the machine and not of the model. */
 export function loadFailure(file: string, provider: ProviderName, why: string): ModelError | ProviderUnavailableError {
   if (provider === 'cuda' && /out of memory|failed to allocate memory|CUDA|CUDNN|CUBLAS/i.test(why)) {
     const fix = 'free its memory, take a GPU with more of it, or repair its driver (docs/cuda.md)';
     return new ProviderUnavailableError(`${file} cannot be loaded into the GPU (${why}); ${fix}`);
+  }
+  const operator = provider === 'cpu' && CUDA_OPERATORS.exec(why)?.[0];
+  if (operator) {
+    return new ModelError(
+      `${file} is optimised for CUDA (${operator}) and cannot run on the CPU; use a GPU, or the model that it was made from`,
+    );
   }
   return new ModelError(
     `${file} cannot be loaded (${why}); check that it was copied whole, with its external data files`,

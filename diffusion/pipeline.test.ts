@@ -145,3 +145,25 @@ test('what the model cannot do is refused with the field', () => {
     );
   }
 });
+
+test('latents that are not numbers end the batch at that step, with what to do', async () => {
+  const { model } = functionModel();
+  let call = 0;
+  const session: Session = {
+    ...model.unet.session,
+    async run(feeds) {
+      const outputs = await model.unet.session.run(feeds);
+      const [output] = Object.values(outputs);
+      if (++call === 2) (output!.data as Float32Array)[3] = Number.NaN;
+      return outputs;
+    },
+  };
+  const broken = { ...model, unet: { ...model.unet, session } };
+  await assert.rejects(createSampler(broken, sampling()).sample([{ prompt: 'a', seed: 1 }]), (error: ModelError) => {
+    assert.ok(error instanceof ModelError);
+    assert.equal(error.exitCode, 78);
+    assert.match(error.message, /gives values that are not numbers \(NaN or infinite\) at step 2 of \d; .* float32/);
+    return true;
+  });
+  assert.equal(call, 2);
+});

@@ -40,6 +40,8 @@ export interface Sampling {
 export interface SamplerOptions {
   /** Every call gets exactly this many rows: fewer are filled up, more are split. Steady shapes suit CUDA. */
   readonly padTo?: number;
+  /** Sees the latents of a call after each of its steps; they are overwritten later. */
+  readonly onStep?: (latents: Float32Array, step: number) => void;
 }
 
 /** @throws ModelError when the model cannot do what is asked */
@@ -49,11 +51,12 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
   const embeddings = createEmbeddings(model);
   // Memory that is free for the next batch; while a batch has it, it is not here.
   let free: Workspace | undefined;
+  const { negativePrompt } = sampling;
   const sampleRows = async (wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> => {
     const workspace = free?.rows === wanted.length ? free : createWorkspace(model, setting, wanted.length);
     free = undefined;
-    const { negativePrompt } = sampling;
-    const images = await sampleBatch({ model, setting, embeddings, workspace, negativePrompt }, wanted, signal);
+    const batch = { model, setting, embeddings, workspace, negativePrompt, onStep: options.onStep };
+    const images = await sampleBatch(batch, wanted, signal);
     free = workspace;
     return images;
   };
@@ -114,15 +117,16 @@ interface Batch {
   readonly embeddings: Embeddings;
   readonly workspace: Workspace;
   readonly negativePrompt: string;
+  readonly onStep: SamplerOptions['onStep'];
 }
 
 async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> {
-  const { model, setting, workspace, negativePrompt } = batch;
+  const { model, setting, workspace, negativePrompt, onStep } = batch;
   const embeddings: Float32Array[] = [];
   for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
   const negative = isGuided(setting.guidanceScale) ? await batch.embeddings.of(negativePrompt) : undefined;
   const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
-  const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal });
+  const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
   const values = await decodeLatents(model, latents, setting);
   const { scale, imageChannels } = model.vae;
   const size = { width: setting.width * scale, height: setting.height * scale };

@@ -110,7 +110,15 @@ export async function fetchFolder(wanted: FolderWanted, context: ResourceContext
   return folder;
 }
 
-async function digestFolder(dir: string, { includes, field }: FolderWanted): Promise<Folder> {
+async function digestFolder(dir: string, wanted: FolderWanted): Promise<Folder> {
+  return { dir, digest: (await hashFolder(dir, wanted)).digest };
+}
+
+/** The files of a folder on this machine with their digests, and the digest of all. @throws SpecError when there are none */
+export async function hashFolder(
+  dir: string,
+  { includes, field }: Pick<FolderWanted, 'includes' | 'field'>,
+): Promise<{ readonly files: readonly FolderFile[]; readonly digest: string }> {
   let names: string[] = [];
   try {
     names = (await filesBelow(dir)).filter(includes);
@@ -124,7 +132,7 @@ async function digestFolder(dir: string, { includes, field }: FolderWanted): Pro
   }
   const files: FolderFile[] = [];
   for (const path of names) files.push({ path, sha256: await fileSha256(join(dir, path)) });
-  return { dir, digest: folderDigest(files) };
+  return { files, digest: folderDigest(files) };
 }
 
 /** Paths of all files below a folder. Links to folders are followed, since whoever opens a file below does so, too. */

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENV } from '../../contract/cluster.ts';
 import { type Outcome, parseOutcome } from '../../contract/schema/outcome.ts';
 import type { TrainingStep } from '../../contract/training/steps.ts';
+import { runPython } from '../python.ts';
 import { TRAINER } from './venv.ts';
 
 /** One step of the training as a process on this machine, started as a container would be (docs/training.md). */
@@ -22,10 +22,8 @@ export async function runStep(step: TrainingStep, python: string): Promise<StepR
   const [config, outcomeFile] = [join(folder, 'config.json'), join(folder, 'outcome.json')];
   try {
     await writeFile(config, JSON.stringify(step.config, null, 1));
-    const code = await runTrainer([step.command, '--config', config], python, {
-      ...process.env,
+    const code = await runPython(python, ['-m', 'cohortfarm_trainer', step.command, '--config', config], {
       PYTHONPATH: TRAINER,
-      PYTHONUNBUFFERED: '1',
       [ENV.outcomeFile]: outcomeFile,
       PET_NPROC_PER_NODE: String(step.stage?.processesPerNode ?? 1),
     });
@@ -33,25 +31,4 @@ export async function runStep(step: TrainingStep, python: string): Promise<StepR
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
-function runTrainer(args: readonly string[], python: string, env: NodeJS.ProcessEnv): Promise<number> {
-  // In a group of its own, so that Ctrl-C reaches it once, from here.
-  const child = spawn(python, ['-m', 'cohortfarm_trainer', ...args], {
-    env,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    detached: true,
-  });
-  const forward = (signal: NodeJS.Signals): void => {
-    child.kill(signal);
-  };
-  for (const signal of SIGNALS) process.on(signal, forward);
-  return new Promise<number>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
-  }).finally(() => {
-    for (const signal of SIGNALS) process.off(signal, forward);
-  });
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isStreamed } from './body.ts';
 import { codeOf } from './directory-errors.ts';
 import { ignoreMissing } from './directory-files.ts';
 import type { ObjectBody } from './types.ts';
@@ -31,7 +32,7 @@ export class TempFiles {
     }
     const path = join(this.#folder, `${process.pid}-${randomUUID()}`);
     try {
-      await this.#write(path, body instanceof Uint8Array ? [body] : body);
+      await this.#write(path, body);
       return await use(path);
     } finally {
       await unlink(path).catch(ignoreMissing);
@@ -39,10 +40,14 @@ export class TempFiles {
     }
   }
 
-  async #write(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  async #write(path: string, body: ObjectBody): Promise<void> {
     const file = await this.#open(path);
     try {
-      for (const group of groupsOf(chunks)) await writeFully(file, group);
+      if (isStreamed(body)) {
+        for await (const chunk of body.chunks()) await writeFully(file, [chunk]);
+      } else {
+        for (const group of groupsOf(body instanceof Uint8Array ? [body] : body)) await writeFully(file, group);
+      }
       await file.sync();
     } finally {
       await file.close();

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3';
+import { chunksOf, sizeOf, wholeBody } from './body.ts';
 import type { StoreError } from './errors.ts';
 import { assertKey, assertPrefix, compareKeys, isValidKey } from './keys.ts';
 import { assertEndpoint, connect, type S3Options } from './s3-client.ts';
@@ -183,19 +184,18 @@ export class S3Store implements ObjectStore {
     body: ObjectBody,
     options: { ContentType: string; IfNoneMatch?: '*' },
   ): Promise<void> {
-    const chunks = body instanceof Uint8Array ? [body] : body;
     const size = sizeOf(body);
     const params = { ...this.#name(key), ...options, ChecksumAlgorithm: 'SHA256' as const };
     await retryBriefly(async () => {
       if (size <= MULTIPART_BYTES) {
-        const Body = body instanceof Uint8Array ? body : Buffer.concat(chunks);
+        const Body = await wholeBody(body);
         const output = await s3.putObject({ ...params, Body });
         if (output.ETag === undefined) throw notS3Answer();
         return;
       }
       const { Upload } = await import('@aws-sdk/lib-storage');
       // Carries IfNoneMatch to the completing request, and aborts the parts when anything fails.
-      const Body = Readable.from(chunks, { objectMode: false });
+      const Body = Readable.from(chunksOf(body), { objectMode: false });
       const upload = new Upload({
         client: s3,
         params: { ...params, Body },
@@ -261,10 +261,6 @@ async function refused(write: Promise<unknown>, request: string): Promise<void> 
   throw Object.assign(new Error(`${request} overwrote an object although If-None-Match was set`), {
     name: 'ConditionIgnored',
   });
-}
-
-function sizeOf(body: ObjectBody): number {
-  return body instanceof Uint8Array ? body.length : body.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 function isNamed(error: unknown, name: string): boolean {

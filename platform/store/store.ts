@@ -8,7 +8,7 @@ import type { ObjectStore } from './types.ts';
 
 export { StoreError, type StoreErrorKind } from './errors.ts';
 export type { S3Options } from './s3-client.ts';
-export type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
+export type { ByteRange, ListedObject, ObjectBody, ObjectStore, StreamedBody, WriteOptions } from './types.ts';
 
 const SUPPORTED = 'use s3://bucket/prefix, file:///folder or a plain path';
 

@@ -4,8 +4,16 @@ export interface ByteRange {
   end: number;
 }
 
-/** Content of an object: whole, or as chunks in order. */
-export type ObjectBody = Uint8Array | readonly Uint8Array[];
+/** Content of an object: whole, as chunks in order, or as a stream. */
+export type ObjectBody = Uint8Array | readonly Uint8Array[] | StreamedBody;
+
+/** Content that need not fit into memory, such as a file's. */
+export interface StreamedBody {
+  /** Bytes. */
+  readonly size: number;
+  /** The content from its start; called again when a write is retried. */
+  chunks(): AsyncIterable<Uint8Array>;
+}
 
 export interface WriteOptions {
   /** MIME type; a directory does not keep it. */

@@ -45,7 +45,7 @@ describe('the pages', () => {
     const used = new Map<string, Set<string>>();
     const texts = [...(await Promise.all(PAGES.map(read))), ...Object.values(EXAMPLES).flat()];
     for (const text of texts) {
-      for (const [, command, rest] of text.matchAll(/(?:npx |^)cohortfarm ([a-z]+)([^\n#`|&]*)/g)) {
+      for (const [, command, rest] of text.matchAll(/(?:npx |^)cohortfarm (model [a-z-]+|[a-z]+)([^\n#`|&]*)/g)) {
         const options = used.get(command!) ?? new Set();
         for (const [option] of rest!.matchAll(/(?<= )--?[a-z][a-z-]*/g)) options.add(option);
         used.set(command!, options);
@@ -53,7 +53,7 @@ describe('the pages', () => {
     }
     assert.ok(used.size >= 4, `${[...used.keys()]}`);
     for (const [command, options] of used) {
-      const { stdout, code } = await runCli([command, '--help']);
+      const { stdout, code } = await runCli([...command.split(' '), '--help']);
       assert.equal(code, 0, `cohortfarm ${command}`);
       for (const option of options)
         assert.match(stdout, new RegExp(`(^|\\s)${option}[\\s,]`), `cohortfarm ${command} ${option}`);

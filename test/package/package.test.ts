@@ -73,7 +73,13 @@ describe('B7: the npm package', () => {
 
   it('holds programs, model, page and trainer, and neither sources nor tests', (t) => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ['dist/cli/main.js', 'browse/dist/page.js', 'trainer/cohortfarm_trainer/__main__.py', 'LICENSE'])
+    for (const path of [
+      'dist/cli/main.js',
+      'browse/dist/page.js',
+      'trainer/cohortfarm_trainer/__main__.py',
+      'exporter/cohortfarm_exporter/__main__.py',
+      'LICENSE',
+    ])
       assert.ok(paths.includes(path), path);
     assert.deepEqual(
       paths.filter((path) => /\.ts$|test|\/training\/(phantom|tests)\//.test(path)),

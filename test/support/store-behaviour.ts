@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { StoreError } from '../../platform/store/errors.ts';
 import type { ObjectStore } from '../../platform/store/types.ts';
@@ -39,6 +40,10 @@ function describeObject(openAt: (place: string) => ObjectStore): void {
     const chunks = Array.from({ length: 3000 }, () => randomBytes(700));
     assert.equal(await store.create('chunks', chunks, TEXT), 'created');
     assert.ok(Buffer.concat(chunks).equals((await store.get('chunks'))!));
+    const stream = { size: 3000 * 700, chunks: () => Readable.from(chunks) };
+    assert.equal(await store.create('stream', stream, TEXT), 'created');
+    assert.ok(Buffer.concat(chunks).equals((await store.get('stream'))!));
+    assert.equal(await store.create('stream', stream, TEXT), 'exists');
     for (const [key, body] of [['empty', bytes('')] as const, ['none', []] as const]) {
       assert.equal(await store.create(key, body, TEXT), 'created');
       assert.deepEqual(await store.stat(key), { size: 0 });

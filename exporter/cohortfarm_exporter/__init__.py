@@ -1,0 +1,1 @@
+"""Brings models into the layout that CohortFarm loads: ONNX graphs of a diffusers pipeline, gates, optimised graphs."""
