@@ -55,6 +55,59 @@ def test_one_column_for_each_finding_as_in_chexpert(tmp_path):
     assert [patient.rsplit("#")[-1] for patient in records.patients] == ["patient00001", "patient00002"]
 
 
+# As CheXpert ships: three patients, each with a film of the same file name.
+CHEXPERT = "Path,Sex,Age,No Finding,Edema\n" + "".join(
+    f"{{root}}/train/patient0000{i}/study1/view1_frontal.jpg,Female,68,,{i % 2}.0\n" for i in (1, 2, 3)
+)
+FRONTAL = [f"train/patient0000{i}/study1/view1_frontal.jpg" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("there", [FRONTAL[:1], FRONTAL[:2], ["view1_frontal.jpg"], ["patient00001/study1/view1_frontal.jpg"]])
+def test_science_3_a_row_whose_path_matches_no_file_is_an_error_never_another_file_of_that_name(tmp_path, there):
+    with pytest.raises(NotFoundError, match=r"names \d images that are not there, such as .*patient0000\d/study1/view1_frontal.jpg"):
+        read_source(folder_with(tmp_path, CHEXPERT.format(root="CheXpert-v1.0"), *there, name="train.csv"), LABELS, {})
+
+
+@pytest.mark.parametrize("root", ["CheXpert-v1.0", "CheXpert-v1.0-small"])
+def test_science_3_paths_that_begin_with_the_name_of_the_folder_each_have_their_own_file(tmp_path, root):
+    records = read_source(folder_with(tmp_path, CHEXPERT.format(root=root), *FRONTAL, name="train.csv"), LABELS, {})
+    assert [records.blobs[i].key for i in records.blob] == FRONTAL
+
+
+def test_science_3_a_name_that_fits_several_files_is_refused(tmp_path):
+    csv = "file_name,patient_id,findings\n1.png,1,edema\n"
+    with pytest.raises(UsageError, match="1 images that are in several folders, such as 1.png; write their paths"):
+        read_source(folder_with(tmp_path / "a", csv, "x/1.png", "y/1.png"), LABELS, {})
+    # A name without extension, as in MIMIC and VinDr, or an absolute path mean one file each.
+    csv = f"dicom_id,patient_id,findings\n1,1,edema\n{tmp_path}/b/y/2.png,2,edema\n"
+    records = read_source(folder_with(tmp_path / "b", csv, "x/1.png", "y/2.png"), LABELS, {})
+    assert [records.blobs[i].key for i in records.blob] == ["x/1.png", "y/2.png"]
+
+
+def test_science_1_8_flags_are_read_as_people_write_them(tmp_path):
+    rows = [("True", "1.0"), ("false", "0.0"), ("", "1"), ("TRUE", "")]
+    csv = "file_name,patient_id,Edema,Pneumonia\n" + "".join(f"1.png,{i},{edema},{pneumonia}\n" for i, (edema, pneumonia) in enumerate(rows))
+    records = read_source(folder_with(tmp_path, csv, "1.png"), LABELS, {})
+    assert records.labels[:, 1].tolist() == [1, 0, 0, 1] and records.labels[:, 2].tolist() == [1, 0, 1, 0]
+
+
+def test_science_1_8_a_column_of_0_and_1_that_is_no_finding_is_not_one(tmp_path):
+    csv = "file_name,patient_id,portable,No Finding,Edema\n1.png,1,1,1,0\n1.png,2,1,0,1\n"
+    assert read_source(folder_with(tmp_path / "a", csv, "1.png"), LABELS[:2], {}).labels.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(UsageError, match="has no findings: .*portable are neither labels nor known as findings"):
+        read_source(folder_with(tmp_path / "b", "file_name,patient_id,portable\n1.png,1,1\n", "1.png"), LABELS, {})
+    # What the config calls a finding is one.
+    csv = "file_name,patient_id,bone-age-high,No Finding\n1.png,1,1,0\n1.png,2,0,1\n"
+    records = read_source(folder_with(tmp_path / "c", csv, "1.png"), ["no-finding", "bone-age-high"], {})
+    assert records.labels.tolist() == [[0, 1], [1, 0]]
+
+
+def test_science_1_8_no_finding_is_not_inferred_from_two_columns(tmp_path):
+    csv = "file_name,patient_id,Edema,Pneumonia\n1.png,1,0,0\n1.png,2,1,0\n1.png,3,-1,0\n"
+    records = read_source(folder_with(tmp_path, csv, "1.png"), LABELS, {})
+    assert np.array_equal(records.labels[:, 0], [np.nan, 0, np.nan], equal_nan=True)
+
+
 def test_a_label_that_a_source_does_not_know_is_unknown_there_not_absent(tmp_path):
     one = folder_with(tmp_path / "a", "file_name,patient_id,findings\n1.png,1,edema\n2.png,2,no finding\n", "1.png", "2.png")
     two = folder_with(tmp_path / "b", "file_name,patient_id,findings\n1.png,1,pneumonia\n2.png,2,\n", "1.png", "2.png")

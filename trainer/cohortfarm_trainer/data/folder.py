@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pandas
 
-from ..errors import NotFoundError, UsageError
+from ..errors import UsageError
 from ..store import Store
+from .locate import locate
 from .records import NO_FINDING, PARTS, Blob, Records, age_of, label_matrix, label_name, race_of, sex_of
+from .vocabulary import FINDINGS
 
 # Headers that name the same thing, in lower case.
 HEADERS = {
@@ -22,10 +24,7 @@ HEADERS = {
     "part": ("split", "part", "fold"),
     "site": ("site", "hospital", "institution"),
 }
-# Columns that are neither a role nor a finding.
-NO_LABELS = re.compile(r"^(view|view[ _]position|frontal/lateral|ap/pa|follow-up.*|original.*|height|width|study.*|unnamed.*|y\]?|x\]?)$")
 CSV_NAME = re.compile(r"^[^/]+\.csv(\.gz)?$")
-IMAGE_NAME = re.compile(r"\.(png|jpe?g|tiff?|bmp)$", re.I)
 PART_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "training": "train", "testing": "test"}
 
 
@@ -49,7 +48,7 @@ def read_folder(store: Store, name: str, keys: list[str], labels: list[str]) -> 
     where = f"{store.uri}/{name}"
     if columns["image"] is None:
         raise UsageError(f"{where} has no column for the image; name one of {', '.join(HEADERS['image'])}")
-    files = locate(table[columns["image"]], keys, where)
+    files = locate(table[columns["image"]].tolist(), keys, store.uri, where)
     matrix = labels_of(table, columns, labels, where)
     n = len(table)
 
@@ -94,29 +93,6 @@ def header_of(table: pandas.DataFrame, role: str) -> str | None:
     return next((headers[name] for name in HEADERS[role] if name in headers), None)
 
 
-def locate(names: pandas.Series, keys: list[str], where: str) -> list[str]:
-    """The key of each image. A CSV may name it by its path, or by its file name wherever below the folder it lies."""
-    images = [key for key in keys if IMAGE_NAME.search(key)]
-    whole = set(images)
-    by_name: dict[str, str] = {}
-    for key in images:
-        by_name.setdefault(key.rsplit("/", 1)[-1], key)
-        by_name.setdefault(key.rsplit("/", 1)[-1].rsplit(".", 1)[0], key)
-    files, missing = [], []
-    for name in names:
-        trimmed = name.strip().lstrip("./")
-        # CheXpert's paths begin with the name of the folder itself.
-        inner = trimmed.split("/", 1)[-1]
-        key = trimmed if trimmed in whole else inner if inner in whole else by_name.get(trimmed.rsplit("/", 1)[-1])
-        if key is None:
-            missing.append(trimmed)
-        else:
-            files.append(key)
-    if missing:
-        raise NotFoundError(f"{where} names {len(missing)} images that are not there, such as {missing[0]}; add them or leave the rows out")
-    return files
-
-
 def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], where: str) -> np.ndarray:
     """float32 [n, labels], from one column with `|` between names, or from one column of flags for each finding.
 
@@ -129,28 +105,41 @@ def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: l
         matrix[[not names for names in found]] = np.nan
         return matrix
     taken = {header for header in columns.values() if header is not None}
-    flags = {label_name(header): header for header in table.columns if header not in taken and _is_flag(header, table[header])}
-    if not flags:
+    flags = {label_name(header): flags_of(table[header]) for header in table.columns if header not in taken}
+    # A column of 0 and 1 may be anything, such as whether the film was taken in bed.
+    found = {name: values for name, values in flags.items() if values is not None and name in FINDINGS | set(labels)}
+    if not found:
+        others = sorted(name for name, values in flags.items() if values is not None)
         raise UsageError(
             f"{where} has no findings: write a column findings ({NO_FINDING}, or names with | between), or a column of 0 and 1 for each"
+            + (f"; {', '.join(others[:5])} are neither labels nor known as findings" if others else "")
         )
-    values = np.stack([pandas.to_numeric(table[header].str.strip().replace("", "0")) for header in flags.values()], 1)
-    found = [frozenset(name for name, value in zip(flags, row) if value != 0) for row in values]
-    matrix = label_matrix(found, frozenset(flags), labels)
-    for column, label in enumerate(labels):
-        if label in flags:
-            flag = values[:, list(flags).index(label)]
-            # Whether there is no finding at all, such a file knows better than its columns show.
-            matrix[:, column] = np.where(flag == -1, np.nan, flag == 1)
-    return matrix
+    return flag_matrix(found, labels)
 
 
-FLAGS = {"", "0", "1", "-1", "0.0", "1.0", "-1.0"}
+FLAGS = {"": 0.0, "nan": 0.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "1": 1.0, "1.0": 1.0, "true": 1.0, "-1": -1.0, "-1.0": -1.0}
 
 
-def _is_flag(header: str, column: pandas.Series) -> bool:
-    values = set(column.str.strip().unique())
-    return not NO_LABELS.match(header.strip().lower()) and values <= FLAGS and values != {""}
+def flags_of(column: pandas.Series) -> np.ndarray | None:
+    """float [n] of 0, 1 and -1 (uncertain); None for a column of anything else, or of nothing."""
+    texts = column.str.strip().str.lower()
+    if not texts.isin(FLAGS).all() or texts.isin({"", "nan"}).all():
+        return None
+    return texts.map(FLAGS).to_numpy(float)
+
+
+def flag_matrix(flags: dict[str, np.ndarray], labels: list[str]) -> np.ndarray:
+    """float32 [n, labels], from flags by name.
+
+    Whether there is no finding at all says its own column. Without one it is known of images with a finding only: whether
+    the columns are all that was looked for, such a file does not say.
+    """
+    n = len(next(iter(flags.values())))
+    ill = np.any([values == 1 for name, values in flags.items() if name != NO_FINDING], axis=0) & np.ones(n, bool)
+    flags = {NO_FINDING: np.where(ill, 0.0, -1.0), **flags}
+    unknown = np.full(n, -1.0)
+    values = np.stack([flags.get(label, unknown) for label in labels], 1)
+    return np.where(values == -1, np.nan, values == 1).astype(np.float32)
 
 
 def patients_of(table: pandas.DataFrame, columns: dict[str, str | None], store: Store, where: str) -> np.ndarray:
@@ -167,5 +156,3 @@ def patients_of(table: pandas.DataFrame, columns: dict[str, str | None], store: 
         raise UsageError(f"{where}: {empty} rows name no patient; splits need one in each row")
     sites = [store.uri] * len(table) if columns["site"] is None else table[columns["site"]].str.strip().tolist()
     return np.array([f"{site}#{patient}" for site, patient in zip(sites, patients)])
-
-

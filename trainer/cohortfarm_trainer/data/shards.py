@@ -11,7 +11,8 @@ from webdataset.tariterators import base_plus_ext
 
 from ..errors import UsageError
 from ..store import Store
-from .folder import HEADERS, IMAGE_NAME, PART_NAMES
+from .folder import HEADERS, PART_NAMES
+from .locate import IMAGE_NAME
 from .records import PARTS, Blob, Records, age_of, label_matrix, label_name, race_of, sex_of
 
 READ_AHEAD = 1 << 20  # bytes: small images come many at a time, what is large is passed over
