@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bin, label } from './text.ts';
-import { ARCHITECTURES, BASELINES, hyperparametersSchema } from './training.ts';
+import { ARCHITECTURES, BASELINES, hyperparametersSchema, sourceSchema } from './training.ts';
 
 /**
  * The file that a trainer container is started with (docs/training.md): what to train or measure, on what, and where the
@@ -15,6 +15,7 @@ const data = z
 
 const trainSchema = z.strictObject({
   data,
+  source: sourceSchema.optional().describe('How real images are read'),
   hyperparameters: hyperparametersSchema.describe('How it is trained'),
 });
 
@@ -46,7 +47,7 @@ export const stageConfigSchema = z.strictObject({
     .optional()
     .describe('Evaluate: model.pt of each stage'),
   sites: z
-    .array(z.strictObject({ name: label, uri }))
+    .array(z.strictObject({ name: label, uri, source: sourceSchema.optional() }))
     .optional()
     .describe('Evaluate, Compare: real test sets'),
   compare: z

@@ -17,7 +17,7 @@ export const MAX_STAGES = 32;
 export const hyperparametersSchema = z.strictObject({
   epochs: z.int().min(1).max(100_000).optional().describe('Passes over the training images; default: 50'),
   steps: z.int().min(1).max(1e9).optional().describe('Optimizer steps, instead of epochs'),
-  batchSize: z.int().min(1).max(65_536).default(32).describe('Images in one step of one process'),
+  batchSize: z.int().min(1).max(65_536).default(32).describe('Images in one step of all processes together'),
   learningRate: z
     .number()
     .min(0)
@@ -51,6 +51,17 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
+/** How a folder of real images is read, where its CSV does not say all. */
+export const sourceSchema = z.strictObject({
+  site: label
+    .optional()
+    .describe('Hospital of the images that name none: patients of one number are one person where it is the same'),
+  complete: z
+    .boolean()
+    .optional()
+    .describe('Whether the columns of findings are all that was looked for: an image without any then has no-finding'),
+});
+
 const runtimeRef = z.strictObject({
   apiGroup: z.enum(['trainer.kubeflow.org']).optional().describe('Its API group'),
   kind: z
@@ -71,6 +82,7 @@ const stage = z.strictObject({
     .describe(
       'Finetune: folder of real images (WebDataset shards or a CSV), or of such folders; for Pretrain the default is the synthetic dataset',
     ),
+  source: sourceSchema.optional().describe('How the data is read'),
   hyperparameters: hyperparametersSchema.prefault({}).describe('How it is trained'),
   image: z.string().min(1).optional().describe('Container image of the trainer'),
   resources: passThrough.optional().describe('Requests and limits of each trainer pod, as in a Pod'),
@@ -110,6 +122,7 @@ export const trainingSchema = z.strictObject({
           z.strictObject({
             name: label.describe('Its name in the metrics'),
             uri: uri.describe('Folder of its labelled real images'),
+            source: sourceSchema.optional().describe('How it is read'),
           }),
         )
         .max(100)

@@ -29,6 +29,14 @@ class Team:
         dist.all_reduce(value, dist.ReduceOp.MAX)
         return bool(value.item())
 
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of the values of all processes, on this one's device."""
+        if self.world == 1:
+            return values
+        total = values.detach().clone()
+        dist.all_reduce(total)
+        return total
+
     def gather(self, value: Any) -> list[Any]:
         """What each process has, in order of rank, in all of them."""
         if self.world == 1:

@@ -1,14 +1,13 @@
 """The networks: grey images in, one logit for each label out."""
 
-import io
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torchvision
 from torch import nn
 
 from .errors import UsageError
+from .weights import read_weights, rename
 
 MEAN, STD = 0.5, 0.25  # of grey levels in 0..1; what is fed is (grey - MEAN) / STD
 
@@ -82,24 +81,21 @@ def last_layer(model: nn.Module) -> nn.Linear:
 
 
 def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) -> list[str]:
-    """Puts stored weights into the model: of model.pt, or any state_dict of the same network.
+    """Puts stored weights into the model: of model.pt, or of the same network as others store it (see weights.py).
 
     Where the last layer answers other labels it stays as it is. Returns the names of weights that were not in the file.
     Raises UsageError when the file is none, or holds another network.
     """
-    stored = read_torch(data, what)
+    stored = read_weights(data, what)
     state = stored.get("state", stored.get("state_dict", stored))
     own = model.state_dict()
-    # torchvision's own files know nothing of the wrapper, and others may come from DataParallel.
-    renamed = {name.removeprefix("module."): value for name, value in state.items() if torch.is_tensor(value)}
-    if not set(renamed) & set(own):
-        renamed = {f"net.{name}": value for name, value in renamed.items()}
+    renamed = rename(state, own)
     head = tuple(f"{name}.{part}" for name, module in model.named_modules() if module is last_layer(model) for part in ("weight", "bias"))
     same_labels = stored.get("labels", labels) == labels
     usable = {
         name: value
         for name, value in renamed.items()
-        if name in own and own[name].shape == value.shape and (same_labels or name not in head)
+        if own[name].shape == value.shape and (same_labels or name not in head)
     }
     missing = [name for name in own if name not in usable]
     if any(name not in head and not name.endswith("num_batches_tracked") for name in missing):
@@ -109,20 +105,3 @@ def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) ->
         )
     model.load_state_dict(usable, strict=False)
     return missing
-
-
-def read_torch(data: bytes, what: str) -> dict[str, Any]:
-    """A file of torch that holds tensors and plain values, never code."""
-    try:
-        stored = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UsageError(f"{what} is no file of weights that can be read safely: {type(error).__name__}") from error
-    if not isinstance(stored, dict):
-        raise UsageError(f"{what} holds no state_dict")
-    return stored
-
-
-def write_torch(value: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()

@@ -25,6 +25,7 @@ def records_of(labels, sex, age, race, patients=None) -> Records:
         race=np.array(race),
         age=np.array(age, np.float32),
         part=np.full(n, ""),
+        site=np.full(n, ""),
         blob=zero.astype(np.int32),
         offset=zero,
         size=zero,

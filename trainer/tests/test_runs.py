@@ -2,12 +2,23 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cohortfarm_trainer.__main__ import main
+from cohortfarm_trainer.config import check_config
+from cohortfarm_trainer.distributed import join_team
+from cohortfarm_trainer.errors import StoppedError, UsageError
+from cohortfarm_trainer.stages.context import Context
+from cohortfarm_trainer.stages.train import train_stage
+from cohortfarm_trainer.training.job import batch_of
+from cohortfarm_trainer.weights import read_torch
 
 
 def site(folder, n: int, seed: int, prefix: str) -> str:
@@ -31,8 +42,8 @@ def data(tmp_path_factory):
     return {name: site(folder / name, n, seed, name) for seed, (name, n) in enumerate({"synthetic": 96, "real": 64, "a": 120, "b": 120}.items())}
 
 
-def run(tmp_path, kind: str, name: str, **more) -> dict:
-    config = {
+def stage_config(tmp_path, kind: str, name: str, **more) -> dict:
+    return {
         "apiVersion": "cohortfarm.dev/stage/v1",
         "name": name,
         "type": kind,
@@ -44,6 +55,10 @@ def run(tmp_path, kind: str, name: str, **more) -> dict:
         "bootstraps": 100,
         **more,
     }
+
+
+def run(tmp_path, kind: str, name: str, **more) -> dict:
+    config = stage_config(tmp_path, kind, name, **more)
     path = tmp_path / f"{name}.json"
     path.write_text(json.dumps(config))
     assert main([kind.lower(), "--config", str(path)]) == 0
@@ -93,9 +108,9 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     steps = {}
     for path in (tmp_path / "compare" / "runs").iterdir():
         done = json.loads((path / "done.json").read_text())
-        steps.setdefault(path.name.rsplit("-", 1)[0] if path.name[-1].isdigit() else "pretrain", set()).add(done["step"])
-    expected = {f"{arm.lower()}-{start}": {12 if arm == "SyntheticOnly" else 8} for arm in arms for start in ("scratch", "weights")}
-    assert steps == {**expected, "pretrain": {12}}
+        steps.setdefault(path.name.rsplit("-", 1)[0], set()).add(done["step"])
+    # Science 2.1: what PretrainFinetune begins with is the run of SyntheticOnly, and trained once.
+    assert steps == {f"{arm.lower()}-{start}": {12 if arm == "SyntheticOnly" else 8} for arm in arms for start in ("scratch", "weights")}
     for arm in comparison["arms"]:
         values = [seed["auroc"] for seed in arm["seeds"]]
         assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
@@ -107,11 +122,98 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     assert "Pretrain, then finetune" in report and "<script" not in report and "http" not in report
 
 
+def compare_config(data, **more) -> dict:
+    part = lambda name: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": 4}}
+    return {"compare": {"baselines": ["RealOnly"], "seeds": 1, "pretrain": part("synthetic"), "finetune": part("real")}, **more}
+
+
+def failure(tmp_path, capfd, kind: str, name: str, **more) -> str:
+    with pytest.raises(AssertionError):
+        run(tmp_path, kind, name, **more)
+    return capfd.readouterr().err
+
+
+def test_science_1_8_compare_knows_whom_its_weights_were_trained_on(tmp_path, data, capfd):
+    run(tmp_path, "Pretrain", "weights", train={"data": [data["a"]], "hyperparameters": {**HYPER, "steps": 4}})
+    weights = str(tmp_path / "weights" / "model.pt")
+    site = lambda name: [{"name": name, "uri": data[name]}]
+    said = failure(tmp_path, capfd, "Compare", "seen", **compare_config(data, weights=weights, sites=site("a")))
+    assert "60 patients of site a are among those that the model of the given weights was trained on" in said
+    # Nor are the patients of the stages themselves measured, and nothing is trained before that is said.
+    said = failure(tmp_path, capfd, "Compare", "own", **compare_config(data, sites=site("synthetic")))
+    assert "48 patients of site synthetic are among those that a run of the comparison was trained on" in said
+    assert not (tmp_path / "own" / "runs").exists() and not (tmp_path / "seen" / "runs").exists()
+    run(tmp_path, "Compare", "unseen", **compare_config(data, weights=weights, sites=site("b")))
+    for path in (tmp_path / "unseen" / "runs").iterdir():
+        remembered = set(read_torch((path / "model.pt").read_bytes(), "model.pt")["trainedOn"])
+        given = set(read_torch((tmp_path / "weights" / "model.pt").read_bytes(), "model.pt")["trainedOn"])
+        assert (given <= remembered) == ("-weights-" in path.name)
+        assert len(remembered - given) == (32 + 48 if path.name.startswith("pretrainfinetune") else 48 if "synthetic" in path.name else 32)
+
+
+def test_science_2_1_a_run_continues_on_another_number_of_processes(tmp_path, data):
+    hyper = {**HYPER, "epochs": 10, "validateSteps": 8}
+    del hyper["steps"]
+    config = stage_config(tmp_path, "Pretrain", "moved", train={"data": [data["real"]], "hyperparameters": hyper})
+    stopping = iter([False] * 12 + [True])
+    with pytest.raises(StoppedError, match="stopped at step 13"):
+        train_stage(Context(check_config(config, "pretrain"), join_team(), lambda: next(stopping)))
+    path = tmp_path / "moved.json"
+    path.write_text(json.dumps(config))
+    environment = {**os.environ, "PET_NPROC_PER_NODE": "2", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-m", "cohortfarm_trainer", "pretrain", "--config", str(path)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from the checkpoint of step 13" in done.stderr
+    training = json.loads((tmp_path / "moved" / "metrics.json").read_text())["training"]
+    # 10 epochs of 48 images, 16 in each step of all processes together.
+    assert (training["processes"], training["resumed"], training["steps"], training["plannedSteps"]) == (2, 1, 30, 30)
+    assert [one["step"] for one in training["history"]] == [8, 16, 24, 30]
+    assert training["history"][1]["learningRate"] == pytest.approx(0.001 * 0.5 * (1 + np.cos(np.pi * 16 / 30)))
+
+
+def test_a_batch_that_is_too_small_for_its_processes_is_refused():
+    assert batch_of({"batchSize": 8}, 8) == 8
+    with pytest.raises(UsageError, match="8 images in a step are too few for 9 processes"):
+        batch_of({"batchSize": 8}, 9)
+
+
+LOSS = """
+import sys, torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from cohortfarm_trainer.distributed import join_team
+from cohortfarm_trainer.training.loop import shared_loss
+team = join_team()
+torch.manual_seed(0)
+images, labels = torch.randn(6, 4), torch.randint(0, 2, (6, 3)).float()
+labels[0] = float("nan"); labels[1, 1:] = float("nan"); labels[2, 0] = float("nan")  # of rank 0 most is unknown
+net = torch.nn.Linear(4, 3)
+wrapped = DistributedDataParallel(net) if team.world > 1 else net
+# Of 6 images 3 are each rank's, or all of the only one.
+mine = range(6) if team.world == 1 else range(team.rank * 3, team.rank * 3 + 3)
+own, loss = shared_loss(wrapped(images[mine]), labels[mine], torch.tensor([1.0, 3.0, 0.5]), team)
+own.backward()
+if team.rank == 0:
+    torch.save({"loss": loss, "gradient": net.weight.grad}, sys.argv[1])
+"""
+
+
+def test_science_2_1_gradients_are_those_of_the_masked_mean_of_all_processes(tmp_path):
+    script = tmp_path / "loss.py"
+    script.write_text(LOSS)
+    found = {}
+    for world in (1, 2):
+        out = tmp_path / f"{world}.pt"
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}", str(script), str(out)]
+        done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found[world] = torch.load(out)
+    assert found[2]["loss"] == pytest.approx(found[1]["loss"], rel=1e-6)
+    torch.testing.assert_close(found[2]["gradient"], found[1]["gradient"])
+
+
 def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):
-    from cohortfarm_trainer.config import check_config
-    from cohortfarm_trainer.distributed import join_team
     from cohortfarm_trainer.stages.arms import arms_of, job_of, read_data
-    from cohortfarm_trainer.stages.context import Context
 
     part = lambda name, steps: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps}}
     config = {

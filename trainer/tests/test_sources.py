@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cohortfarm_trainer.data.memory import Memory, Seen, check_unseen, read_memory
 from cohortfarm_trainer.data.records import age_bins, age_of, race_of, sex_of
 from cohortfarm_trainer.data.source import read_source, read_sources
 from cohortfarm_trainer.data.split import split_training, test_part
@@ -106,18 +107,21 @@ def test_science_1_8_no_finding_is_not_inferred_from_two_columns(tmp_path):
     csv = "file_name,patient_id,Edema,Pneumonia\n1.png,1,0,0\n1.png,2,1,0\n1.png,3,-1,0\n"
     records = read_source(folder_with(tmp_path, csv, "1.png"), LABELS, {})
     assert np.array_equal(records.labels[:, 0], [np.nan, 0, np.nan], equal_nan=True)
+    # Where the source says that these are all, it is; what is uncertain stays so.
+    records = read_source(str(tmp_path), LABELS, {}, {"complete": True})
+    assert np.array_equal(records.labels[:, 0], [1, 0, np.nan], equal_nan=True)
 
 
 def test_a_label_that_a_source_does_not_know_is_unknown_there_not_absent(tmp_path):
     one = folder_with(tmp_path / "a", "file_name,patient_id,findings\n1.png,1,edema\n2.png,2,no finding\n", "1.png", "2.png")
     two = folder_with(tmp_path / "b", "file_name,patient_id,findings\n1.png,1,pneumonia\n2.png,2,\n", "1.png", "2.png")
-    records = read_sources([one, two], LABELS, {})
+    records = read_sources({"data": [one, two]}, LABELS, {})
     expected = [[0, 1, np.nan], [1, 0, np.nan], [0, np.nan, 1], [np.nan] * 3]
     assert np.array_equal(records.labels, np.array(expected, np.float32), equal_nan=True)
     # Two folders that use the same numbers are two hospitals.
     assert records.patient_count() == 4
     with pytest.raises(UsageError, match="labelled for edema"):
-        read_sources([two], LABELS, {})
+        read_sources({"data": [two]}, LABELS, {})
 
 
 def test_a_folder_of_sites_is_all_of_them(tmp_path):
@@ -178,6 +182,51 @@ def test_a_split_of_the_source_is_kept_and_checked(tmp_path):
     records = read_source(folder_with(tmp_path / "b", csv, "1.png"), LABELS, {})
     own, held = split_training(records, 0.5, 0)
     assert (len(own), len(held), len(test_part(records))) == (4, 2, 3)
+
+
+def seen(tmp_path, name: str, patients: str, how: dict | None = None, grey: int = 0, column: str = "") -> Seen:
+    """What is remembered of a folder with a film for each patient, all of a grey level of their own."""
+    folder = tmp_path / name
+    folder.mkdir()
+    rows = "".join(f"{patient}.png,{patient},edema{',' + column if column else ''}\n" for patient in patients)
+    source = folder_with(folder, f"file_name,patient_id,findings{',site' if column else ''}\n{rows}")
+    for i, patient in enumerate(patients):
+        Image.new("L", (8, 8), grey + i).save(folder / f"{patient}.png")
+    return Seen(read_source(source, LABELS, {}, how))
+
+
+def test_science_1_8_equal_patient_numbers_without_a_site_are_refused_with_the_fix(tmp_path):
+    train, test = seen(tmp_path, "train", "abcdef"), seen(tmp_path, "test", "abcdef", grey=100)
+    assert not train.people.patients & test.people.patients
+    fix = "6 patients of site a have the same number as patients that the model was trained on, .* name it in both: a column site, or site in the source"
+    with pytest.raises(UsageError, match=fix):
+        check_unseen("a", test, train.all, "the model")
+    # One hospital named is not enough: the other may be the same.
+    with pytest.raises(UsageError, match="have the same number"):
+        check_unseen("a", seen(tmp_path, "named", "af", {"site": "bidmc"}, 100), train.all, "the model")
+    with pytest.raises(UsageError, match="have the same number"):
+        check_unseen("a", test, seen(tmp_path, "named-train", "af", {"site": "bidmc"}).all, "the model")
+    check_unseen("a", seen(tmp_path, "others", "ghi", grey=200), train.all, "the model")
+
+
+def test_science_1_8_named_hospitals_decide_whether_patients_are_the_same(tmp_path):
+    train = seen(tmp_path, "train", "abc", {"site": "bidmc"})
+    with pytest.raises(UsageError, match="2 patients of site a are among those that the model was trained on"):
+        check_unseen("a", seen(tmp_path, "same", "bcx", column="bidmc", grey=100), train.all, "the model")
+    check_unseen("a", seen(tmp_path, "other", "bcx", {"site": "stanford"}, 100), train.all, "the model")
+
+
+def test_science_1_8_images_are_compared_by_content(tmp_path):
+    train = seen(tmp_path, "train", "abc", {"site": "bidmc"})
+    # The films of a and b, under other names and of another hospital.
+    with pytest.raises(UsageError, match="2 images of site a are, byte for byte, images that the model was trained on"):
+        check_unseen("a", seen(tmp_path, "copies", "xy", {"site": "stanford"}), train.all, "the model")
+
+
+def test_a_memory_is_stored_and_joined(tmp_path):
+    one, two = seen(tmp_path, "one", "ab").all, seen(tmp_path, "two", "bc", {"site": "x"}, 100).all
+    assert read_memory((one | two).stored()) == one | two and read_memory({}) == Memory()
+    assert one.stored()["trainedOn"] == sorted(one.patients)
 
 
 def test_people_as_hospitals_write_them():

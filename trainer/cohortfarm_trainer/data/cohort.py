@@ -60,8 +60,9 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
         race=np.array([race_of(value) for value in column(axes.get("race"), UNKNOWN)]),
         age=np.array(column(exact.get("age"), np.nan), np.float32),
         part=np.full(n, ""),
+        site=np.full(n, str(manifest["planDigest"])),
         blob=np.array([place[key] for key in shards], np.int32),
         offset=np.array(column("image_offset", 0), np.int64),
         size=np.array(column("image_size", 0), np.int64),
-        blobs=tuple(Blob(store, key) for key in keys),
+        blobs=tuple(Blob(store, key, synthetic=True) for key in keys),
     )

@@ -38,8 +38,8 @@ def find_csv(keys: list[str]) -> str | None:
     return entries[0] if entries else names[0] if len(names) == 1 else None
 
 
-def read_folder(store: Store, name: str, keys: list[str], labels: list[str]) -> Records:
-    """Every image that both the CSV names and the folder holds.
+def read_folder(store: Store, name: str, keys: list[str], labels: list[str], complete: bool) -> Records:
+    """Every image that both the CSV names and the folder holds; `complete` says that the CSV lists all findings of an image.
 
     Raises UsageError that says which headers are missing, or which images.
     """
@@ -49,7 +49,7 @@ def read_folder(store: Store, name: str, keys: list[str], labels: list[str]) -> 
     if columns["image"] is None:
         raise UsageError(f"{where} has no column for the image; name one of {', '.join(HEADERS['image'])}")
     files = locate(table[columns["image"]].tolist(), keys, store.uri, where)
-    matrix = labels_of(table, columns, labels, where)
+    matrix = labels_of(table, columns, labels, complete, where)
     n = len(table)
 
     def text(role: str) -> list[str]:
@@ -68,6 +68,7 @@ def read_folder(store: Store, name: str, keys: list[str], labels: list[str]) -> 
         race=np.array([race_of(value) for value in text("race")]),
         age=np.array([age_of(value) for value in text("age")], np.float32),
         part=np.array(parts),
+        site=np.array([value.strip() for value in text("site")]),
         blob=np.array([place[file] for file in files], np.int32),
         offset=np.zeros(n, np.int64),
         size=np.full(n, -1, np.int64),
@@ -93,7 +94,7 @@ def header_of(table: pandas.DataFrame, role: str) -> str | None:
     return next((headers[name] for name in HEADERS[role] if name in headers), None)
 
 
-def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], where: str) -> np.ndarray:
+def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], complete: bool, where: str) -> np.ndarray:
     """float32 [n, labels], from one column with `|` between names, or from one column of flags for each finding.
 
     An empty text says nothing. Of flags, -1 (uncertain) says nothing either, and an empty one that there is no such finding.
@@ -114,7 +115,7 @@ def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: l
             f"{where} has no findings: write a column findings ({NO_FINDING}, or names with | between), or a column of 0 and 1 for each"
             + (f"; {', '.join(others[:5])} are neither labels nor known as findings" if others else "")
         )
-    return flag_matrix(found, labels)
+    return flag_matrix(found, labels, complete)
 
 
 FLAGS = {"": 0.0, "nan": 0.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "1": 1.0, "1.0": 1.0, "true": 1.0, "-1": -1.0, "-1.0": -1.0}
@@ -128,16 +129,16 @@ def flags_of(column: pandas.Series) -> np.ndarray | None:
     return texts.map(FLAGS).to_numpy(float)
 
 
-def flag_matrix(flags: dict[str, np.ndarray], labels: list[str]) -> np.ndarray:
+def flag_matrix(flags: dict[str, np.ndarray], labels: list[str], complete: bool) -> np.ndarray:
     """float32 [n, labels], from flags by name.
 
-    Whether there is no finding at all says its own column. Without one it is known of images with a finding only: whether
-    the columns are all that was looked for, such a file does not say.
+    Whether there is no finding at all says its own column. Without one it is known of images with a finding only, unless
+    the columns are `complete`: whether they are all that was looked for, such a file does not say.
     """
     n = len(next(iter(flags.values())))
-    ill = np.any([values == 1 for name, values in flags.items() if name != NO_FINDING], axis=0) & np.ones(n, bool)
-    flags = {NO_FINDING: np.where(ill, 0.0, -1.0), **flags}
-    unknown = np.full(n, -1.0)
+    unknown, others = np.full(n, -1.0), [values for name, values in flags.items() if name != NO_FINDING]
+    ill, unsure = (np.any([values == kind for values in others], axis=0) & np.ones(n, bool) for kind in (1, -1))
+    flags = {NO_FINDING: np.where(ill, 0.0, np.where(unsure | (not complete), -1.0, 1.0)), **flags}
     values = np.stack([flags.get(label, unknown) for label in labels], 1)
     return np.where(values == -1, np.nan, values == 1).astype(np.float32)
 

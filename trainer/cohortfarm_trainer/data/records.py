@@ -18,6 +18,7 @@ class Blob:
 
     store: Store
     key: str
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Records:
     race: np.ndarray  # str: as the source calls it, in capitals, or unknown
     age: np.ndarray  # float32: years, NaN where unknown
     part: np.ndarray  # str: train, validation, test, or "" where the source has no splits
+    site: np.ndarray  # str: the hospital, "" where the source does not say
     blob: np.ndarray  # int32: position in `blobs`
     offset: np.ndarray  # int64: first byte in the blob
     size: np.ndarray  # int64: bytes; -1 for the whole blob

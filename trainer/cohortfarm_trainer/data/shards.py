@@ -73,6 +73,7 @@ def read_shards(store: Store, shards: list[tuple[str, int]], labels: list[str]) 
         race=np.array([race_of(field(row["json"], "race") or "") for row in rows]),
         age=np.array([age_of(field(row["json"], "age")) for row in rows], np.float32),
         part=np.array(parts),
+        site=np.array([str(field(row["json"], "site") or "").strip() for row in rows]),
         blob=np.array([place[row["shard"]] for row in rows], np.int32),
         offset=np.array([row["offset"] for row in rows], np.int64),
         size=np.array([row["size"] for row in rows], np.int64),

@@ -58,8 +58,3 @@ def check_split(records: Records) -> None:
     twice = patients[counts > 1]
     if len(twice) > 0:
         raise UsageError(f"{len(twice)} patients are in two parts of the split, such as {twice[0]}; keep each in one")
-
-
-def patient_hashes(records: Records) -> list[str]:
-    """What a model remembers of whom it was trained on: 16 hexadecimal digits for each patient."""
-    return sorted(hashlib.sha256(patient.encode()).hexdigest()[:16] for patient in set(records.patients.tolist()))

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..data.loader import Group
+from ..data.memory import Memory, Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
-from ..training.job import LEARNING_RATE, Job, Weights, steps_of
+from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
 PRETRAIN_FINETUNE = "PretrainFinetune"
@@ -24,15 +25,16 @@ class Data:
     real_validation: Records
     synthetic_steps: int
     real_steps: int
-    batch: float  # images of one kind in a step, of all processes
+    synthetic_seen: tuple[Seen, ...]  # of training and validation
+    real_seen: tuple[Seen, ...]
 
 
 def read_data(context: Context) -> Data:
-    compare, world = context.config["compare"], context.team.world
+    compare = context.config["compare"]
     pairs = []
     for name in ("pretrain", "finetune"):
         part = compare[name]
-        records = read_sources(part["data"], context.labels, context.config["s3"])
+        records = read_sources(part, context.labels, context.config["s3"])
         pairs.append(split_training(records, part["hyperparameters"]["validationShare"], context.config["seed"]))
     (synthetic, synthetic_validation), (real, real_validation) = pairs
     return Data(
@@ -40,9 +42,10 @@ def read_data(context: Context) -> Data:
         synthetic_validation,
         real,
         real_validation,
-        synthetic_steps=steps_of(compare["pretrain"]["hyperparameters"], len(synthetic), world),
-        real_steps=steps_of(compare["finetune"]["hyperparameters"], len(real), world),
-        batch=float(compare["finetune"]["hyperparameters"]["batchSize"] * world),
+        synthetic_steps=steps_of(compare["pretrain"]["hyperparameters"], len(synthetic)),
+        real_steps=steps_of(compare["finetune"]["hyperparameters"], len(real)),
+        synthetic_seen=(Seen(synthetic), Seen(synthetic_validation)),
+        real_seen=(Seen(real), Seen(real_validation)),
     )
 
 
@@ -105,28 +108,31 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
     finetune = context.config["compare"]["finetune"]["hyperparameters"]
     rate = pretrain.get("learningRate", LEARNING_RATE["Pretrain"])
     job = replace(base_job(context, arm, data, finetune, arm.name), learning_rate=rate)
-    real = Group(data.real, data.batch)
+    real = Group(data.real, batch_of(finetune, context.team.world))
+    job = replace(job, seen=data.real_seen)
     if arm.arm == "RealOnly":
         return replace(job, groups=(real,))
     if arm.arm == "Mixed":
         synthetic = synthetic_batch(context) * data.synthetic_steps / data.real_steps
-        return replace(job, groups=(real, Group(data.synthetic, synthetic)))
+        return replace(job, groups=(real, Group(data.synthetic, synthetic)), seen=data.synthetic_seen + data.real_seen)
     if arm.arm == "SyntheticOnly":
-        return pretrain_job(context, arm, data, arm.name)
+        return pretrain_job(context, arm, data)
     rate = finetune.get("learningRate", LEARNING_RATE["Finetune"])
     return replace(job, groups=(real,), learning_rate=rate, weights=pretrained)
 
 
-def pretrain_job(context: Context, arm: Arm, data: Data, name: str) -> Job:
-    """On synthetic images only."""
+def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
+    """On synthetic images only: SyntheticOnly, and what PretrainFinetune begins with, are one run."""
+    name = replace(arm, arm="SyntheticOnly").name
     hyper = context.config["compare"]["pretrain"]["hyperparameters"]
     return replace(
         base_job(context, arm, data, hyper, name),
         groups=(Group(data.synthetic, synthetic_batch(context)),),
         validation=data.synthetic_validation,
         steps=data.synthetic_steps,
+        seen=data.synthetic_seen,
     )
 
 
 def synthetic_batch(context: Context) -> float:
-    return float(context.config["compare"]["pretrain"]["hyperparameters"]["batchSize"] * context.team.world)
+    return batch_of(context.config["compare"]["pretrain"]["hyperparameters"], context.team.world)

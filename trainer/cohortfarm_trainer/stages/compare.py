@@ -1,22 +1,25 @@
 """Compare: the stages against the baselines, with the same network and the same number of steps on real images."""
 
 import json
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 
+from ..data.memory import Seen
 from ..data.records import NO_FINDING
 from ..errors import NotFoundError
 from ..evaluation.bootstrap import estimate
 from ..evaluation.measure import Measurement
-from ..models import write_torch
 from ..progress import say
 from ..training.job import Job, Weights
 from ..training.loop import train
 from ..training.product import MODEL, Product, read_product, write_product
+from ..weights import write_torch
 from .arms import PRETRAIN_FINETUNE, Arm, Data, arms_of, job_of, pretrain_job, read_data
 from .context import Context
-from .evaluate import measure_sites, read_sites, score_sites
+from .evaluate import check_sites, measure_sites, read_sites, score_sites
 
 DONE = "done.json"
 # Of each run and site: names in the measurement, and in metrics.json.
@@ -36,11 +39,18 @@ def compare_stage(context: Context) -> dict[str, Any]:
     if done is not None:
         return context.again(done)
     data, sites = read_data(context), read_sites(context)
+    seen = {name: Seen(site.records) for name, site in sites.items()}
+    if "weights" in context.config:
+        given = Weights(context.read(context.config["weights"]), context.config["weights"])
+        check_sites(context, seen, given.memory, "the model of the given weights")
+    own = (*data.synthetic_seen, *data.real_seen)
+    check_sites(context, seen, lambda: reduce(or_, (one.all for one in own)), "a run of the comparison")
     runs: dict[Key, Runs] = {}
     curves = []
     for arm in arms_of(context):
         product = run_arm(context, arm, data)
         curves.append(curve_of(context, arm))
+        check_sites(context, seen, lambda: product.memory, "the model")
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
             for measured in measure_sites(context, scored, product.thresholds, finest_only=True):
@@ -48,7 +58,8 @@ def compare_stage(context: Context) -> dict[str, Any]:
                 runs.setdefault(key, []).append((arm.seed, Measured(measured)))
     metrics: dict[str, Any] = {}
     if context.team.leads:
-        comparison = comparison_of(runs, data, curves)
+        batch = context.config["compare"]["finetune"]["hyperparameters"]["batchSize"]
+        comparison = comparison_of(runs, data, batch, curves)
         metrics = context.metrics(headline_of(comparison), [], comparison=comparison)
         context.keep_old_result()
         context.finish(metrics)
@@ -59,8 +70,9 @@ def run_arm(context: Context, arm: Arm, data: Data) -> Product:
     """The model of one arm; a run that is done already is read."""
     pretrained = None
     if arm.arm == PRETRAIN_FINETUNE:
-        first = run_job(context, pretrain_job(context, arm, data, f"{arm.name}-pretrain"))
-        pretrained = Weights(write_torch({"state": first.model.state_dict()}), "the pretrained weights")
+        first = run_job(context, pretrain_job(context, arm, data))
+        stored = {"state": first.model.state_dict(), **first.memory.stored()}
+        pretrained = Weights(write_torch(stored), "the pretrained weights")
     return run_job(context, job_of(context, arm, data, pretrained))
 
 
@@ -113,7 +125,7 @@ class Measured:
                 self.replicates[short] = measurement.replicates[name]
 
 
-def comparison_of(runs: dict[Key, Runs], data: Data, curves: list[dict[str, Any]]) -> dict[str, Any]:
+def comparison_of(runs: dict[Key, Runs], data: Data, batch: int, curves: list[dict[str, Any]]) -> dict[str, Any]:
     names = (*MEASURED, "gap", "robustGap")
     arms = [
         {
@@ -139,7 +151,7 @@ def comparison_of(runs: dict[Key, Runs], data: Data, curves: list[dict[str, Any]
     return {
         "realSteps": data.real_steps,
         "syntheticSteps": data.synthetic_steps,
-        "batchSize": int(data.batch),
+        "batchSize": batch,
         "arms": arms,
         "differences": differences,
         "curves": curves,

@@ -1,11 +1,13 @@
 """Evaluate: the models of the stages on real test sets, by site and pooled."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from ..data.memory import Memory, Seen, check_unseen
 from ..data.source import read_source
-from ..data.split import patient_hashes, test_part
+from ..data.split import test_part
 from ..distributed import Team
 from ..errors import UsageError
 from ..evaluation.measure import Measurement, Rules, Site, evaluation_of, pooled
@@ -23,10 +25,12 @@ def evaluate_stage(context: Context) -> dict[str, Any]:
     if done is not None:
         return context.again(done)
     sites = read_sites(context)
+    seen = {name: Seen(site.records) for name, site in sites.items()}
     evaluations = []
     for model in context.config["models"]:
         product = read_product(context.read(model["uri"]), model["uri"])
         check_fit(context, product, model["uri"])
+        check_sites(context, seen, lambda: product.memory, "the model")
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
             evaluations += [evaluation_of(one, model["name"]) for one in measure_sites(context, scored, product.thresholds)]
@@ -54,21 +58,29 @@ def read_sites(context: Context) -> dict[str, Predictor]:
         raise UsageError("sites: is empty; name at least one")
     return {
         site["name"]: Predictor(
-            test_part(read_source(site["uri"], context.labels, config["s3"])), config["imageSize"], team, WORKERS
+            test_part(read_source(site["uri"], context.labels, config["s3"], site.get("source"))), config["imageSize"], team, WORKERS
         )
         for site in config["sites"]
     }
 
 
+def check_sites(context: Context, seen: dict[str, Seen], memory: Callable[[], Memory], what: str) -> None:
+    """Raises UsageError, in every process, when a site holds someone, or an image, that `what` was trained on."""
+    fault: str | None = None
+    if context.team.leads:
+        try:
+            remembered = memory()
+            for name, site in seen.items():
+                check_unseen(name, site, remembered, what)
+        except UsageError as error:
+            fault = str(error)
+    fault = context.team.from_leader(fault)
+    if fault is not None:
+        raise UsageError(fault)
+
+
 def score_sites(product: Product, sites: dict[str, Predictor], team: Team) -> list[Site]:
-    """What a model says of each site, and of all together. Raises UsageError when it was trained on one of the patients."""
-    for name, site in sites.items():
-        straddling = product.trained_on & set(patient_hashes(site.records))
-        if straddling:
-            raise UsageError(
-                f"{len(straddling)} patients of site {name} are among those that the model was trained on; "
-                "take them out of one of the two, or give the data a split column"
-            )
+    """What a model says of each site, and of all together."""
     model = product.model.to(team.device)
     scored = [
         Site(name, site.records, probabilities(site.logits(model, torch.float32))) for name, site in sites.items()

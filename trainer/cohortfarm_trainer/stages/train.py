@@ -3,11 +3,11 @@
 from typing import Any
 
 from ..data.loader import Group
+from ..data.memory import Seen
 from ..data.source import read_sources
 from ..data.split import split_training
 from ..evaluation.measure import Measurement, Rules, Site, evaluation_of
-from ..models import read_torch
-from ..training.job import LEARNING_RATE, Job, Weights, steps_of
+from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from ..training.loop import Trained, train
 from ..training.predict import probabilities
 from ..training.product import Product, write_product
@@ -25,8 +25,7 @@ def train_stage(context: Context) -> dict[str, Any]:
     trained = train(job, context.team, context.stopping)
     metrics: dict[str, Any] = {}
     if context.team.leads:
-        inherited = frozenset(read_torch(job.weights.data, job.weights.what).get("trainedOn", [])) if job.weights else frozenset()
-        product = write_product(job, trained, inherited)
+        product = write_product(job, trained)
         metrics = metrics_of(context, job, trained, product)
         context.finish(metrics)
     return context.team.from_leader(metrics)
@@ -35,7 +34,7 @@ def train_stage(context: Context) -> dict[str, Any]:
 def job_of(context: Context) -> Job:
     config, team = context.config, context.team
     hyper = config["train"]["hyperparameters"]
-    records = read_sources(config["train"]["data"], context.labels, config["s3"])
+    records = read_sources(config["train"], context.labels, config["s3"])
     own, validation = split_training(records, hyper["validationShare"], config["seed"])
     context.say(
         f"{len(own)} images of {own.patient_count()} patients to train on, "
@@ -51,13 +50,14 @@ def job_of(context: Context) -> Job:
         labels=tuple(context.labels),
         size=config["imageSize"],
         seed=config["seed"],
-        groups=(Group(own, float(hyper["batchSize"] * team.world)),),
+        groups=(Group(own, batch_of(hyper, team.world)),),
         validation=validation,
-        steps=steps_of(hyper, len(own), team.world),
+        steps=steps_of(hyper, len(own)),
         learning_rate=hyper.get("learningRate", LEARNING_RATE[config["type"]]),
         patience=hyper["patience"],
         hyper=hyper,
         weights=weights,
+        seen=(Seen(own), Seen(validation)),
     )
 
 

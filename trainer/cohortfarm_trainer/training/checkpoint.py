@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..errors import NotFoundError, UsageError
-from ..models import read_torch, write_torch
 from ..progress import say
+from ..weights import read_torch, write_torch
 from .job import Job
 
 CHECKPOINT = "checkpoint.pt"

@@ -2,13 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
 
 from ..data.loader import Group
+from ..data.memory import Memory, Seen, read_memory
 from ..data.records import Records
+from ..errors import UsageError
 from ..store import Store
+from ..weights import read_weights
 
 LEARNING_RATE = {"Pretrain": 1e-4, "Finetune": 5e-5}
 EPOCHS = 50
@@ -21,6 +26,9 @@ class Weights:
 
     data: bytes
     what: str
+
+    def memory(self) -> Memory:
+        return read_memory(read_weights(self.data, self.what))
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,26 @@ class Job:
     patience: int  # validations; 0 for never
     hyper: dict[str, Any]
     weights: Weights | None = None
+    seen: tuple[Seen, ...] = ()  # all that it is trained and validated on
+
+    def memory(self) -> Memory:
+        """Of all that this run sees, and of all that its weights have seen before."""
+        parts = [one.all for one in self.seen] + ([self.weights.memory()] if self.weights else [])
+        return reduce(or_, parts, Memory())
 
 
-def steps_of(hyper: dict[str, Any], images: int, world: int) -> int:
-    """Optimizer steps, from the steps or the epochs of the config."""
+def steps_of(hyper: dict[str, Any], images: int) -> int:
+    """Optimizer steps, from the steps or the epochs of the config: however many processes take them."""
     if "steps" in hyper:
         return hyper["steps"]
-    return max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / (hyper["batchSize"] * world)))
+    return max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / hyper["batchSize"]))
+
+
+def batch_of(hyper: dict[str, Any], world: int) -> float:
+    """Images in a step, of all processes together. Raises UsageError where a process would have none."""
+    if hyper["batchSize"] < world:
+        raise UsageError(f"batchSize: {hyper['batchSize']} images in a step are too few for {world} processes; take at least one for each")
+    return float(hyper["batchSize"])
 
 
 def epoch_steps(images: int, batch: float) -> int:

@@ -130,12 +130,12 @@ class _Run:
         inputs = normalise(images.to(device, non_blocking=True))
         with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = net(inputs)
-        loss = masked_loss(logits.float(), labels.to(device, non_blocking=True), self.positive)
+        own, loss = shared_loss(logits.float(), labels.to(device, non_blocking=True), self.positive, self.team)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(own).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.item()
+        return loss
 
     def _validate(self) -> str:
         """Measures on the validation images, keeps the weights if they are the best; a line for the log."""
@@ -205,11 +205,29 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
 
 
-def masked_loss(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy, its mean over what is known: labels float32 [n, labels] with NaN for unknown."""
+def loss_sums(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy over what is known, and how much that is: float32 [2]; labels [n, labels] are NaN where unknown."""
     known = torch.isfinite(labels)
     losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), pos_weight=positive, reduction="none")
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    return torch.stack([(losses * known).sum(), known.sum().to(losses.dtype)])
+
+
+def masked_loss(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+    """The mean of binary cross-entropy over what is known."""
+    total, known = loss_sums(logits, labels, positive)
+    return total / known.clamp(min=1)
+
+
+def shared_loss(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, team: Team) -> tuple[torch.Tensor, float]:
+    """What this process goes down by, and the masked mean over the images of all.
+
+    DistributedDataParallel takes the mean of the processes' gradients; processes know different numbers of labels, so each
+    divides by what all know together, and the mean of these gradients is that of the masked mean of the whole batch.
+    """
+    sums = loss_sums(logits, labels, positive)
+    total, known = team.sum(sums.detach())
+    known = known.clamp(min=1)
+    return sums[0] * (team.world / known), (total / known).item()
 
 
 @torch.no_grad()

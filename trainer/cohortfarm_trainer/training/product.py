@@ -5,14 +5,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from ..data.split import patient_hashes
+from ..data.memory import Memory, read_memory
 from ..errors import UsageError
 from ..evaluation.thresholds import best_thresholds
-from ..models import MEAN, STD, load_weights, make_model, read_torch, write_torch
+from ..models import MEAN, STD, load_weights, make_model
+from ..weights import read_torch, write_torch
 from .job import Job
 from .loop import Trained
 from .predict import probabilities
@@ -30,22 +30,20 @@ class Product:
     labels: list[str]
     size: int  # pixels
     thresholds: list[float]
-    trained_on: frozenset[str]  # see patient_hashes
+    memory: Memory
 
 
-def write_product(job: Job, trained: Trained, inherited: frozenset[str] = frozenset()) -> Product:
-    """Writes the three objects. `inherited` are patients that the weights it began with were trained on."""
+def write_product(job: Job, trained: Trained) -> Product:
+    """Writes the three objects. The model remembers whom it was trained on, and whom the weights it began with were."""
     thresholds = best_thresholds(job.validation.labels, probabilities(trained.validation_logits))
-    own = {name for group in job.groups for name in patient_hashes(group.records)}
-    known = own | set(patient_hashes(job.validation)) | inherited
-    product = Product(trained.model, job.architecture, list(job.labels), job.size, thresholds, frozenset(known))
+    product = Product(trained.model, job.architecture, list(job.labels), job.size, thresholds, job.memory())
     content = {
         "state": trained.model.state_dict(),
         "architecture": job.architecture,
         "labels": list(job.labels),
         "imageSize": job.size,
         "thresholds": thresholds,
-        "trainedOn": sorted(known),
+        **product.memory.stored(),
     }
     job.store.put(job.prefix + MODEL, write_torch(content))
     job.store.put(job.prefix + GRAPH, export_onnx(trained.model, job.size))
@@ -62,7 +60,7 @@ def read_product(data: bytes, what: str) -> Product:
     model = make_model(stored["architecture"], len(stored["labels"]), 0)
     load_weights(model, data, what, stored["labels"])
     fields = (stored["architecture"], stored["labels"], stored["imageSize"], stored["thresholds"])
-    return Product(model.eval(), *fields, frozenset(stored["trainedOn"]))
+    return Product(model.eval(), *fields, read_memory(stored))
 
 
 def export_onnx(model: nn.Module, size: int) -> bytes:
@@ -89,7 +87,3 @@ def gate_description(product: Product) -> dict[str, Any]:
         "input": {"height": product.size, "width": product.size, "channels": 1, "mean": [MEAN], "std": [STD]},
         "output": {"activation": "sigmoid", "classes": product.labels},
     }
-
-
-def thresholds_by_label(product: Product) -> dict[str, float]:
-    return dict(zip(product.labels, np.round(product.thresholds, 6).tolist()))
