@@ -51,7 +51,7 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
-/** How a folder of real images is read, where its CSV does not say all. */
+/** Reading of a folder of real images, as far as its CSV leaves it open. */
 export const sourceSchema = z.strictObject({
   site: label
     .optional()
