@@ -79,7 +79,7 @@ const modelOf = (stage: string, options: StepOptions): string => `${folderOf(sta
 
 function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['train']> {
   const data = [stage.data === undefined ? options.output : options.resolve(stage.data)];
-  return { data, source: stage.source, hyperparameters: stage.hyperparameters };
+  return { data, ...(stage.source && { source: stage.source }), hyperparameters: stage.hyperparameters };
 }
 
 function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOptions): TrainingStep {
@@ -100,7 +100,11 @@ function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOp
 }
 
 const sitesOf = (training: Training, { resolve }: StepOptions) =>
-  (training.evaluation?.sites ?? []).map(({ name, uri, source }) => ({ name, uri: resolve(uri), source }));
+  (training.evaluation?.sites ?? []).map(({ name, uri, source }) => ({
+    name,
+    uri: resolve(uri),
+    ...(source && { source }),
+  }));
 
 function evaluateStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
   const sites = sitesOf(training, options);
