@@ -1,3 +1,4 @@
+import { roundScore } from '../contract/gates/gate-types.ts';
 import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
 import { type Plan, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
@@ -11,7 +12,6 @@ import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill 
 import { BatchCounts } from './counts.ts';
 import type { Engine } from './engine/engine.ts';
 import type { SampledImage, Verdicts } from './engine/messages.ts';
-import { roundScore } from './gate/verdict.ts';
 import type { Keeper } from './rejected-store.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */

@@ -1,7 +1,8 @@
 import type { AxisView, CellCounts, DatasetView, GateView, TrainingView } from '../../browse/wire.ts';
+import { gateRule } from '../../contract/gates/gate-types.ts';
 import { DEGENERATE } from '../../contract/names.ts';
 import type { CellTally } from '../../contract/schema/record.ts';
-import { gateRule, publicationOf } from '../../dataset/publish/publication.ts';
+import { publicationOf } from '../../dataset/publish/publication.ts';
 import { axesOf } from '../../dataset/publish/summary.ts';
 import type { Source, Wanted } from '../../dataset/read/source.ts';
 

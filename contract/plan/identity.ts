@@ -1,4 +1,5 @@
 import { digestOfLines } from '../digest.ts';
+import { GATE_TYPES } from '../gates/gate-types.ts';
 import type { Gate, SyntheticDataset } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
 import type { Grid } from './grid.ts';
@@ -58,9 +59,16 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
 }
 
 function gateIdentity(gate: Gate, grid: Grid, digest: string): unknown {
-  const { name, axis, type, classes, multiLabel, minProbability, tolerance, input, activation } = gate;
+  const { name, axis, type, input, activation } = gate;
   const judged = gate.appliesTo ?? grid.axes.find((one) => one.name === axis)!.values;
-  const verdict = type === 'Regressor' ? { tolerance } : { ...(classes && { classes }), multiLabel, minProbability };
   const feeding = { ...(input && { input }), ...(activation && { activation }) };
-  return { name, axis, type, digest, appliesTo: [...new Set(judged)].sort(), ...verdict, ...feeding };
+  return {
+    name,
+    axis,
+    type,
+    digest,
+    appliesTo: [...new Set(judged)].sort(),
+    ...GATE_TYPES[type].identity(gate),
+    ...feeding,
+  };
 }

@@ -2,6 +2,9 @@ import { z } from 'zod';
 
 /** `gate.json`, beside a gate's `model.onnx`: how to feed the graph and how to read it. */
 
+export const GATE_TYPE_NAMES = ['Classifier', 'Regressor'] as const;
+export type GateTypeName = (typeof GATE_TYPE_NAMES)[number];
+
 const statistics = z.array(z.number().min(-1e6).max(1e6)).min(1).max(3);
 
 /** The preprocessing of pixels for a gate's graph. */
@@ -20,7 +23,7 @@ export const activationSchema = z
 export const gateModelSchema = z
   .strictObject({
     apiVersion: z.literal('cohortfarm.dev/gate/v1'),
-    type: z.enum(['Classifier', 'Regressor']),
+    type: z.enum(GATE_TYPE_NAMES),
     input: gateInputSchema,
     output: z.strictObject({
       activation: activationSchema,
@@ -28,7 +31,6 @@ export const gateModelSchema = z
       unit: z.string().optional(),
     }),
   })
-  .refine((gate) => gate.type === 'Regressor' || gate.output.classes !== undefined, 'a Classifier needs output.classes')
   .refine(
     ({ input }) => input.mean.length === input.channels && input.std.length === input.channels,
     'mean and std need one number per channel',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { API_VERSION, DEGENERATE, KIND } from '../names.ts';
-import { activationSchema, gateInputSchema } from './gate.ts';
+import { activationSchema, GATE_TYPE_NAMES, gateInputSchema } from './gate.ts';
 import { bin, label, passThrough, printable, uri } from './text.ts';
 import { trainingSchema } from './training.ts';
 
@@ -157,7 +157,7 @@ export const gateSchema = z.strictObject({
     .describe('Its name in records and reports'),
   axis: axisName.describe('The axis whose wanted value the image must show'),
   type: z
-    .enum(['Classifier', 'Regressor'])
+    .enum(GATE_TYPE_NAMES)
     .describe('Classifier: probabilities of classes; Regressor: one number, such as the age'),
   modelUri: uri.describe('Folder with model.onnx and gate.json'),
   input: gateInputSchema.optional().describe("How pixels are fed to the graph; default: gate.json's"),

@@ -1,17 +1,19 @@
+import type { DraftGate } from '../gates/gate-type.ts';
+import { GATE_TYPES } from '../gates/gate-types.ts';
 import { DEGENERATE, MAX_SHARDS } from '../names.ts';
 import { seedIssues, shardIssues } from '../plan/limits.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
-import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
+import type { Issue, Path } from '../schema/issue.ts';
 import { outputSchema, qualitySchema } from '../schema/spec.ts';
 import { type Axes, checkAxisName, checkValue, duplicates } from './axes.ts';
 import { type DraftSpec, soundItems, withDefault } from './draft.ts';
-import { asKeys, namesOf, type Validation, withKnown, withName } from './rule.ts';
+import { type Validation, withKnown } from './rule.ts';
 
 /** `spec.quality`: the gates can judge, and all attempts and shards can be numbered. */
 
 const GATES: Path = ['spec', 'quality', 'gates'];
 
-type DraftGate = NonNullable<NonNullable<NonNullable<DraftSpec['quality']>['gates']>[number]>;
+const types = Object.values(GATE_TYPES);
 
 const gatesOf = ({ quality }: DraftSpec): [number, DraftGate][] => soundItems(quality?.gates);
 
@@ -46,11 +48,6 @@ const gates: Validation = {
         fieldPath: '.quality.gates',
       },
       {
-        rule: `self.quality.gates.all(gate, gate.type != 'Regressor' || !(gate.axis in self.quota.axes) || !has(self.quota.axes[gate.axis].values))`,
-        message: 'a Regressor judges numbers, but its axis has values; use a Classifier or give the axis bins',
-        fieldPath: '.quality.gates',
-      },
-      {
         rule: withKnown(
           'self.quota.axes',
           'self.quality.gates.all(gate, !has(gate.appliesTo) || !(gate.axis in known) || gate.appliesTo.all(value, value in known[gate.axis]))',
@@ -58,37 +55,9 @@ const gates: Validation = {
         message: 'appliesTo of a gate names a value that its axis does not have',
         fieldPath: '.quality.gates',
       },
-      {
-        rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !(gate.axis in self.quota.axes) || ${withName(
-          'classes',
-          asKeys('gate.classes'),
-          `(has(gate.appliesTo) ? gate.appliesTo : ${namesOf('self.quota.axes[gate.axis]')}).all(value, value in classes)`,
-        )})`,
-        message:
-          'classes of a gate must hold each value of its axis, or each of appliesTo; add them or limit appliesTo',
-        fieldPath: '.quality.gates',
-      },
+      ...types.flatMap(({ cel }) => cel.spec),
     ],
-    'quality.gates.[]': [
-      {
-        rule: "self.type != 'Regressor' || has(self.tolerance)",
-        message: 'is required for a Regressor; write the largest distance in the unit of its axis, such as 16 (years)',
-        fieldPath: '.tolerance',
-        reason: 'FieldValueRequired',
-      },
-      {
-        rule: "self.type != 'Classifier' || !has(self.tolerance)",
-        message: 'belongs to a Regressor; use minProbability',
-        fieldPath: '.tolerance',
-        reason: 'FieldValueForbidden',
-      },
-      {
-        rule: "self.type != 'Regressor' || !has(self.classes)",
-        message: 'belongs to a Classifier; remove it',
-        fieldPath: '.classes',
-        reason: 'FieldValueForbidden',
-      },
-    ],
+    'quality.gates.[]': types.flatMap(({ cel }) => cel.gate),
   },
 };
 
@@ -99,41 +68,7 @@ function checkGate(gate: DraftGate, axes: Axes | null, path: Path): Issue[] {
   const issues = soundItems(gate.appliesTo).flatMap(([i, value]) =>
     checkValue(axes, axis, value, [...path, 'appliesTo', i]),
   );
-  if (gate.type === 'Regressor') issues.push(...checkRegressor(gate, axes?.get(axis)?.numeric, path));
-  if (gate.type === 'Classifier') issues.push(...checkClassifier(gate, axes?.get(axis)?.values ?? [], path));
-  return issues;
-}
-
-function checkRegressor(gate: DraftGate, numeric: boolean | undefined, path: Path): Issue[] {
-  const issues: Issue[] = [];
-  if (gate.classes !== undefined) {
-    issues.push(issueAt([...path, 'classes'], 'belongs to a Classifier; remove it'));
-  }
-  if (numeric === false) {
-    const message = `a Regressor judges numbers, but axis ${gate.axis} has values; use a Classifier or give the axis bins`;
-    issues.push(issueAt([...path, 'type'], message));
-  }
-  if (gate.tolerance === undefined) {
-    const message =
-      'is required for a Regressor; write the largest distance in the unit of its axis, such as 16 (years)';
-    issues.push(issueAt([...path, 'tolerance'], message));
-  }
-  return issues;
-}
-
-function checkClassifier(gate: DraftGate, values: readonly string[], path: Path): Issue[] {
-  const classes = soundItems(gate.classes);
-  const issues = duplicates(classes, [...path, 'classes']);
-  if (gate.tolerance !== undefined) {
-    issues.push(issueAt([...path, 'tolerance'], 'belongs to a Regressor; use minProbability'));
-  }
-  if (!gate.classes || gate.appliesTo === null) return issues;
-  const judged = gate.appliesTo ? soundItems(gate.appliesTo).map(([, value]) => value) : values;
-  const missing = judged.filter((value) => !gate.classes!.includes(value));
-  if (missing.length > 0) {
-    const message = `has no class ${listed(missing)} of axis ${gate.axis}; add it or limit appliesTo`;
-    issues.push(issueAt([...path, 'classes'], message));
-  }
+  if (gate.type) issues.push(...GATE_TYPES[gate.type].check(gate, axes?.get(axis), path));
   return issues;
 }
 

@@ -1,10 +1,11 @@
 import { grouped, percent } from '../../contract/format.ts';
+import { gateRule } from '../../contract/gates/gate-types.ts';
 import { objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
-import { gateRule, limitations, listed, NOTICE, type Publication, publicationOf } from './publication.ts';
+import { limitations, listed, NOTICE, type Publication, publicationOf } from './publication.ts';
 import { byAxisValue, rejectedBy } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */

@@ -73,9 +73,3 @@ export function limitations(draft: Draft): string[] {
 /** `a, b and c`. */
 export const listed = (names: readonly string[]): string =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-
-/** How a gate decides, in words. */
-export function gateRule(gate: Draft['dataset']['spec']['quality']['gates'][number]): string {
-  if (gate.type === 'Regressor') return `within ${gate.tolerance} of the wanted number`;
-  return `wanted class ${gate.multiLabel ? '' : 'the most probable and '}at least ${gate.minProbability} probable`;
-}

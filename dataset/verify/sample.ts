@@ -1,3 +1,4 @@
+import { appliesTo, isRecordedWithin, passInterval } from '../../contract/gates/gate-types.ts';
 import { DEGENERATE, DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
 import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
@@ -48,12 +49,9 @@ const sorted = (map: object): unknown => Object.entries(map).sort(([a], [b]) => 
 const earlierAttempts = (record: SampleRecord, { plan }: Rebuilt): number[][] =>
   Array.from({ length: record.attempt }, (_, attempt) => [attempt, seedOf(plan, record.index, attempt)]);
 
-const judges = (gate: Gate, { axes }: SampleRecord): boolean =>
-  !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis]!);
-
 /** Scores of gates that judge the sample, and rejections by one of them: of no other name. */
 function rejectionFaults(gates: readonly Gate[], record: SampleRecord): string[] {
-  const judging = gates.filter((gate) => judges(gate, record)).map(({ name }) => name);
+  const judging = gates.filter((gate) => appliesTo(gate, record.axes)).map(({ name }) => name);
   const strange = (scores: object): string[] => Object.keys(scores).filter((name) => !judging.includes(name));
   return [
     ...strange(record.scores).map((name) => `gate ${name} does not judge it`),
@@ -68,14 +66,11 @@ function rejectionFaults(gates: readonly Gate[], record: SampleRecord): string[]
 
 /** The recorded score must pass the gate as the spec states it. */
 function gateFaults(gate: Gate, record: SampleRecord): string[] {
-  const { exact, scores } = record;
-  if (!judges(gate, record)) return [];
+  const { axes, exact, scores } = record;
+  if (!appliesTo(gate, axes)) return [];
   const score = scores[gate.name];
   if (score === undefined) return [`gate ${gate.name} gave no score`];
-  const passed =
-    gate.type === 'Regressor'
-      ? Math.abs(score - exact[gate.axis]!) <= gate.tolerance! * (1 + 1e-5)
-      : score >= gate.minProbability * (1 - 1e-5);
+  const passed = isRecordedWithin(passInterval(gate, exact[gate.axis]), score);
   return passed ? [] : [`gate ${gate.name} would not pass a score of ${score}`];
 }
 

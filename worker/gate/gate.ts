@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { appliesTo, GATE_TYPES } from '../../contract/gates/gate-types.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
@@ -33,7 +34,7 @@ export async function loadGate(
   return {
     name: gate.name,
     async judge(images, samples) {
-      const applies = samples.map(({ axes }) => !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis]!));
+      const applies = samples.map(({ axes }) => appliesTo(gate, axes));
       const chosen = images.filter((_, i) => applies[i]);
       if (chosen.length === 0) return images.map(() => null);
       const rows = await infer({ session, input, output, model, width: classes.length || 1, gate }, chosen);
@@ -52,8 +53,9 @@ async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
   const file = join(dir, 'gate.json');
   const problem = (what: string, cause?: unknown): ModelError =>
     new ModelError(`gate ${gate.name}: ${file} ${what}`, { cause });
+  const { hasClasses } = GATE_TYPES[gate.type];
   const described = (await readJson(file, problem)) as Partial<GateModel> | null;
-  if (!described && !(gate.input && gate.activation && (gate.type === 'Regressor' || gate.classes))) {
+  if (!described && !(gate.input && gate.activation && (!hasClasses || gate.classes))) {
     throw problem('is missing; write it (see docs/gates.md), or give input, activation and classes in the spec');
   }
   const parsed = gateModelSchema.safeParse({
@@ -74,6 +76,9 @@ async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
   if (parsed.data.type !== gate.type) {
     throw problem(`describes a ${parsed.data.type}, but the spec says type: ${gate.type}`);
   }
+  if (hasClasses && !parsed.data.output.classes) {
+    throw problem(`and the spec together are not valid: output.classes: a ${gate.type} needs them`);
+  }
   return parsed.data;
 }
 
@@ -92,7 +97,7 @@ async function readJson(file: string, problem: (what: string, cause?: unknown) =
 
 /** @param values of the gate's axis; each that the gate judges must be a class, or no image of it could ever pass */
 function classesOf(gate: Gate, model: GateModel, values: readonly string[]): readonly string[] {
-  if (gate.type === 'Regressor') return [];
+  if (!GATE_TYPES[gate.type].hasClasses) return [];
   const described = model.output.classes!;
   const classes = gate.classes ?? described;
   if (classes.length !== described.length) {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { activate, judge, roundScore } from './verdict.ts';
+import { gateSchema } from '../../contract/schema/spec.ts';
+import { activate, judge } from './verdict.ts';
 
-const classifier = { type: 'Classifier', multiLabel: false, minProbability: 0.5, tolerance: undefined } as const;
+const classifier = gateSchema.parse({ name: 'g', axis: 'sex', type: 'Classifier', modelUri: 'gate' });
 const classes = ['female', 'male', 'unsure'];
 const wanted = (value: string, exact?: number) => ({ value, exact });
 
@@ -67,13 +68,4 @@ test('softmax gives probabilities that add up to 1, however large the logits', (
 test('sigmoid judges each class by itself; identity leaves numbers alone', () => {
   assert.deepEqual(activate(Float32Array.of(0, 0), 'sigmoid'), [0.5, 0.5]);
   assert.deepEqual(activate(Float32Array.of(57.5), 'identity'), [57.5]);
-});
-
-test('scores are kept to six digits', () => {
-  assert.equal(roundScore(0.123456789), 0.123457);
-  assert.equal(roundScore(57.123456789), 57.1235);
-});
-
-test('what is no number has no score', () => {
-  assert.equal(roundScore(Number.NaN), null);
 });

@@ -1,3 +1,4 @@
+import { GATE_TYPES, isWithin } from '../../contract/gates/gate-types.ts';
 import type { GateModel } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
 
@@ -25,26 +26,10 @@ export function activate(raw: Float32Array, activation: GateModel['output']['act
   return powers.map((power) => power / sum);
 }
 
-/**
- * Judges one image. A single-label classifier must find the wanted class the most probable, a multi-label one only
- * probable enough; a regressor's number must lie within the tolerance of the wanted number. A score that is not a finite number
- * never passes: no record could hold it.
- */
-export function judge(
-  gate: Pick<Gate, 'type' | 'multiLabel' | 'minProbability' | 'tolerance'>,
-  outputs: readonly number[],
-  classes: readonly string[],
-  wanted: Wanted,
-): Verdict {
-  if (gate.type === 'Regressor') {
-    const score = outputs[0]!;
-    return { score, passed: Number.isFinite(score) && Math.abs(score - wanted.exact!) <= gate.tolerance! };
-  }
-  const score = outputs[classes.indexOf(wanted.value)]!;
-  const likeliest = gate.multiLabel || outputs.every((probability) => probability <= score);
-  return { score, passed: Number.isFinite(score) && likeliest && score >= gate.minProbability };
+/** Judges one image by the rule of the gate's type. */
+export function judge(gate: Gate, outputs: readonly number[], classes: readonly string[], wanted: Wanted): Verdict {
+  const type = GATE_TYPES[gate.type];
+  const score = type.score(outputs, classes, wanted.value);
+  const passed = isWithin(type.interval(gate, wanted.exact), score) && type.agrees(gate, outputs, score);
+  return { score, passed };
 }
-
-/** A score as records keep it: six digits say all that float32 arithmetic promises; null for what is no number. */
-export const roundScore = (score: number): number | null =>
-  Number.isFinite(score) ? Number(score.toPrecision(6)) : null;

@@ -1,6 +1,7 @@
 import { grouped, percent } from '../../../contract/format.ts';
+import { gateRule } from '../../../contract/gates/gate-types.ts';
 import type { Draft } from '../manifest.ts';
-import { gateRule, limitations, listed, NOTICE, type Publication } from '../publication.ts';
+import { limitations, listed, NOTICE, type Publication } from '../publication.ts';
 import { byAxisValue, type GateSum, rejectedBy } from '../summary.ts';
 import type { Thumbnail } from '../thumbnails.ts';
 import { type Html, html } from './html.ts';

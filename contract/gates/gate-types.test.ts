@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { gateSchema } from '../schema/spec.ts';
+import { GATE_TYPES, isRecordedWithin, isWithin, passInterval, roundScore } from './gate-types.ts';
+
+const gateOf = (fields: object) => gateSchema.parse({ name: 'g', axis: 'a', modelUri: 'gate', ...fields });
+const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
+
+test('the intervals are those that the types describe', () => {
+  const classifier = gateOf({ type: 'Classifier', minProbability: 0.8 });
+  assert.deepEqual(passInterval(classifier, undefined), { low: 0.8, high: 1 });
+  assert.equal(GATE_TYPES.Classifier.describe(classifier), 'wanted class the most probable and at least 0.8 probable');
+  const regressor = gateOf({ type: 'Regressor', tolerance: 16 });
+  assert.deepEqual(passInterval(regressor, 50), { low: 34, high: 66 });
+  assert.equal(GATE_TYPES.Regressor.describe(regressor), 'within 16 of the wanted number');
+});
+
+test('scores are kept to six digits, and one that is not a number as null', () => {
+  assert.equal(roundScore(0.123456789), 0.123457);
+  assert.equal(roundScore(57.123456789), 57.1235);
+  assert.equal(roundScore(Number.NaN), null);
+});
+
+test('a score that passes passes as recorded, too, however near to an end of the interval', () => {
+  const property = fc.property(number, fc.double({ min: 0, max: 1e3, noNaN: true }), fc.nat(4), (low, width, at) => {
+    const interval = { low, high: low + width };
+    const score = low + (width * at) / 4;
+    fc.pre(isWithin(interval, score));
+    assert.ok(isRecordedWithin(interval, roundScore(score)!), `${score} in ${JSON.stringify(interval)}`);
+  });
+  fc.assert(property, { numRuns: 2000 });
+});
+
+test('a recorded score that differs from the end of the interval by more than its rounding does not pass', () => {
+  assert.ok(isRecordedWithin({ low: 34, high: 66 }, 66));
+  assert.ok(!isRecordedWithin({ low: 34, high: 66 }, 66.0001));
+  assert.ok(!isRecordedWithin({ low: 34, high: 66 }, 33.9999));
+  assert.ok(!isRecordedWithin({ low: 0.5, high: 1 }, 0.499999));
+  assert.ok(!isRecordedWithin({ low: 0, high: 1 }, Number.NaN));
+});
