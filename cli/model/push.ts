@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure, UsageError } from '../../contract/failure.ts';
 import { isGateFile, isModelFile } from '../../contract/folder.ts';
-import { hashFolder } from '../../platform/resource.ts';
+import { hashFolder } from '../../platform/folder.ts';
 import type { ObjectStore, StreamedBody } from '../../platform/store/store.ts';
 
 /** Copies a model or a gate to where workers find it. Nothing there is overwritten. */
@@ -27,7 +27,7 @@ const ENTRY = { model: 'model_index.json', gate: 'gate.json' } as const;
 export async function pushFolder(dir: string, store: ObjectStore, onFile: (path: string) => void): Promise<Pushed> {
   const kind = await kindOf(dir);
   const includes = kind === 'model' ? isModelFile : isGateFile;
-  const { files, digest } = await hashFolder(dir, { includes, field: dir });
+  const { files, digest } = (await hashFolder(dir, includes))!;
   const sizes = new Map<string, number>();
   for await (const { key, size } of store.list('')) if (isModelFile(key) || isGateFile(key)) sizes.set(key, size);
   const wanted = await Promise.all(

@@ -115,10 +115,10 @@ export class S3Store implements ObjectStore {
         if (output.Name === undefined) throw notS3Answer();
         return output;
       });
-      for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+      for (const { Key = '', Size = 0, ETag } of page.Contents ?? []) {
         const key = Key.slice(this.#prefix.length);
         // Folder markers and other names that this store never writes.
-        if (isValidKey(key)) found.push({ key, size: Size });
+        if (isValidKey(key)) found.push({ key, size: Size, ...(ETag !== undefined && { etag: ETag }) });
       }
       ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (ContinuationToken !== undefined);

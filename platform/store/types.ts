@@ -24,6 +24,8 @@ export interface ListedObject {
   key: string;
   /** Bytes. */
   size: number;
+  /** Another content has another tag; absent where the store has none. */
+  etag?: string;
 }
 
 /**
