@@ -1,5 +1,5 @@
 import type { ResultView, TrainingView } from '../../browse/wire.ts';
-import { objects } from '../../contract/names.ts';
+import { NO_FINDING, objects } from '../../contract/names.ts';
 import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
 import { parseStored } from '../../dataset/stored.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -42,7 +42,10 @@ function evaluationView({
 
 /** The gap of underdiagnosis over the most axes. */
 function finestGap(disparities: Metrics['evaluations'][number]['disparities']): ResultView['gap'] {
-  const ofUnderdiagnosis = disparities.filter(({ rate }) => rate === 'FalsePositiveRate');
+  const ofUnderdiagnosis = disparities.filter(
+    ({ label, rate, operatingPoint }) =>
+      label === NO_FINDING && rate === 'FalsePositiveRate' && operatingPoint === 'Validation',
+  );
   const finest = Math.max(0, ...ofUnderdiagnosis.map(({ grouping }) => grouping.length));
   return ofUnderdiagnosis.find(({ grouping }) => grouping.length === finest)?.gap ?? null;
 }

@@ -8,7 +8,7 @@ import { openStore } from '../../platform/store/store.ts';
 import { loadDataset, withOutput } from '../load.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
-import { pythonProblem, TRAINER_ENVIRONMENT, virtualPython } from '../train/venv.ts';
+import { trainerPython } from '../train/venv.ts';
 
 /** `cohortfarm train`: the stages of `spec.training` on this machine. */
 
@@ -47,7 +47,7 @@ async function train(options: TrainOptions): Promise<number> {
     throw new UsageError(`${output} holds no complete dataset; grow it first: cohortfarm run -f ${options.file}`);
   }
   await checkInputs(spec.training, { resolve, s3 });
-  const python = options.python ?? (await ownPython());
+  const python = options.python ?? (await trainerPython());
   const results: Record<string, Outcome['metrics']> = {};
   for (const step of steps) {
     process.stderr.write(`${step.name} (${step.config.type}): ${step.config.output}\n`);
@@ -59,15 +59,6 @@ async function train(options: TrainOptions): Promise<number> {
   const report = `${steps.at(-1)!.config.output}/${objects.report}`;
   process.stdout.write(options.json ? `${JSON.stringify({ stages: results, report })}\n` : `Report: ${report}\n`);
   return EXIT.done;
-}
-
-async function ownPython(): Promise<string> {
-  const problem = await pythonProblem();
-  if (problem) throw new UsageError(`training needs ${problem}; or name a Python with --python`);
-  process.stderr.write(
-    'The trainer runs in a virtual environment in the cache; PyTorch takes about 5 GB at first use.\n',
-  );
-  return virtualPython(TRAINER_ENVIRONMENT);
 }
 
 const describe = (outcome: Outcome | null): string =>

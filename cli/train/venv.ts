@@ -4,6 +4,7 @@ import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { sha256 } from '../../contract/digest.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { installedFile } from '../../platform/files.ts';
 import { cacheDir } from '../load.ts';
 
@@ -117,4 +118,14 @@ async function folderOf({ name, requirements, base }: Environment): Promise<stri
 async function sitePackages(python: string): Promise<string> {
   const { stdout } = await run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
   return stdout.trim();
+}
+
+/** The Python that runs the trainer. @throws UsageError where there is none to make it with */
+export async function trainerPython(): Promise<string> {
+  const problem = await pythonProblem();
+  if (problem) throw new UsageError(`training needs ${problem}; or name a Python with --python`);
+  process.stderr.write(
+    'The trainer runs in a virtual environment in the cache; PyTorch takes about 5 GB at first use.\n',
+  );
+  return virtualPython(TRAINER_ENVIRONMENT);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BASELINES, ENDPOINTS } from './training.ts';
 
 /**
  * metrics.json of a training stage, as docs/training.md explains it. trainer/ has it as a JSON Schema and checks what it
@@ -18,6 +19,10 @@ const labelScores = z.strictObject({
   negatives: count,
   threshold: rate.describe('F1-optimal on validation data, the same for all groups'),
   auroc: estimate.nullable().describe('Null with fewer than 10 positives or 10 negatives'),
+  auprc: estimate.nullable().describe('Area under the precision-recall curve, in steps'),
+  sensitivity: estimate.nullable().describe('At the threshold'),
+  specificity: estimate.nullable(),
+  brier: estimate.describe('Mean squared difference of probability and truth'),
   accuracy: estimate,
   calibrationError: estimate.describe('Expected calibration error, 15 bins of equal width'),
 });
@@ -30,27 +35,50 @@ const cell = z.strictObject({
   negatives: count,
   errors: count.describe('Of those below: false positives, or false negatives'),
   of: count.describe('Images that could be such an error: negatives, or positives'),
+  ofPatients: count.describe('Patients with such an image'),
   rate: rate.nullable().describe('errors / of; null where of is 0'),
   smoothed: rate.describe('(errors + 0.5) / (of + 1)'),
   auroc: z.number().nullable().describe('Null with fewer than 10 positives or 10 negatives'),
-  counted: z.boolean().describe('Whether the gap counts it: of >= 20, and no axis of it unknown'),
+  brier: z.number().nullable().describe('As auroc'),
+  calibrationError: z.number().nullable().describe('As auroc'),
+  counted: z.boolean().describe('Whether the gap counts it: of >= 20, ofPatients >= 10, and no axis of it unknown'),
 });
 
 const disparity = z.strictObject({
   label: z.string(),
   rate: z
     .enum(['FalsePositiveRate', 'FalseNegativeRate'])
-    .describe('FalsePositiveRate of no-finding is underdiagnosis; of a finding the FalseNegativeRate is taken'),
+    .describe('Of no-finding, FalsePositiveRate is underdiagnosis and FalseNegativeRate overdiagnosis'),
+  operatingPoint: z
+    .enum(['Validation', 'MatchedSensitivity'])
+    .describe(
+      'Threshold: F1-optimal on validation data, or such that 80 % of all that are ill are not called no-finding',
+    ),
   grouping: z.array(z.string()).min(1).describe('Axes'),
   cells: z.array(cell),
   gap: estimate
     .nullable()
     .describe('Largest minus smallest smoothed rate of the counted cells; null with fewer than two'),
   robustGap: estimate.nullable().describe('90th minus 10th percentile of the same rates'),
+  countedCells: count,
+  expectedGap: z
+    .number()
+    .nullable()
+    .describe('Mean of the gap when patients swap their groups within site and rarest finding: no effect of groups'),
+  excess: z.number().nullable().describe('gap minus expectedGap'),
+  pValue: rate.nullable().describe('Share of such swaps with a gap at least as large'),
+  betweenSd: z
+    .strictObject({ value: z.number(), low: z.number(), high: z.number() })
+    .nullable()
+    .describe('Standard deviation of the true rates of all known cells, by random effects; site and finding taken out'),
+  worst: z
+    .strictObject({ cell: z.record(z.string(), z.string()), of: count, ofPatients: count, rate })
+    .nullable()
+    .describe('Cell of the highest rate once each is drawn to the mean as far as it is noise'),
 });
 
 const leftOut = z.strictObject({
-  what: z.string().describe('auroc, gap, axis or label'),
+  what: z.string().describe('auroc, gap, axis, label or threshold'),
   label: z.string().optional(),
   cell: z.record(z.string(), z.string()).optional(),
   reason: z.string(),
@@ -64,14 +92,18 @@ const evaluationSchema = z.strictObject({
   labels: z.array(labelScores),
   macro: z.strictObject({ auroc: estimate.nullable(), accuracy: estimate, calibrationError: estimate }),
   underdiagnosis: estimate.nullable().describe('False positive rate of no-finding over all images'),
+  overdiagnosis: estimate.nullable().describe('False negative rate of no-finding over all images'),
   disparities: z.array(disparity),
+  equalisedOdds: z
+    .array(z.strictObject({ label: z.string(), grouping: z.array(z.string()).min(1), difference: rate.nullable() }))
+    .describe('Larger of the differences of true and false positive rates between cells that count for both'),
   leftOut: z.array(leftOut).describe('What is not measured, and why'),
 });
 
 const armSchema = z.strictObject({
   arm: z.enum(['RealOnly', 'Mixed', 'SyntheticOnly', 'PretrainFinetune']),
   initialisation: z.enum(['Scratch', 'Weights']),
-  site: z.string(),
+  site: z.string().describe('A site; before them, where there are several, macro, their mean; after them pooled'),
   seeds: z.array(z.strictObject({ seed: count, auroc: z.number().nullable(), gap: z.number().nullable() })),
   auroc: estimate.nullable().describe('Macro, mean over the seeds'),
   accuracy: estimate,
@@ -81,6 +113,12 @@ const armSchema = z.strictObject({
   underdiagnosis: estimate
     .nullable()
     .describe('False positive rate of no-finding over all images, mean over the seeds'),
+  overdiagnosis: estimate.nullable(),
+  betweenSd: estimate.nullable().describe('Of underdiagnosis over the finest grouping, as in disparities'),
+  matchedBetweenSd: estimate.nullable().describe('The same at the matched sensitivity'),
+  countedCells: count.nullable().describe('Of the finest grouping; null for macro, as the next two'),
+  expectedGap: z.number().nullable().describe('As in disparities, mean over the seeds'),
+  excess: z.number().nullable(),
   cells: z
     .array(
       z.strictObject({
@@ -93,12 +131,26 @@ const armSchema = z.strictObject({
     .describe('Underdiagnosis over the finest grouping'),
 });
 
-const differenceSchema = z.strictObject({
+const primarySchema = z.strictObject({
+  arm: z.enum(['PretrainFinetune']),
+  minus: z.enum(BASELINES),
+  initialisation: z.enum(['Scratch', 'Weights']),
+  endpoint: z.enum(ENDPOINTS),
+});
+
+const contrastSchema = z.strictObject({
   arm: z.enum(['Mixed', 'SyntheticOnly', 'PretrainFinetune']),
+  minus: z.enum(BASELINES),
   initialisation: z.enum(['Scratch', 'Weights']),
   site: z.string(),
-  auroc: estimate.nullable().describe('Minus that of RealOnly, on the same resamples'),
-  gap: estimate.nullable(),
+  endpoint: z.enum(ENDPOINTS),
+  value: z.number().describe('Mean over the seeds of arm minus the other'),
+  low: z.number(),
+  high: z.number().describe('Ends of the 95 % interval that seeds and patients leave open together'),
+  primary: z.boolean().describe('Whether it is the end point that was declared'),
+  pAdjusted: rate
+    .nullable()
+    .describe('Of the primary end point as it is; of the others on the same site by Holm within them; else null'),
 });
 
 const curveSchema = z.strictObject({
@@ -118,12 +170,16 @@ const historySchema = z.strictObject({
 
 export const metricsSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/metrics/v1'),
-  stage: z.strictObject({ name: z.string(), type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare']) }),
+  stage: z.strictObject({ name: z.string(), type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit']) }),
   configDigest: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .describe('SHA-256 of the config without the place of its output'),
-  model: z.strictObject({ architecture: z.string(), imageSize: count, labels: z.array(z.string()) }),
+  model: z.strictObject({
+    architecture: z.string().optional().describe('Not for Audit'),
+    imageSize: count.optional().describe('Not for Audit'),
+    labels: z.array(z.string()),
+  }),
   headline: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).describe('What goes into the status'),
   training: z
     .strictObject({
@@ -147,7 +203,8 @@ export const metricsSchema = z.strictObject({
       syntheticSteps: count.describe('Steps of pretraining; Mixed sees as many synthetic images within its steps'),
       batchSize: count,
       arms: z.array(armSchema),
-      differences: z.array(differenceSchema),
+      primary: primarySchema.describe('Declared in the config'),
+      contrasts: z.array(contrastSchema),
       curves: z.array(curveSchema).describe('Validation of the last run of each arm'),
     })
     .optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bin, label } from './text.ts';
-import { ARCHITECTURES, BASELINES, hyperparametersSchema, sourceSchema } from './training.ts';
+import { ARCHITECTURES, BASELINES, hyperparametersSchema, primarySchema, sourceSchema } from './training.ts';
 
 /**
  * The file that a trainer container is started with (docs/training.md): what to train or measure, on what, and where the
@@ -22,7 +22,7 @@ const trainSchema = z.strictObject({
 export const stageConfigSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/stage/v1'),
   name: label.describe('Name of the stage'),
-  type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare']).describe('What to do'),
+  type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit']).describe('What to do'),
   output: uri.describe('Folder of this stage: OUTPUT/training/NAME'),
   s3: z
     .strictObject({
@@ -33,9 +33,13 @@ export const stageConfigSchema = z.strictObject({
     .default({})
     .describe('How S3 is reached; credentials come from the default AWS chain'),
   seed: z.int().min(0).default(0).describe('Of weights, order and augmentation'),
-  architecture: z.enum(ARCHITECTURES),
-  imageSize: z.int().min(32).max(1024),
-  labels: z.array(label).min(1).describe('Findings, without no-finding, which always comes first'),
+  architecture: z.enum(ARCHITECTURES).optional().describe('For all but Audit'),
+  imageSize: z.int().min(32).max(1024).optional().describe('For all but Audit'),
+  labels: z
+    .array(label)
+    .min(1)
+    .optional()
+    .describe('For all but Audit: findings, without no-finding, which always comes first'),
   ageBins: z.array(bin).min(1).describe('Subgroups of age'),
   bootstraps: z.int().min(100).default(1000),
   weights: uri
@@ -46,6 +50,7 @@ export const stageConfigSchema = z.strictObject({
     .array(z.strictObject({ name: label, uri }))
     .optional()
     .describe('Evaluate: model.pt of each stage'),
+  predictions: uri.optional().describe('Audit: a table of predictions, in Parquet or CSV (docs/training.md)'),
   sites: z
     .array(z.strictObject({ name: label, uri, source: sourceSchema.optional() }))
     .optional()
@@ -54,6 +59,7 @@ export const stageConfigSchema = z.strictObject({
     .strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),
       seeds: z.int().min(1),
+      primary: primarySchema.optional().describe('The declared contrast'),
       pretrain: trainSchema,
       finetune: trainSchema,
     })

@@ -7,10 +7,15 @@ export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'
 export const BASELINES = ['RealOnly', 'Mixed', 'SyntheticOnly'] as const;
 export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
 
+/** Measures that arms of a comparison are contrasted in. */
+export const ENDPOINTS = ['auroc', 'underdiagnosis', 'betweenSd', 'matchedBetweenSd'] as const;
+
 /** Folders of results next to those of the stages. */
 export const RESERVED_STAGES = ['evaluate', 'compare'] as const;
 /** All sites together, in the metrics. */
 export const POOLED = 'pooled';
+/** The mean over the sites. */
+export const MACRO = 'macro';
 export const MAX_STAGES = 32;
 
 /** Hyperparameters of one stage. One that is not given has the trainer's own default, which docs/training.md lists. */
@@ -96,6 +101,21 @@ const stage = z.strictObject({
   runtimeRef: runtimeRef.optional().describe('Runtime of Kubeflow Trainer; the stage is then a TrainJob'),
 });
 
+export const primarySchema = z.strictObject({
+  minus: z
+    .enum(BASELINES)
+    .optional()
+    .describe('Baseline that PretrainFinetune is compared with; default: Mixed, else RealOnly'),
+  endpoint: z
+    .enum(ENDPOINTS)
+    .default('auroc')
+    .describe('Measure, as a mean over the sites; betweenSd is of underdiagnosis between the finest subgroups'),
+  initialisation: z
+    .enum(['Scratch', 'Weights'])
+    .optional()
+    .describe('Beginning of the networks; default: Weights where weights are given'),
+});
+
 export const trainingSchema = z.strictObject({
   architecture: z.enum(ARCHITECTURES).default('densenet121').describe('The network of all stages'),
   imageSize: z
@@ -136,5 +156,8 @@ export const trainingSchema = z.strictObject({
     .max(BASELINES.length)
     .default([])
     .describe('Baselines to train and evaluate beside the stages'),
+  primary: primarySchema
+    .optional()
+    .describe('The one contrast that the comparison is made for; all others are corrected for being many'),
   seeds: z.int().min(1).max(100).default(3).describe('Runs of each arm of the comparison, each with a seed of its own'),
 });

@@ -7,7 +7,7 @@ import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
 export interface TrainingStep {
   readonly name: string;
   /** Command of the trainer, see docs/training.md. */
-  readonly command: 'pretrain' | 'finetune' | 'evaluate' | 'compare';
+  readonly command: 'pretrain' | 'finetune' | 'evaluate' | 'compare' | 'audit';
   /** Names of the steps that must be done before. */
   readonly needs: readonly string[];
   /** The stage of the spec; evaluation and comparison have none. */
@@ -29,7 +29,7 @@ export interface StepOptions {
 type Stage = Training['stages'][number];
 
 /** Subgroups of age where neither the spec nor the axis names any. */
-const AGE_BINS = ['0-17', '18-39', '40-59', '60-79', '80-120'];
+export const AGE_BINS = ['0-17', '18-39', '40-59', '60-79', '80-120'];
 
 /** Every step of `spec.training`; none where nothing is trained. */
 export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options: StepOptions): TrainingStep[] {
@@ -131,6 +131,7 @@ function compareStep(spec: Spec, training: Training, options: StepOptions): Trai
     compare: {
       baselines: training.compare,
       seeds: training.seeds,
+      ...(training.primary && { primary: training.primary }),
       pretrain: trainOf(rootOf(finetune, training), options),
       finetune: trainOf(finetune, options),
     },

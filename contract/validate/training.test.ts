@@ -61,10 +61,11 @@ test('a comparison needs both kinds of stages and sites to measure on', () => {
 });
 
 test('sites have names of their own', () => {
-  const sites = ['a', 'pooled', 'a'].map((name) => ({ name, uri: 's3://a' }));
+  const sites = ['a', 'pooled', 'a', 'macro'].map((name) => ({ name, uri: 's3://a' }));
   assert.deepEqual(linesWith({ evaluation: { sites } }), [
     'spec.training.evaluation.sites[2].name: "a" is there already, in [0]; remove one',
     'spec.training.evaluation.sites[1].name: is the name of all sites together; choose another name',
+    'spec.training.evaluation.sites[3].name: is the name of all sites together; choose another name',
   ]);
 });
 

@@ -1,6 +1,6 @@
 import { NO_FINDING } from '../names.ts';
 import { type Issue, issueAt, listed, type Path, show } from '../schema/issue.ts';
-import { POOLED, RESERVED_STAGES } from '../schema/training.ts';
+import { MACRO, POOLED, RESERVED_STAGES } from '../schema/training.ts';
 import { type Axes, binRule, checkBins, duplicates } from './axes.ts';
 import { type DraftSpec, soundItems } from './draft.ts';
 import type { Rule, Validation } from './rule.ts';
@@ -116,15 +116,20 @@ const sites: Validation = {
     const names = soundItems(training?.evaluation?.sites).flatMap(([i, { name }]): [number, string][] =>
       name ? [[i, name]] : [],
     );
-    const pooled = names.filter(([, name]) => name === POOLED);
+    const reserved = names.filter(([, name]) => name === POOLED || name === MACRO);
     return [
       ...duplicates(names, SITES, ['name']),
-      ...pooled.map(([i]) => issueAt([...SITES, i, 'name'], 'is the name of all sites together; choose another name')),
+      ...reserved.map(([i]) =>
+        issueAt([...SITES, i, 'name'], 'is the name of all sites together; choose another name'),
+      ),
     ];
   },
   cel: {
     'training.evaluation.sites.[].name': [
-      { rule: `self != '${POOLED}'`, message: 'is the name of all sites together; choose another name' },
+      {
+        rule: `!(self in ['${POOLED}', '${MACRO}'])`,
+        message: 'is the name of all sites together; choose another name',
+      },
     ],
   },
 };

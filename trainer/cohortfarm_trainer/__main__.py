@@ -1,4 +1,4 @@
-"""`python -m cohortfarm_trainer pretrain|finetune|evaluate|compare --config FILE`.
+"""`python -m cohortfarm_trainer pretrain|finetune|evaluate|compare|audit --config FILE`.
 
 Exit codes: 0 done, 2 bad usage, config or data, 75 try again (it goes on from its checkpoint), 78 will never work.
 """
@@ -15,7 +15,7 @@ from .launch import launch, wants_launch
 from .outcome import write_failure, write_outcome
 from .progress import say
 
-COMMANDS = ("pretrain", "finetune", "evaluate", "compare")
+COMMANDS = ("pretrain", "finetune", "evaluate", "compare", "audit")
 CONFIG = "COHORTFARM_STAGE_CONFIG"
 
 
@@ -55,12 +55,13 @@ def run(command: str, path: str) -> int:
         signal.signal(name, lambda *_: stop.set())
 
     from .distributed import join_team, leave_team
+    from .stages.audit import audit_stage
     from .stages.compare import compare_stage
     from .stages.context import Context
     from .stages.evaluate import evaluate_stage
     from .stages.train import train_stage
 
-    stages = {"pretrain": train_stage, "finetune": train_stage, "evaluate": evaluate_stage, "compare": compare_stage}
+    stages = {"pretrain": train_stage, "finetune": train_stage, "evaluate": evaluate_stage, "compare": compare_stage, "audit": audit_stage}
     team = join_team()
     try:
         metrics = stages[command](Context(config, team, stop.is_set))

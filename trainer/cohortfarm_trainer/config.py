@@ -10,12 +10,14 @@ from jsonschema import Draft202012Validator
 
 from .errors import UsageError
 
+NETWORK = ("architecture", "imageSize", "labels")
 # Which sections each type of stage needs.
 NEEDS = {
-    "Pretrain": ("train",),
-    "Finetune": ("train", "weights"),
-    "Evaluate": ("models", "sites"),
-    "Compare": ("compare", "sites"),
+    "Pretrain": (*NETWORK, "train"),
+    "Finetune": (*NETWORK, "train", "weights"),
+    "Evaluate": (*NETWORK, "models", "sites"),
+    "Compare": (*NETWORK, "compare", "sites"),
+    "Audit": ("predictions",),
 }
 
 

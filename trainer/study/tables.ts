@@ -33,14 +33,22 @@ function table<T extends { arm: string; initialisation: 'Scratch' | 'Weights'; s
 /** @param file metrics.json of a Compare step */
 export async function comparisonTables(file: string): Promise<string> {
   const { comparison } = metricsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-  const { arms, differences } = comparison!;
+  const { arms, contrasts } = comparison!;
+  const against = (minus: string, endpoint: string) =>
+    contrasts.filter((one) => one.minus === minus && one.endpoint === endpoint);
   const sections: readonly (readonly [string, string])[] = [
     ['AUROC, mean over the findings', table(arms, ({ auroc }) => auroc)],
     ['Gap of underdiagnosis, largest minus smallest cell of sex, age and race', table(arms, ({ gap }) => gap)],
     ['The same, 90th minus 10th percentile of the cells', table(arms, ({ robustGap }) => robustGap)],
     ['Underdiagnosis over all images', table(arms, ({ underdiagnosis }) => underdiagnosis)],
-    ['AUROC minus that of RealOnly', table(differences, ({ auroc }) => auroc)],
-    ['Gap minus that of RealOnly', table(differences, ({ gap }) => gap)],
+    [
+      'Standard deviation of underdiagnosis between the same cells, without noise',
+      table(arms, ({ betweenSd }) => betweenSd),
+    ],
+    ['AUROC minus that of RealOnly', table(against('RealOnly', 'auroc'), (one) => one)],
+    ['AUROC minus that of Mixed', table(against('Mixed', 'auroc'), (one) => one)],
+    ['Deviation between cells minus that of RealOnly', table(against('RealOnly', 'betweenSd'), (one) => one)],
+    ['Deviation between cells minus that of Mixed', table(against('Mixed', 'betweenSd'), (one) => one)],
   ];
   return sections.map(([title, rows]) => `**${title}**\n\n${rows}\n`).join('\n');
 }

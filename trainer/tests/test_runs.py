@@ -104,7 +104,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     assert (comparison["realSteps"], comparison["syntheticSteps"], comparison["batchSize"]) == (8, 12, 16)
     found = {(arm["arm"], arm["initialisation"], arm["site"]) for arm in comparison["arms"]}
     arms = ("RealOnly", "Mixed", "SyntheticOnly", "PretrainFinetune")
-    assert found == {(arm, start, place) for arm in arms for start in ("Scratch", "Weights") for place in ("a", "b", "pooled")}
+    assert found == {(arm, start, place) for arm in arms for start in ("Scratch", "Weights") for place in ("macro", "a", "b", "pooled")}
     steps = {}
     for path in (tmp_path / "compare" / "runs").iterdir():
         done = json.loads((path / "done.json").read_text())
@@ -115,8 +115,14 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
         values = [seed["auroc"] for seed in arm["seeds"]]
         assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
     real, tuned = (next(one for one in comparison["arms"] if one["arm"] == name and one["site"] == "a") for name in ("RealOnly", "PretrainFinetune"))
-    difference = next(one for one in comparison["differences"] if one["arm"] == "PretrainFinetune" and one["site"] == "a")
-    assert difference["auroc"]["value"] == pytest.approx(tuned["auroc"]["value"] - real["auroc"]["value"])
+    difference = next(one for one in comparison["contrasts"] if (one["arm"], one["minus"], one["site"], one["endpoint"]) == ("PretrainFinetune", "RealOnly", "a", "auroc"))
+    assert difference["value"] == pytest.approx(tuned["auroc"]["value"] - real["auroc"]["value"]) and difference["pAdjusted"] is None
+    # The paper's question is asked, declared, and tested on the mean over the sites.
+    assert comparison["primary"] == {"arm": "PretrainFinetune", "minus": "Mixed", "initialisation": "Weights", "endpoint": "auroc"}
+    primary = [one for one in comparison["contrasts"] if one["primary"]]
+    assert [(one["arm"], one["minus"], one["site"]) for one in primary] == [("PretrainFinetune", "Mixed", "macro")]
+    by_site = [next(one for one in comparison["arms"] if (one["arm"], one["site"], one["initialisation"]) == ("Mixed", site, "Weights"))["auroc"]["value"] for site in ("macro", "a", "b")]
+    assert by_site[0] == pytest.approx(np.mean(by_site[1:]))
     # Pooled images are those of both sites, and what is not known is said.
     report = (tmp_path / "compare" / "report.html").read_text()
     assert "Pretrain, then finetune" in report and "<script" not in report and "http" not in report

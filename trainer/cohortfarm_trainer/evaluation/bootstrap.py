@@ -11,7 +11,7 @@ LEAST = 0.5  # share of resamples that must have a value for an interval
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
-def resamples(patients: np.ndarray, count: int, seed: int) -> Iterator[np.ndarray]:
+def resamples(patients: np.ndarray, count: int, seed: int | list[int]) -> Iterator[np.ndarray]:
     """How often each image is drawn, in blocks of float32 [b, n]; together `count` rows."""
     names, index = np.unique(patients, return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -22,7 +22,7 @@ def resamples(patients: np.ndarray, count: int, seed: int) -> Iterator[np.ndarra
         yield drawn[:, index].astype(np.float32)
 
 
-def bootstrap(patients: np.ndarray, statistics: dict[str, Statistic], count: int, seed: int) -> dict[str, np.ndarray]:
+def bootstrap(patients: np.ndarray, statistics: dict[str, Statistic], count: int, seed: int | list[int]) -> dict[str, np.ndarray]:
     """Each statistic in every resample, float64 [count]."""
     blocks: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
     for weights in resamples(patients, count, seed):

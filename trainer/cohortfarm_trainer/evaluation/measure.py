@@ -2,24 +2,32 @@
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from ..data.records import NO_FINDING, Records
 from .bootstrap import Statistic, bootstrap, estimate
-from .groups import Disparity, axes_of, disparity, errors_of, groupings
+from .groups import FALSE_NEGATIVES, FALSE_POSITIVES, LEAST, LEAST_PATIENTS, MATCHED, VALIDATION, Disparity, Errors, axes_of, disparity, errors_of, groupings
+from .noise import Noise, strata_of
 from .scores import (
     accuracy,
     auroc,
+    average_precision,
+    brier,
     calibration_error,
     enough,
     weighted_accuracy,
     weighted_auroc,
+    weighted_average_precision,
     weighted_calibration_error,
+    weighted_mean,
     weighted_rate,
 )
 
 POOLED = "pooled"
+SENSITIVITY = 0.8  # of all that are ill, at the matched threshold: not called no-finding
+DISPARITIES = {FALSE_POSITIVES: "underdiagnosis", FALSE_NEGATIVES: "overdiagnosis"}  # of no-finding
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,11 @@ class Site:
     name: str
     records: Records
     scores: np.ndarray
+    origins: np.ndarray | None = None  # str [n], where these are the images of several sites
+
+    @property
+    def sites(self) -> np.ndarray:
+        return np.full(len(self.records), self.name) if self.origins is None else self.origins
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,8 @@ def pooled(sites: list[Site]) -> Site:
     """All sites together."""
     from ..data.records import concat
 
-    return Site(POOLED, concat([site.records for site in sites]), np.concatenate([site.scores for site in sites]))
+    records = concat([site.records for site in sites])
+    return Site(POOLED, records, np.concatenate([site.scores for site in sites]), np.concatenate([site.sites for site in sites]))
 
 
 class Measurement:
@@ -60,8 +74,12 @@ class Measurement:
         for column, label in enumerate(rules.labels):
             self._add_label(column, label)
         self._add_macro()
+        # Sites are drawn from independently, arms of one site alike.
+        self.seed = [rules.seed, crc32(site.name.encode())]
+        self.strata = strata_of(site.records.labels, site.sites)
+        self.noise: list[Noise] = []
         self.disparities = self._disparities(finest_only)
-        self.replicates = bootstrap(site.records.patients, self.statistics, rules.bootstraps, rules.seed)
+        self.replicates = bootstrap(site.records.patients, self.statistics, rules.bootstraps, self.seed)
 
     def truth(self, column: int) -> np.ndarray:
         return self.site.records.labels[:, column]
@@ -81,9 +99,15 @@ class Measurement:
         t, s, right = truth[known], scores[known], (predicted == (truth == 1))[known]
         if enough(t):
             self._add(f"auroc/{label}", auroc(t, s), lambda w: weighted_auroc(w[:, known], t, s))
+            self._add(f"auprc/{label}", average_precision(t, s), lambda w: weighted_average_precision(w[:, known], t, s))
         else:
             self._leave_out("auroc", "fewer than 10 positives or 10 negatives", label)
         self._add(f"accuracy/{label}", accuracy(t == 1, predicted[known]), lambda w: weighted_accuracy(w[:, known], right))
+        for name, kind in (("sensitivity", 1), ("specificity", 0)):
+            of = t == kind
+            if of.any():
+                self._add(f"{name}/{label}", float(right[of].mean()), lambda w, of=of: weighted_rate(w[:, known], right, of))
+        self._add(f"brier/{label}", brier(t, s), lambda w: weighted_mean(w[:, known], (s - t) ** 2))
         error = calibration_error(t, s)
         self._add(f"calibration/{label}", error, lambda w: weighted_calibration_error(w[:, known], t, s))
 
@@ -98,36 +122,60 @@ class Measurement:
                 self._add(f"macro/{kind}", value, lambda w, parts=parts: np.mean([part(w) for part in parts], 0))
 
     def _disparities(self, finest_only: bool) -> list[Disparity]:
+        """Of all labels, kinds of error and groupings; `finest_only` leaves those of no-finding by each axis and the finest."""
         records, rules = self.site.records, self.rules
         axes = axes_of(records, rules.bins)
         chosen, blank = groupings(axes)
         for axis in blank:
             self._leave_out("axis", "unknown for all images", cell={"axis": axis})
+        if finest_only:
+            chosen = [grouping for grouping in chosen if len(grouping) == 1 or grouping == chosen[-1]]
         found = []
         for column, label in enumerate(rules.labels):
-            truth = self.truth(column)
+            truth, scores = self.truth(column), self.site.scores[:, column]
             if not np.isfinite(truth).any() or (finest_only and label != NO_FINDING):
                 continue
-            errors = errors_of(label, truth, self.predicted(column))
-            if label == NO_FINDING and errors.of.any():
-                value = errors.wrong.sum() / errors.of.sum()
-                self._add("underdiagnosis", float(value), lambda w, e=errors: weighted_rate(w, e.wrong, e.of))
-            for grouping in chosen[-1:] if finest_only else chosen:
-                one = disparity(grouping, errors, truth, self.site.scores[:, column], axes, records.patients)
-                found.append(one)
-                self._list_cells(one)
-                if one.measurable:
-                    for kind, statistic in one.statistics().items():
-                        self._add(gap_name(kind, label, grouping), one.values()[kind], statistic)
-                else:
-                    self._leave_out("gap", "fewer than two cells count", label, {"grouping": ",".join(grouping)})
+            for errors in self._errors(label, column):
+                for grouping in chosen:
+                    one = disparity(grouping, errors, truth, scores, axes, records.patients)
+                    found.append(one)
+                    self._add_disparity(one)
         return found
+
+    def _errors(self, label: str, column: int) -> list[Errors]:
+        """Both kinds of error at the threshold of validation, and underdiagnosis at that of a matched sensitivity."""
+        truth, scores = self.truth(column), self.site.scores[:, column]
+        kinds = [errors_of(label, rate, truth, self.predicted(column)) for rate in (FALSE_POSITIVES, FALSE_NEGATIVES)]
+        if label != NO_FINDING:
+            return kinds[::-1]
+        for errors in kinds:
+            if errors.of.any():
+                value = float(errors.wrong.sum() / errors.of.sum())
+                self._add(DISPARITIES[errors.rate], value, lambda w, e=errors: weighted_rate(w, e.wrong, e.of))
+        if kinds[0].of.any():
+            threshold = np.quantile(scores[kinds[0].of], SENSITIVITY, method="higher")
+            kinds.append(errors_of(label, FALSE_POSITIVES, truth, scores > threshold, MATCHED))
+        return kinds
+
+    def _add_disparity(self, one: Disparity) -> None:
+        label, noise = one.errors.label, Noise(one, self.site.records.patients, self.strata, self.rules.bootstraps, self.seed)
+        self.noise.append(noise)
+        listed = one.errors.point == VALIDATION and one.errors.rate == (FALSE_POSITIVES if label == NO_FINDING else FALSE_NEGATIVES)
+        if listed:
+            self._list_cells(one)
+        if one.measurable:
+            for kind, statistic in one.statistics().items():
+                self._add(gap_name(kind, one), one.values()[kind], statistic)
+            if label == NO_FINDING and noise.spread is not None:
+                self._add(gap_name("sd", one), noise.spread.sd, noise.sd)
+        elif listed:
+            self._leave_out("gap", "fewer than two cells count", label, {"grouping": ",".join(one.grouping)})
 
     def _list_cells(self, one: Disparity) -> None:
         label = one.errors.label
         for cell in one.cells:
             if not cell["counted"]:
-                self._leave_out("gap", "unknown" if cell["of"] >= 20 else "fewer than 20 images that could be an error", label, cell["cell"])
+                self._leave_out("gap", reason_of(cell), label, cell["cell"])
             if cell["auroc"] is None:
                 self._leave_out("auroc", "fewer than 10 positives or 10 negatives", label, cell["cell"])
 
@@ -139,56 +187,19 @@ class Measurement:
         """A value with its interval; None where it is not measured."""
         return estimate(self.values[name], self.replicates[name]) if name in self.values else None
 
-    def finest_gap(self, kind: str = "gap") -> str | None:
-        """The name of the gap of underdiagnosis over the finest grouping that has one."""
-        of_none = [one for one in self.disparities if one.errors.label == NO_FINDING and one.measurable]
-        return gap_name(kind, NO_FINDING, of_none[-1].grouping) if of_none else None
+    def finest(self, kind: str = "gap", rate: str = FALSE_POSITIVES, point: str = VALIDATION) -> str | None:
+        """The name of a measure of no-finding over the finest grouping that has a gap."""
+        chosen = [one for one in self.disparities if (one.errors.label, one.errors.rate, one.errors.point) == (NO_FINDING, rate, point) and one.measurable]
+        name = gap_name(kind, chosen[-1]) if chosen else None
+        return name if name in self.values else None
 
 
-def gap_name(kind: str, label: str, grouping: tuple[str, ...]) -> str:
-    return f"{kind}/{label}/{','.join(grouping)}"
+def gap_name(kind: str, one: Disparity) -> str:
+    return f"{kind}/{one.errors.point}/{one.errors.rate}/{one.errors.label}/{','.join(one.grouping)}"
 
 
-def evaluation_of(measured: Measurement, model: str) -> dict[str, Any]:
-    """The entry of `evaluations` in metrics.json."""
-    site, rules = measured.site, measured.rules
-    return {
-        "model": model,
-        "site": site.name,
-        "images": len(site.records),
-        "patients": site.records.patient_count(),
-        "labels": [_label(measured, column, label) for column, label in enumerate(rules.labels) if f"accuracy/{label}" in measured.values],
-        "macro": {
-            "auroc": measured.estimate("macro/auroc"),
-            "accuracy": measured.estimate("macro/accuracy"),
-            "calibrationError": measured.estimate("macro/calibration"),
-        },
-        "underdiagnosis": measured.estimate("underdiagnosis"),
-        "disparities": [_disparity(measured, one) for one in measured.disparities],
-        "leftOut": measured.left_out,
-    }
-
-
-def _label(measured: Measurement, column: int, label: str) -> dict[str, Any]:
-    truth = measured.truth(column)
-    return {
-        "label": label,
-        "positives": int((truth == 1).sum()),
-        "negatives": int((truth == 0).sum()),
-        "threshold": measured.rules.thresholds[column],
-        "auroc": measured.estimate(f"auroc/{label}"),
-        "accuracy": measured.estimate(f"accuracy/{label}"),
-        "calibrationError": measured.estimate(f"calibration/{label}"),
-    }
-
-
-def _disparity(measured: Measurement, one: Disparity) -> dict[str, Any]:
-    label = one.errors.label
-    return {
-        "label": label,
-        "rate": one.errors.rate,
-        "grouping": list(one.grouping),
-        "cells": one.cells,
-        "gap": measured.estimate(gap_name("gap", label, one.grouping)),
-        "robustGap": measured.estimate(gap_name("robust", label, one.grouping)),
-    }
+def reason_of(cell: dict[str, Any]) -> str:
+    """Why a gap does not count a cell."""
+    if cell["of"] < LEAST:
+        return f"fewer than {LEAST} images that could be an error"
+    return f"fewer than {LEAST_PATIENTS} patients with such images" if cell["ofPatients"] < LEAST_PATIENTS else "unknown"

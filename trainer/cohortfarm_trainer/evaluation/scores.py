@@ -1,7 +1,7 @@
 """AUROC, accuracy and calibration of one label: by scikit-learn on the images, and over many resamples at once."""
 
 import numpy as np
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, roc_auc_score
 
 BINS = 15  # of the calibration error
 LEAST = 10  # positives, and negatives, for an AUROC
@@ -19,6 +19,15 @@ def auroc(truth: np.ndarray, scores: np.ndarray) -> float:
 
 def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(accuracy_score(truth, predicted))
+
+
+def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """The area under the precision-recall curve, in steps."""
+    return float(average_precision_score(truth, scores))
+
+
+def brier(truth: np.ndarray, scores: np.ndarray) -> float:
+    return float(brier_score_loss(truth, scores))
 
 
 def calibration_error(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -42,6 +51,24 @@ def weighted_auroc(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray) -
     pairs = positive.sum(1) * negative.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(pairs > 0, (positive * below).sum(1) / pairs, np.nan)
+
+
+def weighted_average_precision(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """float64 [b]: average_precision_score of each row of float32 [b, n]; NaN without a positive."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sorted_weights = weights[:, order].astype(np.float64)
+    positive = np.add.reduceat(sorted_weights * (truth[order] == 1), starts, axis=1)
+    hits, called = np.cumsum(positive, axis=1), np.cumsum(np.add.reduceat(sorted_weights, starts, axis=1), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(called > 0, hits / called, 0)
+        return np.where(hits[:, -1] > 0, (precision * positive).sum(1) / hits[:, -1], np.nan)
+
+
+def weighted_mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """float64 [b] of values float [n]."""
+    return (weights @ values.astype(np.float32)).astype(np.float64) / weights.sum(1)
 
 
 def weighted_accuracy(weights: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any
 
 from .curves import chart
 from .heat import NOTE, heat_map
-from .parts import ARM_NAMES, STARTS, cell, row, scale_of, section, sites_of, table
+from .parts import ARM_NAMES, STARTS, cell, interval, number, row, scale_of, section, sites_of, table
 
 COLOURS = {"RealOnly": "var(--c0)", "Mixed": "var(--c1)", "SyntheticOnly": "var(--c2)", "PretrainFinetune": "var(--c3)"}
 
@@ -17,14 +17,22 @@ def comparison_sections(comparison: dict[str, Any]) -> list[str]:
         f"images each; pretraining takes {comparison['syntheticSteps']} steps on synthetic ones, and Mixed sees as many within its steps. "
     )
     return [
+        primary_section(comparison),
         section("AUROC", lede + "Mean over the findings; higher is better.", arm_table(arms, "auroc")),
         section(
-            "Gap of underdiagnosis",
-            "Between the most and the least underdiagnosed of the intersections of sex, age and race; lower is better.",
-            arm_table(arms, "gap") + '<h3>90th minus 10th percentile of the cells</h3>' + arm_table(arms, "robustGap"),
+            "Who is missed more often than others",
+            "Standard deviation of underdiagnosis between the intersections of sex, age and race, noise, site and finding taken out; lower is better.",
+            arm_table(arms, "betweenSd") + "<h3>At 80 % sensitivity</h3>" + arm_table(arms, "matchedBetweenSd"),
         ),
+        section(
+            "Gap of underdiagnosis",
+            "Between the most and the least underdiagnosed cell. A gap of many small cells is large without any effect of groups, and "
+            "larger the more is missed of all: the second table has what is above that.",
+            arm_table(arms, "gap") + "<h3>Above chance</h3>" + noise_table(arms) + "<h3>90th minus 10th percentile of the cells</h3>" + arm_table(arms, "robustGap"),
+        ),
+        section("Overdiagnosis", "Share of images without a finding that are not called no-finding; lower is better.", arm_table(arms, "overdiagnosis")),
         section("Underdiagnosis", "Share of images with a finding that are called no-finding; lower is better.", arm_table(arms, "underdiagnosis")),
-        difference_section(comparison["differences"]),
+        contrast_section(comparison["contrasts"]),
         heat_section(arms),
         curve_section(comparison["curves"]),
     ]
@@ -47,21 +55,75 @@ def _rows(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: list(STARTS).index(pair[1]))
 
 
-def difference_section(differences: list[dict[str, Any]]) -> str:
-    """Each arm minus RealOnly."""
-    if not differences:
+ENDPOINTS = {
+    "auroc": ("AUROC", 1),
+    "underdiagnosis": ("Underdiagnosis", -1),
+    "betweenSd": ("Deviation of underdiagnosis between groups", -1),
+    "matchedBetweenSd": ("The same at 80 % sensitivity", -1),
+}
+
+
+def primary_section(comparison: dict[str, Any]) -> str:
+    """The one contrast that was declared before the run."""
+    declared = comparison["primary"]
+    name = f"{ARM_NAMES[declared['arm']]} minus {ARM_NAMES[declared['minus']].lower()}, {ENDPOINTS[declared['endpoint']][0]}, {STARTS[declared['initialisation']]}"
+    found = [one for one in comparison["contrasts"] if one["primary"]]
+    if not found:
+        return section("Primary end point", f"Declared before the run: {name}. It could not be measured.", "")
+    one = found[0]
+    body = table(["", one["site"], "p"], [row(name, "", [contrast_cell(one), f"<td><b>{number(one['pAdjusted'])}</b></td>"])])
+    return section("Primary end point", "Declared before the run, and tested alone.", body)
+
+
+def contrast_section(contrasts: list[dict[str, Any]]) -> str:
+    """Every arm minus another, by site."""
+    if not contrasts:
         return ""
-    sites = sites_of(differences)
-    by_place = {(one["arm"], one["initialisation"], one["site"]): one for one in differences}
+    sites = sites_of(contrasts)
+    by_place = {(one["endpoint"], one["arm"], one["minus"], one["initialisation"], one["site"]): one for one in contrasts}
     blocks = []
-    for measure, name, better in (("auroc", "AUROC", 1), ("gap", "Gap of underdiagnosis", -1)):
+    for endpoint, (name, _) in ENDPOINTS.items():
+        pairs = dict.fromkeys((one["arm"], one["minus"], one["initialisation"]) for one in contrasts if one["endpoint"] == endpoint)
         rows = [
-            row(ARM_NAMES[arm], STARTS[start], [cell(by_place[arm, start, site][measure], None, better) for site in sites])
-            for arm, start in _rows(differences)
+            row(f"{ARM_NAMES[arm]} minus {ARM_NAMES[minus].lower()}", STARTS[start], [contrast_cell(by_place.get((endpoint, arm, minus, start, site))) for site in sites])
+            for arm, minus, start in pairs
         ]
-        blocks.append(f"<h3>{name}</h3>{table(['Arm', *sites], rows)}")
-    lede = "Minus real only, on the same resamples of patients. Coloured where the interval does not hold 0: green for better, red for worse."
-    return section("Against real only", lede, "".join(blocks))
+        blocks.append(f"<h3>{name}</h3>{table(['Contrast', *sites], rows)}")
+    lede = (
+        f"Intervals are of seeds and patients together. p-values are those of {sites[0]}, by Holm's correction for all contrasts but the primary one; "
+        "coloured where they are below 0.05: green for better, red for worse."
+    )
+    return section("Contrasts", lede, "".join(blocks))
+
+
+def contrast_cell(one: dict[str, Any] | None) -> str:
+    """Coloured only where the corrected p-value allows it."""
+    if one is None:
+        return cell(None)
+    better = ENDPOINTS[one["endpoint"]][1]
+    sure = one["pAdjusted"] is not None and one["pAdjusted"] < 0.05
+    kind = (' class="better"' if one["value"] * better > 0 else ' class="worse"') if sure else ""
+    chance = "" if one["pAdjusted"] is None else f"<small>p {number(one['pAdjusted'])}</small>"
+    return f"<td><b{kind}>{number(one['value'], signed=True)}</b><small>{interval(one, True)}</small>{chance}</td>"
+
+
+def noise_table(arms: list[dict[str, Any]]) -> str:
+    """Beside each gap what it would be without any effect of groups."""
+    shown = [arm for arm in arms if arm["countedCells"] is not None]
+    sites = sites_of(shown)
+    by_place = {(arm["arm"], arm["initialisation"], arm["site"]): arm for arm in shown}
+    rows = [
+        row(
+            ARM_NAMES[arm],
+            STARTS[start],
+            [
+                f"<td><b>{number(one['excess'], signed=True)}</b><small>expected {number(one['expectedGap'])}</small><small>{one['countedCells']} cells</small></td>"
+                for one in (by_place[arm, start, site] for site in sites)
+            ],
+        )
+        for arm, start in _rows(shown)
+    ]
+    return table(["Arm", *sites], rows)
 
 
 def heat_section(arms: list[dict[str, Any]]) -> str:

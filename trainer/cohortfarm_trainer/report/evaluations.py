@@ -5,16 +5,28 @@ from html import escape
 from typing import Any
 
 from .heat import NOTE, heat_map
-from .parts import cell, row, scale_of, section, sites_of, table
+from .parts import cell, number, row, scale_of, section, sites_of, table
 
 MACRO = (
     ("AUROC, mean over the findings", lambda one: one["macro"]["auroc"]),
     ("Accuracy", lambda one: one["macro"]["accuracy"]),
     ("Calibration error", lambda one: one["macro"]["calibrationError"]),
     ("Underdiagnosis", lambda one: one["underdiagnosis"]),
+    ("Overdiagnosis", lambda one: one["overdiagnosis"]),
+    ("Standard deviation of underdiagnosis between the finest groups", lambda one: _finest(one, "betweenSd")),
     ("Gap of underdiagnosis, finest groups", lambda one: _finest(one, "gap")),
     ("The same, 90th minus 10th percentile", lambda one: _finest(one, "robustGap")),
 )
+
+
+SCORES = {
+    "auprc": "AUPRC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "accuracy": "Accuracy",
+    "brier": "Brier score",
+    "calibrationError": "Calibration error",
+}
 
 
 def evaluation_sections(evaluations: list[dict[str, Any]]) -> list[str]:
@@ -46,24 +58,61 @@ def model_section(model: str, evaluation: dict[str, Any]) -> str:
     scale = scale_of([label["auroc"] for label in evaluation["labels"]])
     for label in evaluation["labels"]:
         counts = f"<td><b>{label['positives']}</b><small>and {label['negatives']} without</small></td><td><b>{label['threshold']:.3f}</b></td>"
-        cells = [cell(label["auroc"], scale), cell(label["accuracy"]), cell(label["calibrationError"])]
+        cells = [cell(label["auroc"], scale), *(cell(label[name]) for name in SCORES)]
         rows.append(row(label["label"], "", [counts, *cells]))
-    findings = table(["Label", "Images", "Threshold", "AUROC", "Accuracy", "Calibration error"], rows)
-    of_none = [one for one in evaluation["disparities"] if one["label"] == "no-finding"]
+    findings = table(["Label", "Images", "Threshold", "AUROC", *SCORES.values()], rows)
+    of_none = _of(evaluation, *UNDERDIAGNOSIS)
     groups = heat_map(of_none[-1]["cells"]) if of_none else ""
-    gaps = table(
-        ["Label", "Rate", "Groups", "Gap", "90th minus 10th percentile"],
-        [
-            f"<tr><th scope=row>{escape(one['label'])}</th><td>{'false positives' if one['rate'] == 'FalsePositiveRate' else 'false negatives'}</td>"
-            f"<td>{escape(' x '.join(one['grouping']))}</td>{cell(one['gap'])}{cell(one['robustGap'])}</tr>"
-            for one in evaluation["disparities"]
-        ],
-    )
+    noise = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] == "no-finding"])
+    gaps = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] != "no-finding"])
     body = (
         f"{findings}<h3>Who is underdiagnosed</h3>{groups}<p class='note'>{NOTE}</p>"
-        f"<details><summary>Gaps of all labels and groups</summary>{gaps}</details>{left_out(evaluation['leftOut'])}"
+        f"<h3>Groups against noise</h3><p class='note'>{NOISE}</p>{noise}"
+        f"<details><summary>The same for each finding</summary>{gaps}</details>{odds_table(evaluation['equalisedOdds'])}{left_out(evaluation['leftOut'])}"
     )
     return section(f"{model} on {evaluation['site']}", f"{evaluation['images']} images of {evaluation['patients']} patients.", body)
+
+
+NOISE = (
+    "Expected: the gap when patients swap their groups within site and finding, so that groups make no difference; excess: the gap minus that. "
+    "Deviation: of the true rates between all known cells, noise, site and finding taken out. Worst: rates drawn to their mean as far as they are noise."
+)
+DISPARITY_HEAD = ["Error", "Groups", "Cells", "Gap", "Expected", "Excess", "Deviation", "Worst"]
+KINDS = {
+    ("no-finding", "FalsePositiveRate"): "underdiagnosis",
+    ("no-finding", "FalseNegativeRate"): "overdiagnosis",
+}
+
+
+def disparity_row(one: dict[str, Any]) -> str:
+    """A gap with what says how much of it is noise."""
+    plain = "missed" if one["rate"] == "FalseNegativeRate" else "false alarms"
+    name = KINDS.get((one["label"], one["rate"]), f"{one['label']}, {plain}")
+    point = "80 % sensitivity" if one["operatingPoint"] == "MatchedSensitivity" else ""
+    worst = one["worst"]
+    shown = (
+        f"<td><b>{number(worst['rate'])}</b><small>{escape(', '.join(worst['cell'].values()))}: {worst['ofPatients']} patients</small></td>"
+        if worst
+        else cell(None)
+    )
+    chance = f"<small>p {number(one['pValue'])}</small>" if one["pValue"] is not None else ""
+    cells = [
+        f"<td>{escape(' x '.join(one['grouping']))}</td><td><b>{one['countedCells']}</b><small>of {len(one['cells'])}</small></td>",
+        cell(one["gap"]),
+        f"<td><b>{number(one['expectedGap'])}</b></td><td><b>{number(one['excess'], signed=True)}</b>{chance}</td>",
+        cell(one["betweenSd"]),
+        shown,
+    ]
+    return row(name, point, cells)
+
+
+def odds_table(entries: list[dict[str, Any]]) -> str:
+    """Equalised odds of all labels and groupings."""
+    rows = [
+        f"<tr><th scope=row>{escape(one['label'])}</th><td>{escape(' x '.join(one['grouping']))}</td><td><b>{number(one['difference'])}</b></td></tr>"
+        for one in entries
+    ]
+    return f"<details><summary>Equalised odds</summary>{table(['Label', 'Groups', 'Difference'], rows)}</details>" if rows else ""
 
 
 def left_out(entries: list[dict[str, Any]]) -> str:
@@ -81,5 +130,13 @@ def left_out(entries: list[dict[str, Any]]) -> str:
 
 
 def _finest(evaluation: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    found = [one for one in evaluation["disparities"] if one["label"] == "no-finding" and one["gap"] is not None]
+    found = [one for one in _of(evaluation, *UNDERDIAGNOSIS) if one["gap"] is not None]
     return found[-1][kind] if found else None
+
+
+UNDERDIAGNOSIS = ("FalsePositiveRate", "Validation")
+
+
+def _of(evaluation: dict[str, Any], rate: str, point: str) -> list[dict[str, Any]]:
+    """Disparities of no-finding, the finest last."""
+    return [one for one in evaluation["disparities"] if (one["label"], one["rate"], one["operatingPoint"]) == ("no-finding", rate, point)]

@@ -28,19 +28,12 @@ def interval(found: Estimate, signed: bool = False) -> str:
     return f"{number(found['low'], signed=signed)} to {number(found['high'], signed=signed)}"
 
 
-def cell(found: Estimate | None, scale: tuple[float, float] | None = None, better: int = 0) -> str:
-    """A table cell: the value, its interval, and where the two lie on a scale.
-
-    `better` colours a difference: 1 where more is better, -1 where less is, 0 for no colour.
-    """
+def cell(found: Estimate | None, scale: tuple[float, float] | None = None) -> str:
+    """A table cell: the value, its interval, and where the two lie on a scale."""
     if found is None:
         return '<td><b>\u2013</b><small>too few</small></td>'
-    signed = better != 0
-    kind = ""
-    if signed and found["low"] is not None and (found["low"] > 0 or found["high"] < 0):
-        kind = ' class="better"' if found["value"] * better > 0 else ' class="worse"'
     drawn = whisker(found, scale) if scale else ""
-    return f"<td><b{kind}>{number(found['value'], signed=signed)}</b><small>{interval(found, signed)}</small>{drawn}</td>"
+    return f"<td><b>{number(found['value'])}</b><small>{interval(found)}</small>{drawn}</td>"
 
 
 WIDTH, HEIGHT = 110, 10  # pixels of a whisker

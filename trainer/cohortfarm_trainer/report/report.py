@@ -13,6 +13,7 @@ LEDES = {
     "Pretrain": "A network trained on the synthetic cohort, measured on images of it that were held out.",
     "Finetune": "A network that went on from an earlier stage on real images, measured on patients that were held out.",
     "Evaluate": "The networks of the stages, measured on each site and on all together.",
+    "Audit": "Predictions that were given as a table, measured on each site and on all together.",
     "Compare": "The stages against the baselines: one network, the same number of steps on real images.",
 }
 HEADLINES = {
@@ -20,6 +21,8 @@ HEADLINES = {
     "accuracy": "Accuracy",
     "underdiagnosis": "Underdiagnosis",
     "underdiagnosisGap": "Gap of underdiagnosis",
+    "underdiagnosisExcess": "Gap above chance",
+    "overdiagnosis": "Overdiagnosis",
     "steps": "Optimizer steps",
 }
 
@@ -27,11 +30,11 @@ HEADLINES = {
 def render_report(metrics: dict[str, Any]) -> str:
     """The whole page."""
     stage, model = metrics["stage"], metrics["model"]
+    network = f"{escape(model['architecture'])}, {model['imageSize']} pixels. " if "architecture" in model else ""
     body = [
         "<header>",
         f'<p class="eyebrow">CohortFarm training, {escape(stage["type"])}</p><h1>{escape(stage["name"])}</h1>',
-        f'<p class="lede">{LEDES[stage["type"]]} {escape(model["architecture"])}, {model["imageSize"]} pixels, labels: '
-        f"{escape(', '.join(model['labels']))}.</p>",
+        f'<p class="lede">{LEDES[stage["type"]]} {network}Labels: {escape(", ".join(model["labels"]))}.</p>',
         headline(metrics),
         "</header>",
     ]

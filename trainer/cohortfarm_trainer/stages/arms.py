@@ -9,10 +9,9 @@ from ..data.memory import Memory, Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
+from ..evaluation.comparison import PRETRAIN_FINETUNE
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
-
-PRETRAIN_FINETUNE = "PretrainFinetune"
 
 
 @dataclass(frozen=True)

@@ -5,32 +5,20 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-import numpy as np
-
 from ..data.memory import Seen
-from ..data.records import NO_FINDING
+from ..data.predictions import PREDICTIONS
 from ..errors import NotFoundError
-from ..evaluation.bootstrap import estimate
-from ..evaluation.measure import Measurement
+from ..evaluation.comparison import PRETRAIN_FINETUNE, REAL_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
 from ..progress import say
 from ..training.job import Job, Weights
 from ..training.loop import train
 from ..training.product import MODEL, Product, read_product, write_product
 from ..weights import write_torch
-from .arms import PRETRAIN_FINETUNE, Arm, Data, arms_of, job_of, pretrain_job, read_data
+from .arms import Arm, Data, arms_of, job_of, pretrain_job, read_data
 from .context import Context
-from .evaluate import check_sites, measure_sites, read_sites, score_sites
+from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites
 
 DONE = "done.json"
-# Of each run and site: names in the measurement, and in metrics.json.
-MEASURED = {
-    "auroc": "macro/auroc",
-    "accuracy": "macro/accuracy",
-    "calibrationError": "macro/calibration",
-    "underdiagnosis": "underdiagnosis",
-}
-Key = tuple[str, str, str]  # arm, initialisation, site
-Runs = list[tuple[int, "Measured"]]  # seed and what was measured
 
 
 def compare_stage(context: Context) -> dict[str, Any]:
@@ -53,14 +41,14 @@ def compare_stage(context: Context) -> dict[str, Any]:
         check_sites(context, seen, lambda: product.memory, "the model")
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
-            for measured in measure_sites(context, scored, product.thresholds, finest_only=True):
-                key = (arm.arm, arm.initialisation, measured.site.name)
-                runs.setdefault(key, []).append((arm.seed, Measured(measured)))
+            context.store.put(f"runs/{arm.name}/{PREDICTIONS}", predictions_on_sites(arm.name, scored, product))
+            for one in measure_sites(context, scored, product.thresholds, finest_only=True):
+                key = (arm.arm, arm.initialisation, one.site.name)
+                runs.setdefault(key, []).append((arm.seed, measured(one)))
     metrics: dict[str, Any] = {}
     if context.team.leads:
-        batch = context.config["compare"]["finetune"]["hyperparameters"]["batchSize"]
-        comparison = comparison_of(runs, data, batch, curves)
-        metrics = context.metrics(headline_of(comparison), [], comparison=comparison)
+        comparison = comparison_of(context, runs, data, curves)
+        metrics = context.metrics(headline_of(comparison["arms"]), [], comparison=comparison)
         context.keep_old_result()
         context.finish(metrics)
     return context.team.from_leader(metrics)
@@ -111,90 +99,25 @@ def is_done(context: Context, job: Job) -> bool:
     return context.team.any(done)
 
 
-class Measured:
-    """What a comparison keeps of a measurement: values, and what they are in each resample."""
-
-    def __init__(self, measurement: Measurement):
-        names = MEASURED | {"gap": measurement.finest_gap("gap"), "robustGap": measurement.finest_gap("robust")}
-        self.cells = [one.cells for one in measurement.disparities if one.errors.label == NO_FINDING][-1:]
-        self.values: dict[str, float | None] = {}
-        self.replicates: dict[str, np.ndarray] = {}
-        for short, name in names.items():
-            self.values[short] = measurement.values.get(name) if name else None
-            if self.values[short] is not None:
-                self.replicates[short] = measurement.replicates[name]
-
-
-def comparison_of(runs: dict[Key, Runs], data: Data, batch: int, curves: list[dict[str, Any]]) -> dict[str, Any]:
-    names = (*MEASURED, "gap", "robustGap")
-    arms = [
-        {
-            "arm": arm,
-            "initialisation": initialisation,
-            "site": site,
-            "seeds": [{"seed": seed, **{name: one.values[name] for name in ("auroc", "gap")}} for seed, one in seeds],
-            **{name: mean_of(seeds, name) for name in names},
-            "cells": mean_cells([one for _, one in seeds]),
-        }
-        for (arm, initialisation, site), seeds in runs.items()
-    ]
-    differences = [
-        {
-            "arm": arm,
-            "initialisation": initialisation,
-            "site": site,
-            **{name: difference(seeds, runs[("RealOnly", initialisation, site)], name) for name in ("auroc", "gap")},
-        }
-        for (arm, initialisation, site), seeds in runs.items()
-        if arm != "RealOnly" and ("RealOnly", initialisation, site) in runs
-    ]
+def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: list[dict[str, Any]]) -> dict[str, Any]:
+    compare = context.config["compare"]
+    runs = with_macro(runs)
+    primary = primary_of(compare, "weights" in context.config)
     return {
         "realSteps": data.real_steps,
         "syntheticSteps": data.synthetic_steps,
-        "batchSize": batch,
-        "arms": arms,
-        "differences": differences,
+        "batchSize": compare["finetune"]["hyperparameters"]["batchSize"],
+        "arms": [arm_of(key, seeds) for key, seeds in runs.items()],
+        "primary": primary,
+        "contrasts": contrasts_of(runs, primary, context.config["seed"]),
         "curves": curves,
     }
 
 
-def mean_cells(runs: list[Measured]) -> list[dict[str, Any]]:
-    """Underdiagnosis in each cell of the finest grouping, mean over the seeds."""
-    tables = [cells for one in runs for cells in one.cells]
-    if not tables:
-        return []
-    means = np.mean([[cell["smoothed"] for cell in table] for table in tables], 0)
-    return [
-        {"cell": cell["cell"], "of": cell["of"], "smoothed": float(mean), "counted": cell["counted"]}
-        for cell, mean in zip(tables[0], means)
-    ]
-
-
-def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
-    """Mean over the seeds; the interval is that of resampled patients, with the runs as they are."""
-    if any(one.values[name] is None for _, one in seeds):
-        return None
-    values = [one.values[name] for _, one in seeds]
-    return estimate(float(np.mean(values)), np.mean([one.replicates[name] for _, one in seeds], 0))
-
-
-def difference(seeds: Runs, base: Runs, name: str) -> dict[str, float | None] | None:
-    """An arm's mean minus that of RealOnly, on the same resamples of the patients."""
-    if any(one.values[name] is None for _, one in [*seeds, *base]):
-        return None
-    mean = lambda runs: np.mean([one.values[name] for _, one in runs])
-    replicates = lambda runs: np.mean([one.replicates[name] for _, one in runs], 0)
-    return estimate(float(mean(seeds) - mean(base)), replicates(seeds) - replicates(base))
-
-
-def headline_of(comparison: dict[str, Any]) -> dict[str, float]:
-    """Of all sites together (or the only one), from scratch: macro AUROC and gap of each arm."""
-    last = comparison["arms"][-1]["site"]
-    chosen = [arm for arm in comparison["arms"] if arm["site"] == last and arm["initialisation"] == "Scratch"]
-    headline: dict[str, float] = {}
-    for arm in chosen:
-        name = arm["arm"][0].lower() + arm["arm"][1:]
-        for kind, suffix in (("auroc", "Auroc"), ("gap", "Gap")):
-            if arm[kind] is not None:
-                headline[name + suffix] = arm[kind]["value"]
-    return headline
+def primary_of(compare: dict[str, Any], weights: bool) -> dict[str, str]:
+    """The end point that was declared before the run: PretrainFinetune minus the first baseline that it is compared with."""
+    named = compare.get("primary", {})
+    known = [name for name in ("Mixed", REAL_ONLY) if name in compare["baselines"]]
+    minus = named.get("minus") or (known[0] if known else REAL_ONLY)
+    start = named.get("initialisation") or ("Weights" if weights else "Scratch")
+    return {"arm": PRETRAIN_FINETUNE, "minus": minus, "initialisation": start, "endpoint": named.get("endpoint", "auroc")}

@@ -8,6 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from ..config import config_digest, path_of, schema
+from ..data.predictions import PREDICTIONS
 from ..data.records import NO_FINDING
 from ..distributed import Team
 from ..errors import NotFoundError, TerminalError
@@ -16,7 +17,7 @@ from ..report.report import render_report
 from ..store import Store, open_store, split_uri
 
 METRICS, REPORT = "metrics.json", "report.html"
-RESULTS = (METRICS, REPORT, "model.pt", "model.onnx", "gate.json")
+RESULTS = (METRICS, REPORT, "model.pt", "model.onnx", "gate.json", PREDICTIONS)
 
 
 @dataclass
@@ -48,12 +49,13 @@ class Context:
         return open_store(folder, self.config["s3"]).get(name)
 
     def finished(self) -> dict[str, Any] | None:
-        """The metrics of this very config, where it has been done before."""
+        """The metrics of this very config, where it has been done before, with all that this version measures."""
         try:
             metrics = json.loads(self.store.get(METRICS))
         except (NotFoundError, ValueError):
             return None
-        return metrics if isinstance(metrics, dict) and metrics.get("configDigest") == self.digest else None
+        same = isinstance(metrics, dict) and metrics.get("configDigest") == self.digest
+        return metrics if same and Draft202012Validator(schema("metrics")).is_valid(metrics) else None
 
     def keep_old_result(self) -> None:
         """Copies what another config left here to kept/DIGEST/, before anything is written over it."""
@@ -66,14 +68,14 @@ class Context:
                 self.store.put(f"kept/{old}/{name}", self.store.get(name))
         self.say(f"the result of another config is kept in kept/{old}/")
 
-    def metrics(self, headline: dict[str, float], evaluations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    def metrics(self, headline: dict[str, float], evaluations: list[dict[str, Any]], labels: list[str] | None = None, **more: Any) -> dict[str, Any]:
         """metrics.json without what only some commands have."""
         config = self.config
         return {
             "apiVersion": "cohortfarm.dev/metrics/v1",
             "stage": {"name": config["name"], "type": config["type"]},
             "configDigest": self.digest,
-            "model": {"architecture": config["architecture"], "imageSize": config["imageSize"], "labels": self.labels},
+            "model": {**{name: config[name] for name in ("architecture", "imageSize") if name in config}, "labels": labels or self.labels},
             "headline": {name: round(value, 6) for name, value in headline.items()},
             "evaluations": evaluations,
             **more,

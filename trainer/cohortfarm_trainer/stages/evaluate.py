@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import pandas
 import torch
 
 from ..data.memory import Memory, Seen, check_unseen
+from ..data.predictions import PREDICTIONS, predictions_of, write_predictions
 from ..data.source import read_source
 from ..data.split import test_part
 from ..distributed import Team
 from ..errors import UsageError
-from ..evaluation.measure import Measurement, Rules, Site, evaluation_of, pooled
+from ..evaluation.entry import evaluation_of
+from ..evaluation.measure import POOLED, Measurement, Rules, Site, pooled
 from ..training.predict import Predictor, probabilities
 from ..training.product import Product, read_product
 from .context import Context
@@ -26,13 +29,15 @@ def evaluate_stage(context: Context) -> dict[str, Any]:
         return context.again(done)
     sites = read_sites(context)
     seen = {name: Seen(site.records) for name, site in sites.items()}
-    evaluations = []
+    evaluations, tables, thresholds = [], [], {}
     for model in context.config["models"]:
         product = read_product(context.read(model["uri"]), model["uri"])
         check_fit(context, product, model["uri"])
         check_sites(context, seen, lambda: product.memory, "the model")
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
+            tables += site_tables(model["name"], scored, product)
+            thresholds[model["name"]] = dict(zip(product.labels, product.thresholds))
             evaluations += [evaluation_of(one, model["name"]) for one in measure_sites(context, scored, product.thresholds)]
             context.say(f"{model['name']} is measured on {len(sites)} sites")
     metrics: dict[str, Any] = {}
@@ -40,6 +45,7 @@ def evaluate_stage(context: Context) -> dict[str, Any]:
         headline = headline_of(evaluations[-1])
         metrics = context.metrics(headline, evaluations)
         context.keep_old_result()
+        context.store.put(PREDICTIONS, write_predictions(tables, thresholds))
         context.finish(metrics)
     return context.team.from_leader(metrics)
 
@@ -86,6 +92,15 @@ def score_sites(product: Product, sites: dict[str, Predictor], team: Team) -> li
         Site(name, site.records, probabilities(site.logits(model, torch.float32))) for name, site in sites.items()
     ]
     return [*scored, pooled(scored)] if len(scored) > 1 else scored
+
+
+def site_tables(model: str, scored: list[Site], product: Product) -> list[pandas.DataFrame]:
+    """Predictions on each site; those on all together are the same."""
+    return [predictions_of(model, site.name, site.records, site.scores, product.labels) for site in scored if site.name != POOLED]
+
+
+def predictions_on_sites(model: str, scored: list[Site], product: Product) -> bytes:
+    return write_predictions(site_tables(model, scored, product), {model: dict(zip(product.labels, product.thresholds))})
 
 
 def measure_sites(context: Context, scored: list[Site], thresholds: list[float], finest_only: bool = False) -> list[Measurement]:

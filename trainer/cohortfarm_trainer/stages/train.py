@@ -4,9 +4,13 @@ from typing import Any
 
 from ..data.loader import Group
 from ..data.memory import Seen
+from ..data.predictions import PREDICTIONS, predictions_of, write_predictions
+from ..data.records import NO_FINDING
 from ..data.source import read_sources
 from ..data.split import split_training
-from ..evaluation.measure import Measurement, Rules, Site, evaluation_of
+from ..evaluation.entry import evaluation_of
+from ..evaluation.groups import FALSE_POSITIVES, VALIDATION
+from ..evaluation.measure import Measurement, Rules, Site
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from ..training.loop import Trained, train
 from ..training.predict import probabilities
@@ -27,6 +31,7 @@ def train_stage(context: Context) -> dict[str, Any]:
     if context.team.leads:
         product = write_product(job, trained)
         metrics = metrics_of(context, job, trained, product)
+        context.store.put(PREDICTIONS, predictions_on_validation(context, job, trained, product))
         context.finish(metrics)
     return context.team.from_leader(metrics)
 
@@ -61,6 +66,12 @@ def job_of(context: Context) -> Job:
     )
 
 
+def predictions_on_validation(context: Context, job: Job, trained: Trained, product: Product) -> bytes:
+    name = context.config["name"]
+    table = predictions_of(name, "validation", job.validation, probabilities(trained.validation_logits), context.labels)
+    return write_predictions([table], {name: dict(zip(context.labels, product.thresholds))})
+
+
 def metrics_of(context: Context, job: Job, trained: Trained, product: Product) -> dict[str, Any]:
     config, standing = context.config, trained.standing
     site = Site("validation", job.validation, probabilities(trained.validation_logits))
@@ -89,13 +100,21 @@ def _counts(parts: list) -> dict[str, int]:
     return {"images": sum(map(len, parts)), "patients": sum(part.patient_count() for part in parts)}
 
 
+def is_underdiagnosis(disparity: dict[str, Any]) -> bool:
+    """Whether an entry of `disparities` is of underdiagnosis at the threshold of validation."""
+    kind = (disparity["label"], disparity["rate"], disparity["operatingPoint"])
+    return kind == (NO_FINDING, FALSE_POSITIVES, VALIDATION)
+
+
 def headline_of(evaluation: dict[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers of one evaluation that go into the status."""
-    finest = [one for one in evaluation["disparities"] if one["label"] == "no-finding" and one["gap"]]
+    finest = [one for one in evaluation["disparities"] if is_underdiagnosis(one) and one["gap"]]
     named = {
         "auroc": evaluation["macro"]["auroc"],
         "accuracy": evaluation["macro"]["accuracy"],
         "underdiagnosis": evaluation["underdiagnosis"],
         "underdiagnosisGap": finest[-1]["gap"] if finest else None,
+        "underdiagnosisExcess": {"value": finest[-1]["excess"]} if finest else None,
+        "overdiagnosis": evaluation["overdiagnosis"],
     }
     return {prefix + name: found["value"] for name, found in named.items() if found is not None}

@@ -1,0 +1,167 @@
+"""The `comparison` of metrics.json: every arm on every site, and the contrasts that were declared before."""
+
+from typing import Any
+
+import numpy as np
+
+from .bootstrap import estimate
+from .contrast import contrast, holm
+from .groups import FALSE_POSITIVES, MATCHED, VALIDATION
+from .measure import POOLED, Measurement
+
+MACRO = "macro"  # the mean over the sites
+REAL_ONLY, PRETRAIN_FINETUNE = "RealOnly", "PretrainFinetune"
+# Names in the measurement, and in metrics.json.
+MEASURED = {
+    "auroc": "macro/auroc",
+    "accuracy": "macro/accuracy",
+    "calibrationError": "macro/calibration",
+    "underdiagnosis": "underdiagnosis",
+    "overdiagnosis": "overdiagnosis",
+}
+# The same of the finest grouping, at an operating point.
+FINEST = {
+    "gap": ("gap", VALIDATION),
+    "robustGap": ("robust", VALIDATION),
+    "betweenSd": ("sd", VALIDATION),
+    "matchedBetweenSd": ("sd", MATCHED),
+}
+NAMES = (*MEASURED, *FINEST)
+# What contrasts are made of. A gap is no end point: it is larger where more is missed, whoever it is.
+ENDPOINTS = ("auroc", "underdiagnosis", "betweenSd", "matchedBetweenSd")
+Key = tuple[str, str, str]  # arm, initialisation, site
+Runs = list[tuple[int, "Measured"]]  # seed and what was measured
+
+
+class Measured:
+    """What a comparison keeps of a measurement: values, and what they are in each resample."""
+
+    def __init__(self, values: dict[str, float | None], replicates: dict[str, np.ndarray], cells: list[dict[str, Any]], noise: dict[str, Any] | None):
+        self.values, self.replicates, self.cells, self.noise = values, replicates, cells, noise
+
+
+def measured(of: Measurement) -> Measured:
+    """The measures of one run on one site; None for what was too little to measure."""
+    names = MEASURED | {short: of.finest(kind, FALSE_POSITIVES, point) for short, (kind, point) in FINEST.items()}
+    known = {short: name for short, name in names.items() if name in of.values}
+    finest = [noise for noise in of.noise if (noise.one.errors.rate, noise.one.errors.point) == (FALSE_POSITIVES, VALIDATION)][-1:]
+    return Measured(
+        {short: of.values[known[short]] if short in known else None for short in NAMES},
+        {short: of.replicates[name] for short, name in known.items()},
+        finest[0].one.cells if finest else [],
+        finest[0].described() if finest else None,
+    )
+
+
+def with_macro(runs: dict[Key, Runs]) -> dict[Key, Runs]:
+    """The runs with the mean over the sites, which comes first where there are several; all images together come last.
+
+    A measure is averaged over the sites where every arm and seed has it, so that all arms are measured on the same.
+    """
+    sites = [site for site in dict.fromkeys(site for _, _, site in runs) if site != POOLED]
+    if len(sites) < 2:
+        return runs
+    shared = {
+        name: [site for site in sites if all(one.values[name] is not None for key, seeds in runs.items() if key[2] == site for _, one in seeds)]
+        for name in NAMES
+    }
+    found: dict[Key, Runs] = {}
+    for arm, start in dict.fromkeys(key[:2] for key in runs):
+        own = {site: runs[arm, start, site] for site in sites}
+        seeds = [seed for seed, _ in own[sites[0]]]
+        found[arm, start, MACRO] = [(seed, mean_of_sites({name: [own[site][i][1] for site in shared[name]] for name in NAMES})) for i, seed in enumerate(seeds)]
+        found |= {key: value for key, value in runs.items() if key[:2] == (arm, start)}
+    return found
+
+
+def mean_of_sites(parts: dict[str, list[Measured]]) -> Measured:
+    """The mean of each measure over the sites that have it."""
+    known = {name: ones for name, ones in parts.items() if ones}
+    return Measured(
+        {name: float(np.mean([one.values[name] for one in parts[name]])) if name in known else None for name in NAMES},
+        {name: np.mean([one.replicates[name] for one in ones], 0) for name, ones in known.items()},
+        [],
+        None,
+    )
+
+
+def arm_of(key: Key, seeds: Runs) -> dict[str, Any]:
+    """An arm on a site: means over the seeds, with the interval of resampled patients and the runs as they are."""
+    noise = [one.noise for _, one in seeds if one.noise]
+    mean = lambda name: float(np.mean([one[name] for one in noise])) if noise and all(one[name] is not None for one in noise) else None
+    return {
+        **dict(zip(("arm", "initialisation", "site"), key)),
+        "seeds": [{"seed": seed, **{name: one.values[name] for name in ("auroc", "gap")}} for seed, one in seeds],
+        **{name: mean_of(seeds, name) for name in NAMES},
+        "countedCells": noise[0]["countedCells"] if noise else None,
+        "expectedGap": mean("expectedGap"),
+        "excess": mean("excess"),
+        "cells": mean_cells([one for _, one in seeds]),
+    }
+
+
+def mean_cells(runs: list[Measured]) -> list[dict[str, Any]]:
+    """Underdiagnosis in each cell of the finest grouping, mean over the seeds."""
+    tables = [one.cells for one in runs if one.cells]
+    if not tables:
+        return []
+    means = np.mean([[cell["smoothed"] for cell in table] for table in tables], 0)
+    return [
+        {"cell": cell["cell"], "of": cell["of"], "smoothed": float(mean), "counted": cell["counted"]}
+        for cell, mean in zip(tables[0], means)
+    ]
+
+
+def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
+    if any(one.values[name] is None for _, one in seeds):
+        return None
+    values = [one.values[name] for _, one in seeds]
+    return estimate(float(np.mean(values)), np.mean([one.replicates[name] for _, one in seeds], 0))
+
+
+def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> list[dict[str, Any]]:
+    """PretrainFinetune minus Mixed, and each arm minus RealOnly, by initialisation and site.
+
+    The family is that of the first site, which is the mean over the sites where there are several: the primary end point is
+    tested alone, all others there with Holm's correction. Elsewhere no p-value is given.
+    """
+    declared = next(iter(runs))[2]
+    found = []
+    for arm, start, site in runs:
+        for minus in (REAL_ONLY, "Mixed") if arm == PRETRAIN_FINETUNE else (REAL_ONLY,):
+            other = runs.get((minus, start, site))
+            if other is None or arm == minus:
+                continue
+            for endpoint in ENDPOINTS:
+                one = _contrast(runs[arm, start, site], other, endpoint, seed)
+                if one is not None:
+                    kind = {"arm": arm, "minus": minus, "initialisation": start, "site": site, "endpoint": endpoint}
+                    found.append({**kind, **one, "primary": site == declared and all(kind[name] == value for name, value in primary.items())})
+    family = [one for one in found if one["site"] == declared and not one["primary"]]
+    for one, adjusted in zip(family, holm([one["p"] for one in family])):
+        one["pAdjusted"] = adjusted
+    for one in found:
+        p = one.pop("p")
+        one.setdefault("pAdjusted", p if one["primary"] else None)
+    return found
+
+
+def _contrast(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] | None:
+    if any(one.values[name] is None for _, one in [*arm, *other]):
+        return None
+    values = np.array([one.values[name] - base.values[name] for (_, one), (_, base) in zip(arm, other)])
+    replicates = np.stack([one.replicates[name] - base.replicates[name] for (_, one), (_, base) in zip(arm, other)])
+    return vars(contrast(values, replicates, [seed, len(values)]))
+
+
+def headline_of(arms: list[dict[str, Any]]) -> dict[str, float]:
+    """Of the mean over the sites (or the only one), from scratch: macro AUROC and deviation between groups of each arm."""
+    first = arms[0]["site"]
+    headline: dict[str, float] = {}
+    for arm in arms:
+        if (arm["site"], arm["initialisation"]) == (first, "Scratch"):
+            name = arm["arm"][0].lower() + arm["arm"][1:]
+            for kind, suffix in (("auroc", "Auroc"), ("betweenSd", "BetweenSd"), ("underdiagnosis", "Underdiagnosis")):
+                if arm[kind] is not None:
+                    headline[name + suffix] = arm[kind]["value"]
+    return headline
