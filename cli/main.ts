@@ -27,7 +27,19 @@ const program = new Command('cohortfarm')
     'after',
     '\nExit codes:\n  0 done   1 a check failed   2 bad usage or spec   3 a shortfall\n  75 try again   78 will never work this way',
   );
-for (const add of [addPlan, addRun, addModel, addTrain, addAudit, addVerify, addReplay, addReport, addBrowse, addStatus, addTop])
+for (const add of [
+  addPlan,
+  addRun,
+  addModel,
+  addTrain,
+  addAudit,
+  addVerify,
+  addReplay,
+  addReport,
+  addBrowse,
+  addStatus,
+  addTop,
+])
   add(program);
 for (const command of program.commands) {
   command.exitOverride().addHelpText('after', examplesText(command.name()));
