@@ -8,7 +8,7 @@ import { runCli } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
 import { trainerPython } from './python.ts';
 
-/** A table of somebody's predictions on the command line: 400 patients, of whom ill women are called healthy more often. */
+/** Predictions of another model on the command line: 400 patients, of whom ill women are called healthy more often. */
 
 const HEADER = 'patient,site,sex,age,label:no-finding,score:no-finding';
 
