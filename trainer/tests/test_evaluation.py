@@ -239,6 +239,13 @@ def test_science_1_4_intervals_of_contrasts_hold_the_truth_in_92_to_98_of_100_st
     assert 0.92 <= covered / 500 <= 0.98
 
 
+def test_a_contrast_whose_error_is_unknown_is_none_and_no_certainty():
+    assert contrast(np.array([0.1, 0.1]), np.full((2, 200), 0.1), [1]) is None
+    assert contrast(np.array([0.1, 0.2]), np.full((2, 200), np.nan), [1]) is None
+    same = contrast(np.zeros(3), np.zeros((3, 200)), [1])
+    assert (same.value, same.p) == (0, 1)
+
+
 def test_permuted_groups_keep_patients_strata_and_sums():
     study = Patients(np.array([0, 0, 1, 1, 1, 0]), np.array([0, 0, 0, 1, 1, 1]), np.array([2, 0, 1, 0, 1, 0]), np.array([3, 1, 1, 1, 1, 2]))
     errors, of = permuted(study, 4000, np.random.default_rng(1))

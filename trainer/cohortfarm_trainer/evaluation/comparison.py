@@ -151,7 +151,8 @@ def _contrast(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] 
         return None
     values = np.array([one.values[name] - base.values[name] for (_, one), (_, base) in zip(arm, other)])
     replicates = np.stack([one.replicates[name] - base.replicates[name] for (_, one), (_, base) in zip(arm, other)])
-    return vars(contrast(values, replicates, [seed, len(values)]))
+    found = contrast(values, replicates, [seed, len(values)])
+    return None if found is None else dict(vars(found))
 
 
 def headline_of(arms: list[dict[str, Any]]) -> dict[str, float]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from .bootstrap import LEAST
+
 LEVEL = 0.95
 
 
@@ -18,16 +20,19 @@ class Contrast:
     p: float
 
 
-def contrast(values: np.ndarray, replicates: np.ndarray, seed: list[int]) -> Contrast:
+def contrast(values: np.ndarray, replicates: np.ndarray, seed: list[int]) -> Contrast | None:
     """From differences of two arms by seed, float [seeds], and the same in each resample of the patients, float [seeds, b].
 
     Two levels: each of the b resamples of the patients draws seeds, too. A mean over few seeds that are drawn from
     themselves varies too little, by (seeds - 1) / seeds, which is taken back. The interval is that of Student's t with the
     degrees of freedom of the two parts together (Satterthwaite 1946): few seeds are known to be few. With one seed it is
-    that of the patients alone.
+    that of the patients alone. None where too few resamples have a value, or none differs from another: then nothing is
+    known of the error.
     """
     value, seeds = float(values.mean()), len(values)
     chosen = np.isfinite(replicates).all(0)
+    if chosen.mean() < LEAST:
+        return None
     replicates = replicates[:, chosen]
     mean = replicates.mean(0)
     if seeds > 1:
@@ -42,7 +47,7 @@ def contrast(values: np.ndarray, replicates: np.ndarray, seed: list[int]) -> Con
         spread, freedom = float(mean.var(ddof=1)), np.inf
     error = np.sqrt(spread)
     if error == 0:
-        return Contrast(value, value, value, 1.0 if value == 0 else 0.0)
+        return Contrast(0.0, 0.0, 0.0, 1.0) if value == 0 else None
     half = float(student.ppf((1 + LEVEL) / 2, freedom)) * error
     return Contrast(value, value - half, value + half, float(2 * student.sf(abs(value) / error, freedom)))
 
