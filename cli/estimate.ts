@@ -1,3 +1,5 @@
+import { sampleBytes } from '../contract/plan/limits.ts';
+
 /** The cost of growing a dataset: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
 
 export interface EstimateInput {
@@ -33,18 +35,12 @@ export interface Estimate {
   readonly storageCostPerMonth?: number;
 }
 
-/** Bytes of a pixel in an encoded X-ray, generously: JPEG of quality 95, PNG of 8-bit grey. */
-const BYTES_PER_PIXEL = { jpeg: 0.25, png: 0.7 } as const;
-/** Beside its image a sample has three tar headers, its prompt, its JSON, and its row of the index. */
-const BYTES_BESIDE = 4096;
-
 export function estimate(input: EstimateInput): Estimate {
   const { samples, workers, gpus, imagesPerSecond, acceptance, price, storagePrice } = input;
   const generated = Math.ceil(samples / acceptance);
   const workerHours = generated / imagesPerSecond / 3600;
   const deviceHours = workerHours * Math.max(1, gpus);
-  const perImage = input.imageBytes ?? input.pixels * BYTES_PER_PIXEL[input.format];
-  const bytes = Math.ceil(samples * (perImage + BYTES_BESIDE));
+  const bytes = Math.ceil(samples * sampleBytes(input.format, input.pixels, input.imageBytes));
   return {
     generated,
     deviceHours,

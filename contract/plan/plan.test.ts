@@ -198,3 +198,26 @@ test('565,000 samples over 2,000 cells are planned, and a shard of 100 million i
     assert.ok(JSON.stringify(plan).length < 1_000_000);
   }
 });
+
+test('H3: shards that no worker can hold are refused by an estimate, before anything is sampled', () => {
+  const planWith = (samples: number, images: number, format: 'jpeg' | 'png', side: number) => () => {
+    const changes = {
+      'spec.quota.samples': images,
+      'spec.output.shard.samples': samples,
+      'spec.output.image.format': format,
+      'spec.model.sampling.height': side,
+      'spec.model.sampling.width': side,
+    };
+    return makePlan(parseDataset(documentWith(changes)), INPUTS);
+  };
+  assert.match(
+    linesOf(planWith(100_000, 200_000, 'jpeg', 512)).join(),
+    /^spec\.output\.shard\.samples.* 100000 images of 512x512 jpeg make shards of about 6\.96 GB; the most is 2\.15 GB, .* at most 30840$/,
+  );
+  assert.equal(linesOf(planWith(30_841, 200_000, 'jpeg', 512)).length, 1);
+  assert.equal(planWith(30_840, 200_000, 'jpeg', 512)().shards, 7);
+  assert.match(linesOf(planWith(20_000, 200_000, 'png', 512)).join(), /at most 11447$/);
+  // A shard has no more samples than the dataset.
+  assert.equal(planWith(100_000, 10_000, 'jpeg', 512)().shards, 1);
+  assert.equal(planWith(100_000, 200_000, 'jpeg', 64)().shards, 2);
+});

@@ -5,7 +5,7 @@ import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
 import type { Impressions } from './impressions.ts';
-import { seedIssues, shardIssues } from './limits.ts';
+import { seedIssues, shardIssues, shardSizeIssues } from './limits.ts';
 import { placeholders } from './prompts.ts';
 import { attemptSeed, seedKeys } from './seeds.ts';
 
@@ -54,9 +54,13 @@ export function makePlan(dataset: SyntheticDataset, inputs: PlanInputs): Plan {
   const allocation = allocate(spec.quota, inputs);
   const samples = allocation.quotas.reduce((sum, quota) => sum + quota, 0);
   const size = spec.output.shard.samples;
-  const issues = [...seedIssues(samples, spec.quality.maxAttempts), ...shardIssues(samples, size)];
-  if (issues.length > 0) throw new SpecError(issues);
   const sampling = { ...spec.model.sampling, ...resolve(spec, inputs.model) };
+  const issues = [
+    ...seedIssues(samples, spec.quality.maxAttempts),
+    ...shardIssues(samples, size),
+    ...shardSizeIssues(samples, size, { ...sampling, ...spec.output.image }),
+  ];
+  if (issues.length > 0) throw new SpecError(issues);
   const impressions = usedImpressions(spec, allocation, inputs.impressions);
   const { model, gateDigests } = inputs;
   const identity = identityOf(dataset, { allocation, sampling, impressions, modelDigest: model.digest, gateDigests });
