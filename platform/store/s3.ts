@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
-import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3';
+import type { S3 } from '@aws-sdk/client-s3';
 import { chunksOf, sizeOf, wholeBody } from './body.ts';
 import type { StoreError } from './errors.ts';
 import { assertKey, assertPrefix, compareKeys, isValidKey } from './keys.ts';
+import { bodyOf } from './s3-body.ts';
 import { assertEndpoint, connect, type S3Options } from './s3-client.ts';
 import {
   isBareAnswer,
@@ -12,7 +13,7 @@ import {
   notS3Answer,
   wrapS3Error,
 } from './s3-errors.ts';
-import { BrokenBodyError, retryBriefly } from './s3-retry.ts';
+import { retryBriefly } from './s3-retry.ts';
 import type { ByteRange, ListedObject, ObjectBody, ObjectStore, WriteOptions } from './types.ts';
 
 /** Above this, a body goes up in parts: a lost connection then costs one part. Bytes. */
@@ -238,15 +239,6 @@ export class S3Store implements ObjectStore {
       throw error;
     });
     return this.#connected;
-  }
-}
-
-async function bodyOf({ ETag, Body }: GetObjectCommandOutput): Promise<Uint8Array> {
-  if (ETag === undefined || Body === undefined) throw notS3Answer();
-  try {
-    return await Body.transformToByteArray();
-  } catch (cause) {
-    throw new BrokenBodyError(`the answer broke off: ${cause instanceof Error ? cause.message : cause}`, { cause });
   }
 }
 
