@@ -46,3 +46,10 @@ test('a wrong file is named with the field at fault', async (t) => {
     });
   }
 });
+
+test('text that ends within a string is refused at once, however long it is', () => {
+  const begin = performance.now();
+  for (const text of ['["NaN', `["${'\\"'.repeat(500_000)}`, `["${'a'.repeat(500_000)}\\`])
+    assert.throws(() => parsePythonJson(text), SyntaxError);
+  assert.ok(performance.now() - begin < 2000);
+});

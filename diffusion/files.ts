@@ -56,7 +56,8 @@ export function parsePythonJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const repaired = text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) => {
+    // A string that does not end runs to the end of the text: searched on from each of its characters, it would take for ever.
+    const repaired = text.replace(/"(?:[^"\\]|\\[^]?)*(?:"|$)|-?Infinity|NaN/g, (token) => {
       if (token.startsWith('"')) return token;
       if (token === 'NaN') return 'null';
       return token.startsWith('-') ? '-1e999' : '1e999';

@@ -43,6 +43,30 @@ test('whatever parts are stored, chosen and missing ranges cover the shard exact
   );
 });
 
+test('whatever is stored, as many samples as possible are taken from it', () => {
+  const stored = [part(0, 64), part(64, 128), part(128, 192), part(0, 100)];
+  // The longest first part has no continuation; the others are a whole cover.
+  assert.deepEqual(chainParts(stored, { start: 0, end: 192 }, 64), { parts: stored.slice(0, 3), missing: [] });
+  const ranges = fc
+    .tuple(fc.nat(11), fc.integer({ min: 1, max: 6 }))
+    .map(([start, length]) => part(start, start + length));
+  /** By trying every choice. */
+  const most = (parts: readonly StoredPart[], at: number): number =>
+    Math.max(
+      0,
+      ...parts
+        .filter(({ start, end }) => start >= at && end <= 12)
+        .map(({ start, end }) => end - start + most(parts, end)),
+    );
+  fc.assert(
+    fc.property(fc.array(ranges, { maxLength: 8 }), (stored) => {
+      const { parts } = chainParts(stored, { start: 0, end: 12 }, 4);
+      const covered = parts.reduce((sum, { start, end }) => sum + end - start, 0);
+      assert.equal(covered, most(stored, 0));
+    }),
+  );
+});
+
 test('a part gives back its record and the very bytes of its members', () => {
   const record = { planDigest: 'a'.repeat(64), start: 0, end: 2, provider: 'cpu', cells: [], exhausted: [] };
   const members = [tarMember('000000000.txt', Buffer.from('one')), tarMember('000000001.txt', Buffer.from('two'))];

@@ -56,39 +56,55 @@ export interface StoredPart {
 }
 
 /**
- * Chooses stored parts that cover a shard's range without overlap, longest first at each position, and says which
- * ranges are still to be made, cut at multiples of `size` from the start of the shard.
+ * Chooses stored parts that cover as much of a shard's range as possible without overlap, and says which ranges are still to
+ * be made, cut at multiples of `size` from the start of the shard.
  */
 export function chainParts(
   parts: readonly StoredPart[],
   range: { start: number; end: number },
   size: number,
 ): { parts: StoredPart[]; missing: { start: number; end: number }[] } {
-  const chain: StoredPart[] = [];
+  const chain = largestCover(parts.filter(({ start, end }) => range.start <= start && start < end && end <= range.end));
   const missing: { start: number; end: number }[] = [];
   let at = range.start;
-  while (at < range.end) {
-    const fitting = parts.filter((part) => part.start === at && part.end > at && part.end <= range.end);
-    const longest = fitting.reduce<StoredPart | null>(
-      (best, part) => (!best || part.end > best.end ? part : best),
-      null,
-    );
-    if (longest) chain.push(longest);
-    const next = longest?.end ?? nextCut(parts, range, at, size);
-    if (!longest) missing.push({ start: at, end: next });
-    at = next;
+  for (const { start, end } of [...chain, { start: range.end, end: range.end }]) {
+    while (at < start) {
+      const next = nextCut(range.start, at, size, start);
+      missing.push({ start: at, end: next });
+      at = next;
+    }
+    at = end;
   }
   return { parts: chain, missing };
 }
 
-/** Where a new part that starts at `at` ends: at the next multiple of `size`, or where a stored part begins. */
-function nextCut(
-  parts: readonly StoredPart[],
-  range: { start: number; end: number },
-  at: number,
-  size: number,
-): number {
-  const grid = range.start + (Math.floor((at - range.start) / size) + 1) * size;
-  const starts = parts.map((part) => part.start).filter((start) => start > at);
-  return Math.min(range.end, grid, ...starts);
+/** The parts that cover most samples without overlap, in order (weighted interval scheduling). */
+function largestCover(parts: readonly StoredPart[]): StoredPart[] {
+  const sorted = [...parts].sort((a, b) => a.end - b.end || a.start - b.start);
+  /** For the first i parts: how many samples can be covered, the last part of that choice, and the choice before it. */
+  const best: { covered: number; part: StoredPart | null; before: number }[] = [{ covered: 0, part: null, before: 0 }];
+  for (const [i, part] of sorted.entries()) {
+    const before = countEndingBy(sorted, part.start);
+    const covered = best[before]!.covered + part.end - part.start;
+    best.push(covered > best[i]!.covered ? { covered, part, before } : best[i]!);
+  }
+  const chosen: StoredPart[] = [];
+  for (let choice = best.at(-1)!; choice.part; choice = best[choice.before]!) chosen.push(choice.part);
+  return chosen.reverse();
+}
+
+/** How many of the parts, sorted by their end, end at `at` or before. */
+function countEndingBy(sorted: readonly StoredPart[], at: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]!.end <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Where a new part that starts at `at` ends: at the next multiple of `size` from the start, or at `limit`. */
+function nextCut(start: number, at: number, size: number, limit: number): number {
+  return Math.min(limit, start + (Math.floor((at - start) / size) + 1) * size);
 }
