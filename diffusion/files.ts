@@ -57,7 +57,7 @@ export function parsePythonJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     // A string that does not end runs to the end of the text: searched on from each of its characters, it would take for ever.
-    const repaired = text.replace(/"(?:[^"\\]|\\[^]?)*(?:"|$)|-?Infinity|NaN/g, (token) => {
+    const repaired = text.replace(/"(?:[^"\\]|\\[\s\S]?)*(?:"|$)|-?Infinity|NaN/g, (token) => {
       if (token.startsWith('"')) return token;
       if (token === 'NaN') return 'null';
       return token.startsWith('-') ? '-1e999' : '1e999';
