@@ -4,7 +4,7 @@ import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
-import { decodeImage, isDegenerate, readSyntheticMark } from '../../platform/image/image.ts';
+import { decodeImage, ImageSizeError, isDegenerate, readSyntheticMark } from '../../platform/image/image.ts';
 import type { Rebuilt } from './rebuild.ts';
 
 /** What one sample of a shard must satisfy. */
@@ -76,13 +76,11 @@ function gateFaults(gate: Gate, record: SampleRecord): string[] {
 
 /** Faults of an image: it must decode, have the plan's size and say that it is synthetic. */
 export async function imageFaults(bytes: Uint8Array, { model }: Manifest): Promise<string[]> {
-  const image = await decodeImage(bytes).catch((error: Error) => error);
+  const image = await decodeImage(bytes, model).catch((error: Error) => error);
+  if (image instanceof ImageSizeError) return [image.message];
   if (image instanceof Error) return [`the image cannot be decoded: ${image.message}`];
   const faults: string[] = [];
   if (isDegenerate(image.data)) faults.push('the image shows nothing');
-  if (image.width !== model.width || image.height !== model.height) {
-    faults.push(`the image is ${image.height}x${image.width}, not ${model.height}x${model.width}`);
-  }
   if ((await readSyntheticMark(bytes)) !== DIGITAL_SOURCE_TYPE)
     faults.push('the image does not say that it is synthetic');
   return faults;

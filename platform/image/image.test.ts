@@ -125,6 +125,14 @@ describe('decodeImage', () => {
     await assert.rejects(decodeImage(bytes.subarray(0, bytes.length / 2)));
     await assert.rejects(decodeImage(Buffer.from('not an image')));
   });
+
+  it('refuses an image of another size before decoding it', async () => {
+    const black = sharp({ create: { width: 12_000, height: 12_000, channels: 3, background: 'black' } });
+    const bytes = await black.png({ compressionLevel: 9 }).toBuffer();
+    const before = process.resourceUsage().maxRSS;
+    await assert.rejects(decodeImage(bytes, { height: 64, width: 64 }), /the image is 12000x12000, not 64x64/);
+    assert.ok(process.resourceUsage().maxRSS - before < 100_000, 'its 432 MB are not in memory');
+  });
 });
 
 it('black, white and nearly constant images are degenerate, the faintest picture is not', () => {

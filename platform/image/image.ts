@@ -49,10 +49,21 @@ export async function encodeImage(raw: RawImage, options: EncodeOptions): Promis
   return embedXmp(encoded, options.format, buildXmp(options));
 }
 
-/** Pixels of an encoded image; a grayscale file gives one channel. */
-export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
+/** An image that is not of the wanted size. */
+export class ImageSizeError extends Error {
+  override readonly name = 'ImageSizeError';
+}
+
+/**
+ * Pixels of an encoded image; a grayscale file gives one channel.
+ * @param size what the image must have; another is refused by its header, however many pixels it claims
+ * @throws ImageSizeError, or whatever a damaged file causes
+ */
+export async function decodeImage(bytes: Uint8Array, size?: { height: number; width: number }): Promise<RawImage> {
   const image = sharp(bytes, { failOn: 'warning' });
-  const { space } = await image.metadata();
+  const { space, height, width } = await image.metadata();
+  if (size && (size.height !== height || size.width !== width))
+    throw new ImageSizeError(`the image is ${height}x${width}, not ${size.height}x${size.width}`);
   const isGrey = space === 'b-w';
   const { data, info } = await image
     .toColourspace(isGrey ? 'b-w' : 'srgb')
