@@ -76,6 +76,9 @@ async function finishShard(context: ShardContext, shard: number): Promise<ShardR
   return commitShard(store, plan, await sealShard(store, plan, shard));
 }
 
+/** Rejected images that wait to be stored, before sampling waits for them. */
+const MAX_KEPT_WAITING = 64;
+
 /** Batches asked for at a time: one that is worked on, and one that the engine begins while this process looks at the last. */
 const BATCHES_AHEAD = 2;
 
@@ -89,19 +92,22 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
   const storing = new Sequence();
+  const keeping = new Sequence();
   const keepPart = (part: FinishedPart): void => storing.add(() => storePart(context, shard, part));
   try {
     for await (const { batch, images } of sampleBatches(context, refill)) {
-      for (const part of await settleBatch(context, refill, shard, batch, images)) keepPart(part);
+      for (const part of settleBatch(context, { refill, keeping }, shard, batch, images)) keepPart(part);
       storing.throwIfFailed();
+      await keeping.shorterThan(MAX_KEPT_WAITING);
     }
   } catch (error) {
     for (const part of refill.decided()) keepPart(part);
-    await storing.done().catch(() => {}); // The first error counts.
+    await Promise.allSettled([storing.done(), keeping.done()]); // The first error counts.
     throw error;
   }
   context.onSampled();
   await storing.done();
+  await keeping.done();
 }
 
 interface SampledBatch {
@@ -135,14 +141,26 @@ async function* sampleBatches(context: ShardContext, refill: Refill): AsyncGener
 class Sequence {
   #last: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | null = null;
+  #waiting = 0;
 
   add(action: () => Promise<void>): void {
+    this.#waiting++;
     this.#last = this.#last.then(async () => {
       if (!this.#failure) await action();
     });
-    this.#last = this.#last.catch((error) => {
-      this.#failure ??= { error };
-    });
+    this.#last = this.#last
+      .catch((error) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#waiting--;
+      });
+  }
+
+  /** Waits while that many actions or more wait for their turn. */
+  async shorterThan(limit: number): Promise<void> {
+    if (this.#waiting >= limit) await this.#last;
+    this.throwIfFailed();
   }
 
   throwIfFailed(): void {
@@ -155,13 +173,13 @@ class Sequence {
   }
 }
 
-async function settleBatch(
+function settleBatch(
   context: ShardContext,
-  refill: Refill,
+  { refill, keeping }: { readonly refill: Refill; readonly keeping: Sequence },
   shard: number,
   batch: readonly Attempt[],
   images: readonly SampledImage[],
-): Promise<FinishedPart[]> {
+): FinishedPart[] {
   const finished: (FinishedPart | null)[] = [];
   const counts = new BatchCounts();
   for (const [i, attempt] of batch.entries()) {
@@ -174,7 +192,10 @@ async function settleBatch(
       counts.accept(attempt.sample.cell);
     } else {
       const refusal = { gate, scores: scoresOf(verdicts) };
-      await context.keeper.keep({ attempt, refusal, encode: () => context.encode(image, attempt.sample.prompt) });
+      if (context.keeper.wants(attempt.sample.cell)) {
+        const encode = () => context.encode(image, attempt.sample.prompt);
+        keeping.add(() => context.keeper.keep({ attempt, refusal, encode }));
+      }
       const outcome = refill.reject(attempt, refusal);
       counts.reject(attempt.sample.cell, gate, outcome.exhausted !== null);
       finished.push(outcome.finished);
