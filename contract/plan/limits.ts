@@ -35,7 +35,7 @@ export interface ImageKind {
 export const sampleBytes = (format: keyof typeof BYTES_PER_PIXEL, pixels: number, imageBytes?: number): number =>
   (imageBytes ?? pixels * BYTES_PER_PIXEL[format]) + BYTES_BESIDE;
 
-/** A worker, and whoever publishes or verifies, holds a whole shard in memory. */
+/** Workers, `publish` and `verify` hold a whole shard in memory. */
 const MAX_SHARD_BYTES = 2 ** 31;
 
 /** @returns an issue when a shard is too large to be held in memory, by the estimate; none where the size of images is not known */
