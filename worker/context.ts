@@ -2,6 +2,7 @@ import type { Plan } from '../contract/plan/plan.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine, EngineOptions } from './engine/engine.ts';
+import { hardwareOf } from './hardware.ts';
 import type { Prepared } from './prepare.ts';
 import { createKeeper } from './rejected-store.ts';
 import type { ShardContext } from './run-shard.ts';
@@ -53,7 +54,7 @@ export function shardContext(
     keeper: createKeeper(plan, store),
     sample: (images) => engine.sample(images),
     encode: imageEncoder(plan),
-    provider: engine.provider,
+    provider: hardwareOf(engine.provider, batchSize),
     batchSize,
     checkpointSamples,
     ...rest,

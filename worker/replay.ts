@@ -1,8 +1,9 @@
 import { sha256 } from '../contract/digest.ts';
 import { Failure, UsageError } from '../contract/failure.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
-import { type SampleRecord, sampleRecordSchema } from '../contract/schema/record.ts';
+import { type SampleRecord, sampleRecordSchema, shardRecordSchema } from '../contract/schema/record.ts';
 import { listMembers } from '../dataset/shard/tar.ts';
+import { readStored } from '../dataset/stored.ts';
 import { decodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine } from './engine/engine.ts';
@@ -13,6 +14,8 @@ export interface Published {
   readonly record: SampleRecord;
   readonly image: Uint8Array;
   readonly shard: string;
+  /** The hardware that the shard was made on, as its record names it. */
+  readonly hardware: string;
 }
 
 /** Reads one sample out of its shard. @throws UsageError when the dataset has no such sample, Failure when its shard is damaged */
@@ -40,7 +43,9 @@ export async function readPublished(store: ObjectStore, manifest: Manifest, key:
   const [json, image] = [content('json'), content('jpg') ?? content('png')];
   if (!json || !image)
     throw new UsageError(`sample ${key} was exhausted: no attempt passed every gate, so it has no image`);
-  return { record: sampleRecordSchema.parse(JSON.parse(Buffer.from(json).toString())), image, shard: shard.key };
+  const record = sampleRecordSchema.parse(JSON.parse(Buffer.from(json).toString()));
+  const committed = await readStored(store, shard.record, shardRecordSchema);
+  return { record, image, shard: shard.key, hardware: committed?.provider ?? manifest.providers.join('+') };
 }
 
 export interface Comparison {

@@ -24,7 +24,7 @@ export interface ShardContext {
   readonly sample: Engine['sample'];
   encode(image: RawImage, prompt: string): Promise<Uint8Array>;
   readonly keeper: Keeper;
-  /** The hardware that the images come from, such as "cpu". */
+  /** The hardware that the images come from, as `hardwareOf` names it. */
   readonly provider: string;
   readonly batchSize: number;
   readonly checkpointSamples: number;

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Failure } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
@@ -6,6 +6,8 @@ import { readManifest } from '../../dataset/claim.ts';
 import { s3Options } from '../../platform/resource.ts';
 import { engineStart, imageEncoder } from '../../worker/context.ts';
 import { startEngine } from '../../worker/engine/engine.ts';
+import type { ImageRequest } from '../../worker/engine/messages.ts';
+import { hardwareOf, type Setting, settingFor } from '../../worker/hardware.ts';
 import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, type Published, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir } from '../load.ts';
@@ -16,12 +18,14 @@ import { plain } from '../status/text.ts';
 
 interface ReplayOptions extends S3Flags {
   readonly model?: string;
+  readonly provider?: string;
   readonly save?: string;
   readonly json?: boolean;
 }
 
-/** On other hardware the last bits of the arithmetic differ; more than this is another image. */
+/** Grey levels. On other hardware the last bits of the arithmetic differ; more than this is another image. */
 const TOLERANCE = 2;
+const PROVIDERS = ['auto', 'cpu', 'cuda'] as const;
 
 export function addReplay(program: Command): void {
   addS3Options(
@@ -33,6 +37,12 @@ export function addReplay(program: Command): void {
       .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
       .argument('<key>', 'sample, such as 000000017')
       .option('--model <uri>', "where the model lies now; default: the dataset's spec.model.uri")
+      .addOption(
+        new Option(
+          '--provider <name>',
+          "what to sample on; default: the dataset's own, where this machine has it",
+        ).choices(PROVIDERS),
+      )
       .option('--save <file>', 'write the regenerated image')
       .option('--json', 'print JSON'),
   ).action(async (uri: string, key: string, options: ReplayOptions) => {
@@ -45,22 +55,36 @@ async function replay(uri: string, key: string, options: ReplayOptions): Promise
   const manifest = await readManifest(store);
   if (!manifest) throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: dataset.json is missing`);
   const published = await readPublished(store, manifest, key);
-  const comparison = await compare(manifest, published, options);
+  const { comparison, hardware } = await compare(manifest, published, options);
   if (options.save) await writeLocal('--save', options.save, comparison.regenerated);
   const { record, shard } = published;
   if (options.json) {
     const { identical, maxDifference } = comparison;
     process.stdout.write(
-      `${JSON.stringify({ key, shard, prompt: record.prompt, seed: record.seed, identical, maxDifference })}\n`,
+      `${JSON.stringify({
+        key,
+        shard,
+        prompt: record.prompt,
+        seed: record.seed,
+        identical,
+        maxDifference,
+        tolerance: TOLERANCE,
+        hardware,
+        publishedOn: published.hardware,
+      })}\n`,
     );
   } else
     process.stdout.write(
-      `${key}: "${plain(record.prompt)}", seed ${record.seed}, attempt ${record.attempt}\n${describe(comparison)}\n`,
+      `${key}: "${plain(record.prompt)}", seed ${record.seed}, attempt ${record.attempt}\n${describe(comparison, hardware, plain(published.hardware))}\n`,
     );
   return comparison.maxDifference <= TOLERANCE ? EXIT.done : EXIT.checkFailed;
 }
 
-async function compare(manifest: Manifest, published: Published, options: ReplayOptions): Promise<Comparison> {
+async function compare(
+  manifest: Manifest,
+  published: Published,
+  options: ReplayOptions,
+): Promise<{ comparison: Comparison; hardware: string }> {
   const { dataset } = manifest;
   const resources = {
     baseDir: process.cwd(),
@@ -68,16 +92,25 @@ async function compare(manifest: Manifest, published: Published, options: Replay
     s3: { ...s3Options(dataset), ...s3FromFlags(options) },
   };
   const modelDir = await prepareModel(options.model ?? dataset.spec.model.uri, manifest.model.digest, resources);
+  const own = settingFor(published.hardware);
+  const batchSize = own.batchSize ?? dataset.spec.workers.batchSize;
+  const provider = (options.provider as Setting['provider'] | undefined) ?? own.provider;
   const plan = {
     sampling: { ...dataset.spec.model.sampling, ...pick(manifest.model) },
     model: { digest: manifest.model.digest },
-    spec: { ...dataset.spec, quality: { ...dataset.spec.quality, gates: [] } },
+    spec: {
+      ...dataset.spec,
+      workers: { ...dataset.spec.workers, batchSize },
+      quality: { ...dataset.spec.quality, gates: [] },
+    },
   };
-  const start = engineStart({ plan, modelDir, gateDirs: [] }, { provider: 'auto', threads: null });
+  const start = engineStart({ plan, modelDir, gateDirs: [] }, { provider, threads: null });
   const engine = startEngine({ start });
   try {
     await engine.ready;
-    return await replaySample({ sample: (images) => engine.sample(images), encode: imageEncoder(plan) }, published);
+    const replayer = { sample: (images: readonly ImageRequest[]) => engine.sample(images), encode: imageEncoder(plan) };
+    const comparison = await replaySample(replayer, published);
+    return { comparison, hardware: hardwareOf(engine.provider, batchSize) };
   } finally {
     engine.close();
   }
@@ -85,9 +118,12 @@ async function compare(manifest: Manifest, published: Published, options: Replay
 
 const pick = ({ scheduler, height, width }: Manifest['model']) => ({ scheduler, height, width });
 
-function describe({ identical, maxDifference }: Comparison): string {
+function describe({ identical, maxDifference }: Comparison, hardware: string, publishedOn: string): string {
   if (identical) return 'identical to the published image, byte for byte';
+  const rule =
+    `regenerated on ${hardware}, published on ${publishedOn}; ` +
+    `up to ${TOLERANCE} of 255 levels is the tolerance between kinds of hardware`;
   return maxDifference <= TOLERANCE
-    ? `equal to the published image within ${maxDifference} of 255 levels (other hardware)`
-    : `DIFFERS from the published image by up to ${maxDifference} of 255 levels`;
+    ? `equal to the published image within ${maxDifference} of 255 levels (${rule})`
+    : `DIFFERS from the published image by up to ${maxDifference} of 255 levels (${rule})`;
 }
