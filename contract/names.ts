@@ -41,6 +41,9 @@ export const objects = {
   publication: (digest: string): string => `_work/publication-${digest}.json`,
   /** A file beside the shards, by its SHA-256, before it gets its name. */
   staged: (digest: string): string => `_work/staged/${digest}`,
+  /** Checkpoints of publishing. */
+  checked: '_work/checked/',
+  checkedShards: (group: number, digest: string): string => `_work/checked/${shardDigits(group)}-${digest}.json.gz`,
   work: '_work/',
   records: 'records/',
   shards: 'shards/',

@@ -7,8 +7,9 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { assertOwned } from '../claim.ts';
-import { readShardSamples } from '../shard/read.ts';
+import { contentOf, type Extent, readShardSamples, type ShardSample } from '../shard/read.ts';
 import { renderCard } from './card.ts';
+import { type Checkpoints, openCheckpoints } from './checkpoint.ts';
 import { renderCroissant } from './croissant.ts';
 import { type DerivedFile, derivedFile, finishPublication, readOwnManifest } from './finish.ts';
 import { createIndex } from './index.ts';
@@ -16,7 +17,7 @@ import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } 
 import { checkShard, DatasetError, readRecords, SHARDS_AHEAD } from './records.ts';
 import { renderReport } from './report/report.ts';
 import { refuseShortfall } from './shortfall.ts';
-import { createSheet, type Thumbnail } from './thumbnails.ts';
+import { createSheet, type ReadExtent, type Thumbnail } from './thumbnails.ts';
 import { renderWids } from './wids.ts';
 
 /**
@@ -95,13 +96,12 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     'cohortfarm.model_digest': plan.model.digest,
     'cohortfarm.synthetic': 'true',
   });
-  for await (const { record, bytes, samples } of workAhead(
-    readRecords(store, plan),
-    (record) => readShard(store, record),
-    SHARDS_AHEAD,
-  )) {
+  const checkpoints = await openCheckpoints(store, plan);
+  const read = (record: ShardRecord) => readShard(store, checkpoints, record);
+  for await (const { record, samples, content } of workAhead(readRecords(store, plan), read, SHARDS_AHEAD)) {
     index.add(record.key, samples);
-    await sheet.add(bytes, samples);
+    await sheet.add(content, samples);
+    await checkpoints.add(record, samples);
     shards.push(shardEntry(record));
     tallies.add(record.cells);
     for (const provider of record.provider.split('+')) providers.add(provider);
@@ -111,10 +111,25 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
   return { counted, index: index.finish(), thumbnails: sheet.thumbnails() };
 }
 
-async function readShard(store: ObjectStore, record: ShardRecord) {
+interface ReadShard {
+  readonly record: ShardRecord;
+  readonly samples: readonly ShardSample[];
+  readonly content: ReadExtent;
+}
+
+/** A shard that is checked: now, or by a publisher that was interrupted. */
+async function readShard(store: ObjectStore, checkpoints: Checkpoints, record: ShardRecord): Promise<ReadShard> {
+  const before = await checkpoints.read(record);
+  if (before) return { record, samples: before, content: (extent) => readExtent(store, record.key, extent) };
   const bytes = await store.get(record.key);
   const samples = checkShard(bytes, record);
-  return { record, bytes: bytes!, samples };
+  return { record, samples, content: (extent) => contentOf(bytes!, extent) };
+}
+
+async function readExtent(store: ObjectStore, key: string, { offset, size }: Extent): Promise<Uint8Array> {
+  const bytes = await store.get(key, { start: offset, end: offset + size });
+  if (!bytes) throw new DatasetError(key, 'is missing');
+  return bytes;
 }
 
 /** The files that are derived from the shards. */
@@ -153,7 +168,7 @@ export async function renderPublishedReport(store: ObjectStore, manifest: Manife
     if (sheet.isComplete()) break;
     const shard = await store.get(key);
     if (!shard) throw new DatasetError(key, 'is missing');
-    await sheet.add(shard, readShardSamples(shard));
+    await sheet.add((extent) => contentOf(shard, extent), readShardSamples(shard));
   }
   return renderReport(manifest, sheet.thumbnails());
 }

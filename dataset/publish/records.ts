@@ -142,7 +142,8 @@ export function checkShard(bytes: Uint8Array | null, record: ShardRecord): Shard
   return samples;
 }
 
-function membersFault(samples: readonly ShardSample[], record: ShardRecord): string | null {
+/** Why samples are not those of a record, or null. */
+export function membersFault(samples: readonly ShardSample[], record: ShardRecord): string | null {
   const exhausted = new Set(record.exhausted);
   const accepted = new Map<string, number>();
   let at = 0;

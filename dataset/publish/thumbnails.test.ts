@@ -22,7 +22,7 @@ async function sheetOf(cells: number, each: number, wanted = 1000) {
   const names = Array.from({ length: cells }, (_, i) => `cell ${i}`);
   const sheet = createSheet(names.map((cell) => ({ cell, wanted })));
   const samples = names.flatMap((cell) => Array.from({ length: each }, (_, i) => sampleOf(cell, i)));
-  await sheet.add(picture, [sampleOf('stranger', 0), ...samples]);
+  await sheet.add(() => picture, [sampleOf('stranger', 0), ...samples]);
   return sheet;
 }
 

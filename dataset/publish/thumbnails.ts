@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { contentOf, type ShardSample } from '../shard/read.ts';
+import type { Extent, ShardSample } from '../shard/read.ts';
 
 /** The images of the report's contact sheet: a few, spread evenly over the cells. */
 
@@ -26,9 +26,12 @@ export interface SheetCell {
   readonly wanted: number;
 }
 
+/** Reads an extent of a shard. */
+export type ReadExtent = (extent: Extent) => Uint8Array | Promise<Uint8Array>;
+
 export interface ContactSheet {
   /** Takes what the sheet still lacks from a shard's samples. */
-  add(shard: Uint8Array, samples: readonly ShardSample[]): Promise<void>;
+  add(read: ReadExtent, samples: readonly ShardSample[]): Promise<void>;
   /** Whether nothing is lacking; a cell whose samples were exhausted may lack some for ever. */
   isComplete(): boolean;
   /** In order of the cells. */
@@ -47,11 +50,11 @@ export function createSheet(cells: readonly SheetCell[]): ContactSheet {
   let bytes = 0;
   const isFull = (cell: string): boolean => bytes > MAX_BYTES || taken.get(cell)!.length >= places.get(cell)!;
   return {
-    async add(shard, samples) {
+    async add(read, samples) {
       for (const sample of samples) {
         const { cell, axes, prompt } = sample.record;
         if (!taken.has(cell) || isFull(cell)) continue;
-        const { data, info } = await shrink(contentOf(shard, sample.image), SIDE);
+        const { data, info } = await shrink(await read(sample.image), SIDE);
         bytes += data.length;
         taken.get(cell)!.push({ key: sample.key, axes, prompt, jpeg: data, width: info.width, height: info.height });
       }
