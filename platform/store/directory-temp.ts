@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readlink, rmdir, stat, unlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStreamed } from './body.ts';
 import { codeOf } from './directory-errors.ts';
@@ -9,7 +10,7 @@ import type { ObjectBody } from './types.ts';
 /** Hidden folder for unfinished files, below the store's own folder so that both are on one file system. */
 export const TEMP_FOLDER = '.cohortfarm-tmp';
 
-/** No write takes this long: a file this old was left by a killed writer. */
+/** No write takes this long: a file this old was left by a killed writer, on whatever machine. */
 const LEFTOVER_AGE_MS = 60 * 60 * 1000;
 const MAX_WRITEV_CHUNKS = 1024; // IOV_MAX
 /** Node counts the bytes of one write in 32 bits. */
@@ -30,7 +31,7 @@ export class TempFiles {
       this.#swept = true;
       await this.#sweep(Date.now() - LEFTOVER_AGE_MS);
     }
-    const path = join(this.#folder, `${process.pid}-${randomUUID()}`);
+    const path = join(this.#folder, `${await processSpace()}-${process.pid}-${randomUUID()}`);
     try {
       await this.#write(path, body);
       return await use(path);
@@ -71,11 +72,34 @@ export class TempFiles {
     for (const name of names) {
       const path = join(this.#folder, name);
       try {
-        if ((await stat(path)).mtimeMs < before) await unlink(path);
+        if ((await isOfDeadWriter(name)) || (await stat(path)).mtimeMs < before) await unlink(path);
       } catch (error) {
         ignoreMissing(error);
       }
     }
+  }
+}
+
+let space: Promise<string> | null = null;
+
+/** Where process ids mean the same as here: the host and, on Linux, the namespace of a container. */
+function processSpace(): Promise<string> {
+  space ??= readlink('/proc/self/ns/pid')
+    .catch(() => '')
+    .then((namespace) => `${hostname()}.${/\d+/.exec(namespace)?.[0] ?? 0}`);
+  return space;
+}
+
+/** Whether the name of an unfinished file is that of a process which has run here and has ended. */
+async function isOfDeadWriter(name: string): Promise<boolean> {
+  const prefix = `${await processSpace()}-`;
+  const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN;
+  if (Number.isNaN(pid)) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ESRCH';
   }
 }
 

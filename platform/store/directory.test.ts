@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -72,6 +72,56 @@ describe('directory: a writer killed at any moment', () => {
     assert.deepEqual(await Array.fromAsync(store.list(''), ({ key }) => key), ['object']);
     assert.deepEqual(await readdir(temporary), ['new']);
     await assert.rejects(store.get(`${TEMP_FOLDER}/new`), StoreError);
+  });
+});
+
+describe('directory: what killed writers leave', () => {
+  it('goes at once where the writer can be seen to be dead, and stays while it lives', async () => {
+    const root = join(folder, 'writers');
+    const program = `
+      import { TempFiles } from ${JSON.stringify(new URL('directory-temp.ts', import.meta.url).href)};
+      await new TempFiles(${JSON.stringify(root)}).with(Buffer.from('half'), () => {
+        process.stdout.write('written');
+        return new Promise(() => setInterval(() => {}, 1000));
+      });`;
+    const writers = [0, 1].map(() => spawn(process.execPath, ['--input-type=module', '-e', program]));
+    await Promise.all(writers.map(({ stdout }) => once(stdout, 'data')));
+    const temporary = join(root, TEMP_FOLDER);
+    const left = async () => (await readdir(temporary).catch(() => [])).length;
+    const kill = async (i: number) => {
+      const exit = once(writers[i]!, 'exit');
+      writers[i]!.kill('SIGKILL');
+      await exit;
+    };
+    try {
+      await openStore(root).create('one', Buffer.from('x'), TEXT);
+      assert.equal(await left(), 2, 'both live');
+      await kill(0);
+      await openStore(root).create('two', Buffer.from('x'), TEXT);
+      assert.equal(await left(), 1, 'one is dead');
+    } finally {
+      await kill(1);
+    }
+    await openStore(root).create('three', Buffer.from('x'), TEXT);
+    assert.deepEqual((await readdir(root)).sort(), ['one', 'three', 'two']);
+  });
+});
+
+describe('directory: removed objects', () => {
+  it('stay removed after a power failure: their folders are flushed', async (t) => {
+    const root = join(folder, 'flushed');
+    const store = openStore(root);
+    for (const key of ['dataset.json', '_work/0/a', '_work/0/b', '_work/plan.json'])
+      await store.create(key, Buffer.from('x'), TEXT);
+    const handle = await open(root);
+    const sync = t.mock.method(Object.getPrototypeOf(handle), 'sync');
+    await handle.close();
+    await store.remove(['dataset.json']);
+    assert.equal(sync.mock.callCount(), 1, 'the root');
+    await store.remove(['_work/0/a', '_work/0/b']);
+    assert.equal(sync.mock.callCount(), 2, 'the folder that lost its last folder');
+    await store.remove(['_work/none']);
+    assert.equal(sync.mock.callCount(), 2);
   });
 });
 

@@ -87,15 +87,19 @@ export class DirectoryStore implements ObjectStore {
   async assertConditional(): Promise<void> {}
 
   async remove(keys: readonly string[]): Promise<void> {
+    const changed = new Set<string>();
     for (const key of keys) {
       await this.#guard('remove', key, async () => {
         const path = await this.#locate(key);
         const found = path === null ? null : await lstatOrNull(path);
         if (found === null || found.isDirectory()) return;
         await unlink(path!).catch(ignoreMissing);
-        await this.#pruneFolders(key);
+        changed.delete(dirname(path!));
+        changed.add(await this.#pruneFolders(key));
       });
     }
+    // Or they may be there again after a power failure, without what was removed after them.
+    for (const folder of changed) await this.#guard('remove', '', () => flushFolder(folder));
   }
 
   async *#walk(path: string, folder: string, prefix: string): AsyncIterable<ListedObject> {
@@ -173,14 +177,16 @@ export class DirectoryStore implements ObjectStore {
     return found !== null;
   }
 
-  async #pruneFolders(key: string): Promise<void> {
+  /** Removes the folders above a removed object that are empty now. @returns the first that stays */
+  async #pruneFolders(key: string): Promise<string> {
     for (let folder = dirname(key); folder !== '.'; folder = dirname(folder)) {
       try {
         await rmdir(join(this.#root, folder));
       } catch {
-        return; // not empty, or another process was faster: only tidiness is lost
+        return join(this.#root, folder); // not empty, or another process was faster: only tidiness is lost
       }
     }
+    return this.#root;
   }
 
   async #guard<T>(action: string, key: string, run: () => Promise<T>): Promise<T> {
