@@ -163,6 +163,22 @@ test('a shard that is missing or changed is named, and nothing is published', as
   }
 });
 
+test('shards and records that the plan does not have are named before anything is published', async (t) => {
+  for (const stray of ['shards/small-000003.tar', 'records/000003.json', 'shards/other-000000.tar']) {
+    const { folder, store } = await copy(t);
+    await store.create(stray, Buffer.from('{}'), { contentType: 'text/plain' });
+    const found = Object.keys(await digests(folder));
+    await assert.rejects(
+      publishTo(store),
+      (error: Error) =>
+        error instanceof DatasetError && error.key === stray && /is not part of.*remove it/.test(error.message),
+    );
+    assert.deepEqual(Object.keys(await digests(folder)), found);
+    await store.remove([stray]);
+    await publishTo(store);
+  }
+});
+
 test("another plan's dataset is not touched", async (t) => {
   const { folder, store } = await copy(t);
   await publishTo(store);

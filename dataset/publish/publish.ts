@@ -50,6 +50,7 @@ export async function publish(context: PublishContext): Promise<Manifest> {
   let manifest = await readOwnManifest(store, plan);
   if (!manifest) {
     await refuseShortfall(plan, store);
+    await refuseStrays(plan, store);
     const { counted, index, thumbnails } = await readShards(context);
     const draft = draftManifest({ ...context, counted });
     manifest = await finishPublication(store, plan, draft, deriveFiles(draft, { index, thumbnails }));
@@ -57,6 +58,21 @@ export async function publish(context: PublishContext): Promise<Manifest> {
   await checkPresence(store, manifest);
   await removeWork(store);
   return manifest;
+}
+
+/**
+ * Refuses objects that readers who list the folder would take for the dataset's, such as shards of an earlier plan.
+ * @throws DatasetError that names the first
+ */
+async function refuseStrays(plan: Plan, store: ObjectStore): Promise<void> {
+  const known = new Set<string>();
+  for (let shard = 0; shard < plan.shards; shard++)
+    known.add(objects.shard(plan.name, shard)).add(objects.record(shard));
+  for (const prefix of [objects.shards, objects.records]) {
+    for await (const { key } of store.list(prefix)) {
+      if (!known.has(key)) throw new DatasetError(key, 'is not part of the dataset; remove it and publish again');
+    }
+  }
 }
 
 /** A complete dataset that has lost shards since must not pass for one. @throws DatasetError that names the first */
