@@ -65,6 +65,7 @@ export const REASONS = {
   Unschedulable: needsHelp,
   NodeLost: passing,
   ProviderUnavailable: needsHelp,
+  BatchTooLarge: needsHelp,
   EngineCrashed: passing,
   ShardUndeliverable: needsHelp,
   PodFailed: passing,

@@ -18,6 +18,11 @@ export interface Sampler {
    * @throws what `signal` was aborted with, between two steps
    */
   sample(wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]>;
+  /**
+   * One call of each graph with that many rows: the first step from noise, and noise decoded.
+   * @returns the images. @throws ModelError when a graph gives something that is not a number
+   */
+  trial(rows: number): Promise<RawImage[]>;
 }
 
 export interface Wanted {
@@ -61,6 +66,7 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
     return images;
   };
   return {
+    trial: (count) => tryOnce({ model, setting, embeddings, negativePrompt }, rows ?? count),
     async sample(wanted, signal) {
       if (wanted.length === 0) return [];
       if (rows === undefined) return sampleRows(wanted, signal);
@@ -121,17 +127,51 @@ interface Batch {
 }
 
 async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> {
+  const { model, setting } = batch;
+  const latents = await denoiseBatch(batch, wanted, signal);
+  return imagesOf(model, setting, await decodeLatents(model, latents, setting), wanted.length);
+}
+
+async function denoiseBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<Float32Array> {
   const { model, setting, workspace, negativePrompt, onStep } = batch;
   const embeddings: Float32Array[] = [];
   for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
   const negative = isGuided(setting.guidanceScale) ? await batch.embeddings.of(negativePrompt) : undefined;
   const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
-  const latents = await denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
-  const values = await decodeLatents(model, latents, setting);
+  return denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
+}
+
+function imagesOf(model: DiffusionModel, setting: DenoiseSetting, values: Float32Array, rows: number): RawImage[] {
   const { scale, imageChannels } = model.vae;
   const size = { width: setting.width * scale, height: setting.height * scale };
-  const length = values.length / wanted.length;
-  return wanted.map((_, i) => toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size));
+  const length = values.length / rows;
+  return Array.from({ length: rows }, (_, i) =>
+    toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size),
+  );
+}
+
+async function tryOnce(
+  { model, setting, embeddings, negativePrompt }: Omit<Batch, 'workspace' | 'onStep'>,
+  rows: number,
+): Promise<RawImage[]> {
+  const wanted = Array.from({ length: rows }, (_, seed) => ({ prompt: negativePrompt, seed }));
+  const schedule = { ...setting.schedule, steps: setting.schedule.steps.slice(0, 1) };
+  const workspace = createWorkspace(model, setting, rows);
+  await denoiseBatch(
+    { model, setting: { ...setting, schedule }, embeddings, workspace, negativePrompt, onStep: undefined },
+    wanted,
+  );
+  // Latents after one step are larger than a decoder ever has to take; noise has the variance of finished ones.
+  const values = await decodeLatents(
+    model,
+    noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width),
+    setting,
+  );
+  if (values.every(Number.isFinite)) return imagesOf(model, setting, values, rows);
+  throw new ModelError(
+    `${model.vae.session.file} gives values that are not numbers (NaN or infinite), which become black images; ` +
+      'use the decoder in float32 (docs/models.md)',
+  );
 }
 
 /** Each row from its own generator, so that its noise does not depend on its place. */

@@ -3,10 +3,13 @@ import { createSampler, loadModel } from '../../diffusion/pipeline.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { loadGate } from '../gate/gate.ts';
 import type { ImageRequest, StartMessage, Verdicts } from './messages.ts';
+import { tryBatch } from './trial.ts';
 
 /** What an engine holds: the model and the gates, on ONNX Runtime, in this process. */
 
 export interface LoadedEngine {
+  /** Samples and judges one batch of full size. @throws Failure when that cannot be done */
+  trial(): Promise<void>;
   generate(images: readonly ImageRequest[]): Promise<RawImage[]>;
   /** Verdicts on images, by gate in the order of the spec. */
   judge(images: readonly RawImage[], requests: readonly ImageRequest[]): Promise<Verdicts[]>;
@@ -24,6 +27,7 @@ export async function loadEngine(toLoad: ToLoad, provider: ProviderName): Promis
     toLoad.gates.map(({ gate, dir, values }) => loadGate(gate, dir, { ...options, values })),
   );
   return {
+    trial: () => tryBatch({ sampler, gates, toLoad }),
     generate: (images) => sampler.sample(images),
     async judge(images, requests) {
       const all: Record<string, Verdicts[string]>[] = images.map(() => ({}));

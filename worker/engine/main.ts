@@ -32,7 +32,9 @@ function send(message: EngineMessage, body: readonly Uint8Array[] = []): void {
 
 async function start(message: StartMessage): Promise<void> {
   const { provider, reason } = await chooseProvider(message.provider);
-  engine = await loadEngine(message, provider);
+  const loaded = await loadEngine(message, provider);
+  await loaded.trial();
+  engine = loaded;
   send({ type: 'ready', provider, reason });
 }
 
