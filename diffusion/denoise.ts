@@ -1,5 +1,6 @@
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
+import type { Tensor } from './onnx.ts';
 import { advance, arraysOf, Spares } from './schedulers/advance.ts';
 import { initialState, type Schedule } from './schedulers/schedule.ts';
 import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts';
@@ -9,36 +10,72 @@ import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts'
 /** Settings that the rows of a batch share. */
 export interface DenoiseSetting {
   readonly schedule: Schedule;
-  /** Above 1, the guided way: twice the rows in each call. */
   readonly guidanceScale: number;
+  /** Steps that are guided, which has twice the rows in a call: `from` to before `to`; none where the two are equal. */
+  readonly guided: { readonly from: number; readonly to: number };
   /** Latent rows and columns. */
   readonly height: number;
   readonly width: number;
 }
 
+/** Shares of the steps, from 0 to 1. */
+export interface GuidanceInterval {
+  readonly start: number;
+  readonly stop: number;
+}
+
+/**
+ * The steps that are guided: those of the interval, rounded down as diffusers' ClassifierFreeGuidance does; none at scale 1.
+ * Source: T. Kynkäänniemi et al., "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in
+ * Diffusion Models" (2024).
+ */
+export function guidedSteps(
+  guidanceScale: number,
+  interval: GuidanceInterval | undefined,
+  steps: number,
+): DenoiseSetting['guided'] {
+  if (guidanceScale <= 1) return { from: 0, to: 0 };
+  const { start, stop } = interval ?? { start: 0, stop: 1 };
+  return { from: Math.floor(start * steps), to: Math.floor(stop * steps) };
+}
+
+type Kind = 'guided' | 'plain';
+
+const kindAt = ({ guided }: DenoiseSetting, step: number): Kind =>
+  guided.from <= step && step < guided.to ? 'guided' : 'plain';
+
+/** The kinds of calls that the steps make. */
+export const kindsOf = (setting: DenoiseSetting): Kind[] => [
+  ...new Set(setting.schedule.steps.map((_, i) => kindAt(setting, i))),
+];
+
+interface Feeds {
+  readonly sample: FloatFeed;
+  readonly hidden: FloatFeed;
+}
+
 /** Memory for one batch size, to be reused from batch to batch but used by one at a time. */
 export interface Workspace {
   readonly rows: number;
-  readonly sample: FloatFeed;
-  readonly hidden: FloatFeed;
+  readonly feeds: Readonly<Partial<Record<Kind, Feeds>>>;
   readonly guided: Float32Array;
   readonly spares: Spares;
 }
 
-export const isGuided = (guidanceScale: number): boolean => guidanceScale > 1;
-
 export function createWorkspace(model: DiffusionModel, setting: DenoiseSetting, rows: number): Workspace {
   const { session, ports } = model.unet;
-  const { height, width, guidanceScale } = setting;
-  const calls = isGuided(guidanceScale) ? 2 * rows : rows;
-  const sample = floatFeed(session, ports.sample, [calls, model.vae.latentChannels, height, width]);
-  const hidden = floatFeed(session, ports.encoder_hidden_states, [
-    calls,
-    model.tokenizer.length,
-    model.textEncoder.width,
-  ]);
-  const length = (sample.values.length / calls) * rows;
-  return { rows, sample, hidden, guided: new Float32Array(length), spares: new Spares(length) };
+  const latents = [model.vae.latentChannels, setting.height, setting.width];
+  const embedding = [model.tokenizer.length, model.textEncoder.width];
+  const feedsOf = (kind: Kind): Feeds => {
+    const calls = kind === 'guided' ? 2 * rows : rows;
+    return {
+      sample: floatFeed(session, ports.sample, [calls, ...latents]),
+      hidden: floatFeed(session, ports.encoder_hidden_states, [calls, ...embedding]),
+    };
+  };
+  const length = latents.reduce((product, size) => product * size, rows);
+  const feeds = Object.fromEntries(kindsOf(setting).map((kind) => [kind, feedsOf(kind)]));
+  return { rows, feeds, guided: new Float32Array(length), spares: new Spares(length) };
 }
 
 export interface DenoiseInput {
@@ -66,23 +103,24 @@ export async function denoise(
 ): Promise<Float32Array> {
   const { session, ports, output } = model.unet;
   const { schedule, guidanceScale } = setting;
-  const { sample, spares, guided } = workspace;
-  fillHidden(workspace, input, isGuided(guidanceScale));
-  const hidden = workspace.hidden.send();
-  const rows = { count: sample.tensor.dims[0]!, name: ports.sample.shape[0] };
+  const { spares, guided } = workspace;
+  const hidden = sendHidden(workspace, input);
   const first = spares.take();
   for (let i = 0; i < first.length; i++) first[i] = input.noise[i]! * schedule.initNoiseSigma;
   let state = initialState(first);
   for (const [i, step] of schedule.steps.entries()) {
     input.signal?.throwIfAborted();
+    const kind = kindAt(setting, i);
+    const { sample } = workspace.feeds[kind]!;
     fillSample(sample.values, state.sample, step.inputScale);
+    const rows = { count: sample.tensor.dims[0]!, name: ports.sample.shape[0] };
     const outputs = await session.run({
       [ports.sample.name]: sample.send(),
       [ports.timestep.name]: numberTensor(session, ports.timestep, step.timestep, rows),
-      [ports.encoder_hidden_states.name]: hidden,
+      [ports.encoder_hidden_states.name]: hidden[kind]!,
     });
     const predicted = toFloats(session, output.name, outputs[output.name]!);
-    const combined = isGuided(guidanceScale) ? guide(predicted, guidanceScale, guided) : predicted;
+    const combined = kind === 'guided' ? guide(predicted, guidanceScale, guided) : predicted;
     state = advance(step, state, combined, spares);
     assertNumbers(state.sample, session.file, { step: i + 1, of: schedule.steps.length });
     input.onStep?.(state.sample, i);
@@ -100,14 +138,19 @@ function assertNumbers(latents: Float32Array, file: string, { step, of }: { step
   );
 }
 
-/** Negative rows first, then the prompts, as in diffusers. */
-function fillHidden({ hidden, rows }: Workspace, { embeddings, negative }: DenoiseInput, guided: boolean): void {
-  const all = guided ? [...Array.from({ length: rows }, () => negative!), ...embeddings] : embeddings;
-  let at = 0;
-  for (const embedding of all) {
-    hidden.values.set(embedding, at);
-    at += embedding.length;
+/** Negative rows first, then the prompts, as in diffusers; for steps without guidance the prompts alone. */
+function sendHidden({ feeds, rows }: Workspace, { embeddings, negative }: DenoiseInput): Partial<Record<Kind, Tensor>> {
+  const sent: Partial<Record<Kind, Tensor>> = {};
+  for (const [kind, { hidden }] of Object.entries(feeds) as [Kind, Feeds][]) {
+    const all = kind === 'guided' ? [...Array.from({ length: rows }, () => negative!), ...embeddings] : embeddings;
+    let at = 0;
+    for (const embedding of all) {
+      hidden.values.set(embedding, at);
+      at += embedding.length;
+    }
+    sent[kind] = hidden.send();
   }
+  return sent;
 }
 
 function fillSample(into: Float32Array, sample: Float32Array, scale: number): void {

@@ -167,3 +167,35 @@ test('latents that are not numbers end the batch at that step, with what to do',
   });
   assert.equal(call, 2);
 });
+
+test('guidance in an interval of the steps: the other calls have half of the rows', async () => {
+  const { model, calls } = functionModel();
+  const guidanceInterval = { start: 0.25, stop: 0.8 };
+  const wanted = [
+    { prompt: 'a', seed: 1 },
+    { prompt: 'b', seed: 2 },
+  ];
+  await createSampler(model, sampling({ steps: 8, scheduler: 'DDIM', guidanceInterval })).sample(wanted);
+  assert.deepEqual(
+    calls.unet.map(({ sample }) => sample!.dims[0]),
+    [2, 2, 4, 4, 4, 4, 2, 2],
+  );
+});
+
+test('an interval of all steps is guidance as ever, an empty one and scale 1 are none', async () => {
+  const { model } = functionModel();
+  const wanted = [{ prompt: 'a b', seed: 7 }];
+  const draw = (but: Partial<Sampling>) => createSampler(model, sampling({ steps: 6, ...but })).sample(wanted);
+  assert.deepEqual(await draw({ guidanceInterval: { start: 0, stop: 1 } }), await draw({}));
+  assert.deepEqual(await draw({ guidanceInterval: { start: 0.01, stop: 0.02 } }), await draw({ guidanceScale: 1 }));
+  assert.notDeepEqual(await draw({ guidanceInterval: { start: 0, stop: 0.5 } }), await draw({}));
+});
+
+test('a graph that is fixed to a batch cannot change it between steps', () => {
+  const { model } = functionModel({ batch: 4 });
+  const guidanceInterval = { start: 0, stop: 0.5 };
+  assert.throws(
+    () => createSampler(model, sampling({ guidanceInterval })),
+    /is fixed to a batch of 4, so sampling\.guidanceInterval/,
+  );
+});

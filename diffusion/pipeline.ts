@@ -1,7 +1,15 @@
 import { SCHEDULERS } from '../contract/schema/spec.ts';
 import type { RawImage } from '../platform/image/image.ts';
 import { decodeLatents, toRawImage } from './decode.ts';
-import { createWorkspace, type DenoiseSetting, denoise, isGuided, type Workspace } from './denoise.ts';
+import {
+  createWorkspace,
+  type DenoiseSetting,
+  denoise,
+  type GuidanceInterval,
+  guidedSteps,
+  kindsOf,
+  type Workspace,
+} from './denoise.ts';
 import { createEmbeddings, type Embeddings } from './embeddings.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
@@ -36,6 +44,8 @@ export interface Sampling {
   readonly scheduler?: string | undefined;
   readonly steps: number;
   readonly guidanceScale: number;
+  /** Shares of the steps between which they are guided; left out, all are. */
+  readonly guidanceInterval?: GuidanceInterval | undefined;
   readonly negativePrompt: string;
   /** Pixels. */
   readonly height: number;
@@ -84,7 +94,7 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
 /** Checks what is asked against the model, once. */
 function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
   const { vae, unet, scheduler, tokenizer, textEncoder } = model;
-  const { height, width, guidanceScale, steps } = sampling;
+  const { height, width, guidanceScale, guidanceInterval, steps } = sampling;
   for (const [field, value] of Object.entries({ height, width })) {
     if (!Number.isInteger(value / vae.scale) || value <= 0) {
       throw new ModelError(`sampling.${field}: ${value} is not a multiple of ${vae.scale}, as this model needs`);
@@ -98,16 +108,23 @@ function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
   checkShape(unet.session, unet.ports.encoder_hidden_states, [null, tokenizer.length, textEncoder.width]);
   checkShape(vae.session, vae.input, [null, ...latents]);
   const schedule = plan(name, asPipelineLoads(scheduler.config, scheduler.name, name), steps);
-  return { schedule, guidanceScale, height: height / vae.scale, width: width / vae.scale };
+  const guided = guidedSteps(guidanceScale, guidanceInterval, schedule.steps.length);
+  return { schedule, guidanceScale, guided, height: height / vae.scale, width: width / vae.scale };
 }
 
 /**
  * How many images a call must have, where the graphs were exported for a fixed batch.
  * @throws ModelError when they do not go together
  */
-function fixedRows({ unet, vae }: DiffusionModel, { guidanceScale }: DenoiseSetting): number | undefined {
+function fixedRows({ unet, vae }: DiffusionModel, setting: DenoiseSetting): number | undefined {
   const [ofUnet, ofVae] = [unet.ports.sample.shape[0], vae.input.shape[0]];
-  const rows = typeof ofUnet === 'number' ? (isGuided(guidanceScale) ? ofUnet / 2 : ofUnet) : undefined;
+  const kinds = kindsOf(setting);
+  if (typeof ofUnet === 'number' && kinds.length > 1) {
+    throw new ModelError(
+      `${unet.session.file} is fixed to a batch of ${ofUnet}, so sampling.guidanceInterval cannot change it between steps; export it with dynamic axes`,
+    );
+  }
+  const rows = typeof ofUnet === 'number' ? (kinds[0] === 'guided' ? ofUnet / 2 : ofUnet) : undefined;
   const decoded = typeof ofVae === 'number' ? ofVae : undefined;
   if (!Number.isInteger(rows ?? 1) || (rows !== undefined && decoded !== undefined && rows !== decoded)) {
     throw new ModelError(
@@ -136,7 +153,7 @@ async function denoiseBatch(batch: Batch, wanted: readonly Wanted[], signal?: Ab
   const { model, setting, workspace, negativePrompt, onStep } = batch;
   const embeddings: Float32Array[] = [];
   for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
-  const negative = isGuided(setting.guidanceScale) ? await batch.embeddings.of(negativePrompt) : undefined;
+  const negative = kindsOf(setting).includes('guided') ? await batch.embeddings.of(negativePrompt) : undefined;
   const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
   return denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
 }
@@ -155,12 +172,13 @@ async function tryOnce(
   rows: number,
 ): Promise<RawImage[]> {
   const wanted = Array.from({ length: rows }, (_, seed) => ({ prompt: negativePrompt, seed }));
-  const schedule = { ...setting.schedule, steps: setting.schedule.steps.slice(0, 1) };
-  const workspace = createWorkspace(model, setting, rows);
-  await denoiseBatch(
-    { model, setting: { ...setting, schedule }, embeddings, workspace, negativePrompt, onStep: undefined },
-    wanted,
-  );
+  // The largest call that there is: a guided step where there is one.
+  const at = Math.min(setting.guided.from, setting.schedule.steps.length - 1);
+  const schedule = { ...setting.schedule, steps: setting.schedule.steps.slice(at, at + 1) };
+  const guided = { from: 0, to: Math.min(1, setting.guided.to - setting.guided.from) };
+  const once = { ...setting, schedule, guided };
+  const workspace = createWorkspace(model, once, rows);
+  await denoiseBatch({ model, setting: once, embeddings, workspace, negativePrompt, onStep: undefined }, wanted);
   // Latents after one step are larger than a decoder ever has to take; noise has the variance of finished ones.
   const values = await decodeLatents(
     model,

@@ -1,5 +1,6 @@
 import type { AxisView, CellCounts, DatasetView, GateView, TrainingView } from '../../browse/wire.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
+import { describeGuidance } from '../../contract/guidance.ts';
 import { DEGENERATE } from '../../contract/names.ts';
 import type { CellTally } from '../../contract/schema/record.ts';
 import { publicationOf } from '../../dataset/publish/publication.ts';
@@ -65,13 +66,14 @@ function countsView({ cells }: Wanted, tallies: readonly CellTally[]): CellCount
 
 function provenance({ planDigest, model, dataset }: Wanted): [string, string][] {
   const { seed, prompt, output } = dataset.spec;
-  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  const { sampling } = dataset.spec.model;
+  const { steps, negativePrompt } = sampling;
   const { format, quality } = output.image;
   return [
     ['Plan', planDigest],
     ['Model', model.uri],
     ['Model digest', model.digest],
-    ['Sampler', `${model.scheduler}, ${steps} steps, guidance ${guidanceScale}`],
+    ['Sampler', `${model.scheduler}, ${steps} steps, guidance ${describeGuidance(sampling)}`],
     ['Images', `${model.width} × ${model.height} pixels, ${format === 'jpeg' ? `JPEG, quality ${quality}` : 'PNG'}`],
     ['Prompt', prompt.template],
     ...(negativePrompt === '' ? [] : ([['Negative prompt', negativePrompt]] as [string, string][])),

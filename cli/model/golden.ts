@@ -16,6 +16,7 @@ export interface Golden {
 export interface GoldenSampling {
   readonly steps: number;
   readonly guidanceScale: number;
+  readonly guidanceInterval?: { readonly start: number; readonly stop: number } | undefined;
   readonly negativePrompt: string;
   readonly height: number;
   readonly width: number;
@@ -31,10 +32,13 @@ export async function goldenOf(
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-golden-'));
   try {
     const request = join(folder, 'request.json');
-    const { steps, guidanceScale, negativePrompt, height, width } = sampling;
+    const { steps, guidanceScale, guidanceInterval, negativePrompt, height, width } = sampling;
     const prompts = wanted.map(({ prompt }) => prompt);
     const seeds = wanted.map(({ seed }) => seed);
-    await writeFile(request, JSON.stringify({ prompts, seeds, steps, guidanceScale, negativePrompt, height, width }));
+    await writeFile(
+      request,
+      JSON.stringify({ prompts, seeds, steps, guidanceScale, guidanceInterval, negativePrompt, height, width }),
+    );
     const code = await runExporter(await exporterPython(python), [
       'golden',
       source,

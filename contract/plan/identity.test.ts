@@ -147,6 +147,7 @@ const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   'the scheduler': [{ 'spec.model.sampling': { steps: 20, scheduler: 'UniPC' } }],
   'the steps': [{ 'spec.model.sampling': { steps: 21 } }],
   'the guidance': [{ 'spec.model.sampling': { steps: 20, guidanceScale: 3 } }],
+  'the steps that are guided': [{ 'spec.model.sampling': { steps: 20, guidanceInterval: { start: 0, stop: 0.5 } } }],
   'the negative prompt': [{ 'spec.model.sampling': { steps: 20, negativePrompt: 'x' } }],
   'the size': [{ 'spec.model.sampling': { steps: 20, width: 136 } }],
   'a gate less': [{ 'spec.quality': {} }, { gateDigests: [] }],

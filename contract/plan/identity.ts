@@ -12,6 +12,8 @@ export interface ResolvedSampling {
   readonly scheduler: string;
   readonly steps: number;
   readonly guidanceScale: number;
+  /** Absent where all steps are guided, so that digests of such plans stay as they were. */
+  readonly guidanceInterval?: { readonly start: number; readonly stop: number } | undefined;
   readonly negativePrompt: string;
   readonly height: number;
   readonly width: number;

@@ -136,6 +136,13 @@ export const samplingSchema = z.strictObject({
     .max(100)
     .default(7.5)
     .describe('Weight of the prompt (classifier-free guidance); 1 or less switches guidance off'),
+  guidanceInterval: z
+    .strictObject({
+      start: z.number().min(0).max(1).describe('Share of the steps that come before'),
+      stop: z.number().min(0).max(1).describe('Share of the steps at which it ends'),
+    })
+    .optional()
+    .describe('Guide only these steps, such as {start: 0, stop: 0.5}; the others cost half. Default: all'),
   negativePrompt: printable.default('').describe('What guidance leads away from'),
   height: pixels.optional().describe("Pixels; default: the model's own size"),
   width: pixels.optional().describe("Pixels; default: the model's own size"),

@@ -1,3 +1,4 @@
+import { describeGuidance } from '../../contract/guidance.ts';
 import { objects } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
 import { code, text } from './markdown.ts';
@@ -52,7 +53,9 @@ records = mlcroissant.Dataset("${objects.croissant}").records("samples")
 }
 
 export function regeneratingSection({ model, dataset, generator }: Draft): string {
-  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  const { sampling } = dataset.spec.model;
+  const { steps, guidanceScale, guidanceInterval, negativePrompt } = sampling;
+  const partly = guidanceInterval ? `\n# Guidance is ${describeGuidance(sampling)}; this call guides all of them.` : '';
   return `## Regenerate one image
 
 With ${generator.name} ${text(generator.version)} and the model of SHA-256 ${code(model.digest)}, this generates an image again and compares:
@@ -68,7 +71,7 @@ import json, torch
 from diffusers import StableDiffusionPipeline
 
 record = json.load(open("KEY.json"))
-pipeline = StableDiffusionPipeline.from_pretrained("MODEL")  # sampler: ${model.scheduler}
+pipeline = StableDiffusionPipeline.from_pretrained("MODEL")  # sampler: ${model.scheduler}${partly}
 image = pipeline(
     record["prompt"], negative_prompt=${pythonString(negativePrompt)}, height=${model.height}, width=${model.width},
     num_inference_steps=${steps}, guidance_scale=${guidanceScale},

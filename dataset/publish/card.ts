@@ -1,5 +1,6 @@
 import { grouped, percent } from '../../contract/format.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
+import { describeGuidance } from '../../contract/guidance.ts';
 import { objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
@@ -91,14 +92,15 @@ function overview({ samples, cells, shards, model, dataset }: Draft): string {
 
 function making({ planDigest, model, dataset, providers, generator, samples }: Draft): string {
   const { seed, prompt, quality } = dataset.spec;
-  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  const { sampling } = dataset.spec.model;
+  const { steps, negativePrompt } = sampling;
   const rows = [
     ['Plan (SHA-256)', code(planDigest)],
     ['Model (SHA-256)', code(model.digest)],
     ['Model from', code(model.uri)],
     ['Prompt template', code(prompt.template)],
     ['Negative prompt', negativePrompt === '' ? 'none' : code(negativePrompt)],
-    ['Sampler', `${text(model.scheduler)}, ${steps} steps, guidance ${guidanceScale}`],
+    ['Sampler', `${text(model.scheduler)}, ${steps} steps, guidance ${describeGuidance(sampling)}`],
     ['Seed', String(seed)],
     ['Hardware', text(listed(providers))],
     ['Made by', `${generator.name} ${text(generator.version)}`],

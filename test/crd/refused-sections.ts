@@ -33,6 +33,11 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     causes: [['spec.prompt.template', /give a template if this is the default/]],
   },
   {
+    name: 'guidance that stops before it starts',
+    changes: { 'spec.model.sampling.guidanceInterval': { start: 0.5, stop: 0.5 } },
+    causes: [['spec.model.sampling.guidanceInterval', /stop must be larger/]],
+  },
+  {
     name: 'a stray brace',
     changes: { 'spec.prompt.template': '{age} { year }' },
     causes: [['spec.prompt.template', /encloses no name/]],

@@ -67,6 +67,18 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     assert.equal(report.diffusers.isEqual, true, JSON.stringify(report));
   });
 
+  test('guidance in an interval draws what diffusers draws with a callback', async (t) => {
+    const file = join(dir, 'interval.yaml');
+    const demo = await readFile(join(REPO, 'examples/demo.yaml'), 'utf8');
+    assert.match(demo, /guidanceScale: 3\b/);
+    const interval = 'guidanceScale: 3, guidanceInterval: {start: 0.25, stop: 0.7}';
+    await writeFile(file, demo.replace(/guidanceScale: 3\b/, interval));
+    const trial = ['--batch-size', '2', '--steps', '8', '--source', SOURCE];
+    const { report } = await check(exported, '--file', file, ...trial);
+    assert.equal(report.diffusers.isEqual, true, JSON.stringify(report));
+    t.diagnostic(`latents within ${report.diffusers.latents}, images within ${report.diffusers.levels} levels`);
+  });
+
   test('optimised for CUDA it is half the size, and a CPU says why it cannot run it', async () => {
     const fused = join(dir, 'cuda');
     const { code, stderr, why } = await cli('optimize', exported, '--output', fused, '--for', 'cuda');

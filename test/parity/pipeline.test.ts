@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { decodeLatents, toRawImage } from '../../diffusion/decode.ts';
-import { createWorkspace, denoise } from '../../diffusion/denoise.ts';
+import { createWorkspace, denoise, guidedSteps } from '../../diffusion/denoise.ts';
 import { encodePrompt } from '../../diffusion/embeddings.ts';
 import { type DiffusionModel, loadModel } from '../../diffusion/model.ts';
 import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
@@ -89,7 +89,8 @@ async function comparePipeline(model: DiffusionModel, golden: Golden, worst: Wor
   assert.ok(name);
   const schedule = plan(name, schedulerConfigSchema.parse(golden.scheduler_config), golden.steps);
   const size = { height: golden.height / model.vae.scale, width: golden.width / model.vae.scale };
-  const setting = { schedule, guidanceScale: golden.guidance_scale, ...size };
+  const guided = guidedSteps(golden.guidance_scale, undefined, schedule.steps.length);
+  const setting = { schedule, guidanceScale: golden.guidance_scale, guided, ...size };
   const embeddings: Float32Array[] = [];
   for (const prompt of golden.prompts) embeddings.push(await encodePrompt(model, prompt));
   const negative = await encodePrompt(model, golden.negative_prompt ?? '');

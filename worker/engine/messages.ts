@@ -22,6 +22,7 @@ export interface StartMessage {
     readonly scheduler?: string | undefined;
     readonly steps: number;
     readonly guidanceScale: number;
+    readonly guidanceInterval?: { readonly start: number; readonly stop: number } | undefined;
     readonly negativePrompt: string;
     readonly height: number;
     readonly width: number;

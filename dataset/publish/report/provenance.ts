@@ -1,3 +1,4 @@
+import { describeGuidance } from '../../../contract/guidance.ts';
 import type { Draft } from '../manifest.ts';
 import type { Publication } from '../publication.ts';
 import { type Html, html } from './html.ts';
@@ -6,7 +7,8 @@ import { type Html, html } from './html.ts';
 export function provenance(draft: Draft, { license, creator, citation }: Publication): Html {
   const { planDigest, model, dataset, providers, generator, plan } = draft;
   const { seed, prompt } = dataset.spec;
-  const { steps, guidanceScale, negativePrompt } = dataset.spec.model.sampling;
+  const { sampling } = dataset.spec.model;
+  const { steps, negativePrompt } = sampling;
   const gates = (plan.quality as { gates: { name: string; digest: string }[] }).gates;
   const entry = (term: string, ...values: (Html | string)[]): Html =>
     html`<div><dt>${term}</dt>${values.map((value) => html`<dd>${value}</dd>`)}</div>`;
@@ -16,7 +18,7 @@ export function provenance(draft: Draft, { license, creator, citation }: Publica
 ${entry('Plan', code(planDigest))}
 ${entry('Model', code(model.digest), code(model.uri))}
 ${gates.map(({ name, digest }) => entry(`Gate ${name}`, code(digest)))}
-${entry('Sampler', `${model.scheduler}, ${steps} steps, guidance ${guidanceScale}`)}
+${entry('Sampler', `${model.scheduler}, ${steps} steps, guidance ${describeGuidance(sampling)}`)}
 ${entry('Prompt', code(prompt.template), ...(negativePrompt === '' ? [] : [html`not ${code(negativePrompt)}`]))}
 ${entry('Seed', String(seed))}
 ${entry('Hardware', providers.join(', '))}
