@@ -56,6 +56,18 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
+const column = z.strictObject({
+  name: z.string().min(1).describe('Header in the CSV'),
+  values: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('What its values mean, by value; others stay as they are'),
+  separator: z.string().min(1).max(8).optional().describe('Between several findings; default: | or ;'),
+});
+
+/** Choices for a finding that is uncertain (-1). */
+const UNCERTAIN = ['ignore', 'ones', 'zeros'] as const;
+
 /** Reading of a folder of real images, as far as its CSV leaves it open. */
 export const sourceSchema = z.strictObject({
   site: label
@@ -65,6 +77,30 @@ export const sourceSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('Whether the columns of findings are all that was looked for: an image without any then has no-finding'),
+  columns: z
+    .strictObject({
+      image: column.optional().describe('Path of the image'),
+      patient: column.optional().describe('Number of the patient'),
+      sex: column.optional().describe('female or male'),
+      age: column.optional().describe('Years'),
+      race: column.optional().describe('Race or ethnicity'),
+      findings: column.optional().describe('All findings of an image, where they are in one column'),
+      split: column.optional().describe('train, validation or test'),
+      site: column.optional().describe('Hospital'),
+      view: column.optional().describe('View, such as PA'),
+    })
+    .optional()
+    .describe('Columns of the CSV that have other headers or values than those that are known'),
+  filter: z
+    .strictObject({ view: z.array(z.string().min(1)).min(1).describe('Views to keep, such as PA and AP') })
+    .optional()
+    .describe('Images to take; others are left out'),
+  uncertain: z
+    .record(z.string(), z.enum(UNCERTAIN))
+    .optional()
+    .describe(
+      'Uncertain findings (-1) by label, or for all others under default: ignore (as not known), ones or zeros',
+    ),
 });
 
 const runtimeRef = z.strictObject({

@@ -184,6 +184,64 @@ def test_a_split_of_the_source_is_kept_and_checked(tmp_path):
     assert (len(own), len(held), len(test_part(records))) == (4, 2, 3)
 
 
+VIEWS = (
+    "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema,Pneumonia\n"
+    "set/patient00001/study1/view1_frontal.jpg,Female,68,Frontal,AP,,-1.0,1.0\n"
+    "set/patient00001/study1/view2_lateral.jpg,Female,68,Lateral,,,-1.0,1.0\n"
+    "set/patient00002/study1/view1_frontal.jpg,Male,40,Frontal,PA,1.0,,-1.0\n"
+)
+FILMS = ["patient00001/study1/view1_frontal.jpg", "patient00002/study1/view1_frontal.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "expected"),
+    [
+        ({}, [[0, np.nan, 1], [1, 0, np.nan]]),
+        ({"default": "ones"}, [[0, 1, 1], [1, 0, 1]]),
+        ({"default": "zeros", "edema": "ones"}, [[0, 1, 1], [1, 0, 0]]),
+    ],
+)
+def test_science_3_views_are_chosen_and_uncertain_findings_decided(tmp_path, uncertain, expected):
+    how = {"filter": {"view": ["pa", "AP"]}, "uncertain": uncertain}
+    # The lateral film is not even there.
+    records = read_source(folder_with(tmp_path, VIEWS, *FILMS, name="train.csv"), LABELS, {}, how)
+    assert [records.blobs[i].key for i in records.blob] == FILMS
+    assert np.array_equal(records.labels, np.array(expected, np.float32), equal_nan=True)
+
+
+def test_science_3_columns_and_values_of_a_hospital_are_named(tmp_path):
+    csv = "Datei,Fall,Geschlecht,Ethnie,Befunde,Menge\n1.png,7,w,weiss,Edema/Pneumonia,dev\n2.png,8,m,schwarz,normal,train\n"
+    how = {
+        "columns": {
+            "image": {"name": "Datei"},
+            "patient": {"name": "Fall"},
+            "sex": {"name": "Geschlecht", "values": {"w": "female"}},
+            "race": {"name": "Ethnie", "values": {"weiss": "WHITE", "schwarz": "BLACK"}},
+            "findings": {"name": "Befunde", "separator": "/", "values": {"normal": "no finding"}},
+            "split": {"name": "Menge"},
+        }
+    }
+    records = read_source(folder_with(tmp_path, csv, "1.png", "2.png"), LABELS, {}, how)
+    assert records.labels.tolist() == [[0, 1, 1], [1, 0, 0]] and records.part.tolist() == ["validation", "train"]
+    assert records.sex.tolist() == ["female", "male"] and records.race.tolist() == ["WHITE", "BLACK"]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"columns": {"sex": {"name": "Gender"}}}, "source.columns: .*train.csv has no column Gender; it has Path, Sex"),
+        ({"filter": {"view": ["LL"]}}, "source.filter.view: no image of .* is LL; AP/PA has , AP, PA"),
+        ({"uncertain": {"fracture": "ones"}}, "source.uncertain: .* has no column for fracture; it has no-finding, edema"),
+    ],
+)
+def test_science_3_a_source_that_does_not_fit_its_csv_is_refused(tmp_path, how, message):
+    with pytest.raises(UsageError, match=message):
+        read_source(folder_with(tmp_path, VIEWS, *FILMS, "patient00001/study1/view2_lateral.jpg", name="train.csv"), LABELS, {}, how)
+    with pytest.raises(UsageError, match="has no column for the view; name it in source.columns.view"):
+        folder = folder_with(tmp_path / "b", "file_name,patient_id,findings\n1.png,1,edema\n", "1.png")
+        read_source(folder, LABELS, {}, {"filter": {"view": ["PA"]}})
+
+
 def seen(tmp_path, name: str, patients: str, how: dict | None = None, grey: int = 0, column: str = "") -> Seen:
     """What is remembered of a folder with a film for each patient, all of a grey level of their own."""
     folder = tmp_path / name

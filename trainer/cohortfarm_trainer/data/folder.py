@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pandas
@@ -23,6 +24,7 @@ HEADERS = {
     "findings": ("findings", "finding labels", "labels", "finding", "label"),
     "part": ("split", "part", "fold"),
     "site": ("site", "hospital", "institution"),
+    "view": ("ap/pa", "view position", "view_position", "viewposition", "view", "projection", "frontal/lateral"),
 }
 CSV_NAME = re.compile(r"^[^/]+\.csv(\.gz)?$")
 PART_NAMES = {"val": "validation", "valid": "validation", "dev": "validation", "training": "train", "testing": "test"}
@@ -38,18 +40,20 @@ def find_csv(keys: list[str]) -> str | None:
     return entries[0] if entries else names[0] if len(names) == 1 else None
 
 
-def read_folder(store: Store, name: str, keys: list[str], labels: list[str], complete: bool) -> Records:
-    """Every image that both the CSV names and the folder holds; `complete` says that the CSV lists all findings of an image.
+def read_folder(store: Store, name: str, keys: list[str], labels: list[str], how: dict[str, Any]) -> Records:
+    """Every image that the CSV names, as the `source` of the config says that it is to be read.
 
     Raises UsageError that says which headers are missing, or which images.
     """
     table = read_table(store, name)
-    columns = {role: header_of(table, role) for role in HEADERS}
     where = f"{store.uri}/{name}"
+    named = {"part" if role == "split" else role: column for role, column in how.get("columns", {}).items()}
+    columns = {role: header_of(table, role, named.get(role), where) for role in HEADERS}
+    table = filtered(with_values(table, named), columns, how.get("filter", {}), where)
     if columns["image"] is None:
         raise UsageError(f"{where} has no column for the image; name one of {', '.join(HEADERS['image'])}")
     files = locate(table[columns["image"]].tolist(), keys, store.uri, where)
-    matrix = labels_of(table, columns, labels, complete, where)
+    matrix = labels_of(table, columns, labels, how, where)
     n = len(table)
 
     def text(role: str) -> list[str]:
@@ -89,19 +93,47 @@ def read_table(store: Store, name: str) -> pandas.DataFrame:
     return table
 
 
-def header_of(table: pandas.DataFrame, role: str) -> str | None:
+def header_of(table: pandas.DataFrame, role: str, named: dict[str, Any] | None, where: str) -> str | None:
+    """The header for a role: the one that the config names, else the first that is known. Raises UsageError for one that is not there."""
+    if named is not None and named["name"] not in table.columns:
+        raise UsageError(f"source.columns: {where} has no column {named['name']}; it has {', '.join(map(str, table.columns[:20]))}")
+    if named is not None:
+        return named["name"]
     headers = {header.strip().lower(): header for header in table.columns}
     return next((headers[name] for name in HEADERS[role] if name in headers), None)
 
 
-def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], complete: bool, where: str) -> np.ndarray:
+def with_values(table: pandas.DataFrame, named: dict[str, dict[str, Any]]) -> pandas.DataFrame:
+    """The table with the values of its columns as the config translates them."""
+    changed = {column["name"]: column["values"] for column in named.values() if "values" in column}
+    return table.assign(**{name: table[name].str.strip().replace(values) for name, values in changed.items()})
+
+
+def filtered(table: pandas.DataFrame, columns: dict[str, str | None], wanted: dict[str, list[str]], where: str) -> pandas.DataFrame:
+    """The rows of the views that are wanted. Raises UsageError where the CSV does not say, or none is left."""
+    if "view" not in wanted:
+        return table
+    if columns["view"] is None:
+        raise UsageError(f"source.filter.view: {where} has no column for the view; name it in source.columns.view")
+    views = table[columns["view"]].str.strip().str.upper()
+    kept = table[views.isin([view.upper() for view in wanted["view"]])].reset_index(drop=True)
+    if kept.empty:
+        there = ", ".join(sorted(set(views))[:10])
+        raise UsageError(f"source.filter.view: no image of {where} is {' or '.join(wanted['view'])}; {columns['view']} has {there}")
+    return kept
+
+
+def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: list[str], how: dict[str, Any], where: str) -> np.ndarray:
     """float32 [n, labels], from one column with `|` between names, or from one column of flags for each finding.
 
-    An empty text says nothing. Of flags, -1 (uncertain) says nothing either, and an empty one that there is no such finding.
+    An empty text says nothing. An empty flag says that there is no such finding; -1 (uncertain) what the config makes of it,
+    and without that nothing.
     """
     if columns["findings"] is not None:
         texts = table[columns["findings"]]
-        found = [frozenset(label_name(part) for part in re.split(r"[|;]", text) if part.strip()) for text in texts]
+        separator = how.get("columns", {}).get("findings", {}).get("separator")
+        parts = re.escape(separator) if separator else r"[|;]"
+        found = [frozenset(label_name(part) for part in re.split(parts, text) if part.strip()) for text in texts]
         matrix = label_matrix(found, frozenset().union(*found), labels)
         matrix[[not names for names in found]] = np.nan
         return matrix
@@ -109,13 +141,14 @@ def labels_of(table: pandas.DataFrame, columns: dict[str, str | None], labels: l
     flags = {label_name(header): flags_of(table[header]) for header in table.columns if header not in taken}
     # A column of 0 and 1 may be anything, such as whether the film was taken in bed.
     found = {name: values for name, values in flags.items() if values is not None and name in FINDINGS | set(labels)}
+    found = decided(found, how.get("uncertain", {}), where)
     if not found:
         others = sorted(name for name, values in flags.items() if values is not None)
         raise UsageError(
             f"{where} has no findings: write a column findings ({NO_FINDING}, or names with | between), or a column of 0 and 1 for each"
             + (f"; {', '.join(others[:5])} are neither labels nor known as findings" if others else "")
         )
-    return flag_matrix(found, labels, complete)
+    return flag_matrix(found, labels, how.get("complete", False))
 
 
 FLAGS = {"": 0.0, "nan": 0.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "1": 1.0, "1.0": 1.0, "true": 1.0, "-1": -1.0, "-1.0": -1.0}
@@ -127,6 +160,18 @@ def flags_of(column: pandas.Series) -> np.ndarray | None:
     if not texts.isin(FLAGS).all() or texts.isin({"", "nan"}).all():
         return None
     return texts.map(FLAGS).to_numpy(float)
+
+
+UNCERTAIN = {"ignore": -1.0, "ones": 1.0, "zeros": 0.0}
+
+
+def decided(flags: dict[str, np.ndarray], uncertain: dict[str, str], where: str) -> dict[str, np.ndarray]:
+    """The flags with what the config makes of uncertain ones. Raises UsageError for a label that there is no column of."""
+    wrong = sorted(set(uncertain) - {"default"} - set(flags))
+    if flags and wrong:
+        raise UsageError(f"source.uncertain: {where} has no column for {', '.join(wrong)}; it has {', '.join(flags)}")
+    choice = {name: uncertain.get(name, "ignore" if name == NO_FINDING else uncertain.get("default", "ignore")) for name in flags}
+    return {name: np.where(values == -1, UNCERTAIN[choice[name]], values) for name, values in flags.items()}
 
 
 def flag_matrix(flags: dict[str, np.ndarray], labels: list[str], complete: bool) -> np.ndarray:

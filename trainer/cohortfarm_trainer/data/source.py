@@ -27,12 +27,15 @@ def read_source(uri: str, labels: list[str], s3: dict[str, Any], how: dict[str, 
         return read_cohort(store, labels)
     name = find_csv(keys)
     if name is not None:
-        return _named(read_folder(store, name, keys, labels, how.get("complete", False)), how)
+        return _named(read_folder(store, name, keys, labels, how), how)
     shards = [(key, size) for key, size in objects.items() if key.endswith(".tar")]
     inner = sorted({key.split("/", 1)[0] for key in keys if _describes(key)})
     if inner:
         return concat([read_source(f"{uri.rstrip('/')}/{folder}", labels, s3, how) for folder in inner])
     if shards:
+        refused = sorted({"columns", "filter", "uncertain", "complete"} & set(how))
+        if refused:
+            raise UsageError(f"source.{refused[0]}: is for a folder with a CSV, and {uri} holds .tar shards; leave it out")
         return _named(read_shards(store, shards, labels), how)
     raise UsageError(
         f"{uri} holds neither dataset.json, nor a metadata.csv, nor .tar shards, nor folders with one of these; see docs/training.md"
