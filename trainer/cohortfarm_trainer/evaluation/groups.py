@@ -85,7 +85,8 @@ class Disparity:
 
     def statistics(self) -> dict[str, Statistic]:
         """The gap and the robust gap."""
-        return {"gap": lambda weights: gap(self.smoothed(weights)), "robust": lambda weights: robust_gap(self.smoothed(weights))}
+        rates = Shared(self.smoothed)
+        return {"gap": lambda weights: gap(rates(weights)), "robust": lambda weights: robust_gap(rates(weights))}
 
     def values(self) -> dict[str, float]:
         rates = np.array([[cell["smoothed"] for cell in self.cells if cell["counted"]]])
@@ -95,6 +96,20 @@ class Disparity:
         """Those with an image that could be an error, in cells of known groups."""
         chosen = self.errors.of & (self.place >= 0)
         return count(self.place[chosen], strata[chosen], patients[chosen], self.errors.wrong[chosen])
+
+
+class Shared:
+    """A function of resamples that several statistics take: computed once for each block of them."""
+
+    def __init__(self, make: Statistic):
+        self.make = make
+        self.weights: np.ndarray | None = None
+        self.value: np.ndarray | None = None
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        if self.weights is not weights:
+            self.weights, self.value = weights, self.make(weights)
+        return self.value
 
 
 def smooth(wrong: np.ndarray, of: np.ndarray) -> np.ndarray:
