@@ -49,6 +49,8 @@ export const ANNOTATIONS = {
   avoided: `${GROUP}/avoided-nodes`,
   /** The LocalQueue that the spec named; empty for none. Kueue may have set the label of a Job that names none. */
   queue: `${GROUP}/queue-name`,
+  /** Digest of the whole pod template, with what is for the next pods only, such as a log level. */
+  rendered: `${GROUP}/rendered-digest`,
 } as const;
 
 /** Longest name of a Job: its pods add an index and a random ending, and all of it must fit into a label. */

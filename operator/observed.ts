@@ -54,6 +54,8 @@ export interface JobView {
   readonly queueName?: string;
   /** The one that the spec named when the Job was made, empty for none; unknown of Jobs of former versions. */
   readonly desiredQueue?: string;
+  /** Digest of its whole pod template; unknown of Jobs of former versions. */
+  readonly renderedDigest?: string;
   readonly state: 'running' | 'complete' | 'failed';
   readonly suspended: boolean;
   readonly parallelism: number;

@@ -280,6 +280,10 @@ const workers = z.strictObject({
     .max(86_400)
     .default(120)
     .describe('Seconds for a stopped worker to store what it has accepted'),
+  updatePolicy: z
+    .enum(['OnNextRound', 'Immediate'])
+    .default('OnNextRound')
+    .describe('When running workers get a new image of the installation: with the next Job, or at once'),
   queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
   podTemplate: passThrough
     .optional()

@@ -109,6 +109,7 @@ class World {
       role: metadata.labels![LABELS.role] as Role,
       round: Number(metadata.annotations![ANNOTATIONS.round]),
       templateDigest: metadata.annotations![ANNOTATIONS.template]!,
+      renderedDigest: metadata.annotations![ANNOTATIONS.rendered]!,
       state: 'running',
       active: 1,
       ready: 1,

@@ -661,7 +661,11 @@ test('A2: a cleanup pod that cannot start is reported as what it is', () => {
     (action) => action.type === 'apply' && action.object.kind === 'Job',
   );
   const { annotations } = (created as { object: KubeObject }).object.metadata;
-  const job = { ...jobOf('cleanup', { active: 1, ready: 0 }), templateDigest: annotations![ANNOTATIONS.template]! };
+  const job = {
+    ...jobOf('cleanup', { active: 1, ready: 0 }),
+    templateDigest: annotations![ANNOTATIONS.template]!,
+    renderedDigest: annotations![ANNOTATIONS.rendered]!,
+  };
   const waiting = { pod: 'p', reason: 'CredentialsMissing', message: 'no Secret', pods: 1, since: 0 } as const;
   const { policy, stepStatus } = decide(
     { ...given, jobs: [job], pods: pods({ waiting: [{ ...waiting, job: job.name }] }) },

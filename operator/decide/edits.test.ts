@@ -287,3 +287,46 @@ describe('A26: places may change', () => {
     assert.equal(decide({ ...given, parsed: { dataset: smallDataset(atOutput) } }, SETTINGS).policy, 'finished');
   });
 });
+
+describe('A21: a new version of the installation', () => {
+  const newer = { ...SETTINGS, pods: { ...SETTINGS.pods, workerImage: 'example.org/cohortfarm:2', logLevel: 'debug' } };
+  const growing = (change: Partial<JobView>, spec?: Change): Observed => {
+    const dataset = smallDataset(spec);
+    const job = jobOf('workers', { parallelism: dataset.spec.workers.replicas, ...change });
+    return observed({
+      parsed: { dataset },
+      jobs: [job],
+      queue: filledQueue(2),
+      progress: progressOf({ planned: true, committed: 1 }).summary(NOW),
+    });
+  };
+  const jobsOf = (given: Observed) =>
+    decide(given, newer).actions.flatMap((action) =>
+      action.type === 'apply' && action.object.kind === 'Job' ? [action.object.metadata.name] : [],
+    );
+
+  test('leaves running workers alone', () => {
+    assert.deepEqual(jobsOf(growing({ active: 1, ready: 1 })), []);
+  });
+
+  test('replaces workers of which none runs: their image may be what keeps them from it', () => {
+    assert.deepEqual(jobsOf(growing({ active: 1, ready: 0 })), ['small-workers-2']);
+  });
+
+  test('leaves workers that wait for Kueue in their place', () => {
+    const queued = growing(
+      { active: 0, ready: 0, suspended: true, queueName: 'gpus', desiredQueue: 'gpus' },
+      (spec) => {
+        spec.workers!.queueName = 'gpus';
+      },
+    );
+    assert.deepEqual(jobsOf(queued), []);
+  });
+
+  test('is taken with the next edit of a running Job, whose template cannot be applied any more', () => {
+    const scaled = growing({ active: 1, ready: 1, parallelism: 1 }, (spec) => {
+      spec.workers!.replicas = 2;
+    });
+    assert.deepEqual(jobsOf(scaled), ['small-workers-2']);
+  });
+});

@@ -4,7 +4,16 @@ import { buildWorkers, type DesiredJob, type StepContext } from '../desired/job.
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failedNodes, failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
-import { datasetOf, isAccepted, mustBeReplaced, ofAll, removal, removeFormer, stepContext } from './predicates.ts';
+import {
+  datasetOf,
+  hasSameTemplate,
+  isAccepted,
+  mustBeReplaced,
+  ofAll,
+  removal,
+  removeFormer,
+  stepContext,
+} from './predicates.ts';
 import { applyJob, restore } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
@@ -26,9 +35,18 @@ export const generate: Advance = (observed, settings) => {
   const wanted = buildWorkers(context, { round, replicas: runningReplicas(observed, job), avoidedNodes });
   if (mustBeReplaced(job, wanted)) return replaceJob(observed, context, job);
   if (isNowhereElse(observed, job)) return startRound(observed, context, round + 1, { before: [removal(job)] });
-  if (job.state === 'running') return running(observed, job, wanted);
-  return ended(observed, context, job);
+  if (job.state !== 'running') return ended(observed, context, job);
+  const edit = editOf(observed, job);
+  if (edit !== null && !hasSameTemplate(job, wanted)) return replaceJob(observed, context, job);
+  return running(observed, job, wanted, edit);
 };
+
+/** The change that a running Job needs, as an event; null for none. */
+function editOf(observed: Observed, job: JobView): string | null {
+  if (job.suspended && job.queueName === undefined) return `Resumed Job ${job.name}`;
+  const replicas = runningReplicas(observed, job);
+  return job.parallelism === replicas ? null : `Scaled Job ${job.name} to ${replicas}`;
+}
 
 /** As many as there are shards to do: more pods would only hold their GPUs. */
 function replicasFor(observed: Observed, round: number): number {
@@ -105,25 +123,15 @@ function readyQueue({ queue, progress }: Observed): Action[] {
 /** The pod template or the queue changed: running pods finish their part, then a new round starts. */
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
-    job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: spec.workers has changed`)] : [];
+    job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: its pod template or queue has changed`)] : [];
   return startRound(observed, context, job.round + 1, { before: former, avoidedNodes: job.avoidedNodes });
 }
 
-function running(observed: Observed, job: JobView, wanted: DesiredJob): StepDecision {
-  const replicas = runningReplicas(observed, job);
-  const actions: Action[] = [];
-  const mayResume = job.suspended && job.queueName === undefined;
-  if (job.parallelism !== replicas || mayResume) {
-    actions.push({
-      type: 'apply',
-      object: wanted.job,
-      event: mayResume ? `Resumed Job ${job.name}` : `Scaled Job ${job.name} to ${replicas}`,
-    });
-  }
-  actions.push(...fill(observed), ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted));
+function running(observed: Observed, job: JobView, wanted: DesiredJob, edit: string | null): StepDecision {
+  const edited: Action[] = edit === null ? [] : [{ type: 'apply', object: wanted.job, event: edit }];
   return {
     policy: 'generating',
-    actions,
+    actions: [...edited, ...fill(observed), ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted)],
     stepStatus: progressReport(observed, job),
     requeueAfter: job.ready < job.active || job.terminating > 0 || job.missing > 0 ? 10 : 60,
   };

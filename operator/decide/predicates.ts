@@ -59,12 +59,26 @@ export function removeFormer(jobs: readonly JobView[], current: JobView): Action
   return former.filter((job, i) => !job.deleting && (i > 0 || job.state === 'running')).map((job) => removal(job));
 }
 
-/** No running Job can become the desired one: its template is immutable, and its queue is Kueue's once it was admitted. */
+/**
+ * Whether a Job cannot become the desired one: its template is immutable, and its queue is Kueue's once it was admitted. What
+ * is for the next pods alone, such as a new image of the installation, replaces only a Job of which no pod runs: one whose
+ * image cannot be pulled, or one that is to be resumed.
+ */
 export function mustBeReplaced(job: JobView, desired: DesiredJob): boolean {
   // Of a Job of a former version it is known only whether it is in the queue that is wanted.
   const queue = job.desiredQueue ?? (desired.queue === '' ? '' : job.queueName);
-  return job.templateDigest !== desired.templateDigest || queue !== desired.queue;
+  const isKueues = job.suspended && job.queueName !== undefined;
+  const isIdle = job.ready === 0 && !isKueues;
+  return (
+    job.templateDigest !== desired.templateDigest ||
+    queue !== desired.queue ||
+    (isIdle && !hasSameTemplate(job, desired))
+  );
 }
+
+/** Whether the desired Job can be applied over a running one. */
+export const hasSameTemplate = (job: JobView, desired: DesiredJob): boolean =>
+  job.renderedDigest === undefined || job.renderedDigest === desired.renderedDigest;
 
 /** Ends a Job and its pods. */
 export const removal = ({ kind, name }: JobView, event?: string): Action => ({

@@ -66,6 +66,7 @@ function stageJob(given: Observed, name: string, change: Partial<JobView> = {}):
     stage: name,
     round: 1,
     templateDigest: wanted.templateDigest,
+    renderedDigest: wanted.renderedDigest,
     state: 'running',
     suspended: false,
     parallelism: 1,

@@ -215,6 +215,24 @@ describe('the Job of the workers', () => {
     assert.notEqual(batch, digest());
   });
 
+  test('A21: what is for the next pods only makes no other Job; a new image does where the spec wants it at once', () => {
+    const newer = { workerImage: 'example.org/cohortfarm:2', logLevel: 'debug', imagePullPolicy: 'Always' };
+    const [before, after] = [workersOf(), workersOf(undefined, newer)];
+    assert.equal(after.templateDigest, before.templateDigest);
+    assert.notEqual(after.renderedDigest, before.renderedDigest);
+    assert.equal(podOf(after).containers[0].image, 'example.org/cohortfarm:2');
+    const immediate: Change = (spec) => {
+      spec.workers!.updatePolicy = 'Immediate';
+    };
+    assert.notEqual(workersOf(immediate, newer).templateDigest, workersOf(immediate).templateDigest);
+    const { templateDigest } = workersOf(immediate, { logLevel: 'debug' });
+    assert.equal(templateDigest, workersOf(immediate).templateDigest);
+    const own: Change = (spec) => {
+      spec.workers!.image = 'example.org/own:1';
+    };
+    assert.notEqual(workersOf(own).templateDigest, before.templateDigest, 'an image of the spec is an edit of it');
+  });
+
   test('mounts the NATS credentials only where there are any', () => {
     const names = (settings: Partial<PodSettings>) =>
       podOf(workersOf(() => {}, settings)).volumes.map(({ name }: { name: string }) => name);

@@ -7,7 +7,7 @@ import type { Owner } from '../observed.ts';
 import { avoidNodes } from './avoid-nodes.ts';
 import { buildConfigMap } from './config-map.ts';
 import { ownerReference, ownLabels } from './owner.ts';
-import { buildPodTemplate, type PodSettings, type Template } from './pod.ts';
+import { buildPodTemplate, decisiveSettings, type PodSettings, type Template } from './pod.ts';
 
 /** The Jobs of a dataset, whole. */
 
@@ -17,6 +17,8 @@ export interface DesiredJob {
   readonly templateDigest: string;
   /** Empty for none. */
   readonly queue: string;
+  /** Digest of the whole template. A Job of another one can be left alone, but not be applied: its template is immutable. */
+  readonly renderedDigest: string;
   readonly job: KubeObject;
   /** Applied before the Job. */
   readonly needs: readonly KubeObject[];
@@ -97,11 +99,17 @@ function suspension({ dataset }: StepContext, suspend: boolean): { suspend?: boo
   return dataset.spec.workers.queueName === undefined ? { suspend } : {};
 }
 
+/** Digest of a pod template or another part of a Job that cannot be changed while it runs. */
+export const digestOfTemplate = (template: object): string => sha256(canonicalJson(template)).slice(0, 16);
+
 /** Annotations that the operator reads back from its Jobs. */
-export const jobAnnotations = (of: { round: number; templateDigest: string; queue: string }) => ({
+export const jobAnnotations = (
+  of: { round: number } & Pick<DesiredJob, 'templateDigest' | 'renderedDigest' | 'queue'>,
+) => ({
   [ANNOTATIONS.round]: String(of.round),
   [ANNOTATIONS.template]: of.templateDigest,
   [ANNOTATIONS.queue]: of.queue,
+  [ANNOTATIONS.rendered]: of.renderedDigest,
 });
 
 function buildJob(
@@ -112,10 +120,14 @@ function buildJob(
 ): DesiredJob {
   const { owner, dataset } = context;
   const configMap = buildConfigMap(owner, dataset, role);
-  const template = buildPodTemplate({ ...context, role, configMap: configMap.metadata.name });
-  const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
+  const wanted = { ...context, role, configMap: configMap.metadata.name };
+  const template = buildPodTemplate(wanted);
+  const { queueName, updatePolicy } = dataset.spec.workers;
+  const { workerImage } = context.settings;
+  const settings = decisiveSettings(context.settings, updatePolicy === 'Immediate' ? { workerImage } : {});
+  const templateDigest = digestOfTemplate(buildPodTemplate({ ...wanted, settings }));
+  const renderedDigest = digestOfTemplate(template);
   const name = jobName(owner.name, role, round);
-  const { queueName } = dataset.spec.workers;
   const queue = queueName ?? '';
   const job: KubeObject = {
     apiVersion: 'batch/v1',
@@ -128,10 +140,10 @@ function buildJob(
         [LABELS.role]: role,
         ...(queueName !== undefined && { [LABELS.queue]: queueName }),
       },
-      annotations: jobAnnotations({ round, templateDigest, queue }),
+      annotations: jobAnnotations({ round, templateDigest, renderedDigest, queue }),
       ownerReferences: [ownerReference(owner)],
     },
     spec: { podFailurePolicy: POD_FAILURE_POLICY, ...fields, template },
   };
-  return { name, templateDigest, queue, job, needs: [configMap] };
+  return { name, templateDigest, renderedDigest, queue, job, needs: [configMap] };
 }

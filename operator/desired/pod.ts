@@ -22,6 +22,15 @@ export interface PodSettings {
   readonly logLevel?: string;
 }
 
+/**
+ * The settings, as far as pods that run must be replaced when they change. A log level, a pull policy and a new version of our
+ * images change nothing that is made: they are for the next pods.
+ */
+export const decisiveSettings = (settings: PodSettings, images: Partial<Pick<PodSettings, 'workerImage'>>) => {
+  const { imagePullPolicy: _policy, logLevel: _level, ...rest } = settings;
+  return { ...rest, workerImage: '', trainerImage: '', ...images };
+};
+
 export interface PodWanted {
   readonly owner: Owner;
   readonly dataset: SyntheticDataset;

@@ -1,10 +1,10 @@
 import { PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { BACKOFF_LIMIT, type DesiredJob, jobAnnotations, POD_FAILURE_POLICY } from './job.ts';
+import { BACKOFF_LIMIT, type DesiredJob, digestOfTemplate, jobAnnotations, POD_FAILURE_POLICY } from './job.ts';
 import { strategicMerge } from './overlay.ts';
 import { ownerReference, ownLabels } from './owner.ts';
-import { CONTAINER, CONTAINER_SECURITY, POD_SECURITY, type Template } from './pod.ts';
+import { CONTAINER, CONTAINER_SECURITY, decisiveSettings, POD_SECURITY, type Template } from './pod.ts';
 import {
   type LaunchedStep,
   STAGE_MOUNTS,
@@ -31,13 +31,17 @@ export function buildStage(context: StageContext, round: number): DesiredJob {
   const config = buildStageConfig(context);
   const name = stageJobName(owner.name, stage.name, round);
   const build = stage.launch.runtimeRef ? buildTrainJob : buildStageJob;
-  const { job, needs, template } = build(context, { name, configMap: config.metadata.name });
-  const templateDigest = sha256(canonicalJson(template)).slice(0, 16);
+  const names = { name, configMap: config.metadata.name };
+  const { job, needs, template } = build(context, names);
+  const settings = decisiveSettings(context.settings, {});
+  const templateDigest = digestOfTemplate(build({ ...context, settings }, names).template);
+  const renderedDigest = digestOfTemplate(template);
   const queue = context.dataset.spec.workers.queueName ?? '';
-  const annotations = jobAnnotations({ round, templateDigest, queue });
+  const annotations = jobAnnotations({ round, templateDigest, renderedDigest, queue });
   return {
     name,
     templateDigest,
+    renderedDigest,
     queue,
     job: { ...job, metadata: { ...job.metadata, annotations } },
     needs: [config, ...needs],

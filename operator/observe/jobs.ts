@@ -123,6 +123,7 @@ type Base = Pick<
   | 'templateDigest'
   | 'queueName'
   | 'desiredQueue'
+  | 'renderedDigest'
   | 'state'
   | 'createdAt'
   | 'endedAt'
@@ -142,7 +143,7 @@ function baseView(
   const isTrue = (type: string) => conditions.find((one) => one.type === type && one.status === 'True');
   const [complete, failed] = [isTrue('Complete'), isTrue('Failed')];
   const { [LABELS.stage]: stage, [LABELS.queue]: queueName } = metadata.labels;
-  const { [ANNOTATIONS.queue]: desiredQueue } = metadata.annotations;
+  const { [ANNOTATIONS.queue]: desiredQueue, [ANNOTATIONS.rendered]: renderedDigest } = metadata.annotations;
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -152,6 +153,7 @@ function baseView(
     templateDigest: metadata.annotations[ANNOTATIONS.template] ?? '',
     ...(queueName !== undefined && { queueName }),
     ...(desiredQueue !== undefined && { desiredQueue }),
+    ...(renderedDigest !== undefined && { renderedDigest }),
     state: complete ? 'complete' : failed ? 'failed' : 'running',
     createdAt: millis(metadata.creationTimestamp) ?? 0,
     endedAt: millis(complete?.lastTransitionTime ?? failed?.lastTransitionTime),

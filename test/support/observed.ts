@@ -96,6 +96,7 @@ export function jobOf(
     templateDigest: wanted.templateDigest,
     ...(wanted.queue !== '' && { queueName: wanted.queue }),
     desiredQueue: wanted.queue,
+    renderedDigest: wanted.renderedDigest,
     state: 'running',
     suspended: false,
     parallelism: role === 'workers' ? replicas : 1,
