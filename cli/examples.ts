@@ -1,12 +1,16 @@
 /** Examples at the end of `--help` of each command, which a test checks against the options. */
 export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  init: ['cohortfarm init', 'cohortfarm init --from roentgen-v2 --name my-cohort --output s3://cohorts/my-cohort'],
+  explain: ['cohortfarm explain spec.quality.gates', 'cohortfarm explain workers'],
+  doctor: ['cohortfarm doctor', 'cohortfarm doctor s3://cohorts/try --endpoint http://127.0.0.1:9000 --path-style'],
+  completion: ['source <(cohortfarm completion bash)'],
   plan: [
     'cohortfarm plan -f examples/demo.yaml',
     'cohortfarm plan -f examples/roentgen-v2.yaml --estimate --images-per-second 0.5 --gpu-price 2.50',
   ],
   run: [
     'cohortfarm run -f examples/demo.yaml --output out/demo --workers 2 --verify',
-    'cohortfarm run -f examples/first.yaml --output s3://cohorts/first',
+    'cohortfarm run -f examples/first.yaml --output s3://cohorts/first --endpoint http://127.0.0.1:9000 --path-style',
   ],
   verify: [
     'cohortfarm verify out/demo',

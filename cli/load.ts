@@ -8,6 +8,7 @@ import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { parseDataset } from '../contract/validate/parse.ts';
 import type { ResourceContext } from '../platform/resource.ts';
 import { resolveUri, s3Options } from '../platform/resource.ts';
+import { type S3Flags, withS3 } from './open.ts';
 
 const MAX_BYTES = 16 * 2 ** 20;
 
@@ -18,9 +19,10 @@ export interface Loaded {
 
 /**
  * Reads the SyntheticDataset of a YAML file.
+ * @param flags how S3 is reached, in place of what the file says
  * @throws UsageError when there is no such file or resource, SpecError with every issue of the resource
  */
-export async function loadDataset(file: string): Promise<Loaded> {
+export async function loadDataset(file: string, flags: S3Flags = {}): Promise<Loaded> {
   const text = await readFile(file).catch((cause) => {
     throw new UsageError(
       `${file} cannot be read (${(cause as NodeJS.ErrnoException).code}); give the path of a dataset.yaml`,
@@ -28,7 +30,7 @@ export async function loadDataset(file: string): Promise<Loaded> {
     );
   });
   if (text.length > MAX_BYTES) throw new UsageError(`${file} is larger than ${MAX_BYTES} bytes`);
-  const dataset = parseDataset(documentOf(text.toString(), file));
+  const dataset = withS3(parseDataset(documentOf(text.toString(), file)), flags);
   return { dataset, resources: { baseDir: dirname(resolve(file)), cacheDir: cacheDir(), s3: s3Options(dataset) } };
 }
 

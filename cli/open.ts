@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { UsageError } from '../contract/failure.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import { resolveUri } from '../platform/resource.ts';
 import { type ObjectStore, openStore, type S3Options } from '../platform/store/store.ts';
 
@@ -26,6 +27,14 @@ export const s3FromFlags = ({ endpoint, region, pathStyle }: S3Flags): S3Options
   ...(region !== undefined && { region }),
   ...(pathStyle !== undefined && { forcePathStyle: pathStyle }),
 });
+
+/** The same dataset, reached as the command line says. */
+export function withS3(dataset: SyntheticDataset, flags: S3Flags): SyntheticDataset {
+  const s3 = s3FromFlags(flags);
+  if (Object.keys(s3).length === 0) return dataset;
+  const { output } = dataset.spec;
+  return { ...dataset, spec: { ...dataset.spec, output: { ...output, s3: { ...output.s3, ...s3 } } } };
+}
 
 export function openDataset(uri: string, flags: S3Flags): ObjectStore {
   if (uri === '') throw new UsageError('the URI of the dataset is empty; name a directory or s3://bucket/prefix');

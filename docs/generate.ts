@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { datasetDefinition } from '../contract/crd/definition.ts';
+import { defaultOf, limitsOf, resourceSchema, typeOf } from '../contract/crd/describe.ts';
 import { IMMUTABLE, MUTABLE } from '../contract/crd/immutable.ts';
 import type { Structural } from '../contract/crd/structural.ts';
 
@@ -47,54 +47,21 @@ function rowsBelow(schema: Structural, path: string): Row[] {
   return [...fields, ...values, ...entries];
 }
 
-/** Such as `integer`, `list of strings`, `map of lists of strings`. */
-function typeOf(schema: Structural): string {
-  if (schema['x-kubernetes-preserve-unknown-fields']) return 'object, as in Kubernetes';
-  if (schema.items) return `list of ${pluralOf(schema.items)}`;
-  if (schema.additionalProperties) return `map of ${pluralOf(schema.additionalProperties)}`;
-  return schema.type ?? 'any';
-}
-
-function pluralOf(schema: Structural): string {
-  const type = typeOf(schema);
-  return /^(list|map) /.test(type) ? type.replace(' ', 's ') : type.replace(/^\w+/, '$&s');
-}
-
-/** Bounds and choices, in words. */
-function limitsOf(schema: Structural): string {
-  const { minimum, maximum, enum: choices, multipleOf, maxItems } = schema;
-  const said = [
-    choices && (choices as unknown[]).map((choice) => code(String(choice))).join(', '),
-    minimum !== undefined && `at least ${minimum}`,
-    maximum !== undefined && Number(maximum) < Number.MAX_SAFE_INTEGER && `at most ${maximum}`,
-    multipleOf !== undefined && multipleOf !== 1 && `a multiple of ${multipleOf}`,
-    maxItems !== undefined && `at most ${maxItems} entries`,
-  ];
-  return said.filter(Boolean).join(', ');
-}
-
-/** A default is worth a word unless it is an object that its own fields describe. */
-function defaultOf({ default: value }: Structural): string {
-  const isObject = typeof value === 'object' && !Array.isArray(value);
-  return value === undefined || isObject ? '' : code(JSON.stringify(value));
-}
-
 const cell = (text: string): string => text.replaceAll('|', '\\|').replace(/\s+/g, ' ').trim();
 
 function tableOf(rows: readonly Row[]): string {
   const lines = rows.map(({ path, required, schema }) => {
     const name = required && schema.default === undefined ? `**${code(path)}**` : code(path);
-    const limits = limitsOf(schema);
+    const limits = limitsOf(schema, code);
     const says = `${schema.description ?? ''}${limits && ` (${limits})`}`;
-    return `| ${[name, typeOf(schema), defaultOf(schema), says].map(cell).join(' | ')} |`;
+    return `| ${[name, typeOf(schema), defaultOf(schema, code), says].map(cell).join(' | ')} |`;
   });
   return ['| field | type | default | what it is |', '| --- | --- | --- | --- |', ...lines].join('\n');
 }
 
 /** One section for each part of the spec, and one for the status. */
 function page(): string {
-  const schema = datasetDefinition().spec.versions[0]!.schema.openAPIV3Schema;
-  const { spec, status } = schema.properties as Record<'spec' | 'status', Structural>;
+  const { spec, status } = resourceSchema().properties as Record<'spec' | 'status', Structural>;
   const all: Row[] = Object.entries(spec.properties!).map(([name, field]) => ({
     path: name,
     required: (spec.required as string[]).includes(name),

@@ -13,10 +13,11 @@ import {
   exhaustion,
 } from '../estimate.ts';
 import { type Loaded, loadDataset } from '../load.ts';
+import { addS3Options, type S3Flags } from '../open.ts';
 
 /** `cohortfarm plan`: prints the quota grid; nothing is written. */
 
-interface PlanOptions {
+interface PlanOptions extends S3Flags {
   readonly file: string;
   readonly json?: boolean;
   readonly prompts?: string;
@@ -29,44 +30,47 @@ interface PlanOptions {
 }
 
 export function addPlan(program: Command): void {
-  program
-    .command('plan')
-    .description('Print the quota grid in whole images, and the digest of all that decides the bytes. Writes nothing.')
-    .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
-    .option('--prompts <n>', 'also print the prompts of the first n samples')
-    .option('--json', 'print JSON')
-    .option('--estimate', 'also print what it takes: images to generate, GPU hours, storage, cost')
-    .option('--images-per-second <n>', 'for the estimate: images that one worker generates in a second')
-    .option(
-      '--acceptance <share>',
-      'share of the images that is assumed to pass the gates (default: 0.5 with gates, 1 without)',
-    )
-    .option('--gpu-price <n>', 'for the estimate: price of a GPU (or of a worker without one) for an hour')
-    .option('--storage-price <n>', 'for the estimate: price of a gigabyte for a month')
-    .option('--image-bytes <n>', 'for the estimate: bytes of an image file (default: by format and size)')
-    .addHelpText('after', REMARK)
-    .action(async (options: PlanOptions) => {
-      const loaded = await loadDataset(options.file);
-      const { plan, unreachable } = await planWithOrWithoutModel(loaded);
-      const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
-      const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
-      const risk = exhaustionOf(options, plan);
-      if (options.json) {
-        const made = wanted && { estimate: { ...estimate(wanted), assumed: wanted } };
-        const text = JSON.stringify({
-          ...planJson(plan, unreachable),
-          ...(risk && { exhaustion: risk }),
-          prompts,
-          ...made,
-        });
-        process.stdout.write(`${text}\n`);
-        return;
-      }
-      process.stdout.write(planText(plan, unreachable));
-      if (risk) process.stdout.write(`${describeExhaustion(risk, plan.spec.quality)}\n`);
-      for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
-      if (wanted) process.stdout.write(`${describeEstimate(wanted, estimate(wanted))}\n`);
-    });
+  addS3Options(
+    program
+      .command('plan')
+      .description(
+        'Print the quota grid in whole images, and the digest of all that decides the bytes. Writes nothing.',
+      )
+      .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
+      .option('--prompts <n>', 'also print the prompts of the first n samples')
+      .option('--json', 'print JSON')
+      .option('--estimate', 'also print what it takes: images to generate, GPU hours, storage, cost')
+      .option('--images-per-second <n>', 'for the estimate: images that one worker generates in a second')
+      .option(
+        '--acceptance <share>',
+        'share of the images that is assumed to pass the gates (default: 0.5 with gates, 1 without)',
+      )
+      .option('--gpu-price <n>', 'for the estimate: price of a GPU (or of a worker without one) for an hour')
+      .option('--storage-price <n>', 'for the estimate: price of a gigabyte for a month')
+      .option('--image-bytes <n>', 'for the estimate: bytes of an image file (default: by format and size)')
+      .addHelpText('after', REMARK),
+  ).action(async (options: PlanOptions) => {
+    const loaded = await loadDataset(options.file, options);
+    const { plan, unreachable } = await planWithOrWithoutModel(loaded);
+    const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
+    const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
+    const risk = exhaustionOf(options, plan);
+    if (options.json) {
+      const made = wanted && { estimate: { ...estimate(wanted), assumed: wanted } };
+      const text = JSON.stringify({
+        ...planJson(plan, unreachable),
+        ...(risk && { exhaustion: risk }),
+        prompts,
+        ...made,
+      });
+      process.stdout.write(`${text}\n`);
+      return;
+    }
+    process.stdout.write(planText(plan, unreachable));
+    if (risk) process.stdout.write(`${describeExhaustion(risk, plan.spec.quality)}\n`);
+    for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+    if (wanted) process.stdout.write(`${describeEstimate(wanted, estimate(wanted))}\n`);
+  });
 }
 
 const REMARK = `

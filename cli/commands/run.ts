@@ -17,12 +17,13 @@ import { type Prepared, prepare } from '../../worker/prepare.ts';
 import { work } from '../../worker/work.ts';
 import { describePlan } from '../describe-plan.ts';
 import { loadDataset, withOutput } from '../load.ts';
+import { addS3Options, type S3Flags } from '../open.ts';
 import { type ProgressView, showProgress } from '../progress.ts';
 import { reportVerification } from './verify.ts';
 
 /** `cohortfarm run`: the whole job on this machine. */
 
-interface RunOptions {
+interface RunOptions extends S3Flags {
   readonly file: string;
   readonly output?: string;
   readonly workers?: string;
@@ -32,24 +33,25 @@ interface RunOptions {
 }
 
 export function addRun(program: Command): void {
-  program
-    .command('run')
-    .description(
-      'Grow the dataset on this machine: sample, gate, write shards, publish. Run it again to go on where it stopped.',
-    )
-    .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
-    .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
-    .option('-w, --workers <n>', 'engine processes, each with a shard of its own; default: spec.workers.replicas')
-    .option('--adopt <owner>', 'take the output over from the owner that the error names')
-    .option('--verify', 'verify the published dataset at the end')
-    .option('--json', 'print one JSON object at the end')
-    .action(async (options: RunOptions) => {
-      process.exitCode = await run(options);
-    });
+  addS3Options(
+    program
+      .command('run')
+      .description(
+        'Grow the dataset on this machine: sample, gate, write shards, publish. Run it again to go on where it stopped.',
+      )
+      .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
+      .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
+      .option('-w, --workers <n>', 'engine processes, each with a shard of its own; default: spec.workers.replicas')
+      .option('--adopt <owner>', 'take the output over from the owner that the error names')
+      .option('--verify', 'verify the published dataset at the end')
+      .option('--json', 'print one JSON object at the end'),
+  ).action(async (options: RunOptions) => {
+    process.exitCode = await run(options);
+  });
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const loaded = await loadDataset(options.file);
+  const loaded = await loadDataset(options.file, options);
   const dataset = withOutput(loaded.dataset, options.output);
   const workers = parseWorkers(options.workers ?? String(dataset.spec.workers.replicas));
   const prepared = await prepare(dataset, loaded.resources);

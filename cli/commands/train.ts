@@ -6,13 +6,14 @@ import { type TrainingStep, trainingSteps } from '../../contract/training/steps.
 import { resolveUri } from '../../platform/resource.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { loadDataset, withOutput } from '../load.ts';
+import { addS3Options, type S3Flags } from '../open.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
 import { trainerPython } from '../train/venv.ts';
 
 /** `cohortfarm train`: the stages of `spec.training` on this machine. */
 
-interface TrainOptions {
+interface TrainOptions extends S3Flags {
   readonly file: string;
   readonly output?: string;
   readonly python?: string;
@@ -20,22 +21,26 @@ interface TrainOptions {
 }
 
 export function addTrain(program: Command): void {
-  program
-    .command('train')
-    .description(
-      'Train the stages of spec.training on the published dataset, evaluate and compare them. Run it again to go on where it stopped.',
-    )
-    .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
-    .option('-o, --output <uri>', 'where the dataset is; default: spec.output.uri')
-    .option('--python <path>', "a Python with the trainer's requirements; default: a virtual environment in the cache")
-    .option('--json', 'print one JSON object at the end')
-    .action(async (options: TrainOptions) => {
-      process.exitCode = await train(options);
-    });
+  addS3Options(
+    program
+      .command('train')
+      .description(
+        'Train the stages of spec.training on the published dataset, evaluate and compare them. Run it again to go on where it stopped.',
+      )
+      .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
+      .option('-o, --output <uri>', 'where the dataset is; default: spec.output.uri')
+      .option(
+        '--python <path>',
+        "a Python with the trainer's requirements; default: a virtual environment in the cache",
+      )
+      .option('--json', 'print one JSON object at the end'),
+  ).action(async (options: TrainOptions) => {
+    process.exitCode = await train(options);
+  });
 }
 
 async function train(options: TrainOptions): Promise<number> {
-  const loaded = await loadDataset(options.file);
+  const loaded = await loadDataset(options.file, options);
   const { spec } = withOutput(loaded.dataset, options.output);
   const { baseDir, s3 } = loaded.resources;
   const output = resolveUri(spec.output.uri, baseDir);

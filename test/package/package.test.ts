@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -81,6 +82,16 @@ describe('B7: the npm package', () => {
       'LICENSE',
     ])
       assert.ok(paths.includes(path), path);
+    const sources = globSync('{platform,diffusion,dataset,worker,cli}/**/*.ts', { cwd: REPO });
+    const asked = sources.flatMap((file) => [
+      ...readFileSync(join(REPO, file), 'utf8').matchAll(/\binstalledFile\('([^']+)'\)/g),
+    ]);
+    assert.ok(asked.length > 3);
+    for (const [, place] of asked)
+      assert.ok(
+        paths.some((path) => path === place || path.startsWith(`${place}/`)),
+        `package.json: files lacks ${place}`,
+      );
     assert.deepEqual(
       paths.filter((path) => /\.ts$|test|\/training\/(phantom|tests)\//.test(path)),
       [],
@@ -89,22 +100,27 @@ describe('B7: the npm package', () => {
   });
 
   for (const line of ['22', '24']) {
-    it(`plans, grows and verifies with Node ${line}, the same plan as here`, async (t) => {
+    it(`starts, plans, grows and verifies with Node ${line}, the same plan as here`, async (t) => {
       const node = nodes.get(line)!;
       const begun = performance.now();
       const help = await installed(node, 'cohortfarm', '--help');
       const seconds = (performance.now() - begun) / 1000;
       assert.equal(help.code, 0, help.stderr);
       assert.match(help.stdout, /^Usage: cohortfarm/);
-      const spec = (await readFile(join(REPO, 'examples/first.yaml'), 'utf8')).replace('samples: 24', 'samples: 8');
-      const file = join(home, 'first.yaml');
-      await writeFile(file, spec);
+      const file = join(home, `first-${line}.yaml`);
+      const init = await installed(node, 'cohortfarm', 'init', '-f', file, '--from', 'phantom', '--samples', '32');
+      assert.equal(init.code, 0, init.stderr);
       const plan = await installed(node, 'cohortfarm', 'plan', '-f', file, '--json');
       assert.equal(plan.code, 0, plan.stderr);
       const here = await runCli(['plan', '-f', file, '--json']);
       assert.equal(JSON.parse(plan.stdout).planDigest, JSON.parse(here.stdout).planDigest);
+      const small = join(home, `small-${line}.yaml`);
+      await writeFile(
+        small,
+        (await readFile(join(REPO, 'examples/first.yaml'), 'utf8')).replace('samples: 24', 'samples: 8'),
+      );
       const output = join(home, `out-${line}`);
-      const grown = await installed(node, 'cohortfarm', 'run', '-f', file, '-o', output, '--workers', '1');
+      const grown = await installed(node, 'cohortfarm', 'run', '-f', small, '-o', output, '--workers', '1');
       assert.equal(grown.code, 0, grown.stderr);
       const verified = await installed(node, 'cohortfarm', 'verify', output);
       assert.match(verified.stdout, /^Verified: 8 images/, verified.stderr);

@@ -6,8 +6,6 @@ import { cacheFolder } from '../servers/tools.ts';
 
 const run = promisify(execFile);
 
-const PACKAGES = ['containerd', 'runc'];
-
 /** The container runtime, taken from the packages of this machine's Debian or Ubuntu without installing them. */
 export interface Runtime {
   /** Folder of containerd and its shims. */
@@ -17,19 +15,8 @@ export interface Runtime {
   readonly runc: string;
 }
 
-/** Downloads and unpacks them into the cache on the first call, in the version that the machine's package lists name. */
 export async function containerRuntime(): Promise<Runtime> {
-  const version = await candidates().catch(async () => {
-    // A machine that is new has no lists yet.
-    await run('apt-get', ['update']);
-    return candidates();
-  });
-  const folder = join(cacheFolder(), `runtime-${version}`);
-  const isThere = await access(folder).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) await unpack(folder);
+  const folder = await unpackedPackages('runtime', ['containerd', 'runc']);
   const programs = join(folder, 'usr/bin');
   return {
     programs,
@@ -39,19 +26,38 @@ export async function containerRuntime(): Promise<Runtime> {
   };
 }
 
+/**
+ * The folder into which packages of this machine's Debian or Ubuntu are unpacked, in the cache. The first call downloads
+ * them, in the versions that the machine's package lists name.
+ */
+export async function unpackedPackages(name: string, packages: readonly string[]): Promise<string> {
+  const version = await candidates(packages).catch(async () => {
+    // A machine that is new has no lists yet.
+    await run('apt-get', ['update']);
+    return candidates(packages);
+  });
+  const folder = join(cacheFolder(), `${name}-${version}`);
+  const isThere = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) await unpack(folder, packages);
+  return folder;
+}
+
 /** Versions of the packages, as a part of a file name. */
-async function candidates(): Promise<string> {
-  const { stdout } = await run('apt-cache', ['show', '--no-all-versions', ...PACKAGES]);
+async function candidates(packages: readonly string[]): Promise<string> {
+  const { stdout } = await run('apt-cache', ['show', '--no-all-versions', ...packages]);
   const versions = [...stdout.matchAll(/^Version: (\S+)$/gm)].map((match) => match[1]!);
-  if (versions.length !== PACKAGES.length) throw new Error(`apt knows no ${PACKAGES.join(' or ')}`);
+  if (versions.length !== packages.length) throw new Error(`apt knows no ${packages.join(' or ')}`);
   return versions.join('_').replace(/[^\w.+~-]/g, '-');
 }
 
-async function unpack(folder: string): Promise<void> {
+async function unpack(folder: string, packages: readonly string[]): Promise<void> {
   await mkdir(cacheFolder(), { recursive: true });
   const unfinished = await mkdtemp(`${folder}-`);
   try {
-    await run('apt-get', ['download', ...PACKAGES], { cwd: unfinished });
+    await run('apt-get', ['download', ...packages], { cwd: unfinished });
     for (const file of (await readdir(unfinished)).filter((name) => name.endsWith('.deb'))) {
       await run('dpkg', ['-x', file, '.'], { cwd: unfinished });
       await rm(join(unfinished, file));
