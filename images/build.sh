@@ -35,8 +35,8 @@ while [ $# -gt 0 ]; do
 done
 [ ${#targets[@]} -gt 0 ] || targets=(cpu cuda trainer)
 if [ ! -f "$digests" ]; then
-  echo "images/build.sh: there is no $digests; write it with images/build.sh --pin, and commit it" >&2
-  exit 2
+  echo "images/build.sh: pins the base images of today in $digests; commit it, so that others build the same" >&2
+  pin >&2
 fi
 
 arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")

@@ -62,6 +62,7 @@ const variables = z.object({
   COHORTFARM_WORKER_NATS_URL: natsUrl.optional(),
   COHORTFARM_NATS_CREDENTIALS_SECRET: name.optional(),
   COHORTFARM_WORKER_IMAGE: image,
+  COHORTFARM_CUDA_IMAGE: image.optional(),
   COHORTFARM_TRAINER_IMAGE: image,
   COHORTFARM_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   [ENV.podName]: z.string().default('operator'),
@@ -92,6 +93,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
   const policy = values.COHORTFARM_IMAGE_PULL_POLICY;
   const credentials = values[ENV.natsCredentials];
   const token = values[ENV.natsToken];
+  const cudaImage = values.COHORTFARM_CUDA_IMAGE;
   const instance = values[ENV.podName];
   const logLevel = values[ENV.logLevel];
   return {
@@ -105,6 +107,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
       pods: {
         workerImage: values.COHORTFARM_WORKER_IMAGE,
         trainerImage: values.COHORTFARM_TRAINER_IMAGE,
+        ...(cudaImage !== undefined && { cudaImage }),
         natsUrl: values.COHORTFARM_WORKER_NATS_URL ?? values[ENV.natsUrl],
         logLevel,
         ...(policy !== undefined && { imagePullPolicy: policy }),

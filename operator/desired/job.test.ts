@@ -4,7 +4,7 @@ import { ENV } from '../../contract/cluster.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
 import { OWNER, SETTINGS } from '../../test/support/observed.ts';
 import { buildSingle, buildWorkers } from './job.ts';
-import type { PodSettings } from './pod.ts';
+import { buildPodTemplate, type PodSettings } from './pod.ts';
 
 type Change = NonNullable<Parameters<typeof smallDataset>[0]>;
 
@@ -83,6 +83,20 @@ describe('the Job of the workers', () => {
       return spec.model.executionProvider;
     };
     assert.deepEqual([providerOf(1, 'auto'), providerOf(0, 'auto'), providerOf(1, 'cpu')], ['cuda', 'auto', 'cpu']);
+  });
+
+  test('B4, B14: takes the CUDA image for workers with GPUs alone, unless the spec names another', () => {
+    const pods = { ...SETTINGS.pods, cudaImage: 'example.org/cuda:1' };
+    const imageOf = (role: 'workers' | 'publish', gpus: number, image?: string): string => {
+      const dataset = smallDataset();
+      dataset.spec.workers = { ...dataset.spec.workers, gpus, ...(image !== undefined && { image }) };
+      const wanted = { owner: OWNER, dataset, role, configMap: 'x', settings: pods };
+      return (buildPodTemplate(wanted).spec.containers as { image: string }[])[0]!.image;
+    };
+    assert.deepEqual(
+      [imageOf('workers', 1), imageOf('workers', 0), imageOf('publish', 1), imageOf('workers', 1, 'mine')],
+      ['example.org/cuda:1', pods.workerImage, pods.workerImage, 'mine'],
+    );
   });
 
   test('of a cleanup tells whose objects may go', () => {
@@ -221,6 +235,12 @@ describe('the Job of the workers', () => {
     assert.equal(after.templateDigest, before.templateDigest);
     assert.notEqual(after.renderedDigest, before.renderedDigest);
     assert.equal(podOf(after).containers[0].image, 'example.org/cohortfarm:2');
+    const gpus: Change = (spec) => {
+      spec.workers!.gpus = 1;
+    };
+    const cuda = (image: string) => workersOf(gpus, { cudaImage: image });
+    assert.equal(cuda('cuda:2').templateDigest, cuda('cuda:1').templateDigest);
+    assert.notEqual(cuda('cuda:2').renderedDigest, cuda('cuda:1').renderedDigest);
     const immediate: Change = (spec) => {
       spec.workers!.updatePolicy = 'Immediate';
     };

@@ -123,8 +123,9 @@ function buildJob(
   const wanted = { ...context, role, configMap: configMap.metadata.name };
   const template = buildPodTemplate(wanted);
   const { queueName, updatePolicy } = dataset.spec.workers;
-  const { workerImage } = context.settings;
-  const settings = decisiveSettings(context.settings, updatePolicy === 'Immediate' ? { workerImage } : {});
+  const { workerImage, cudaImage } = context.settings;
+  const images = { workerImage, ...(cudaImage !== undefined && { cudaImage }) };
+  const settings = decisiveSettings(context.settings, updatePolicy === 'Immediate' ? images : {});
   const templateDigest = digestOfTemplate(buildPodTemplate({ ...wanted, settings }));
   const renderedDigest = digestOfTemplate(template);
   const name = jobName(owner.name, role, round);

@@ -10,6 +10,8 @@ import { ownLabels } from './owner.ts';
 export interface PodSettings {
   /** Image of workers, publish and cleanup, unless `spec.workers.image` names another. */
   readonly workerImage: string;
+  /** Image of workers with GPUs in place of it. */
+  readonly cudaImage?: string;
   /** Image of training stages, unless a stage names another. */
   readonly trainerImage: string;
   readonly imagePullPolicy?: string;
@@ -26,8 +28,11 @@ export interface PodSettings {
  * The settings, as far as pods that run must be replaced when they change. A log level, a pull policy and a new version of our
  * images change nothing that is made: they are for the next pods.
  */
-export const decisiveSettings = (settings: PodSettings, images: Partial<Pick<PodSettings, 'workerImage'>>) => {
-  const { imagePullPolicy: _policy, logLevel: _level, ...rest } = settings;
+export const decisiveSettings = (
+  settings: PodSettings,
+  images: Partial<Pick<PodSettings, 'workerImage' | 'cudaImage'>>,
+) => {
+  const { imagePullPolicy: _policy, logLevel: _level, cudaImage: _cuda, ...rest } = settings;
   return { ...rest, workerImage: '', trainerImage: '', ...images };
 };
 
@@ -131,7 +136,7 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
   ];
   return {
     name: CONTAINER,
-    image: workers.image ?? settings.workerImage,
+    image: workers.image ?? defaultImage(role, workers.gpus, settings),
     ...(settings.imagePullPolicy !== undefined && { imagePullPolicy: settings.imagePullPolicy }),
     command: ['node', PATHS.podProgram, COMMAND[role]],
     env: [
@@ -148,6 +153,10 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     securityContext: CONTAINER_SECURITY,
   };
 }
+
+/** Publish and cleanup need no GPU, nor a large image of it. */
+const defaultImage = (role: PodWanted['role'], gpus: number, { workerImage, cudaImage }: PodSettings): string =>
+  role === 'workers' && gpus > 0 ? (cudaImage ?? workerImage) : workerImage;
 
 /** Only workers use the queue. */
 const presentsToken = (role: PodWanted['role'], { natsToken }: PodSettings): boolean =>

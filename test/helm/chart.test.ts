@@ -181,6 +181,12 @@ describe('the chart', { skip }, () => {
       return [containers[0].image, envOf(objects).COHORTFARM_WORKER_IMAGE];
     };
     assert.deepEqual(await imageOf(), ['cohortfarm:0.1.0', 'cohortfarm:0.1.0']);
+    const env = envOf(await renderChart('--set', 'image.registry=r.example/x'));
+    assert.deepEqual(
+      ['WORKER', 'CUDA', 'TRAINER'].map((name) => env[`COHORTFARM_${name}_IMAGE`]),
+      ['', '-cuda', '-trainer'].map((name) => `r.example/x/cohortfarm${name}:0.1.0`),
+      'B4: one registry is enough',
+    );
     const digest = `sha256:${'a'.repeat(64)}`;
     assert.deepEqual(
       await imageOf('image.registry=r.example/x', `image.digest=${digest}`, 'workers.image.repository=cohortfarm-cuda'),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -66,6 +67,38 @@ describe('the Dockerfiles', () => {
     const { version } = lock.packages['node_modules/onnxruntime-node'];
     const wheel = await readFile(join(REPO, 'images/onnxruntime-gpu.txt'), 'utf8');
     assert.match(wheel, new RegExp(`^onnxruntime-gpu==${version} --hash=sha256:[0-9a-f]{64}\n$`));
+  });
+
+  it('B6: leave the architecture to the engine, whose value a default in a stage would beat', async () => {
+    for (const file of ['images/Dockerfile', 'images/trainer.Dockerfile']) {
+      const args = [...(await stagesOf(file)).values()].flatMap((stage) => texts(stage, 'ARG'));
+      assert.deepEqual(
+        args.filter((text) => /^(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)=/.test(text)),
+        [],
+      );
+    }
+  });
+
+  it('B1: are built from a clean clone, which pins the base images first', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-build-'));
+    try {
+      await run('git', ['clone', '--quiet', '--depth', '1', `file://${REPO}`, join(folder, 'clone')]);
+      // Looks at what an engine is asked; there is none here that would build.
+      const docker = `#!/bin/sh\necho "$@" >> ${folder}/calls\n[ "$2" = build ] || echo sha256:${'a'.repeat(64)}\n`;
+      await writeFile(join(folder, 'docker'), docker, { mode: 0o755 });
+      const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+      const build = () => run('images/build.sh', ['cpu'], { cwd: join(folder, 'clone'), env });
+      assert.match((await build()).stderr, /pins the base images of today in images\/digests\.env/);
+      assert.equal((await build()).stderr, '');
+      const calls = (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n');
+      assert.deepEqual(
+        calls.map((call) => call.split(' ')[1]),
+        ['imagetools', 'imagetools', 'imagetools', 'build', 'build'],
+      );
+      assert.match(calls[3]!, /--build-arg NODE_DIGEST=sha256:a{64} .*--tag cohortfarm:\S+ --load \.$/);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it('are built only from pinned digests', async () => {
