@@ -163,6 +163,8 @@ export const ENV = {
   podName: 'COHORTFARM_POD_NAME',
   /** For a worker pod: the GPUs that it was given, each for an engine of its own; absent without any. */
   gpus: 'COHORTFARM_GPUS',
+  /** For a worker pod: the CPUs that it requests, rounded up; 0 where it requests none. */
+  cpus: 'COHORTFARM_CPUS',
   /** For a cleanup pod: the plan whose objects it may remove. */
   planDigest: 'COHORTFARM_PLAN_DIGEST',
   /** Folder of the cache of models from S3. */

@@ -85,6 +85,12 @@ describe('the Job of the workers', () => {
     assert.deepEqual([providerOf(1, 'auto'), providerOf(0, 'auto'), providerOf(1, 'cpu')], ['cuda', 'auto', 'cpu']);
   });
 
+  test('B13: gives workers the CPUs that they request', () => {
+    const { env } = podOf(workersOf(() => {})).containers[0];
+    const [cpus] = env.filter(({ name }: { name: string }) => name === ENV.cpus);
+    assert.equal(cpus.valueFrom.resourceFieldRef.resource, 'requests.cpu');
+  });
+
   test('B4, B14: takes the CUDA image for workers with GPUs alone, unless the spec names another', () => {
     const pods = { ...SETTINGS.pods, cudaImage: 'example.org/cuda:1' };
     const imageOf = (role: 'workers' | 'publish', gpus: number, image?: string): string => {

@@ -143,6 +143,7 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
       ...settingsEnv(owner, settings),
       ...(presentsToken(role, settings) ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
       ...(role === 'workers' && workers.gpus > 0 ? [{ name: ENV.gpus, value: String(workers.gpus) }] : []),
+      ...(role === 'workers' ? [REQUESTED_CPUS] : []),
       ...(planDigest === undefined ? [] : [{ name: ENV.planDigest, value: planDigest }]),
       ...credentialsEnv(dataset),
     ],
@@ -153,6 +154,12 @@ function container({ owner, dataset, role, settings, planDigest }: PodWanted) {
     securityContext: CONTAINER_SECURITY,
   };
 }
+
+/** The kubelet fills it in, so that defaults of the namespace and a pod template count, too. */
+const REQUESTED_CPUS = {
+  name: ENV.cpus,
+  valueFrom: { resourceFieldRef: { containerName: CONTAINER, resource: 'requests.cpu', divisor: '1' } },
+} as const;
 
 /** Publish and cleanup need no GPU, nor a large image of it. */
 const defaultImage = (role: PodWanted['role'], gpus: number, { workerImage, cudaImage }: PodSettings): string =>

@@ -36,11 +36,18 @@ async function resolved(
   sources: Sources,
 ): Promise<string | null> {
   if (valueFrom === undefined) return expand(value, before);
-  const { configMapKeyRef, secretKeyRef, fieldRef } = valueFrom;
+  const { configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef } = valueFrom;
   if (configMapKeyRef) return text(await sources.key('ConfigMap', configMapKeyRef));
   if (secretKeyRef) return text(await sources.key('Secret', secretKeyRef));
   if (fieldRef) return fieldOf(pod, fieldRef);
+  if (resourceFieldRef?.resource === 'requests.cpu') return requestedCpus(pod, resourceFieldRef.containerName);
   throw new Error(`the process kubelet can't take a value from ${Object.keys(valueFrom).join(', ')}`);
+}
+
+/** Whole CPUs, rounded up, as a kubelet counts with a divisor of 1. */
+function requestedCpus({ spec }: Pod, name: string | undefined): string {
+  const request = spec.containers.find((container) => container.name === name)?.resources?.requests?.cpu ?? '0';
+  return String(Math.ceil(request.endsWith('m') ? Number(request.slice(0, -1)) / 1000 : Number(request)));
 }
 
 const text = (bytes: Buffer | null): string | null => bytes?.toString() ?? null;

@@ -52,12 +52,14 @@ describe('the process kubelet', { skip, timeout: 180_000 }, async () => {
           containers: [
             {
               ...sh(
-                'echo $INDEX $POD $colour $WORD $BOTH; cat /etc/x/deep/b.txt; echo; echo x > /work/y && cat /work/y',
+                'echo $INDEX $POD $CPUS $colour $WORD $BOTH; cat /etc/x/deep/b.txt; echo; echo x > /work/y && cat /work/y',
               ),
+              resources: { requests: { cpu: '1200m' } },
               envFrom: [{ configMapRef: { name: 'settings' } }],
               env: [
                 { name: 'INDEX', valueFrom: { fieldRef: { fieldPath: INDEX } } },
                 { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+                { name: 'CPUS', valueFrom: { resourceFieldRef: { containerName: 'main', resource: 'requests.cpu' } } },
                 { name: 'WORD', valueFrom: { secretKeyRef: { name: 'keys', key: 'word' } } },
                 { name: 'BOTH', value: '$(colour)-$(WORD)-$(NONE)-$$(WORD)' },
               ],
@@ -75,7 +77,7 @@ describe('the process kubelet', { skip, timeout: 180_000 }, async () => {
     assert.equal(found.length, 3);
     for (const { metadata } of found) {
       const index = metadata.annotations?.['batch.kubernetes.io/job-completion-index'];
-      const expected = `${index} ${metadata.name} blue hush blue-hush-$(NONE)-$(WORD)\ntwo\nx\n`;
+      const expected = `${index} ${metadata.name} 2 blue hush blue-hush-$(NONE)-$(WORD)\ntwo\nx\n`;
       assert.equal(await kubelet.logs(metadata.name), expected);
     }
   });

@@ -38,6 +38,7 @@ export interface Container {
   readonly env?: readonly EnvVar[];
   readonly envFrom?: readonly EnvFrom[];
   readonly volumeMounts?: readonly VolumeMount[];
+  readonly resources?: { readonly requests?: Readonly<Record<string, string>> };
   readonly terminationMessagePath?: string;
   readonly terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
   readonly securityContext?: Identity & { readonly readOnlyRootFilesystem?: boolean };
@@ -50,6 +51,7 @@ export interface EnvVar {
     readonly configMapKeyRef?: KeyRef;
     readonly secretKeyRef?: KeyRef;
     readonly fieldRef?: FieldRef;
+    readonly resourceFieldRef?: { readonly containerName?: string; readonly resource: string };
   };
 }
 

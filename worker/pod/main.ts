@@ -7,7 +7,7 @@ import { createLogger, type LoggerOptions } from '../../platform/log.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';
 import { publishDataset } from './publish.ts';
-import { readGpus, readPlanDigest, readQueueSettings, readSettings } from './settings.ts';
+import { readGpus, readPlanDigest, readQueueSettings, readSettings, readThreads } from './settings.ts';
 import { workInPod } from './work.ts';
 
 /**
@@ -32,7 +32,9 @@ async function run(stop: AbortSignal): Promise<Outcome> {
   const context = { ...settings, log };
   if (role === 'publish') return publishDataset(context);
   if (role === 'cleanup') return cleanUp(context, readPlanDigest(process.env));
-  return workInPod({ ...context, queue: readQueueSettings(process.env), gpus: readGpus(process.env), stop });
+  const [queue, gpus] = [readQueueSettings(process.env), readGpus(process.env)];
+  const threads = (engines: number) => readThreads(process.env, engines);
+  return workInPod({ ...context, queue, gpus, threads, stop });
 }
 
 /** Written at once: nothing may come between the outcome and the end. */

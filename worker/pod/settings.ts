@@ -63,12 +63,20 @@ export function claimantOf({ dataset, owner, output, resources }: PodSettings): 
 }
 
 /** GPUs that the pod was given; none where the variable is missing. @throws UsageError */
-export function readGpus(env: Environment): number {
-  const text = env[ENV.gpus] ?? '0';
-  const gpus = Number(text);
-  if (Number.isInteger(gpus) && gpus >= 0) return gpus;
+export const readGpus = (env: Environment): number => readCount(env, ENV.gpus, 'GPUs');
+
+/** CPU threads for each of the engines, from what the pod requests; null, for all that the node has, where it requests none. */
+export function readThreads(env: Environment, engines: number): number | null {
+  const cpus = readCount(env, ENV.cpus, 'CPUs');
+  return cpus === 0 ? null : Math.max(1, Math.floor(cpus / engines));
+}
+
+function readCount(env: Environment, name: string, what: string): number {
+  const text = env[name] ?? '0';
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 0) return count;
   throw new UsageError(
-    `the environment variable ${ENV.gpus} is ${JSON.stringify(text)}, not a number of GPUs; the operator sets it`,
+    `the environment variable ${name} is ${JSON.stringify(text)}, not a number of ${what}; the operator sets it`,
   );
 }
 

@@ -12,6 +12,8 @@ export interface WorkContext extends PodSettings {
   readonly queue: QueueSettings;
   /** GPUs that the pod was given. */
   readonly gpus: number;
+  /** CPU threads of each engine, given how many there are. */
+  readonly threads: (engines: number) => number | null;
   readonly log: Logger;
   /** Aborted when the pod is to stop. */
   readonly stop: AbortSignal;
@@ -26,7 +28,8 @@ export async function workInPod(context: WorkContext): Promise<Outcome> {
   const source = openShardSource({ ...context.queue, uid: context.uid, name: context.pod });
   // A dataset that asks for GPUs says `cuda` by now (operator/desired/config-map.ts).
   const provider = dataset.spec.model.executionProvider;
-  const engines = { count: provider === 'cuda' ? Math.max(1, gpus) : 1, provider, threads: null };
+  const count = provider === 'cuda' ? Math.max(1, gpus) : 1;
+  const engines = { count, provider, threads: context.threads(count) };
   try {
     const claimant = claimantOf(context);
     const observer = logging(log);
