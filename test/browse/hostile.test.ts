@@ -91,8 +91,8 @@ describe('hostile datasets in Chromium', { skip: await missingChromium() }, () =
     const { replay } = (await (await fetch(`${served.url}api/sample?key=${key}`)).json()) as SampleDetail;
     const { stdout } = await promisify(execFile)('sh', ['-c', `set -- ${replay}; printf '%s\\n' "$@"`]);
     const words = stdout.trimEnd().split('\n');
-    assert.deepEqual([...words.slice(0, 3), ...words.slice(4)], ['npx', 'cohortfarm', 'replay', key]);
-    assert.equal(fileURLToPath(words[3]!), dir);
+    assert.deepEqual([...words.slice(0, 2), ...words.slice(3)], ['cohortfarm', 'replay', key]);
+    assert.equal(fileURLToPath(words[2]!), dir);
   });
 
   test('a hostile link is an ordinary page', async () => {
