@@ -139,7 +139,9 @@ describe('F10: doctor', { skip: await missingForServers() }, () => {
   it('colours its marks on a terminal, and not where NO_COLOR is set', async () => {
     const show = async (env: NodeJS.ProcessEnv): Promise<string> => {
       const command = `'${process.execPath}' cli/main.ts doctor`;
-      const options = { cwd: REPO, env: { ...process.env, ...NO_CLUSTER(), TERM: 'xterm', ...env } };
+      // Node takes a terminal under CI for one without colours.
+      const { CI: _ci, NO_COLOR: _none, ...own } = process.env;
+      const options = { cwd: REPO, env: { ...own, ...NO_CLUSTER(), TERM: 'xterm', ...env } };
       return (await promisify(execFile)('script', ['-qec', command, '/dev/null'], options)).stdout;
     };
     assert.ok((await show({})).includes('\u001b[32mok'));
