@@ -2,7 +2,7 @@
 export interface Ahead<T> {
   /** Items begun and not yet taken, at most. */
   readonly items: number;
-  /** What these items weigh together, at most; a single one may weigh more. */
+  /** The total weight of these items, at most; a single one may weigh more. */
   readonly weight?: number;
   readonly weightOf?: (item: T) => number;
 }

@@ -24,7 +24,7 @@ export interface Claimant {
   readonly above?: readonly ObjectStore[];
 }
 
-/** What `adoptFrom` says where objects are there without an owner. */
+/** Value of `adoptFrom` where objects exist without an owner. */
 export const UNOWNED = 'unowned';
 
 /** The manifest of a complete dataset; null when there is none. */
@@ -40,12 +40,12 @@ export const isSameOwner = (a: PrefixOwner, b: PrefixOwner): boolean =>
 interface Standing {
   /** Whether the dataset is complete. */
   readonly state: 'complete' | 'open';
-  /** What is to be done with the claim before anything is written. */
+  /** The next step with the claim, before anything is written. */
   readonly claim: 'ours' | 'create' | 'replace';
 }
 
 /**
- * How a prefix stands for a plan and an owner. Writes nothing.
+ * The state of a prefix for a plan and an owner. Writes nothing.
  * @throws Failure when the prefix belongs to another plan or owner, or holds objects that are not CohortFarm's
  */
 export async function standing(store: ObjectStore, plan: Plan, claimant: Claimant): Promise<Standing> {
@@ -61,7 +61,7 @@ export async function standing(store: ObjectStore, plan: Plan, claimant: Claiman
   // A claim of version 1 names no owner: the first that continues the work is it.
   if (claim) return { state, claim: 'replace' };
   if (claimant.adoptFrom === UNOWNED) return { state, claim: 'create' };
-  // A dataset that a former version published has no claim. It can be used as it is; nobody owns it.
+  // A dataset that a former version published has no claim. It can be used as it is; it has no owner.
   if (manifest) return { state, claim: 'ours' };
   const foreign = await foreignObjects(store, plan, claimant.above ?? []);
   if (foreign === null) return { state, claim: 'create' };

@@ -11,7 +11,7 @@ const SHOWN = 3;
 /** Objects below the prefix that are searched for other datasets. */
 const SEARCHED = 10_000;
 
-/** What is in the way of a dataset in a prefix that nobody has claimed, in words; null when nothing is. */
+/** Names the objects in the way of a dataset in a prefix without a claim; null when there are none. */
 export async function foreignObjects(
   store: ObjectStore,
   plan: Pick<Plan, 'name'>,

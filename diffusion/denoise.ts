@@ -1,7 +1,7 @@
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import type { Tensor } from './onnx.ts';
-import { advance, arraysOf, Spares } from './schedulers/advance.ts';
+import { advance, arraysOf, BufferPool } from './schedulers/advance.ts';
 import { initialState, type Schedule } from './schedulers/schedule.ts';
 import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts';
 
@@ -59,7 +59,7 @@ export interface Workspace {
   readonly rows: number;
   readonly feeds: Readonly<Partial<Record<Kind, Feeds>>>;
   readonly guided: Float32Array;
-  readonly spares: Spares;
+  readonly buffers: BufferPool;
 }
 
 export function createWorkspace(model: DiffusionModel, setting: DenoiseSetting, rows: number): Workspace {
@@ -75,7 +75,7 @@ export function createWorkspace(model: DiffusionModel, setting: DenoiseSetting, 
   };
   const length = latents.reduce((product, size) => product * size, rows);
   const feeds = Object.fromEntries(kindsOf(setting).map((kind) => [kind, feedsOf(kind)]));
-  return { rows, feeds, guided: new Float32Array(length), spares: new Spares(length) };
+  return { rows, feeds, guided: new Float32Array(length), buffers: new BufferPool(length) };
 }
 
 export interface DenoiseInput {
@@ -103,9 +103,9 @@ export async function denoise(
 ): Promise<Float32Array> {
   const { session, ports, output } = model.unet;
   const { schedule, guidanceScale } = setting;
-  const { spares, guided } = workspace;
+  const { buffers, guided } = workspace;
   const hidden = sendHidden(workspace, input);
-  const first = spares.take();
+  const first = buffers.take();
   for (let i = 0; i < first.length; i++) first[i] = input.noise[i]! * schedule.initNoiseSigma;
   let state = initialState(first);
   for (const [i, step] of schedule.steps.entries()) {
@@ -121,11 +121,11 @@ export async function denoise(
     });
     const predicted = toFloats(session, output.name, outputs[output.name]!);
     const combined = kind === 'guided' ? guide(predicted, guidanceScale, guided) : predicted;
-    state = advance(step, state, combined, spares);
+    state = advance(step, state, combined, buffers);
     assertNumbers(state.sample, session.file, { step: i + 1, of: schedule.steps.length });
     input.onStep?.(state.sample, i);
   }
-  spares.giveBack(arraysOf(state));
+  buffers.release(arraysOf(state));
   return state.sample.slice();
 }
 

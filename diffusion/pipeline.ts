@@ -14,7 +14,7 @@ import { createEmbeddings, type Embeddings } from './embeddings.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { randn } from './noise.ts';
-import { asPipelineLoads, plan } from './schedulers/index.ts';
+import { pipelineConfig, plan } from './schedulers/index.ts';
 import { checkShape } from './tensors.ts';
 
 export { type DiffusionModel, loadModel } from './model.ts';
@@ -107,7 +107,7 @@ function settingOf(model: DiffusionModel, sampling: Sampling): DenoiseSetting {
   checkShape(unet.session, unet.ports.sample, [null, ...latents]);
   checkShape(unet.session, unet.ports.encoder_hidden_states, [null, tokenizer.length, textEncoder.width]);
   checkShape(vae.session, vae.input, [null, ...latents]);
-  const schedule = plan(name, asPipelineLoads(scheduler.config, scheduler.name, name), steps);
+  const schedule = plan(name, pipelineConfig(scheduler.config, scheduler.name, name), steps);
   const guided = guidedSteps(guidanceScale, guidanceInterval, schedule.steps.length);
   return { schedule, guidanceScale, guided, height: height / vae.scale, width: width / vae.scale };
 }

@@ -44,7 +44,7 @@ const MAX_NOTE_BYTES = 1024;
 const MAX_NAME = 253;
 const MAX_INSTANCE = 128;
 
-interface Said {
+interface EventSeries {
   /** Repetitions in this process since it was last written. */
   unwritten: number;
   writtenAt: number;
@@ -52,8 +52,8 @@ interface Said {
 
 export class Events {
   readonly #options: EventsOptions;
-  /** By name of the Event object; what was said longest ago comes first. */
-  readonly #said = new Map<string, Said>();
+  /** By name of the Event object; the least recently reported comes first. */
+  readonly #series = new Map<string, EventSeries>();
   /** Events left for each object, by uid. */
   readonly #budgets = new Map<string, { left: number; at: number }>();
   #writing: Promise<void> = Promise.resolve();
@@ -66,17 +66,17 @@ export class Events {
   record(event: EventNote): void {
     const now = this.#options.clock.now();
     const name = eventName(event);
-    const said = this.#said.get(name) ?? { unwritten: 0, writtenAt: Number.NEGATIVE_INFINITY };
-    said.unwritten++;
-    remember(this.#said, name, said);
-    if (now - said.writtenAt < QUIET_MS || !this.#mayWrite(event.owner.uid, now)) return;
-    const times = said.unwritten;
-    said.unwritten = 0;
-    said.writtenAt = now;
+    const series = this.#series.get(name) ?? { unwritten: 0, writtenAt: Number.NEGATIVE_INFINITY };
+    series.unwritten++;
+    remember(this.#series, name, series);
+    if (now - series.writtenAt < QUIET_MS || !this.#mayWrite(event.owner.uid, now)) return;
+    const times = series.unwritten;
+    series.unwritten = 0;
+    series.writtenAt = now;
     this.#writing = this.#writing.then(() => this.#write(event, name, times));
   }
 
-  /** Resolves when all that was said so far has been written or given up. */
+  /** Resolves when every Event so far has been written or given up. */
   flush(): Promise<void> {
     return this.#writing;
   }

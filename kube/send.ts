@@ -5,7 +5,7 @@ import { type Call, type Transport, textOf } from './transport.ts';
 /** One call from its first byte to the last of its answer, within a time limit, and counted. */
 
 /** One call, for metrics. */
-export interface RequestSeen {
+export interface RequestMetrics {
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'apply' | 'patch' | 'delete';
   /** Plural name, with `/status` for the status. */
   readonly resource: string;
@@ -18,12 +18,12 @@ export interface SendOptions {
   readonly transport: Transport;
   /** Time limit of a call with its whole answer; 15,000 by default. */
   readonly timeoutMs?: number;
-  readonly onRequest?: (seen: RequestSeen) => void;
+  readonly onRequest?: (seen: RequestMetrics) => void;
 }
 
 /** A call before its time limit is set. */
 export interface Request extends Omit<Call, 'signal' | 'action'> {
-  readonly verb: RequestSeen['verb'];
+  readonly verb: RequestMetrics['verb'];
   readonly kind: Kind;
   /** `namespace/name` or the namespace, for messages. */
   readonly target: string;

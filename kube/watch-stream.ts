@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { KubeError, networkError, statusError } from './errors.ts';
 import { listSearch } from './list.ts';
 import { collectionPath, RESOURCES } from './resources.ts';
-import type { RequestSeen } from './send.ts';
+import type { RequestMetrics } from './send.ts';
 import type { Transport } from './transport.ts';
 import type { ListQuery, ObjectMeta } from './types.ts';
 
@@ -43,7 +43,7 @@ const GRACE_MS = 10_000;
  * asks for no bookmarks, and reconnects every quiet half minute. Its raw watch gives no reason for an answer that is not 200
  * and hides what a handler throws.
  */
-export function createWatchSource(transport: Transport, onRequest?: (seen: RequestSeen) => void): WatchSource {
+export function createWatchSource(transport: Transport, onRequest?: (seen: RequestMetrics) => void): WatchSource {
   return async function* watch({ query, resourceVersion, lifetimeMs, idleMs, signal, onOpen }) {
     const { kind, namespace } = query;
     const action = `watch ${kind} ${namespace ?? 'in all namespaces'}`;
@@ -58,7 +58,7 @@ export function createWatchSource(transport: Transport, onRequest?: (seen: Reque
     try {
       limits.expect(GRACE_MS, 'no answer');
       const call = { method: 'GET', path, action, accept: METADATA, signal: limits.signal } as const;
-      const answer = await seenBy(onRequest, RESOURCES[kind].plural, transport(call));
+      const answer = await measured(onRequest, RESOURCES[kind].plural, transport(call));
       onOpen?.();
       limits.expect(idleMs, 'no event and no bookmark');
       yield* eventsOf(action, answer, () => limits.expect(idleMs, 'no event and no bookmark'));
@@ -71,7 +71,11 @@ export function createWatchSource(transport: Transport, onRequest?: (seen: Reque
   };
 }
 
-async function seenBy<T>(onRequest: ((seen: RequestSeen) => void) | undefined, resource: string, call: Promise<T>) {
+async function measured<T>(
+  onRequest: ((seen: RequestMetrics) => void) | undefined,
+  resource: string,
+  call: Promise<T>,
+) {
   const started = performance.now();
   const tell = (code: string) =>
     onRequest?.({ verb: 'watch', resource, code, seconds: (performance.now() - started) / 1000 });

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatasetStatus } from '../contract/schema/status.ts';
-import type { RequestSeen } from '../kube/send.ts';
+import type { RequestMetrics } from '../kube/send.ts';
 
 /** Metrics for Prometheus. Names and labels are an interface: dashboards and alerts are built on them. */
 
@@ -76,7 +76,7 @@ export function createMetrics(queueDepth: () => number) {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
-    request({ verb, resource, code, seconds }: RequestSeen): void {
+    request({ verb, resource, code, seconds }: RequestMetrics): void {
       requests.inc({ verb, resource, code });
       requestDurations.observe({ verb }, seconds);
     },

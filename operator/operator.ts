@@ -3,7 +3,7 @@ import { createKube } from '../kube/client.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 import { Events } from '../kube/event-recorder.ts';
 import { Leader } from '../kube/leader-election.ts';
-import type { RequestSeen } from '../kube/send.ts';
+import type { RequestMetrics } from '../kube/send.ts';
 import type { Transport } from '../kube/transport.ts';
 import { createWatchSource } from '../kube/watch-stream.ts';
 import type { Logger } from '../platform/log.ts';
@@ -106,7 +106,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
 
 interface Parts extends OperatorOptions {
   readonly clock: Clock;
-  readonly onRequest: (seen: RequestSeen) => void;
+  readonly onRequest: (seen: RequestMetrics) => void;
 }
 
 function createLeader(

@@ -6,7 +6,7 @@ import { type Issue, SpecError, show } from '../contract/schema/issue.ts';
 
 /** CSV files (RFC 4180, UTF-8, with a header), plain or in gzip. */
 
-/** What a file may need at most: it comes from outside, and a small gzip can unpack to any size. */
+/** Limits of a file: it comes from outside, and a small gzip can unpack to any size. */
 export interface CsvLimits {
   /** Unpacked. */
   readonly bytes: number;
@@ -20,7 +20,7 @@ const MAX_ISSUES = 20;
  * Reads all rows of a CSV file; blank lines are passed over.
  * @param name how errors call the file
  * @returns one map per row, without inherited members, from the header's names to texts as written
- * @throws SpecError that says what is wrong with the file, in which line, and how to mend it
+ * @throws SpecError with what is wrong with the file, the line, and the fix
  */
 export function readCsv(bytes: Uint8Array, name: string, limits: CsvLimits = LIMITS): Row[] {
   const text = unpack(bytes, name, limits);

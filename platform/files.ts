@@ -14,7 +14,7 @@ const ROOT = ((): string => {
 
 const BUNDLED = import.meta.filename.endsWith('.js');
 
-/** The path of a file that is no program, given from the root of the repository. */
+/** Resolves a file that is not a program, given from the root of the repository, to its path. */
 export const installedFile = (path: string): string => join(ROOT, path);
 
 /** The path of a program that is started as a process or thread; `package/bundle.ts` finds it by this very call. */

@@ -20,7 +20,7 @@ export async function hashFolder(dir: string, includes: (path: string) => boolea
   return files.length === 0 ? null : { files, digest: folderDigest(files) };
 }
 
-/** Paths of all files below a folder. Links to folders are followed, since whoever opens a file below does so, too. */
+/** Paths of all files below a folder. Links to folders are followed, since every reader follows them, too. */
 async function filesBelow(dir: string, path = '', above: readonly string[] = []): Promise<string[]> {
   const place = await realpath(join(dir, path));
   if (above.includes(place)) return [];

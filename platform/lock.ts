@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 
 const TOUCH_MS = 2000;
-/** A holder that has not touched its file for so long, by the clock of whoever waits, is dead. */
+/** A holder that has not touched its file for this long, by the clock of the waiting process, is dead. */
 const STALE_MS = 20_000;
 const POLL_MS = 300;
 
@@ -19,7 +19,7 @@ export interface LockTimes {
 }
 
 /**
- * Does something that one process does for all, or waits for whoever does it.
+ * Does something that one process does for all, or waits for the process that does it.
  * @param ready gives the result where it is there; not asked under the lock alone, so that many can look at a time
  * @param action gets a question to ask before its last step: whether the lock is still ours
  */
@@ -38,7 +38,7 @@ export async function doOnce<T>(
     const file = join(folder, String(own));
     const touching = setInterval(() => {
       const now = new Date();
-      // Gone, when somebody has taken the lock over.
+      // Gone when another process has taken the lock over.
       utimes(file, now, now).catch(() => undefined);
     }, touchMs);
     try {
@@ -50,7 +50,7 @@ export async function doOnce<T>(
   }
 }
 
-/** Takes the lock where nobody alive holds it. @returns our number; null once another holder than before has it, or none */
+/** Takes the lock unless a live process holds it. @returns our number; null once it has another holder, or none */
 async function takeOrWait(folder: string, staleMs: number): Promise<number | null> {
   const holder = await highestIn(folder);
   let [touched, since] = [0n, performance.now()];

@@ -8,7 +8,7 @@ import { doOnce, type LockTimes } from './lock.ts';
 import { type ListedObject, type ObjectStore, StoreError } from './store/store.ts';
 
 /**
- * Folders of a store as copies in a cache, which may be one volume for many pods: each is downloaded once, whoever starts.
+ * Folders of a store as copies in a cache, which may be one volume for many pods: each is downloaded once.
  * `models/DIGEST` is a whole copy; `sources/NAME` says which digest a listing of the store had.
  */
 
@@ -39,7 +39,7 @@ export async function cachedCopy(
   await sweepLeftovers(models);
   const name = digestOf({ uri: store.uri, objects: objects.map(({ key, size, etag }) => [key, size, etag ?? null]) });
   const source = join(cacheDir, 'sources', name);
-  // Without a tag of the content, the same listing may stand for other bytes.
+  // Without a tag of the content, the same listing may describe other bytes.
   const isKnown = objects.every(({ etag }) => etag !== undefined);
   const ready = async (): Promise<Copy | null> => {
     const digest = isKnown ? await readFile(source, 'utf8').catch(() => '') : (wanted.sha256 ?? '');
@@ -66,7 +66,7 @@ interface Filling {
   readonly isHeld: () => Promise<boolean>;
 }
 
-/** Downloads into `incoming`, which a killed download leaves for the next to go on with, and moves it to its place. */
+/** Downloads into `incoming`, where the next download resumes if this one is killed, and moves it to its place. */
 async function fill({ store, objects, wanted, models, incoming, isHeld }: Filling): Promise<Copy> {
   const isResumed = (await mkdir(incoming, { recursive: true })) === undefined;
   let files = await downloadAll(store, objects, incoming);

@@ -1,4 +1,4 @@
-/** What stands in a message where a secret stood. */
+/** Replacement for a secret in a message. */
 const REDACTED = '[redacted]';
 
 /**

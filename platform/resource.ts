@@ -9,16 +9,16 @@ import { hashFolder } from './folder.ts';
 import { cachedCopy } from './model-cache.ts';
 import { objectAt, openStore, type S3Options, StoreError } from './store/store.ts';
 
-/** What a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
+/** Everything that a spec names by URI: files that are read, and model folders that must lie on this machine to be used. */
 
-/** Where relative paths start, where models from S3 are kept, and how S3 is reached. */
+/** Base of relative paths, folder of models from S3, and settings of S3. */
 export interface ResourceContext {
   readonly baseDir: string;
   readonly cacheDir: string;
   readonly s3?: S3Options;
 }
 
-/** How S3 is reached, from `spec.output.s3`; it holds for every s3:// URI of the dataset. */
+/** Settings of S3 from `spec.output.s3`; they hold for every s3:// URI of the dataset. */
 export function s3Options({ spec }: Pick<SyntheticDataset, 'spec'>): S3Options {
   const { endpoint, region, forcePathStyle } = spec.output.s3 ?? {};
   return {

@@ -8,12 +8,20 @@ import { valeTool } from './servers/vale.ts';
 const CHECKED = [
   'README.md',
   'ARCHITECTURE.md',
+  'CHANGELOG.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   'docs',
   'contract',
+  'platform',
   'kube',
   'operator',
   'diffusion',
+  'dataset',
+  'worker',
+  'trainer',
+  'exporter',
+  'helm',
   'browse',
   'cli',
   'testbed',
@@ -21,6 +29,7 @@ const CHECKED = [
   'bench',
   'models',
   'images',
+  'package',
   'manifests',
 ];
 

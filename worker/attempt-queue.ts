@@ -51,7 +51,7 @@ export interface Refill {
     attempt: Attempt,
     refusal: Pick<Rejection, 'gate' | 'scores'>,
   ): { finished: FinishedPart | null; exhausted: Attempt | null };
-  /** Of each part that is not finished, the samples from its start on that are decided, as a part of their own. */
+  /** The decided samples at the start of each part that is not finished, as a part of their own. */
   decided(): FinishedPart[];
 }
 
@@ -66,7 +66,7 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
   const isDecided = ({ accepted, exhausted }: Part, index: number): boolean =>
     accepted.has(index) || exhausted.has(index);
 
-  /** What a part says of its samples before `end`. */
+  /** The record of a part's samples before `end`. */
   function upTo(part: Part, end: number): FinishedPart {
     const inOrder = <T>(map: Map<number, T>): T[] =>
       [...map]

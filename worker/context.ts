@@ -9,14 +9,14 @@ import type { ShardContext } from './run-shard.ts';
 
 /** From a plan to what its engines load, how its images are encoded, and all that a shard's story needs. */
 
-/** What of a plan an engine and an encoder need. */
+/** The parts of a plan that an engine and an encoder need. */
 export interface PlanParts {
   readonly spec: Plan['spec'];
   readonly sampling: Plan['sampling'];
   readonly model: { readonly digest: string };
 }
 
-/** What an engine of a plan loads. */
+/** Everything that an engine of a plan loads. */
 export function engineStart(
   { plan, modelDir, gateDirs }: Omit<Prepared, 'plan'> & { readonly plan: PlanParts },
   { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,

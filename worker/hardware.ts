@@ -7,7 +7,7 @@ export function hardwareOf(provider: string, batchSize: number): string {
   return provider === 'cpu' ? provider : `${provider} (batches of ${batchSize})`;
 }
 
-/** What to sample on to get the very images of a shard. */
+/** The hardware that reproduces the very images of a shard. */
 export interface Setting {
   readonly provider: 'auto' | 'cpu' | 'cuda';
   /** Undefined where it does not matter, or is not known. */

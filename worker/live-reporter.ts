@@ -4,7 +4,7 @@ import type { LiveEvent, PlanEvent, ShardEvent } from '../contract/schema/task.t
 import { CellCounts } from './counts.ts';
 import type { BatchProgress } from './run-shard.ts';
 
-/** What a worker tells of its work. */
+/** Live reports of a worker. */
 
 export const planEventOf = ({ digest, samples, shards, allocation }: Plan): PlanEvent => ({
   planDigest: digest,

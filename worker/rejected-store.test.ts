@@ -25,7 +25,7 @@ const rejected = (attempt: number): RejectedImage => ({
   encode: async () => Buffer.from(`image ${attempt}`),
 });
 
-/** A store that counts the calls of each method, and is as slow as told. */
+/** A store that counts the calls of each method, and takes a given time for each. */
 async function counting(t: TestContext, slowMs = 0) {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
   t.after(() => rm(dir, { recursive: true, force: true }));

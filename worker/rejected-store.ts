@@ -20,7 +20,7 @@ export interface RejectedImage {
 }
 
 export interface Keeper {
-  /** False once the places of a cell are known to be taken; asks nobody. */
+  /** False once the places of a cell are known to be taken; calls no store. */
   wants(cell: number): boolean;
   /** Keeps an image, if there is a place for it. Calls for one cell must not overlap. */
   keep(image: RejectedImage): Promise<void>;
@@ -32,10 +32,10 @@ interface Entry {
   hasImage: boolean;
 }
 
-/** What is known of a cell. */
+/** The known places of a cell. */
 interface Places {
   readonly entries: Map<string, Entry>;
-  /** Places that nobody has taken, as far as is known, in order. */
+  /** Places that are free, as far as is known, in order. */
   readonly free: number[];
 }
 

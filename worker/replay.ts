@@ -62,7 +62,7 @@ export interface Replayer {
   encode(image: RawImage, prompt: string): Promise<Uint8Array>;
 }
 
-/** Generates a sample anew from its record's prompt and seed, and compares the two images. */
+/** Generates a sample again from its record's prompt and seed, and compares the two images. */
 export async function replaySample({ sample, encode }: Replayer, { record, image }: Published): Promise<Comparison> {
   const { prompt, seed, axes, exact } = record;
   const [sampled] = await sample([{ prompt, seed, axes, exact }]);

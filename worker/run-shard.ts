@@ -16,7 +16,7 @@ import type { Keeper } from './rejected-store.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */
 
-/** What the story needs done for it. */
+/** Actions of a shard's run on the world outside. */
 export interface ShardContext {
   readonly plan: Plan;
   readonly store: ObjectStore;
@@ -35,7 +35,7 @@ export interface ShardContext {
   onSampled(): void;
 }
 
-/** What one batch brought. */
+/** Result of one batch. */
 export interface BatchProgress {
   readonly shard: number;
   readonly attempts: number;

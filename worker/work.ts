@@ -14,7 +14,7 @@ import { type BatchProgress, runShard } from './run-shard.ts';
 
 /**
  * A worker, in a pod or on a laptop: its engines, and the shards of a source, one to each engine. This process never waits for
- * a session call, so storing, keep-alives and signals go on while engines sample. While a shard's last part is stored and its
+ * a session call, so storing, keep-alives and signals continue while engines sample. While a shard's last part is stored and its
  * record committed, its engine samples the next shard.
  */
 

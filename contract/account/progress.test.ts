@@ -37,8 +37,8 @@ describe('progress', () => {
         const progress = new Progress();
         for (const i of [...extra, 0, 1, 2, 3]) {
           const event = events[i]!();
-          if ('samples' in event) progress.tellPlan(event);
-          else progress.tellShard(event, 1000);
+          if ('samples' in event) progress.addPlan(event);
+          else progress.addShard(event, 1000);
         }
         const { samples, shardsCommitted, cells, rejected } = progress.summary(1000);
         assert.deepEqual(samples, { accepted: 12, exhausted: 0, attempts: 15 });
@@ -52,35 +52,35 @@ describe('progress', () => {
 
   test('nothing is missing before the plan is known, and then all that is not committed', () => {
     const progress = new Progress();
-    progress.tellShard(shard(1), null);
+    progress.addShard(shard(1), null);
     assert.deepEqual([...progress.missing()], []);
-    progress.tellPlan(PLAN);
+    progress.addPlan(PLAN);
     assert.deepEqual([...progress.missing()], [0, 2]);
     assert.equal(progress.isCommitted(1), true);
   });
 
   test('another plan starts the count anew, and its shards are not those of the first', () => {
     const progress = new Progress();
-    progress.tellPlan(PLAN);
-    progress.tellShard(shard(0), 1);
-    progress.tellShard(shard(1, 'b'.repeat(64)), 1);
+    progress.addPlan(PLAN);
+    progress.addShard(shard(0), 1);
+    progress.addShard(shard(1, 'b'.repeat(64)), 1);
     assert.equal(progress.summary(1).shardsCommitted, 1);
-    progress.tellPlan({ ...PLAN, planDigest: 'b'.repeat(64) });
+    progress.addPlan({ ...PLAN, planDigest: 'b'.repeat(64) });
     assert.equal(progress.summary(1).shardsCommitted, 0);
   });
 
   test('a cell of which nearly everything is rejected is named with its gate, running work included', () => {
     const progress = new Progress();
-    progress.tellPlan(PLAN);
+    progress.addPlan(PLAN);
     const running = (rejections: number) => ({
       worker: 'w',
       shard: 0,
       cells: [count(0, 1, { sex: rejections, age: 3 }), count(1, 5)],
       since: { seconds: 2, accepted: 1, attempts: 50 },
     });
-    progress.tellLive(running(20), 1000);
+    progress.addLive(running(20), 1000);
     assert.equal(progress.summary(1000).tooLow, null);
-    progress.tellLive(running(60), 2000);
+    progress.addLive(running(60), 2000);
     const { tooLow } = progress.summary(2000);
     assert.equal(tooLow?.cell, 'sex=female');
     assert.equal(tooLow?.gate, 'sex');
@@ -89,17 +89,17 @@ describe('progress', () => {
 
   test('a running shard counts once when it is committed, and a silent worker is forgotten', () => {
     const progress = new Progress();
-    progress.tellPlan(PLAN);
+    progress.addPlan(PLAN);
     const live = {
       worker: 'w',
       shard: 0,
       cells: [count(0, 1, { sex: 9 })],
       since: { seconds: 2, accepted: 1, attempts: 10 },
     };
-    progress.tellLive(live, 1000);
-    progress.tellShard(shard(0), 2000);
+    progress.addLive(live, 1000);
+    progress.addShard(shard(0), 2000);
     assert.equal(progress.summary(2000).worstCells[0]?.attempts, 3);
-    progress.tellLive({ ...live, shard: 1 }, 3000);
+    progress.addLive({ ...live, shard: 1 }, 3000);
     assert.equal(progress.summary(3000).worstCells[0]?.attempts, 13);
     assert.equal(progress.summary(3000 + 180_000).worstCells[0]?.attempts, 3);
   });
@@ -107,7 +107,7 @@ describe('progress', () => {
   test('the rate is that of the last minute', () => {
     const progress = new Progress();
     for (let second = 0; second <= 120; second += 2) {
-      progress.tellLive(
+      progress.addLive(
         { worker: 'w', shard: 0, cells: [], since: { seconds: 2, accepted: second < 60 ? 100 : 4, attempts: 4 } },
         second * 1000,
       );
@@ -120,9 +120,9 @@ describe('progress', () => {
 
 test('H4: a stored message cannot slow the operator down or enter its sums', () => {
   const progress = new Progress();
-  progress.tellPlan(PLAN);
+  progress.addPlan(PLAN);
   const stranger = (cell: number): CellCount => ({ ...count(0, 1), cell });
-  progress.tellShard({ planDigest: DIGEST, shard: 0, cells: [stranger(2 ** 32 - 2), count(0, 2)] }, null);
+  progress.addShard({ planDigest: DIGEST, shard: 0, cells: [stranger(2 ** 32 - 2), count(0, 2)] }, null);
   const started = performance.now();
   const { samples, worstCells } = progress.summary(0);
   assert.ok(performance.now() - started < 1000, 'the time does not grow with the ordinal');
@@ -135,10 +135,10 @@ test('H4: a stored message cannot slow the operator down or enter its sums', () 
 
 test('H4: forged gate names do not pile up', () => {
   const progress = new Progress();
-  progress.tellPlan(PLAN);
+  progress.addPlan(PLAN);
   for (let n = 0; n < 3; n++) {
     const rejected = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`gate-${n}-${i}`, 1]));
-    progress.tellShard({ planDigest: DIGEST, shard: n, cells: [count(0, 1, rejected)] }, null);
+    progress.addShard({ planDigest: DIGEST, shard: n, cells: [count(0, 1, rejected)] }, null);
   }
   assert.ok(Object.keys(progress.summary(0).rejected).length <= 33);
 });

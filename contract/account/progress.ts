@@ -74,13 +74,13 @@ export class Progress {
   #lastCommitAt: number | null = null;
 
   /** Takes in the plan of a worker. A plan other than the last one resets the count. */
-  tellPlan(event: PlanEvent): void {
+  addPlan(event: PlanEvent): void {
     this.#useDigest(event.planDigest);
     this.#plan = event;
   }
 
   /** A shard is committed. @param at null for an event of the past that is read again */
-  tellShard(event: ShardEvent, at: number | null): void {
+  addShard(event: ShardEvent, at: number | null): void {
     if (this.#digest === null) this.#digest = event.planDigest;
     if (event.planDigest !== this.#digest || this.#committed.has(event.shard)) return;
     this.#committed.add(event.shard);
@@ -92,7 +92,7 @@ export class Progress {
   }
 
   /** A worker reports on its running shard. */
-  tellLive(event: LiveEvent, at: number): void {
+  addLive(event: LiveEvent, at: number): void {
     this.#lastWorkAt = at;
     this.#recent.push({ at, accepted: event.since.accepted });
     if (!this.#committed.has(event.shard)) this.#running.set(event.worker, { ...event, at });

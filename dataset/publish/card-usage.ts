@@ -3,7 +3,7 @@ import { objects } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
 import { code, text } from './markdown.ts';
 
-/** The parts of the dataset card that say how to use the data. Each snippet runs as it stands in a copy of the dataset. */
+/** The parts of the dataset card on how to use the data. Each snippet runs unchanged in a copy of the dataset. */
 
 export function loadingSection({ name, shards, samples, dataset }: Draft): string {
   const extension = dataset.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';

@@ -126,7 +126,7 @@ function gates(draft: Draft): string {
   return `## Gates\n\nAn image counts under the first gate that rejected it.\n\n${body}`;
 }
 
-/** More cells than this would make the card unreadable; they stand in the manifest. */
+/** More cells than this would make the card unreadable; the manifest lists all. */
 const MAX_CELL_ROWS = 64;
 
 function quotas(draft: Draft): string {

@@ -13,7 +13,7 @@ import { membersFault } from './records.ts';
 
 /**
  * Checkpoints of publishing: the samples of shards that were checked, several shards to an object, so that a publisher that
- * is interrupted does not read them again. A checkpoint that is damaged, or of a shard that was made anew since, is ignored.
+ * is interrupted does not read them again. A checkpoint that is damaged, or of a shard that was remade since, is ignored.
  */
 
 export interface Checkpoints {

@@ -65,7 +65,7 @@ async function assertSound(folder: string, what: string): Promise<void> {
 }
 
 describe('M3: two publishers with other titles and versions leave a dataset that verifies', () => {
-  /** Changes of a publisher that nobody disturbs. */
+  /** Writes of an undisturbed publisher. */
   let changes: number;
   before(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-'));

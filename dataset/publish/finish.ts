@@ -14,7 +14,7 @@ import type { Draft } from './manifest.ts';
  *
  *   staged copies of the files --> seal (the first publisher decides what is published) --> files --> dataset.json
  *
- * Whoever comes after the seal writes the very bytes that it fixes, so a file never changes once it has its name.
+ * A publisher that comes after the seal writes the very bytes that it fixes, so a file never changes once it has its name.
  */
 
 /** A file beside the shards, as the manifest lists it, and its bytes in chunks. */
@@ -78,10 +78,10 @@ export async function readOwnManifest(store: ObjectStore, plan: Plan): Promise<M
   return manifest;
 }
 
-/** Seals of other shards, which were made anew since, have other names. */
+/** Seals of other shards, which were remade since, have other names. */
 const sealKey = ({ planDigest, shards }: Manifest): string => objects.publication(digestOf({ planDigest, shards }));
 
-/** What is to be published: ours, unless another publisher sealed its own before; null when it is damaged. */
+/** The publication: ours, unless another publisher sealed its own before; null when it is damaged. */
 async function seal(store: ObjectStore, own: Publication): Promise<Sealed | null> {
   const key = sealKey(own.manifest);
   const there = await store.get(key);

@@ -25,7 +25,7 @@ export const shardEntry = ({ key, bytes, sha256, start, end, accepted, shard }: 
   record: objects.record(shard),
 });
 
-/** What the records of all shards say, folded. */
+/** The records of all shards, folded. */
 export interface Counted {
   readonly shards: readonly ShardEntry[];
   readonly tallies: readonly CellTally[];
@@ -64,7 +64,7 @@ function modelOf({ spec, model, sampling }: Plan): Manifest['model'] {
   return { uri: withoutUserinfo(spec.model.uri), digest: model.digest, scheduler, height, width };
 }
 
-/** What is wanted, for whoever looks before the manifest is there. */
+/** The wanted counts, for a reader who comes before the manifest. */
 export function outlineOf(plan: Plan): Outline {
   const { grid, quotas } = plan.allocation;
   return {
@@ -112,7 +112,7 @@ export function publicDataset({ apiVersion, kind, metadata, spec }: SyntheticDat
     metadata: { name: metadata.name, ...(Object.keys(annotations).length > 0 && { annotations }) },
     spec: { seed, quota, prompt, model, quality, output: { ...output, uri } },
   };
-  // Whoever reads the manifest gets the defaults of what is left out from the schema.
+  // A reader of the manifest gets the defaults of absent fields from the schema.
   return withoutCredentials(published) as SyntheticDataset;
 }
 

@@ -1,12 +1,12 @@
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
 
-/** What the publisher says about the dataset, and the sentences that card, Croissant and report share. */
+/** The publisher's statements about the dataset, and the sentences that card, Croissant and report share. */
 
 export interface License {
   /** As the Hugging Face hub spells it: a lower-case SPDX identifier, or `other`. */
   readonly hub: string;
-  /** Where its text stands. */
+  /** The address of its text. */
   readonly url: string | null;
   readonly label: string;
 }
@@ -51,7 +51,7 @@ function readLicense(text: string): License {
 export const NOTICE =
   'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
 
-/** What anyone who trains on the data should know; `axes` are the names of the quota grid's axes. */
+/** Notices for anyone who trains on the data; `axes` are the names of the quota grid's axes. */
 export function limitations(draft: Draft): string[] {
   const { axes, quality } = { axes: Object.keys(draft.dataset.spec.quota.axes), quality: draft.dataset.spec.quality };
   const gated = [...new Set(quality.gates.map((gate) => gate.axis))];

@@ -177,7 +177,7 @@ async function removeWork(store: ObjectStore): Promise<void> {
   if (keys.length > 0) await store.remove(keys);
 }
 
-/** Renders the report of a published dataset anew. Reads shards only until the contact sheet is full. */
+/** Renders the report of a published dataset again. Reads shards only until the contact sheet is full. */
 export async function renderPublishedReport(store: ObjectStore, manifest: Manifest): Promise<string> {
   const sheet = createSheet(manifest.cells);
   for (const { key } of manifest.shards) {

@@ -8,9 +8,9 @@ import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { type Ahead, workAhead } from '../ahead.ts';
 import { readShardSamples, type ShardSample } from '../shard/read.ts';
 
-/** What the workers left: the records of all shards, and the shards, each checked against its record. */
+/** The output of the workers: the records of all shards, and the shards, each checked against its record. */
 
-/** What a dataset's records must agree with; a plan has it. */
+/** The values with which a dataset's records must agree; a plan has them. */
 export type Expected = Pick<Plan, 'name' | 'digest' | 'shards' | 'samples'>;
 
 /** An object of the dataset that is not what it should be. */

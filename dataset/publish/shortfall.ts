@@ -6,7 +6,7 @@ import { readRecords } from './records.ts';
 
 /**
  * Refuses to publish fewer images than the spec asks for while it says `onExhausted: Fail`. The records suffice, so that
- * nobody waits for the shards to be read. Nothing is lost: with `Shortfall` the same shards are published.
+ * the shards need not be read first. Nothing is lost: with `Shortfall` the same shards are published.
  * @throws ExhaustedError that names the cell with the most samples without an image, and the gates that rejected them
  */
 export async function refuseShortfall(plan: Plan, store: ObjectStore): Promise<void> {

@@ -54,7 +54,7 @@ export interface GateSum {
   readonly rejected: number;
 }
 
-/** What each gate rejected, gates that rejected nothing included. */
+/** Rejections by gate, gates without any included. */
 export function rejectedBy({ rejected, dataset }: Pick<Draft, 'rejected' | 'dataset'>): GateSum[] {
   const counts = new Map(Object.entries(rejected));
   const gates = dataset.spec.quality.gates.map((gate) => ({

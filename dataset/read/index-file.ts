@@ -10,7 +10,7 @@ import { memoize } from './memory.ts';
 const COLUMNS = ['image_offset', 'image_size', 'json_offset', 'json_size'] as const;
 type Column = (typeof COLUMNS)[number];
 
-/** Where a sample's members lie in its shard. */
+/** The place of a sample's members in its shard. */
 export interface Place {
   readonly image: Extent;
   readonly json: Extent;

@@ -23,7 +23,7 @@ export async function openSource(store: ObjectStore, now: () => number): Promise
   );
 }
 
-/** The source, which is opened anew once a growing dataset has been published. */
+/** The source, which is opened again once a growing dataset has been published. */
 export function followSource(store: ObjectStore, first: Source, now: () => number): () => Promise<Source> {
   let source = first;
   let looked = now();

@@ -11,18 +11,18 @@ import type { Counts, Located, Source } from './source.ts';
 
 /**
  * A dataset that is still growing: committed shards by their records, unfinished ones by their stored parts. Both are
- * written once and never changed, so each is read once; only the listings are made anew.
+ * written once and never changed, so each is read once; only the listings are repeated.
  */
 
-/** A listing serves this long: what is behind by a moment is no matter, and a page asks many things at once. */
+/** A listing serves this long: a short delay does no harm, and a page asks for many things at once. */
 const FRESH_MS = 2000;
 const READERS = 16;
 const KEPT_PARTS = 10_000;
 
-/** What the store holds of the work. */
+/** The objects of unfinished work in the store. */
 interface Work {
   readonly records: ReadonlyMap<number, ShardRecord>;
-  /** Of shards without a record, those parts that do not overlap. */
+  /** Parts of shards without a record, those that do not overlap. */
   readonly parts: ReadonlyMap<number, readonly (StoredPart & { readonly bytes: number })[]>;
 }
 

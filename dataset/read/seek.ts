@@ -3,14 +3,14 @@ import { findMembers, type Member, paddedSize } from '../shard/tar.ts';
 import type { Place } from './index-file.ts';
 
 /**
- * Finding a sample in a tar that has no index yet, by range requests. Samples stand in order of their index and are about
+ * Finding a sample in a tar that has no index yet, by range requests. Samples are in order of their index and are about
  * equally large, so that one look near the expected place usually shows the sample or how far it is off.
  */
 
 /** A shard or a part. */
 export interface Archive {
   readonly bytes: number;
-  /** Of its samples, `end` exclusive; some may be missing. */
+  /** The samples of the archive, `end` exclusive; some may be missing. */
   readonly start: number;
   readonly end: number;
 }
@@ -27,7 +27,7 @@ interface Seen extends Member {
   readonly extension: string;
 }
 
-/** Where the sample is, or null when the archive does not hold it. `read` gets bytes of the archive. */
+/** Finds the sample, or null when the archive does not hold it. `read` gets bytes of the archive. */
 export async function seekSample(
   read: (range: ByteRange) => Promise<Uint8Array>,
   archive: Archive,
@@ -60,7 +60,7 @@ interface Mark {
   readonly index: number;
 }
 
-/** Where to look: half a look before the place at which the sample would be if all were equally large. */
+/** The next range to read: it starts half a range before the sample's place if all samples were equally large. */
 function beginOf(low: Mark, high: Mark, { index, look }: { index: number; look: number }): number {
   const share = Math.min(1, Math.max(0, (index - low.index) / Math.max(1, high.index - low.index)));
   const guess = low.at + share * (high.at - low.at) - look / 2;

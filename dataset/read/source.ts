@@ -4,16 +4,16 @@ import type { Place } from './index-file.ts';
 
 /** A dataset as the browser sees it, published or still growing. */
 
-/** What is wanted; a manifest says it, and an outline. */
+/** The wanted samples; from a manifest, or an outline. */
 export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'cells' | 'dataset'>;
 
 export interface Counts {
-  /** Of the cells that have any, in any order. */
+  /** The cells that have any, in any order. */
   readonly tallies: readonly CellTally[];
   readonly committed: number;
 }
 
-/** Where a sample is. */
+/** The place of a sample. */
 export type Located =
   | { readonly state: 'stored'; readonly object: string; readonly place: Place }
   | { readonly state: 'exhausted' | 'pending' };

@@ -9,7 +9,7 @@ import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
 const RECORD_NAME = '_part.json';
 
-/** The members of one accepted sample, as they stand in the shard. */
+/** The members of one accepted sample, as the shard holds them. */
 export function sampleMembers(key: string, extension: string, image: Uint8Array, record: SampleRecord): Uint8Array[] {
   return [
     tarMember(`${key}.${extension}`, image),
@@ -93,7 +93,7 @@ function largestCover(parts: readonly StoredPart[]): StoredPart[] {
   return chosen.reverse();
 }
 
-/** How many of the parts, sorted by their end, end at `at` or before. */
+/** Counts the parts, sorted by their end, that end at `at` or before. */
 function countEndingBy(sorted: readonly StoredPart[], at: number): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {
@@ -104,7 +104,7 @@ function countEndingBy(sorted: readonly StoredPart[], at: number): number {
   return low;
 }
 
-/** Where a new part that starts at `at` ends: at the next multiple of `size` from the start, or at `limit`. */
+/** The end of a new part that starts at `at`: the next multiple of `size` from the start, or `limit`. */
 function nextCut(start: number, at: number, size: number, limit: number): number {
   return Math.min(limit, start + (Math.floor((at - start) / size) + 1) * size);
 }

@@ -1,15 +1,15 @@
 import { type SampleRecord, sampleRecordSchema } from '../../contract/schema/record.ts';
 import { listMembers, type Member, TarError } from './tar.ts';
 
-/** Reading a shard back: its samples, and where their bytes lie, for whoever checks, indexes or shows them. */
+/** Reading a shard back: its samples, and the place of their bytes, to check, index or show them. */
 
-/** Where a member's content lies in its shard, in bytes. */
+/** The place of a member's content in its shard, in bytes. */
 export interface Extent {
   readonly offset: number;
   readonly size: number;
 }
 
-/** One sample as it stands in a shard. */
+/** One sample as the shard holds it. */
 export interface ShardSample {
   readonly key: string;
   readonly image: Extent & { readonly extension: string };

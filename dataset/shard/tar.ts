@@ -109,7 +109,7 @@ export function findMembers(piece: Uint8Array, base: number, isName: (name: stri
   return members;
 }
 
-/** "ustar" at its place tells nearly every other block apart without adding it up. */
+/** "ustar" at its place excludes nearly every other block without a sum. */
 const MAGIC = encoder.encode('ustar');
 
 function headerAt(block: Uint8Array, at: number): Member | null {

@@ -13,7 +13,7 @@ import type { ShardSample } from '../shard/read.ts';
 export interface IndexRows {
   /** Compares a shard's samples with the rows from `first` on. */
   faults(first: number, shard: string, samples: readonly ShardSample[]): Promise<string[]>;
-  /** What is wrong with the file as a whole. */
+  /** Faults of the file as a whole. */
   readonly fault: string | null;
 }
 

@@ -10,7 +10,7 @@ import type { Rebuilt } from './rebuild.ts';
 /** The published files beside the shards: each must be listed, and nothing else. */
 export const FILES: readonly string[] = [objects.index, objects.wids, objects.croissant, objects.card, objects.report];
 
-/** What the records say of the shards that could be read. */
+/** Sums of the records of the shards that could be read. */
 export interface Recount {
   readonly tallies: TallySum;
   readonly providers: ReadonlySet<string>;

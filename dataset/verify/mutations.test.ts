@@ -21,7 +21,7 @@ import { verify } from './verify.ts';
 
 /**
  * Every field of what is published is changed in turn, with all digests up to the manifest made to fit, as a forger would.
- * Verification must find each change, or the field stands below with the reason why nobody can.
+ * Verification must find each change, or the field is listed below with the reason why that is impossible.
  */
 
 const UNVERIFIABLE: readonly (readonly [RegExp, string])[] = [
@@ -48,7 +48,7 @@ function* leaves(value: unknown, path: Path = []): Generator<Path> {
       yield* leaves(member, [...path, Array.isArray(value) ? Number(name) : name]);
 }
 
-/** Where the schema knows few values, another one of them. */
+/** Picks another value where the schema has few. */
 const OTHER: ReadonlyMap<unknown, string> = new Map([
   ['Fail', 'Shortfall'],
   ['auto', 'cpu'],

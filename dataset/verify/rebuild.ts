@@ -18,11 +18,11 @@ export interface Rebuilt {
   /** Samples by index; without prompts and exact numbers where a Table gave them. */
   samplesBetween(start: number, end: number): Sample[];
   readonly fromTable: boolean;
-  /** Where the resource asks for another plan than the one that the manifest names. */
+  /** The place at which the resource asks for another plan than the manifest names. */
   readonly faults: readonly string[];
 }
 
-/** Why a manifest contradicts itself, or the plan that it tells. */
+/** Contradictions of a manifest with itself, or with the plan that it describes. */
 export function rebuildPlan(manifest: Manifest): Rebuilt | string {
   if (digestOf(manifest.plan) !== manifest.planDigest) return 'planDigest is not the digest of plan';
   try {

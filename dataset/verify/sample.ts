@@ -7,7 +7,7 @@ import type { Gate } from '../../contract/schema/spec.ts';
 import { decodeImage, ImageSizeError, isDegenerate, readSyntheticMark } from '../../platform/image/image.ts';
 import type { Rebuilt } from './rebuild.ts';
 
-/** What one sample of a shard must satisfy. */
+/** Requirements on one sample of a shard. */
 
 /** Faults of a sample's record against the plan: each one line, without the sample's name. */
 export function recordFaults(

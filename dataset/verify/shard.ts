@@ -8,7 +8,7 @@ import type { IndexRows } from './index.ts';
 import type { Rebuilt } from './rebuild.ts';
 import { imageFaults, recordFaults } from './sample.ts';
 
-/** What a shard must satisfy beyond what publishing asks of it: every sample is what the plan says it is. */
+/** Requirements on a shard beyond those of publishing: every sample is what the plan says it is. */
 
 export interface Published {
   readonly manifest: Manifest;

@@ -66,7 +66,7 @@ async function forgeSample(store: ObjectStore, edit: (sample: Edited) => void | 
   await editJson<Manifest>(store, objects.manifest, (manifest) => Object.assign(manifest.shards[1]!, digests));
 }
 
-/** What was done to a sound dataset, and what verify must say of which object. */
+/** A change to a sound dataset, and what verify must say of which object. */
 const TAMPERING: readonly (readonly [string, (store: ObjectStore) => Promise<void>, string, RegExp])[] = [
   ['the manifest is removed', (store) => store.remove([objects.manifest]), 'dataset.json', /is missing/],
   [

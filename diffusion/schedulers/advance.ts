@@ -1,7 +1,7 @@
 import type { State, Step, Weights } from './schedule.ts';
 
 /** Arrays that are free for reuse, so that a run does not allocate at every step. */
-export class Spares {
+export class BufferPool {
   readonly #length: number;
   readonly #free: Float32Array[] = [];
   /** Sums are collected in float64 and rounded once. */
@@ -16,7 +16,7 @@ export class Spares {
     return this.#free.pop() ?? new Float32Array(this.#length);
   }
 
-  giveBack(arrays: Iterable<Float32Array>): void {
+  release(arrays: Iterable<Float32Array>): void {
     this.#free.push(...arrays);
   }
 }
@@ -26,19 +26,19 @@ export class Spares {
  * are given back for reuse.
  * @param output the model's output, of the sample's length; not kept
  */
-export function advance(step: Step, state: State, output: Float32Array, spares: Spares): State {
-  const estimate = predict(step, state.sample, output, spares.take());
+export function advance(step: Step, state: State, output: Float32Array, buffers: BufferPool): State {
+  const estimate = predict(step, state.sample, output, buffers.take());
   const estimates = [estimate, ...state.remembered];
   const sources = { ...state, output, estimates };
-  const sample = step.correct ? weigh(step.correct, sources, spares) : state.sample;
+  const sample = step.correct ? weigh(step.correct, sources, buffers) : state.sample;
   const next: State = {
-    sample: weigh(step.next, { ...sources, sample }, spares),
+    sample: weigh(step.next, { ...sources, sample }, buffers),
     anchor: step.anchors ? sample : state.anchor,
     remembered: step.keep.map((index) => estimates[index]!),
   };
   const held = arraysOf(next);
   const used = arraysOf(state).add(sample).add(estimate);
-  spares.giveBack([...used].filter((array) => !held.has(array)));
+  buffers.release([...used].filter((array) => !held.has(array)));
   return next;
 }
 
@@ -65,8 +65,8 @@ interface Sources extends State {
   readonly estimates: readonly Float32Array[];
 }
 
-function weigh(weights: Weights, sources: Sources, spares: Spares): Float32Array {
-  const { sums } = spares;
+function weigh(weights: Weights, sources: Sources, buffers: BufferPool): Float32Array {
+  const { sums } = buffers;
   sums.fill(0);
   if (weights.sample) add(sums, weights.sample, sources.sample);
   if (weights.anchor) add(sums, weights.anchor, sources.anchor!);
@@ -74,7 +74,7 @@ function weigh(weights: Weights, sources: Sources, spares: Spares): Float32Array
   weights.estimates?.forEach((weight, i) => {
     if (weight) add(sums, weight, sources.estimates[i]!);
   });
-  const result = spares.take();
+  const result = buffers.take();
   result.set(sums);
   return result;
 }

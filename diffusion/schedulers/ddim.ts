@@ -1,7 +1,7 @@
 import { alphasCumprod, trainTimesteps } from './alphas.ts';
 import { isOn, predictionOf, refuseSwitches, type SchedulerConfig, spacingOf } from './config.ts';
 import type { Schedule, Step } from './schedule.ts';
-import { checkVisited, roundHalfEven, visitAll } from './timesteps.ts';
+import { checkTimesteps, roundHalfEven, spaceTimesteps } from './timesteps.ts';
 
 /**
  * Denoising diffusion implicit models without added noise (eta 0). Source: J. Song et al., "Denoising Diffusion Implicit
@@ -11,9 +11,9 @@ import { checkVisited, roundHalfEven, visitAll } from './timesteps.ts';
 export function planDdim(config: SchedulerConfig, steps: number): Schedule {
   refuseSwitches(config, ['thresholding']);
   const train = trainTimesteps(config);
-  const visits = { spacing: spacingOf(config, 'leading'), steps, train, offset: config.steps_offset ?? 0 };
-  const timesteps = visitAll(visits).map(roundHalfEven);
-  checkVisited(timesteps, train);
+  const spaced = { spacing: spacingOf(config, 'leading'), steps, train, offset: config.steps_offset ?? 0 };
+  const timesteps = spaceTimesteps(spaced).map(roundHalfEven);
+  checkTimesteps(timesteps, train);
   const alphas = alphasCumprod(config, { zeroSnr: true });
   const last = isOn(config.set_alpha_to_one, true) ? 1 : alphas[0]!;
   const stride = Math.floor(train / steps);

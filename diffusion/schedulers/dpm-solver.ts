@@ -2,7 +2,7 @@ import { alphasForSigmas, sigmasOf, trainTimesteps } from './alphas.ts';
 import { isOn, oneOf, predictionOf, refuse, refuseSwitches, type SchedulerConfig, spacingOf } from './config.ts';
 import type { Schedule, Step, Weights } from './schedule.ts';
 import { finalSigma, interpolate, type Level, levelOf, rampOf, rampSigmas, timestepOfSigma } from './sigmas.ts';
-import { checkVisited, roundHalfEven, visitAllButLowest } from './timesteps.ts';
+import { checkTimesteps, roundHalfEven, spaceTimestepsAboveLowest } from './timesteps.ts';
 
 const f32 = Math.fround;
 
@@ -46,12 +46,12 @@ export function cleanSample(config: SchedulerConfig, { alpha, sigma }: Level): S
 
 function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: number[]; sigmas: number[] } {
   const train = trainTimesteps(config);
-  const visits = { spacing: spacingOf(config, 'linspace'), steps, train, offset: config.steps_offset ?? 0 };
+  const spaced = { spacing: spacingOf(config, 'linspace'), steps, train, offset: config.steps_offset ?? 0 };
   const table = sigmasOf(alphasForSigmas(config));
   const clip = config.lambda_min_clipped ?? -Infinity;
-  // Timesteps whose log signal-to-noise ratio lies below the clipping value are not visited.
+  // Timesteps whose log signal-to-noise ratio lies below the clipping value are left out.
   const last = table.findLastIndex((sigma) => -Math.log(sigma) >= clip) + 1;
-  let timesteps = visitAllButLowest(visits, last);
+  let timesteps = spaceTimestepsAboveLowest(spaced, last);
   let sigmas = timesteps.map((timestep) => interpolate(table, timestep));
   const ramp = rampOf(config, ['karras', 'exponential', 'lu']);
   if (ramp) {
@@ -59,7 +59,7 @@ function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: numbe
     const rounded = ramp !== 'exponential' && config.beta_schedule !== 'squaredcos_cap_v2';
     timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, table)).map(rounded ? roundHalfEven : Math.trunc);
   }
-  checkVisited(timesteps, train);
+  checkTimesteps(timesteps, train);
   return { timesteps, sigmas: [...sigmas, finalSigma(config, table[0]!)].map(f32) };
 }
 

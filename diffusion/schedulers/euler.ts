@@ -2,7 +2,7 @@ import { alphasForSigmas, sigmasOf, trainTimesteps } from './alphas.ts';
 import { oneOf, predictionOf, type SchedulerConfig, spacingOf } from './config.ts';
 import type { Schedule, Step } from './schedule.ts';
 import { finalSigma, interpolate, rampOf, rampSigmas, timestepOfSigma } from './sigmas.ts';
-import { checkVisited, linspace, roundHalfEven, visitAll } from './timesteps.ts';
+import { checkTimesteps, linspace, roundHalfEven, spaceTimesteps } from './timesteps.ts';
 
 const f32 = Math.fround;
 
@@ -39,10 +39,10 @@ export function planEuler(config: SchedulerConfig, steps: number): Schedule {
 function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: number[]; sigmas: number[] } {
   const train = trainTimesteps(config);
   const spacing = spacingOf(config, 'linspace');
-  const visits = { spacing, steps, train, offset: config.steps_offset ?? 0 };
+  const spaced = { spacing, steps, train, offset: config.steps_offset ?? 0 };
   const table = sigmasOf(alphasForSigmas(config));
-  let timesteps = visitAll(visits).map(spacing === 'linspace' ? f32 : roundHalfEven);
-  checkVisited(timesteps, train);
+  let timesteps = spaceTimesteps(spaced).map(spacing === 'linspace' ? f32 : roundHalfEven);
+  checkTimesteps(timesteps, train);
   let sigmas = timesteps.map((timestep) => interpolate(table, timestep));
   if (oneOf(config, 'interpolation_type', ['linear', 'log_linear'], 'linear') === 'log_linear') {
     sigmas = linspace(Math.log(table.at(-1)!), Math.log(table[0]!), steps + 1).map(Math.exp);

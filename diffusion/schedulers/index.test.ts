@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { SCHEDULERS } from '../../contract/schema/spec.ts';
 import { ModelError } from '../errors.ts';
-import { advance, Spares } from './advance.ts';
+import { advance, BufferPool } from './advance.ts';
 import { alphasCumprod } from './alphas.ts';
 import { type SchedulerConfig, schedulerConfigSchema } from './config.ts';
 import type { SchedulerName } from './index.ts';
@@ -25,7 +25,7 @@ function run(
   noise: readonly number[],
   model: (input: number[], step: number) => number[],
 ): number[] {
-  const spares = new Spares(noise.length);
+  const spares = new BufferPool(noise.length);
   let state = initialState(Float32Array.from(noise, (value) => value * schedule.initNoiseSigma));
   schedule.steps.forEach((step, i) => {
     const input = [...state.sample].map((value) => value * step.inputScale);
@@ -100,7 +100,7 @@ test('a row does not depend on the rows beside it', () => {
 test('a run takes no more memory the longer it is', () => {
   for (const name of SCHEDULERS) {
     let made = 0;
-    const spares = new Spares(4);
+    const spares = new BufferPool(4);
     const take = spares.take.bind(spares);
     const seen = new Set<Float32Array>();
     spares.take = () => {

@@ -53,7 +53,7 @@ export function plan(name: SchedulerName, config: SchedulerConfig, steps: number
  * @param own the class that the configuration was written for
  * @param used the class that is to work with it
  */
-export function asPipelineLoads(config: SchedulerConfig, own: SchedulerName, used: SchedulerName): SchedulerConfig {
+export function pipelineConfig(config: SchedulerConfig, own: SchedulerName, used: SchedulerName): SchedulerConfig {
   const stated = (field: keyof SchedulerConfig): boolean => config[field] !== undefined || own === used;
   const clips = isOn(config.clip_sample, own === 'DDIM');
   return {

@@ -2,7 +2,7 @@ import { ModelError } from '../errors.ts';
 import { alphasCumprod, trainTimesteps } from './alphas.ts';
 import { isOn, oneOf, type SchedulerConfig, spacingOf } from './config.ts';
 import type { Schedule, Step, Weights } from './schedule.ts';
-import { checkVisited, roundHalfEven, visitAll } from './timesteps.ts';
+import { checkTimesteps, roundHalfEven, spaceTimesteps } from './timesteps.ts';
 
 /**
  * Pseudo numerical methods for diffusion models. Source: L. Liu et al., "Pseudo Numerical Methods for Diffusion Models on
@@ -14,9 +14,9 @@ import { checkVisited, roundHalfEven, visitAll } from './timesteps.ts';
  */
 export function planPndm(config: SchedulerConfig, steps: number): Schedule {
   const train = trainTimesteps(config);
-  const visits = { spacing: spacingOf(config, 'leading'), steps, train, offset: config.steps_offset ?? 0 };
-  const timesteps = visitAll(visits).map(roundHalfEven);
-  checkVisited(timesteps, train);
+  const spaced = { spacing: spacingOf(config, 'leading'), steps, train, offset: config.steps_offset ?? 0 };
+  const timesteps = spaceTimesteps(spaced).map(roundHalfEven);
+  checkTimesteps(timesteps, train);
   const walk = walker(config);
   const stride = Math.floor(train / steps);
   const calls = isOn(config.skip_prk_steps, false)
@@ -55,8 +55,8 @@ const MULTISTEP: readonly (readonly number[])[] = [
 ];
 
 function planWithoutRungeKutta(timesteps: readonly number[], stride: number, walk: Walk): Step[] {
-  const visited = timesteps.length === 1 ? timesteps : [...timesteps.slice(0, 2), ...timesteps.slice(1)];
-  return visited.map((timestep, call): Step => {
+  const used = timesteps.length === 1 ? timesteps : [...timesteps.slice(0, 2), ...timesteps.slice(1)];
+  return used.map((timestep, call): Step => {
     const common = { timestep, inputScale: 1, estimate: raw };
     if (call === 1) {
       return { ...common, next: walk(timestep + stride, timestep, [1 / 2, 1 / 2], 'anchor'), keep: [1] };

@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { linspace, roundHalfEven, visitAll, visitAllButLowest } from './timesteps.ts';
+import { linspace, roundHalfEven, spaceTimesteps, spaceTimestepsAboveLowest } from './timesteps.ts';
 
-const visits = { steps: 5, train: 1000, offset: 1 };
+const spaced = { steps: 5, train: 1000, offset: 1 };
 
 test('timesteps are those that diffusers visits', () => {
-  assert.deepEqual(visitAll({ ...visits, spacing: 'leading' }), [801, 601, 401, 201, 1]);
-  assert.deepEqual(visitAll({ ...visits, spacing: 'linspace' }), [999, 749.25, 499.5, 249.75, 0]);
-  assert.deepEqual(visitAll({ ...visits, spacing: 'trailing' }), [999, 799, 599, 399, 199]);
-  assert.deepEqual(visitAllButLowest({ ...visits, spacing: 'leading' }), [831, 665, 499, 333, 167]);
-  assert.deepEqual(visitAllButLowest({ ...visits, spacing: 'linspace' }), [999, 799, 599, 400, 200]);
-  assert.deepEqual(visitAllButLowest({ ...visits, spacing: 'trailing' }), [999, 799, 599, 399, 199]);
+  assert.deepEqual(spaceTimesteps({ ...spaced, spacing: 'leading' }), [801, 601, 401, 201, 1]);
+  assert.deepEqual(spaceTimesteps({ ...spaced, spacing: 'linspace' }), [999, 749.25, 499.5, 249.75, 0]);
+  assert.deepEqual(spaceTimesteps({ ...spaced, spacing: 'trailing' }), [999, 799, 599, 399, 199]);
+  assert.deepEqual(spaceTimestepsAboveLowest({ ...spaced, spacing: 'leading' }), [831, 665, 499, 333, 167]);
+  assert.deepEqual(spaceTimestepsAboveLowest({ ...spaced, spacing: 'linspace' }), [999, 799, 599, 400, 200]);
+  assert.deepEqual(spaceTimestepsAboveLowest({ ...spaced, spacing: 'trailing' }), [999, 799, 599, 399, 199]);
 });
 
 test('timesteps fall, and are as many as steps', () => {
   const spacing = fc.constantFrom('leading' as const, 'linspace' as const);
   fc.assert(
     fc.property(spacing, fc.integer({ min: 1, max: 499 }), (kind, steps) => {
-      for (const visit of [visitAll, visitAllButLowest]) {
-        const timesteps = visit({ ...visits, spacing: kind, steps });
+      for (const visit of [spaceTimesteps, spaceTimestepsAboveLowest]) {
+        const timesteps = visit({ ...spaced, spacing: kind, steps });
         assert.equal(timesteps.length, steps);
         assert.ok(timesteps.slice(1).every((timestep, i) => timestep < timesteps[i]!));
       }

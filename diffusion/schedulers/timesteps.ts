@@ -1,9 +1,9 @@
 import { ModelError } from '../errors.ts';
 import type { Spacing } from './config.ts';
 
-/** Which training timesteps a run visits, in descending order. Source: diffusers, set_timesteps of each scheduler. */
+/** The training timesteps of a run, in descending order. Source: diffusers, set_timesteps of each scheduler. */
 
-export interface Visits {
+export interface TimestepSpacing {
   readonly spacing: Spacing;
   readonly steps: number;
   /** Training timesteps. */
@@ -12,7 +12,7 @@ export interface Visits {
 }
 
 /** PNDM, DDIM and Euler: `steps` values; linspace keeps its fractions, to be rounded by those who need whole ones. */
-export function visitAll({ spacing, steps, train, offset }: Visits): number[] {
+export function spaceTimesteps({ spacing, steps, train, offset }: TimestepSpacing): number[] {
   switch (spacing) {
     case 'linspace':
       return linspace(0, train - 1, steps).reverse();
@@ -26,7 +26,7 @@ export function visitAll({ spacing, steps, train, offset }: Visits): number[] {
 }
 
 /** DPM-Solver++ and UniPC: one more point than steps, the lowest left out; `last` is where the noise schedule is cut off. */
-export function visitAllButLowest({ spacing, steps, train, offset }: Visits, last = train): number[] {
+export function spaceTimestepsAboveLowest({ spacing, steps, train, offset }: TimestepSpacing, last = train): number[] {
   switch (spacing) {
     case 'linspace':
       return linspace(0, last - 1, steps + 1)
@@ -73,11 +73,11 @@ export function checkSteps(steps: number, train: number): void {
 }
 
 /** @throws ModelError when a timestep lies outside the training schedule (diffusers fails there as well) */
-export function checkVisited(timesteps: readonly number[], train: number): void {
+export function checkTimesteps(timesteps: readonly number[], train: number): void {
   const outside = timesteps.find((timestep) => timestep < 0 || timestep > train - 1);
   if (outside !== undefined) {
     throw new ModelError(
-      `sampling.steps: ${timesteps.length} steps would visit timestep ${outside}, but the model was trained on 0 to ${train - 1}; use another number of steps`,
+      `sampling.steps: ${timesteps.length} steps would use timestep ${outside}, but the model was trained on 0 to ${train - 1}; use another number of steps`,
     );
   }
 }

@@ -4,7 +4,7 @@ import { cleanSample } from './dpm-solver.ts';
 import { solveLinear } from './linear.ts';
 import type { Schedule, Step, Weights } from './schedule.ts';
 import { finalSigma, interpolate, type Level, levelOf, rampOf, rampSigmas, timestepOfSigma } from './sigmas.ts';
-import { checkVisited, roundHalfEven, visitAllButLowest } from './timesteps.ts';
+import { checkTimesteps, roundHalfEven, spaceTimestepsAboveLowest } from './timesteps.ts';
 
 const f32 = Math.fround;
 
@@ -53,9 +53,9 @@ function noise(config: SchedulerConfig, { alpha, sigma }: Level): Step['estimate
 
 function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: number[]; sigmas: number[] } {
   const train = trainTimesteps(config);
-  const visits = { spacing: spacingOf(config, 'linspace'), steps, train, offset: config.steps_offset ?? 0 };
+  const spaced = { spacing: spacingOf(config, 'linspace'), steps, train, offset: config.steps_offset ?? 0 };
   const table = sigmasOf(alphasForSigmas(config));
-  let timesteps = visitAllButLowest(visits);
+  let timesteps = spaceTimestepsAboveLowest(spaced);
   let sigmas = timesteps.map((timestep) => interpolate(table, timestep));
   let smallest = table[0]!;
   const ramp = rampOf(config, ['karras', 'exponential']);
@@ -66,7 +66,7 @@ function noiseLevels(config: SchedulerConfig, steps: number): { timesteps: numbe
       .map(ramp === 'karras' ? roundHalfEven : Math.trunc);
     smallest = sigmas.at(-1)!;
   }
-  checkVisited(timesteps, train);
+  checkTimesteps(timesteps, train);
   return { timesteps, sigmas: [...sigmas, finalSigma(config, smallest)].map(f32) };
 }
 

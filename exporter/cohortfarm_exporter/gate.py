@@ -69,7 +69,7 @@ class Xray(torch.nn.Module):
 
 
 def write_graph(model: torch.nn.Module, reference: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
-    """Exports a model and compares the graph with the one that it stands for, on a batch of another size."""
+    """Exports a model and compares the graph with it, on a batch of another size."""
     reference.eval()
     axes = {"image": {0: "batch"}, "scores": {0: "batch"}}
     with warnings.catch_warnings(), torch.no_grad():
@@ -151,7 +151,7 @@ def torchvision_gate(architecture: str, options: SimpleNamespace) -> tuple[torch
 
 
 class Inert:
-    """Stands for whatever a checkpoint holds besides tensors."""
+    """Replaces whatever a checkpoint holds besides tensors."""
 
     def __init__(self, *_args, **_named):
         pass

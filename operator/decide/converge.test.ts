@@ -162,7 +162,7 @@ class World {
     if (!workers || this.away) return;
     if (!this.kept.plan) {
       this.kept.plan = true;
-      this.progress.tellPlan(PLAN);
+      this.progress.addPlan(PLAN);
     }
     if (this.stream?.filledFor !== DIGEST) return;
     const [shard] = this.stream.messages;
@@ -179,7 +179,7 @@ class World {
 
   tell(shard: number, at: number | null): void {
     const cells = [{ cell: 0, accepted: 6, exhausted: 0, attempts: 6, rejected: {} }];
-    this.progress.tellShard({ planDigest: DIGEST, shard, cells }, at);
+    this.progress.addShard({ planDigest: DIGEST, shard, cells }, at);
   }
 
   succeed(job: JobView): void {
@@ -220,7 +220,7 @@ class World {
         return;
       case 'operatorRestarts':
         this.progress = new Progress();
-        if (this.kept.plan) this.progress.tellPlan(PLAN);
+        if (this.kept.plan) this.progress.addPlan(PLAN);
         for (const shard of this.kept.shards) this.tell(shard, null);
         return;
       case 'recordRemoved':

@@ -154,7 +154,7 @@ describe('A6: onExhausted may change at any time', () => {
 
   test('while it grows, the status says that publication will be withheld', () => {
     const progress = progressOf({ planned: true, committed: 1 });
-    progress.tellShard(
+    progress.addShard(
       {
         planDigest: DIGEST,
         shard: 1,

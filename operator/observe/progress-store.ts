@@ -33,9 +33,9 @@ export function createProgressStore({ now, wake }: ProgressStoreOptions): Progre
     of: (uid) => entryOf(uid).progress,
     take({ uid, kind, event }, isNews) {
       const entry = entryOf(uid);
-      if (kind === 'plan') entry.progress.tellPlan(event);
-      else if (kind === 'shard') entry.progress.tellShard(event, isNews ? now() : null);
-      else entry.progress.tellLive(event, now());
+      if (kind === 'plan') entry.progress.addPlan(event);
+      else if (kind === 'shard') entry.progress.addShard(event, isNews ? now() : null);
+      else entry.progress.addLive(event, now());
       // A plan is waited for by workers; all else can wait.
       const due = kind === 'plan' ? now() : Math.max(now(), entry.wokenAt + wakeInterval(byUid.size) * 1000);
       if (due < entry.wokenAt) return;

@@ -25,7 +25,7 @@ export interface QueueAdminOptions extends QueueOptions {
   readonly limits?: Partial<StreamLimits>;
 }
 
-/** What is asked while there is no connection fails after so long: the operator comes back to it by itself. */
+/** A request without a connection fails after this long: the operator requeues by itself. */
 const PATIENCE_MS = 2000;
 const IN_FLIGHT = 256;
 

@@ -5,11 +5,11 @@ import type { Logger } from '../log.ts';
 
 /** The authentication of NATS clients by their tokens (NATS' auth callout): the server asks here who a client is. */
 
-/** Keys that the server and the program that answers it share; made anew with each start of the server. */
+/** Keys that the server and the program that answers it share; made at each start of the server. */
 export interface CalloutKeys {
   /** Signs answers; the server knows the public key. */
   readonly seed: string;
-  /** Of the one user that the server knows by itself, and that answers. */
+  /** The one user that the server knows by itself, and that answers. */
   readonly password: string;
 }
 
@@ -38,7 +38,7 @@ export function makeCalloutKeys(): CalloutKeys {
   return { seed: Buffer.from(account.getSeed()).toString(), password: password.getPublicKey() };
 }
 
-/** Part of a server's configuration that lets nobody in without asking; checking a token takes a call to the API server. */
+/** Makes a server ask before it admits a client (part of its configuration); checking a token takes a call to the API server. */
 export const calloutConfig = ({ seed, password }: CalloutKeys): string => `authorization {
   timeout: 10
   users: [{ user: "${USER}", password: "${password}" }]
@@ -81,7 +81,7 @@ interface CalloutRequest {
   /** For which this one connection is answered. */
   readonly userKey: string;
   readonly token: string;
-  /** What it calls itself. */
+  /** The name that the client gives itself. */
   readonly client: string;
 }
 

@@ -3,7 +3,7 @@ import { Failure } from '../../contract/failure.ts';
 import { redact } from '../redact.ts';
 import { QueueError, type QueueErrorKind } from './errors.ts';
 
-/** What the errors of the NATS client mean to a user, and what to do about them. */
+/** Errors of the NATS client, what they mean to a user, and what to do about them. */
 
 interface Meaning {
   readonly kind: QueueErrorKind;
@@ -93,7 +93,7 @@ export function wrapQueueError(error: unknown, action: string, url: string): Que
 export const isMissing = (error: unknown): boolean =>
   error instanceof Error && /^(Stream|Consumer)NotFoundError$/.test(error.name);
 
-/** True when nobody is there to take a message: JetStream is off, or no stream has that subject. */
+/** True when a message has no receiver: JetStream is off, or no stream has that subject. */
 export const isNobody = (error: unknown): boolean =>
   error instanceof Error &&
   (error.name === 'JetStreamNotEnabled' || error.name === 'NoRespondersError' || /no responders/i.test(error.message));

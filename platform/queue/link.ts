@@ -82,7 +82,7 @@ export class Link {
     this.#changed = Promise.withResolvers();
   }
 
-  /** The client itself comes back from lost connections; this begins anew when there was none yet, or it gave up. */
+  /** The client itself comes back from lost connections; this connects when there was none yet, or the client gave up. */
   async #keep(): Promise<void> {
     for (let wait = RETRY_MS; !this.#closed; wait = Math.min(MAX_RETRY_MS, wait * 2)) {
       try {

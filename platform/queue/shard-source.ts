@@ -7,8 +7,8 @@ import { type LiveEvent, type PlanEvent, type ShardEvent, type Task, taskSchema 
 import { QueueError } from './errors.ts';
 import { isNobody, wrapQueueError } from './failures.ts';
 import { Link } from './link.ts';
-import { LivePace } from './live-pace.ts';
 import { decodePayload, encodePayload } from './payload.ts';
+import { ReportThrottle } from './report-throttle.ts';
 import { filledFor, managerOf } from './streams.ts';
 import type { Lease, QueueOptions, ShardSource } from './types.ts';
 
@@ -16,7 +16,7 @@ import type { Lease, QueueOptions, ShardSource } from './types.ts';
 
 export interface ShardSourceOptions extends QueueOptions {
   readonly uid: string;
-  /** How long calls wait for an unreachable server, and for a stream that is not filled yet. */
+  /** Calls wait this long for an unreachable server, and for a stream that is not filled yet. */
   readonly timeoutMs?: number;
   /** A worker that waits for a stream to be filled announces its plan again so often. */
   readonly reannounceMs?: number;
@@ -44,7 +44,7 @@ class JetStreamSource implements ShardSource {
   readonly #keepers = new Set<NodeJS.Timeout>();
   #plan: PlanEvent | null = null;
   /** By the name that reports come under: engines of one pod report apart. */
-  readonly #paces = new Map<string, LivePace>();
+  readonly #throttles = new Map<string, ReportThrottle>();
   #workers = 1;
   /** When the workers were counted last. */
   #counted = 0;
@@ -63,10 +63,10 @@ class JetStreamSource implements ShardSource {
   }
 
   report(event: LiveEvent): void {
-    const pace = this.#paces.get(event.worker) ?? new LivePace();
-    this.#paces.set(event.worker, pace);
-    pace.workers = this.#workers;
-    const report = pace.merge(event, Date.now());
+    const throttle = this.#throttles.get(event.worker) ?? new ReportThrottle();
+    this.#throttles.set(event.worker, throttle);
+    throttle.workers = this.#workers;
+    const report = throttle.merge(event, Date.now());
     if (report && this.#link.connected) void this.#send(report).catch(() => {}); // The next one says it all again.
   }
 
@@ -83,7 +83,7 @@ class JetStreamSource implements ShardSource {
     return this.#persist('take a shard', async (connection) => {
       const before = await this.#filled(connection);
       if (!before) {
-        // Whoever fills it may not know the plan any more: a server may have lost its disk.
+        // The operator that fills it may not know the plan any more: a server may have lost its disk.
         if (this.#plan && Date.now() - announcedAt > this.#reannounceMs) {
           await this.#storePlan(connection, this.#plan);
           announcedAt = Date.now();
@@ -92,7 +92,7 @@ class JetStreamSource implements ShardSource {
       }
       const taken = await this.#pull(connection);
       if (taken) return taken;
-      // Empty only if the stream that was asked is still there, and nobody's unfinished shard may come back soon.
+      // Empty only if the stream that was asked is still there, and no unfinished shard may come back soon.
       const after = await this.#filled(connection);
       if (after?.created !== before.created) return AGAIN;
       const first = this.#leases === 0;

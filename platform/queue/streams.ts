@@ -18,7 +18,7 @@ import { isMissing } from './failures.ts';
 
 /** Numbers that tests make small. */
 export interface StreamLimits {
-  /** A delivery that is not heard of for so long goes to another worker. */
+  /** A delivery without a sign of life for this long goes to another worker. */
   readonly ackWaitMs: number;
   /** A message that was delivered so often stays parked. */
   readonly maxDeliver: number;
@@ -30,7 +30,7 @@ export const DEFAULT_LIMITS: StreamLimits = { ackWaitMs: 30_000, maxDeliver: 20,
 
 const HOUR_MS = 3_600_000;
 const DEDUPE_MS = 6 * HOUR_MS;
-/** For the same plan told by workers that start together; short, so that one that was restored is heard again. */
+/** Covers workers that start together and announce the same plan; short, so that a restored stream gets the plan again. */
 const DEDUPE_PLAN_MS = 30_000;
 /** As many deliveries as there can be workers. */
 const MAX_IN_FLIGHT = 20_000;
@@ -43,7 +43,7 @@ export const managerOf = (connection: NatsConnection): Promise<JetStreamManager>
   jetstreamManager(connection, { checkAPI: false });
 
 /**
- * Sequences of a stream that is made anew begin beyond those of the one that was lost, so that neither a late
+ * Sequences of a recreated stream begin beyond those of the one that was lost, so that neither a late
  * acknowledgement nor a reader's place in the old stream means another message in the new one.
  */
 const firstSequence = (): number => Date.now() * 1000;

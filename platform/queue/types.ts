@@ -2,21 +2,21 @@ import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/tas
 
 /** The queue's two faces: the operator's, which owns the streams, and a worker's, which takes shards from one of them. */
 
-/** How a server is reached. */
+/** The address of a server and the credentials for it. */
 export interface QueueOptions {
   /** `nats://host:4222`; several servers of one cluster with commas between. */
   readonly url: string;
-  /** Path of a NATS credentials file, read anew at each connection. */
+  /** Path of a NATS credentials file, read at each connection. */
   readonly credentials?: string;
-  /** Path of a token to present instead, read anew at each connection. */
+  /** Path of a token to present instead, read at each connection. */
   readonly token?: string;
   /** Begins the subjects of answers; `_INBOX` by default. */
   readonly inboxPrefix?: string;
-  /** What the server calls this client, such as the pod's name. */
+  /** The name that the server shows for this client, such as the pod's name. */
   readonly name?: string;
 }
 
-/** What stands in the work-queue stream of a dataset. */
+/** State of a dataset's work-queue stream. */
 export interface QueueState {
   /** Shards not acknowledged: available + inFlight + parked. */
   readonly messages: number;
@@ -34,7 +34,7 @@ export interface QueueState {
   readonly created: string;
 }
 
-/** What workers tell. Plans and shards are told at least once each, in any order; live events may be lost. */
+/** Events of workers. Plans and shards are delivered at least once each, in any order; live events may be lost. */
 export type QueueEvent =
   | { readonly uid: string; readonly kind: 'plan'; readonly event: PlanEvent }
   | { readonly uid: string; readonly kind: 'shard'; readonly event: ShardEvent }
@@ -43,10 +43,10 @@ export type QueueEvent =
 export interface ProgressWatch {
   /**
    * True once every plan and shard that was stored when the watch connected has been handed over. False again while the
-   * server is away, until what came meanwhile has been read.
+   * server is unreachable, until what came meanwhile has been read.
    */
   current(): boolean;
-  /** Messages that were no events as this version writes them; they are logged and passed over. */
+  /** Messages that are not events as this version writes them; they are logged and skipped. */
   malformed(): number;
   close(): Promise<void>;
 }
@@ -63,21 +63,21 @@ export interface QueueAdmin {
   fill(uid: string, planDigest: string, shards: Iterable<number>): Promise<void>;
   /** Null when the stream or its consumer is missing. */
   state(uid: string): Promise<QueueState | null>;
-  /** Counts deliveries anew: parked messages become available again. */
+  /** Resets the count of deliveries: parked messages become available again. */
   resetConsumer(uid: string): Promise<void>;
   /**
-   * Removes the dataset's stream and makes it anew, empty and not filled: for shards that turn out to be missing although
+   * Removes the dataset's stream and recreates it, empty and not filled: for shards that turn out to be missing although
    * they were acknowledged, whose message ids the old stream would take for duplicates.
    */
   remake(uid: string): Promise<void>;
-  /** Removes the dataset's stream and all that was told of the dataset. */
+  /** Removes the dataset's stream and all its events. */
   remove(uid: string): Promise<void>;
-  /** Hands over every stored plan and shard event, those told from now on, and live events. Survives lost servers and disks. */
+  /** Delivers every stored plan and shard event, new ones from now on, and live events. Survives lost servers and disks. */
   watchProgress(onEvent: (event: QueueEvent) => void): ProgressWatch;
   close(): Promise<void>;
 }
 
-/** One shard that is this worker's until it is complete or released, or not heard of for the consumer's ack_wait. */
+/** One shard that is this worker's until it is complete or released, or its ack_wait passes without a sign of life. */
 export interface Lease {
   readonly shard: number;
   /** From 1. */
@@ -91,7 +91,7 @@ export interface Lease {
   release(error?: unknown): Promise<boolean>;
 }
 
-/** Where a worker gets its shards from. */
+/** The source of a worker's shards. */
 export interface ShardSource {
   /** Reports the plan, before the first shard is asked for. */
   announce(plan: PlanEvent): Promise<void>;

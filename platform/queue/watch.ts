@@ -11,7 +11,7 @@ import { ensureProgress, managerOf, type StreamLimits } from './streams.ts';
 import type { ProgressWatch, QueueEvent } from './types.ts';
 
 /**
- * Following what workers tell: the progress stream from the beginning, then on from the last message seen, over as many
+ * Follows the events of workers: the progress stream from the beginning, then on from the last message seen, over as many
  * connections as it takes.
  */
 
@@ -54,7 +54,7 @@ export function watchProgress(context: WatchContext): ProgressWatch {
     });
     try {
       session = await consume(connection, context.limits, place);
-      // A lost connection ends this session; the next goes on from the last message seen.
+      // A lost connection ends this session; the next resumes from the last message seen.
       void link.changed().then(() => session?.close());
       for await (const message of session) {
         hand(message);

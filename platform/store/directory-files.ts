@@ -45,7 +45,7 @@ export async function readFolder(path: string): Promise<Dirent[]> {
   }
 }
 
-/** What is at a path, a symbolic link not followed; null when nothing is. */
+/** The kind of entry at a path, a symbolic link not followed; null when there is none. */
 export async function lstatOrNull(path: string): Promise<Stats | null> {
   try {
     return await lstat(path);

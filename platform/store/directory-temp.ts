@@ -82,7 +82,7 @@ export class TempFiles {
 
 let space: Promise<string> | null = null;
 
-/** Where process ids mean the same as here: the host and, on Linux, the namespace of a container. */
+/** The scope in which process ids are unique: the host and, on Linux, the namespace of a container. */
 function processSpace(): Promise<string> {
   space ??= readlink('/proc/self/ns/pid')
     .catch(() => '')

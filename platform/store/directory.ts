@@ -104,7 +104,7 @@ export class DirectoryStore implements ObjectStore {
 
   async *#walk(path: string, folder: string, prefix: string): AsyncIterable<ListedObject> {
     const entries = await this.#guard('list', folder, () => readFolder(path));
-    // A folder sorts as its name with "/", because that is how the names below it go on.
+    // A folder sorts as its name with "/", because that is how the names below it continue.
     const names = entries.map((entry) => ({ entry, key: folder + entry.name + (entry.isDirectory() ? '/' : '') }));
     names.sort((a, b) => compareKeys(a.key, b.key));
     for (const { entry, key } of names) {
@@ -150,7 +150,7 @@ export class DirectoryStore implements ObjectStore {
     return path;
   }
 
-  /** As {@link #locate}, and on to what a symbolic link of that name stands for. */
+  /** As {@link #locate}, and resolves a symbolic link of that name. */
   async #locateTarget(key: string): Promise<string | null> {
     const path = await this.#locate(key);
     const found = path === null ? null : await lstatOrNull(path);

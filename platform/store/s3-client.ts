@@ -1,7 +1,7 @@
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
 import { StoreError } from './errors.ts';
 
-/** What the AWS defaults do not already say. Credentials and region come from the AWS chain when they are left out. */
+/** Settings beyond the AWS defaults. Credentials and region come from the AWS chain when they are left out. */
 export interface S3Options {
   /** URL of an S3-compatible server, such as http://minio:9000. */
   endpoint?: string;
@@ -43,7 +43,7 @@ export async function connect(options: S3Options, env: NodeJS.ProcessEnv): Promi
   return new S3(config);
 }
 
-/** Refuses an endpoint that is no URL or that holds a secret; the message does not repeat it. */
+/** Refuses an endpoint that is not a URL or that holds a secret; the message does not repeat it. */
 export function assertEndpoint(endpoint: string | undefined): void {
   if (endpoint === undefined) return;
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;

@@ -3,7 +3,7 @@ import { StoreError } from './errors.ts';
 import type { S3Options } from './s3-client.ts';
 import { BUSY, DAMAGED, type Meaning, NETWORK_MEANINGS, NO_REGION, NOT_S3, S3_MEANINGS, TLS } from './s3-meanings.ts';
 
-/** Where a call was going, for the message. */
+/** The call and its target, for the message. */
 export interface S3Call {
   action: string;
   object: string;

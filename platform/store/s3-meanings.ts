@@ -1,10 +1,10 @@
 import type { ReasonName } from '../../contract/reasons.ts';
 import type { StoreErrorKind } from './errors.ts';
 
-/** What an error code of S3 or of the network means to a user, and what to do about it. */
+/** The meaning of an error code of S3 or of the network to a user, and what to do about it. */
 export interface Meaning {
   kind: StoreErrorKind;
-  /** Of the condition; where it is left out, the server refuses or is away. */
+  /** The reason of the condition; absent where the server refuses or is unreachable. */
   reason?: ReasonName;
   says: string;
   fix: string;

@@ -10,7 +10,7 @@ const TEXT = { contentType: 'text/plain' };
 const SECRET = 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY';
 const credentials = { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: SECRET, sessionToken: `token${SECRET}` };
 
-/** What the server says to one request. */
+/** The server's answer to one request. */
 interface Answer {
   status: number;
   headers?: Record<string, string>;

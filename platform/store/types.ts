@@ -44,7 +44,7 @@ export interface ObjectStore {
 
   /**
    * Creates the object whole or not at all; never overwrites. Once it resolves, the object survives a crash.
-   * 'exists' says that an object of that name is there, whoever wrote it: after a lost answer that may have been this very
+   * 'exists' says that an object of that name exists, of any writer: after a lost answer that may have been this very
    * call, so a caller that must know compares the content.
    */
   create(key: string, body: ObjectBody, options: WriteOptions): Promise<'created' | 'exists'>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createKube } from '../../kube/client.ts';
 import { isKubeError, isTransient, type KubeErrorKind } from '../../kube/errors.ts';
-import type { RequestSeen } from '../../kube/send.ts';
+import type { RequestMetrics } from '../../kube/send.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject, Ref } from '../../kube/types.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
@@ -40,7 +40,7 @@ const refused = (kind: KubeErrorKind, message: RegExp) => (error: unknown) => {
 describe('calls to an API server', { skip }, () => {
   let plane: ControlPlane;
   let kube: Kube;
-  const seen: RequestSeen[] = [];
+  const seen: RequestMetrics[] = [];
 
   before(async () => {
     plane = await startWithDefinition();

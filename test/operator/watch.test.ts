@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createKube } from '../../kube/client.ts';
 import { systemClock } from '../../kube/clock.ts';
 import { isKubeError } from '../../kube/errors.ts';
-import type { RequestSeen } from '../../kube/send.ts';
+import type { RequestMetrics } from '../../kube/send.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
 import { createWatchSource } from '../../kube/watch-stream.ts';
@@ -37,7 +37,7 @@ describe('a watcher of a real API server', { skip }, () => {
   let direct: Kube;
   let watcher: Watcher;
   let told: string[];
-  let seen: RequestSeen[];
+  let seen: RequestMetrics[];
 
   before(async () => {
     plane = await startWithDefinition();

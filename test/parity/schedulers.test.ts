@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { advance, Spares } from '../../diffusion/schedulers/advance.ts';
+import { advance, BufferPool } from '../../diffusion/schedulers/advance.ts';
 import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
 import { plan, schedulerOfClass } from '../../diffusion/schedulers/index.ts';
 import { initialState, type Schedule } from '../../diffusion/schedulers/schedule.ts';
@@ -19,7 +19,7 @@ function run(schedule: Schedule, noise: Float32Array): { latents: Float32Array; 
   const length = noise.length;
   const latents = new Float32Array(length * schedule.steps.length);
   const inputs = new Float32Array(latents.length);
-  const spares = new Spares(length);
+  const spares = new BufferPool(length);
   let state = initialState(noise.map((value) => value * schedule.initNoiseSigma));
   schedule.steps.forEach((step, i) => {
     const input = inputs.subarray(i * length, (i + 1) * length);

@@ -46,10 +46,10 @@ export function progressOf({ planned = false, committed = 0, digest = DIGEST } =
     { id: 'sex=female', wanted: 12 },
     { id: 'sex=male', wanted: 12 },
   ];
-  progress.tellPlan({ planDigest: digest, samples: 24, shards: 3, cells });
+  progress.addPlan({ planDigest: digest, samples: 24, shards: 3, cells });
   for (let shard = 0; shard < committed; shard++) {
     const count = { accepted: 4, exhausted: 0, attempts: 5, rejected: { sex: 1 } };
-    progress.tellShard(
+    progress.addShard(
       {
         planDigest: digest,
         shard,

@@ -1,6 +1,6 @@
 """`python -m cohortfarm_trainer pretrain|finetune|evaluate|compare|audit --config FILE`.
 
-Exit codes: 0 done, 2 bad usage, config or data, 75 try again (it goes on from its checkpoint), 78 will never work.
+Exit codes: 0 done, 2 bad usage, config or data, 75 try again (it resumes from its checkpoint), 78 will never work.
 """
 
 import argparse

@@ -22,7 +22,7 @@ class UsageError(StageError):
 
 
 class TerminalError(StageError):
-    """No further try will mend it. Exit 78."""
+    """Another try will not fix it. Exit 78."""
 
 
 class RetryableError(StageError):
@@ -33,7 +33,7 @@ class RetryableError(StageError):
 
 
 class StoppedError(StageError):
-    """Stopped on request, at a checkpoint from which it goes on. Exit 75."""
+    """Stopped on request, at a checkpoint from which it resumes. Exit 75."""
 
     exit_code = TRY_AGAIN
     reason = "Training"

@@ -143,7 +143,7 @@ class S3Store:
     def _get_signed(self, key: str, start: int, end: int) -> bytes | None:
         """A range by a URL that is signed once for many requests: boto3 takes three times as long to send one.
 
-        None when that does not give it, for whatever reason (a proxy, an ended session, a store that is away): boto3 knows
+        None when that does not give it, for whatever reason (a proxy, an ended session, an unreachable store): boto3 knows
         how to try again, and what to say.
         """
         signed_at, url = self._signed.get(key, (-RENEWED_SECONDS, ""))

@@ -115,7 +115,7 @@ REBUILT = {
 
 
 class Shell:
-    """Stands for a layer in a file that holds a whole network: it has the layer's content, and no code of it."""
+    """A placeholder for a layer in a file that holds a whole network: it has the layer's content, and no code of it."""
 
     def tensors(self, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
         """Parameters and buffers, as the layer's state_dict would name them."""

@@ -1,4 +1,4 @@
-"""Batches from shards: the same images whoever loads them, however many processes do."""
+"""Batches from shards: the same images in every process, however many load them."""
 
 import io
 import json

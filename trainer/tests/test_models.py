@@ -158,7 +158,7 @@ def test_weights_of_another_network_are_refused():
 
 
 def test_probabilities_mean_what_they_say_though_positives_weigh_more():
-    """With a weight w on positives the best odds are w times the true ones; taking log w off the bias mends that."""
+    """With a weight w on positives the best odds are w times the true ones; taking log w off the bias fixes that."""
     model = make_model("cnn-small", 1, 0)
     with torch.no_grad():
         model.classifier.weight.zero_()

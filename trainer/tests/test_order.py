@@ -1,4 +1,4 @@
-"""The order of images: every epoch once, whoever takes them. Laws, over random sizes."""
+"""The order of images: every epoch once, however many processes take them. Laws, over random sizes."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Tables of predictions: written by evaluations, audited whoever they are of."""
+"""Tables of predictions: written by evaluations, audited for any model."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from test_runs import HYPER, run, site
 
 
 def table(n: int = 600, **more) -> pandas.DataFrame:
-    """Predictions of somebody's model on two sites: women are missed more often."""
+    """Predictions of a made-up model on two sites: women are missed more often."""
     rng = np.random.default_rng(1)
     ill = rng.random(n) < 0.5
     women, age = np.repeat(rng.random(n // 2) < 0.5, 2), np.repeat(rng.integers(20, 80, n // 2), 2)

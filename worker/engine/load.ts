@@ -5,7 +5,7 @@ import { loadGate } from '../gate/gate.ts';
 import type { ImageRequest, StartMessage, Verdicts } from './messages.ts';
 import { tryBatch } from './trial.ts';
 
-/** What an engine holds: the model and the gates, on ONNX Runtime, in this process. */
+/** The contents of an engine: the model and the gates, on ONNX Runtime, in this process. */
 
 export interface LoadedEngine {
   /** Samples and judges one batch of full size. @throws Failure when that cannot be done */

@@ -20,7 +20,7 @@ import {
  *   spawned --hello--> greeted --start/ready--> ready --sample/images--> ready --(exit, signal, silence)--> ended
  */
 
-/** How an engine is started, and the variables that its environment has besides ours. */
+/** The command of an engine, and the variables that its environment has besides ours. */
 export interface EngineCommand {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -53,7 +53,7 @@ async function problemOf({ sampler, gates, toLoad }: ToTry, batchSize: number): 
   }
 }
 
-/** What an image has to show for a gate to judge it. */
+/** The expectation that an image must meet for a gate to judge it. */
 function requestFor({ gate, values }: GateToLoad): Pick<ImageRequest, 'axes' | 'exact'> {
   return { axes: { [gate.axis]: gate.appliesTo?.[0] ?? values[0] ?? '' }, exact: { [gate.axis]: 0 } };
 }

@@ -2,7 +2,7 @@ import { GATE_TYPES, isWithin } from '../../contract/gates/gate-types.ts';
 import type { GateModel } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
 
-/** What a gate's numbers mean for one image. Pure. */
+/** The meaning of a gate's numbers for one image. Pure. */
 
 export interface Verdict {
   /** Classifier: probability of the wanted class. Regressor: the predicted number, in the unit of its axis. */
@@ -10,7 +10,7 @@ export interface Verdict {
   readonly passed: boolean;
 }
 
-/** What the image was to show: the axis value and, on an axis of numbers, the number. */
+/** The wanted axis value and, on an axis of numbers, the number. */
 export interface Wanted {
   readonly value: string;
   readonly exact: number | undefined;

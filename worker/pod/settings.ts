@@ -10,7 +10,7 @@ import type { Claimant } from '../../dataset/claim.ts';
 import { type ResourceContext, resolveUri, s3Options } from '../../platform/resource.ts';
 import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
 
-/** What the environment of a pod configures. */
+/** Settings from the environment of a pod. */
 
 export interface PodSettings {
   readonly dataset: SyntheticDataset;

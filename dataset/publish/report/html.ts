@@ -18,7 +18,7 @@ const REFERENCES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** What a control character would be replaced by, so that a report is valid HTML whatever a record says. */
+/** Replacement for control characters, so that a report is valid HTML whatever a record contains. */
 const REPLACEMENT = '\uFFFD';
 
 const escapeText = (text: string): string =>

@@ -3,7 +3,7 @@ import type { Draft } from '../manifest.ts';
 import type { Publication } from '../publication.ts';
 import { type Html, html } from './html.ts';
 
-/** What it takes to trace an image, or make it again. */
+/** Everything needed to trace an image, or to make it again. */
 export function provenance(draft: Draft, { license, creator, citation }: Publication): Html {
   const { planDigest, model, dataset, providers, generator, plan } = draft;
   const { seed, prompt } = dataset.spec;

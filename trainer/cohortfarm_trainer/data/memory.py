@@ -18,7 +18,7 @@ EMPTY: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Memory:
-    """Hashes of 16 hexadecimal digits: nobody can be read out of them, and everybody be found again."""
+    """Hashes of 16 hexadecimal digits: they identify no person, and equal persons have equal ones."""
 
     patients: frozenset[str] = EMPTY  # site and number
     named: frozenset[str] = EMPTY  # numbers alone, of patients whose source names the site
@@ -98,7 +98,7 @@ def check_unseen(name: str, site: Seen, memory: Memory, what: str) -> None:
             f"{len(straddling)} patients of site {name} are among those that {what} was trained on; "
             "take them out of one of the two, or give the data a split column"
         )
-    # Where one side does not name its hospital, nobody knows whether equal numbers are one person.
+    # Where one side does not name its hospital, equal numbers may or may not be one person.
     alike = (memory.unnamed & (own.named | own.unnamed)) | (memory.named & own.unnamed)
     if alike:
         raise UsageError(

@@ -4,7 +4,7 @@ A stream is the endless sequence of all epochs, each a permutation of all images
 that takes `rate` images a step takes the positions from floor(k * rate) to floor((k + 1) * rate) of it at step k, once those
 of a block of steps have been mixed: so a batch holds images of many runs, and few requests fetch a block. Rank r of w takes
 every w-th of a step, and loader workers take whole blocks in turn. Nothing depends on how many workers load, and a training
-that stops at a step goes on there.
+that stops at a step resumes there.
 """
 
 from functools import lru_cache

@@ -27,7 +27,7 @@ FINEST = {
     "matchedBetweenSd": ("sd", MATCHED),
 }
 NAMES = (*MEASURED, *FINEST)
-# What contrasts are made of. A gap is no end point: it is larger where more is missed, whoever it is.
+# Metrics of the contrasts. A gap is not an end point: it grows with the overall miss rate, whichever group is missed.
 ENDPOINTS = ("auroc", "underdiagnosis", "betweenSd", "matchedBetweenSd")
 Key = tuple[str, str, str]  # arm, initialisation, site
 Runs = list[tuple[int, "Measured"]]  # seed and what was measured

@@ -80,7 +80,7 @@ def spread(found: Patients) -> Spread | None:
     """Random effects by the method of moments (one-way analysis of variance); None with fewer than two cells or no error.
 
     Errors are taken relative to the rate of their stratum, so that a group that is mostly seen at a hard site, or with a hard
-    finding, is not for that reason another group. Images of one patient are no independent ones: the noise of a cell is that
+    finding, is not for that reason another group. Images of one patient are not independent: the noise of a cell is that
     of its patients. The interval is that of the Q profile (Viechtbauer 2007).
     """
     rates = np.bincount(found.stratum, found.errors) / np.maximum(np.bincount(found.stratum, found.of), 1)

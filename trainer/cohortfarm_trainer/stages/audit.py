@@ -1,4 +1,4 @@
-"""Audit: the report of an evaluation from a table of predictions, whoever's they are."""
+"""Audit: the report of an evaluation from a table of predictions of any model."""
 
 import hashlib
 from typing import Any
@@ -21,7 +21,7 @@ def audit_stage(context: Context) -> dict[str, Any]:
     """All models of a table, on each of its sites and on all together."""
     uri = context.config["predictions"]
     data = context.read(uri)
-    # A table may be written anew under its name.
+    # A table may be rewritten under its name.
     context.digest = hashlib.sha256(context.digest.encode() + data).hexdigest()
     done = context.finished()
     if done is not None:

@@ -1,4 +1,4 @@
-"""Where a run stands, in the object store: from there it goes on after it was stopped or killed."""
+"""The state of a run in the object store, from which it resumes after it was stopped or killed."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ class Trained:
 
 
 def train(job: Job, team: Team, stopping: Callable[[], bool]) -> Trained:
-    """Trains, or goes on training, to the end. Raises StoppedError after a checkpoint when `stopping` says so."""
+    """Trains, or resumes training, to the last step. Raises StoppedError after a checkpoint when `stopping` says so."""
     return _Run(job, team, stopping).to_end()
 
 

@@ -1,7 +1,7 @@
 import { type LiveEvent, liveInterval } from '../../contract/schema/task.ts';
 
 /** Reports of running work come as often as the worker likes and leave as seldom as the number of workers demands. */
-export class LivePace {
+export class ReportThrottle {
   /** About how many work on the dataset now. */
   workers = 1;
   #held: LiveEvent | null = null;
