@@ -123,7 +123,7 @@ export class Leader {
   #failed(error: Error): void {
     const { log, name, clock } = this.#options;
     if (isKubeError(error, 'conflict')) {
-      log.debug({ lease: name }, `somebody was faster: ${error.message}`);
+      log.debug({ lease: name }, `another process was faster: ${error.message}`);
       this.#failing = null;
       return;
     }

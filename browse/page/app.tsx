@@ -12,7 +12,7 @@ import { Gates, HardestCells, Training } from './tables.tsx';
 import { Facts, Viewer } from './viewer.tsx';
 import { many } from './words.ts';
 
-/** The page: the dataset, read anew while it grows, and the part of it that the URL names. */
+/** The page: the dataset, reloaded while it grows, and the part of it that the URL names. */
 
 const PAUSE_MS = 5000;
 

@@ -153,7 +153,7 @@ function addPush(model: Command): void {
     model
       .command('push')
       .description(
-        'Copy a model or gate to a bucket: what is missing there, never over anything else. Run it again to go on.',
+        'Copy a model or gate to a bucket: what is missing there, never over anything else. Run it again to resume.',
       )
       .argument('<dir>', 'folder of a model or gate')
       .argument('<uri>', 's3://bucket/prefix, or a directory')

@@ -36,9 +36,7 @@ export function addRun(program: Command): void {
   addS3Options(
     program
       .command('run')
-      .description(
-        'Grow the dataset on this machine: sample, gate, write shards, publish. Run it again to go on where it stopped.',
-      )
+      .description('Grow the dataset on this machine: sample, gate, write shards, publish. Run it again to resume.')
       .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
       .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
       .option('-w, --workers <n>', 'engine processes, each with a shard of its own; default: spec.workers.replicas')

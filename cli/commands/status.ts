@@ -23,7 +23,7 @@ export function addStatus(program: Command): void {
       .command('status')
       .description('Show the progress of a SyntheticDataset in a cluster: images, conditions, worst cells, pods.')
       .argument('<name>', 'name of the SyntheticDataset')
-      .option('-w, --watch', 'go on showing it until Ctrl-C'),
+      .option('-w, --watch', 'keep showing it until Ctrl-C'),
   ).action(async (name: string, flags: Flags) => {
     const cluster = await open(flags);
     const read = async () => {

@@ -25,7 +25,7 @@ export function addTrain(program: Command): void {
     program
       .command('train')
       .description(
-        'Train the stages of spec.training on the published dataset, evaluate and compare them. Run it again to go on where it stopped.',
+        'Train the stages of spec.training on the published dataset, evaluate and compare them. Run it again to resume.',
       )
       .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
       .option('-o, --output <uri>', 'where the dataset is; default: spec.output.uri')
@@ -75,7 +75,7 @@ function failed(step: TrainingStep, code: number): number {
   const again = code === EXIT.tryAgain || code > 128;
   process.stderr.write(
     again
-      ? `${step.name} stopped; run the same command again to go on\n`
+      ? `${step.name} stopped; run the same command again to resume\n`
       : `${step.name} failed; what depends on it is not run\n`,
   );
   return code > 128 ? EXIT.tryAgain : code;

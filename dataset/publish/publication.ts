@@ -59,7 +59,7 @@ export function limitations(draft: Draft): string[] {
   const gates =
     gated.length > 0
       ? `Labels are what was asked of the generator. Automatic classifiers agreed on ${listed(gated)}, with the thresholds stated; no expert has looked at the images.`
-      : 'Labels are what was asked of the generator; nothing and nobody has checked that the images show it.';
+      : 'Labels are what was asked of the generator; no gate and no person has checked that the images show it.';
   return [
     gates,
     ...(gated.length > 0 && ungated.length > 0 ? [`Nothing has checked ${listed(ungated)}.`] : []),

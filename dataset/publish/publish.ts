@@ -87,7 +87,7 @@ async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<vo
     throw new DatasetError(
       lost,
       `is ${sizes.has(lost) ? 'not as long as it was' : 'missing'} although the dataset was complete; restore it, or remove ` +
-        `${key}, ${record} and ${objects.manifest} and run again to have the shard made anew (cohortfarm verify finds all faults)`,
+        `${key}, ${record} and ${objects.manifest} and run again to remake the shard (cohortfarm verify finds all faults)`,
     );
   }
 }

@@ -74,7 +74,7 @@ function parseRecord(key: string, bytes: Uint8Array): ShardRecord {
   } catch (cause) {
     throw new DatasetError(
       key,
-      'is not the record of a shard; restore it, or remove it and its shard and run again to have both made anew',
+      'is not the record of a shard; restore it, or remove it and its shard and run again to remake both',
       { cause },
     );
   }
@@ -128,7 +128,7 @@ export function checkShard(bytes: Uint8Array | null, record: ShardRecord): Shard
     const wanted = `${objects.record(record.shard)} says ${record.sha256} (${record.bytes} bytes)`;
     throw new DatasetError(
       record.key,
-      `${found}, ${wanted}; restore it, or remove both (and dataset.json, if there is one) and run again to have the shard made anew`,
+      `${found}, ${wanted}; restore it, or remove both (and dataset.json, if there is one) and run again to remake the shard`,
     );
   }
   let samples: ShardSample[];

@@ -35,7 +35,7 @@ export const suspended: Guard = (observed, settings) => {
       message:
         left > 0 && currentJob(observed.jobs, 'workers')
           ? `Suspended; ${left} pods finish their current part`
-          : 'Suspended; set spec.suspend: false to go on',
+          : 'Suspended; set spec.suspend: false to resume',
     },
     ...(left > 0 && { requeueAfter: 5 }),
   };

@@ -65,12 +65,12 @@ export function openQueueAdmin({ log, limits: changed, ...options }: QueueAdminO
       }),
     state: (uid) => ask('read the queue', uid, ({ manager }) => readState(manager, uid)),
     resetConsumer: (uid) =>
-      ask('count deliveries anew in the queue', uid, async ({ manager }) => {
+      ask('reset the delivery count of the queue', uid, async ({ manager }) => {
         await tolerateMissing(manager.consumers.delete(queue.stream(uid), queue.consumer));
         await ensureWork(manager, uid, limits);
       }),
     remake: (uid) =>
-      ask('make the stream anew', uid, async ({ manager }) => {
+      ask('recreate the stream', uid, async ({ manager }) => {
         await tolerateMissing(manager.streams.delete(queue.stream(uid)));
         await ensureWork(manager, uid, limits);
       }),

@@ -33,7 +33,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   TimeoutError: { kind: 'retryable', says: 'the server does not answer in time', fix: REACH },
   JetStreamNotEnabled: {
     kind: 'retryable',
-    says: 'nobody answers there',
+    says: 'no server answers there',
     fix: 'start NATS with JetStream (--jetstream); a stream that is missing is made by the operator',
   },
   StreamNotFoundError: {

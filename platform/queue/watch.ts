@@ -38,7 +38,7 @@ export function watchProgress(context: WatchContext): ProgressWatch {
     const event = readEvent(message);
     if ('fault' in event) {
       malformed++;
-      log.warn({ subject: message.subject, fault: event.fault }, 'a message that is no event was passed over');
+      log.warn({ subject: message.subject, fault: event.fault }, 'skipped a message that is not an event');
       return;
     }
     try {

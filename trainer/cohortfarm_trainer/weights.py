@@ -51,7 +51,7 @@ def read_weights(data: bytes, what: str) -> dict[str, Any]:
         try:
             return dict(safetensors.torch.load(data))
         except safetensors.SafetensorError as error:
-            raise UsageError(f"{what} is no sound file of safetensors: {error}") from error
+            raise UsageError(f"{what} is not a valid safetensors file: {error}") from error
     return read_torch(data, what)
 
 
@@ -66,7 +66,7 @@ def read_torch(data: bytes, what: str) -> dict[str, Any]:
     try:
         stored = _load(data)
     except Exception as error:
-        raise UsageError(f"{what} is no file of weights that can be read safely: {type(error).__name__}") from error
+        raise UsageError(f"{what} is not a weights file that can be read safely: {type(error).__name__}") from error
     if isinstance(stored, Shell):
         stored = dict(stored.tensors())
     if not isinstance(stored, dict):

@@ -132,10 +132,10 @@ def test_a_file_that_holds_code_is_refused(zipped):
     net.__dict__["more"] = Evil()
     buffer = io.BytesIO()
     torch.save(net, buffer, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(UsageError, match="w.pt is no file of weights that can be read safely"):
+    with pytest.raises(UsageError, match="w.pt is not a weights file that can be read safely"):
         load_weights(make_model("resnet18", 3, 0), buffer.getvalue(), "w.pt", LABELS)
     assert not os.path.exists("/tmp/cohortfarm-was-here")
-    with pytest.raises(UsageError, match="w.safetensors is no sound file of safetensors"):
+    with pytest.raises(UsageError, match="w.safetensors is not a valid safetensors file"):
         load_weights(make_model("resnet18", 3, 0), (9).to_bytes(8, "little") + b'{"a": [[}' + bytes(8), "w.safetensors", LABELS)
 
 

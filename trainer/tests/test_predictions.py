@@ -107,7 +107,7 @@ def test_a_label_may_be_unknown_and_a_score_a_logit(tmp_path):
         (lambda one: one.drop(columns="label:edema"), "score:edema has no label:edema"),
         (lambda one: one[["patient"]], "there is no column label:NAME"),
         (lambda one: one.assign(**{"score:edema": 3.0}), r"score:edema is not in 0\.\.1; call the column logit:edema"),
-        (lambda one: one.assign(**{"score:edema": "high"}), "score:edema has 600 values that are no numbers"),
+        (lambda one: one.assign(**{"score:edema": "high"}), "score:edema has 600 values that are not numbers"),
         (lambda one: one.assign(**{"label:edema": -1}), "label:edema has values other than 0 and 1"),
         (lambda one: one.assign(patient=""), "patient is empty in some rows"),
     ],

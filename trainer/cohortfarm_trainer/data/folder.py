@@ -87,7 +87,7 @@ def read_table(store: Store, name: str) -> pandas.DataFrame:
         text = gzip.decompress(data) if name.endswith(".gz") else data
         table = pandas.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{store.uri}/{name} is no CSV in UTF-8: {error}") from error
+        raise UsageError(f"{store.uri}/{name} is not a CSV file in UTF-8: {error}") from error
     if table.empty:
         raise UsageError(f"{store.uri}/{name} has no rows; write one for each image")
     return table

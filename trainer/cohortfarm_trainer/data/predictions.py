@@ -105,7 +105,7 @@ def read_predictions(data: bytes, name: str) -> Predictions:
         values[header] = pandas.to_numeric(table[header].replace({"": np.nan, "True": 1, "False": 0}), errors="coerce").to_numpy(float)
         lost = int((np.isnan(values[header]) & ~table[header].isna() & (table[header].astype(str).str.strip() != "")).sum())
         if lost:
-            wrong.append(f"{header} has {lost} values that are no numbers")
+            wrong.append(f"{header} has {lost} values that are not numbers")
     for label in labels:
         truth, called = values[columns["label"][label]], values[said[label]]
         if not np.isin(truth[np.isfinite(truth)], (0, 1)).all():

@@ -97,7 +97,7 @@ def scan(store: Store, key: str, size: int) -> list[dict]:
                 elif IMAGE_NAME.search(f".{extension}"):
                     row |= {"offset": member.offset_data, "size": member.size}
     except (tarfile.TarError, ValueError) as error:
-        raise UsageError(f"{store.uri}/{key} is no sound tar of images and JSON: {error}") from error
+        raise UsageError(f"{store.uri}/{key} is not a valid tar of images and JSON: {error}") from error
     return [row for row in rows.values() if "json" in row and "offset" in row]
 
 

@@ -144,7 +144,7 @@ class _Run:
         logits = self.validation.logits(self.model, self.dtype)
         loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(labels), self.positive.cpu()).item()
         if not math.isfinite(loss):
-            raise TerminalError(f"the loss is no number at step {standing.step}; lower the learning rate")
+            raise TerminalError(f"the loss is not a number at step {standing.step}; lower the learning rate")
         if loss < standing.best_loss:
             standing.best_loss, standing.best_step, standing.worse = loss, standing.step, 0
             self.best = _copy(self.model)

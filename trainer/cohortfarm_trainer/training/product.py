@@ -56,7 +56,7 @@ def read_product(data: bytes, what: str) -> Product:
     stored = read_torch(data, what)
     missing = {"state", "architecture", "labels", "imageSize", "thresholds", "trainedOn"} - set(stored)
     if missing:
-        raise UsageError(f"{what} is no model.pt of a stage: it has no {', '.join(sorted(missing))}")
+        raise UsageError(f"{what} is not a model.pt of a stage: it has no {', '.join(sorted(missing))}")
     model = make_model(stored["architecture"], len(stored["labels"]), 0)
     load_weights(model, data, what, stored["labels"])
     fields = (stored["architecture"], stored["labels"], stored["imageSize"], stored["thresholds"])

@@ -37,7 +37,7 @@
   {{- with .to }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
-{{/* From whoever may read metrics; the kubelet's probes pass in any case. */}}
+{{/* From the peers that may read metrics; the kubelet's probes always pass. */}}
 {{- define "cohortfarm.metricsIngress" -}}
 - ports: [{port: {{ .port }}, protocol: TCP}]
   from:
