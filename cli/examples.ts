@@ -14,7 +14,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   verify: [
     'cohortfarm verify out/demo',
+    'cohortfarm verify out/demo --key key.pub',
     'cohortfarm verify s3://cohorts/first --endpoint http://127.0.0.1:9000 --json',
+  ],
+  sign: [
+    'cohortfarm sign out/demo --key key.pem',
+    'cohortfarm sign s3://cohorts/first --key env:COHORTFARM_SIGNING_KEY --endpoint http://127.0.0.1:9000 --path-style',
   ],
   replay: ['cohortfarm replay out/demo 000000017 --save 17.png'],
   report: ['cohortfarm report s3://cohorts/first --output first.html'],

@@ -11,6 +11,7 @@ import { addPlan } from './commands/plan.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
+import { addSign } from './commands/sign.ts';
 import { addStatus, addTop } from './commands/status.ts';
 import { addTrain } from './commands/train.ts';
 import { addVerify } from './commands/verify.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   addTrain,
   addAudit,
   addVerify,
+  addSign,
   addReplay,
   addReport,
   addBrowse,

@@ -58,6 +58,9 @@ export const objects = {
     `rejected/${String(cell).padStart(6, '0')}/${String(place).padStart(4, '0')}`,
   /** Rejected images of one cell. */
   rejectedOf: (cell: number): string => `rejected/${String(cell).padStart(6, '0')}/`,
+  /** A signed statement on the dataset, by the id of the key. */
+  signature: (keyId: string): string => `signatures/${keyId}.json`,
+  signatures: 'signatures/',
   training: 'training/',
   seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
   /** A seal that was discarded, by the digest of the tar that it fixed. */

@@ -5,7 +5,14 @@ import { type ObjectStore, StoreError } from '../platform/store/store.ts';
 /** Objects of others at a place that a dataset is about to take: it would overwrite them, or lie inside another dataset. */
 
 const FILES = [objects.card, objects.croissant, objects.index, objects.wids, objects.report] as const;
-const FOLDERS = [objects.shards, objects.records, objects.work, 'rejected/', objects.training] as const;
+const FOLDERS = [
+  objects.shards,
+  objects.records,
+  objects.work,
+  'rejected/',
+  objects.signatures,
+  objects.training,
+] as const;
 /** Names shown of one folder. */
 const SHOWN = 3;
 /** Objects below the prefix that are searched for other datasets. */

@@ -67,13 +67,19 @@ test('H2: what others put below the prefix stays, whole datasets included', asyn
     '_work/notes.txt',
     'rejected/mine.txt',
     'shards/other-000000.tar',
+    'signatures/mine.txt',
     'training/my-weights.txt',
     'training/other-dataset/dataset.json',
     'training/other-dataset/shards/small-000000.tar',
     'training/pretrain/nested/_work/plan.json',
     'training/pretrain/nested/records/000000.json',
   ];
-  const ours = ['training/pretrain/metrics.json', 'training/pretrain-0123abcd/model.pt', 'rejected/000000/0000.png'];
+  const ours = [
+    'training/pretrain/metrics.json',
+    'training/pretrain-0123abcd/model.pt',
+    'rejected/000000/0000.png',
+    `signatures/${'a'.repeat(64)}.json`,
+  ];
   for (const key of [...theirs, ...ours]) await store.create(key, Buffer.from('x'), text);
   const { message } = await removeDataset(store, removal());
   assert.deepEqual(await keysOf(store), theirs);

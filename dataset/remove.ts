@@ -78,6 +78,7 @@ async function removeOwn(store: ObjectStore, dataset: SyntheticDataset): Promise
 const PATTERNS: readonly RegExp[] = [
   /^(dataset\.json|README\.md|croissant\.json|index\.parquet|wids\.json|report\.html)$/,
   /^records\/\d{6}\.json$/,
+  /^signatures\/[0-9a-f]{64}\.json$/,
   /^rejected\/\d{6}\/\d{4}\.(jpg|png|json)$/,
   /^_work\/(dataset\.json|publication-[0-9a-f]{64}\.json|staged\/[0-9a-f]{64}|checked\/\d{6}-[0-9a-f]{64}\.json\.gz|\d{6}\/(seal(-[0-9a-f]{64})?\.json|\d{9,}-\d{9,}\.tar))$/,
 ];

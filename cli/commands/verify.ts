@@ -1,6 +1,10 @@
+import type { KeyObject } from 'node:crypto';
 import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
-import { verify } from '../../dataset/verify/verify.ts';
+import { keyIdOf } from '../../dataset/provenance/envelope.ts';
+import { signatureFault } from '../../dataset/provenance/sign.ts';
+import { type Fault, verify } from '../../dataset/verify/verify.ts';
+import { readPublicKey } from '../../platform/signing-key.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 import { plain } from '../status/text.ts';
@@ -15,25 +19,31 @@ export function addVerify(program: Command): void {
       .command('verify')
       .description('Check a published dataset: every digest, tar member, image, count and quota.')
       .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
       .option('--json', 'print JSON with every fault'),
-  ).action(async (uri: string, options: S3Flags & { json?: boolean }) => {
-    process.exitCode = await reportVerification(openDataset(uri, options), { json: options.json === true });
+  ).action(async (uri: string, options: S3Flags & { json?: boolean; key?: string }) => {
+    const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
+    process.exitCode = await reportVerification(openDataset(uri, options), { json: options.json === true, key });
   });
 }
 
 /** Verifies, prints the result, and returns the exit code: 0, 1 for a fault, 3 for a sound dataset with a shortfall. */
 export async function reportVerification(
   store: ObjectStore,
-  options: { json?: boolean; quiet?: boolean } = {},
+  options: { json?: boolean; quiet?: boolean; key?: KeyObject | null } = {},
 ): Promise<number> {
-  const { manifest, faults, images } = await verify(store);
+  const verification = await verify(store);
+  const { manifest, images } = verification;
+  const key = options.key ?? null;
+  const signature = key && (await signatureFault(store, verification, key));
+  const faults = signature ? [signature, ...verification.faults] : verification.faults;
+  const signedBy = key && !signature ? keyIdOf(key) : null;
   const shortfall = manifest ? manifest.samples.wanted - manifest.samples.accepted : 0;
   if (options.json)
-    process.stdout.write(`${JSON.stringify({ uri: store.uri, ok: faults.length === 0, images, shortfall, faults })}\n`);
-  for (const { object, message } of options.json ? [] : faults.slice(0, SHOWN))
-    process.stderr.write(`${plain(`${object}: ${message}`)}\n`);
-  if (faults.length > SHOWN && !options.json)
-    process.stderr.write(`... and ${faults.length - SHOWN} more faults (--json lists them)\n`);
+    process.stdout.write(
+      `${JSON.stringify({ uri: store.uri, ok: faults.length === 0, images, shortfall, signedBy, faults })}\n`,
+    );
+  if (!options.json) printFaults(faults);
   if (faults.length > 0) {
     if (!options.json)
       process.stderr.write(
@@ -44,8 +54,15 @@ export async function reportVerification(
   if (!options.json && !options.quiet) {
     const quota = shortfall === 0 ? 'every quota met' : `but a SHORTFALL of ${shortfall} images, as recorded`;
     process.stdout.write(
-      `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}.\n`,
+      `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}${signedBy ? `, signed by key ${signedBy}` : ''}.\n`,
     );
   }
   return shortfall === 0 ? EXIT.done : EXIT.shortfall;
+}
+
+/** Prints the first faults to standard error. */
+export function printFaults(faults: readonly Fault[]): void {
+  for (const { object, message } of faults.slice(0, SHOWN)) process.stderr.write(`${plain(`${object}: ${message}`)}\n`);
+  if (faults.length > SHOWN)
+    process.stderr.write(`... and ${faults.length - SHOWN} more faults (verify --json lists them)\n`);
 }

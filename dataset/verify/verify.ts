@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { TallySum } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
@@ -6,6 +7,7 @@ import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
+import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
 import { digestStored, parseStored } from '../stored.ts';
@@ -27,6 +29,8 @@ export interface Verification {
   readonly manifest: Manifest | null;
   readonly faults: readonly Fault[];
   readonly images: number;
+  /** The digests that a signature covers; null when there is no manifest whose plan can be rebuilt. */
+  readonly digests: Digests | null;
 }
 
 /** @param onShard called after each shard, with how many are done */
@@ -34,17 +38,20 @@ export async function verify(
   store: ObjectStore,
   onShard: (done: number, all: number) => void = () => {},
 ): Promise<Verification> {
-  const manifest = await readManifestStrictly(store);
-  if ('object' in manifest) return { manifest: null, faults: [manifest], images: 0 };
+  const read = await readManifestStrictly(store);
+  if ('object' in read) return { manifest: null, faults: [read], images: 0, digests: null };
+  const { value: manifest } = read;
   const rebuilt = rebuildPlan(manifest);
   if (typeof rebuilt === 'string')
-    return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0 };
+    return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0, digests: null };
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
   const recount = { tallies: new TallySum(), providers: new Set<string>() };
+  const records = createHash('sha256');
   let [images, shards] = [0, 0];
   const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);
   for await (const { record, ...found } of checked) {
+    records.update(found.line);
     faults.push(...found.faults);
     images += found.images;
     recount.tallies.add(record?.cells ?? []);
@@ -56,7 +63,8 @@ export async function verify(
   faults.push(...(await fileFaults(store, manifest)));
   faults.push(...(await strayFaults(store, manifest)));
   if (published.index.fault) faults.push({ object: objects.index, message: published.index.fault });
-  return { manifest, faults, images };
+  const digests = { manifest: read.sha256, records: records.digest('hex') };
+  return { manifest, faults, images, digests };
 }
 
 /** A shard of the manifest, and the row of the index at which it begins. */
@@ -78,20 +86,24 @@ function* placesOf({ shards }: Manifest): Generator<ShardPlace, void> {
 interface CheckedShard {
   /** Null when it could not be read. */
   readonly record: ShardRecord | null;
+  /** The record's line in the list of which in-toto's `dirHash1` is the SHA-256. */
+  readonly line: string;
   readonly faults: readonly Fault[];
   readonly images: number;
 }
 
 async function checkPlace(store: ObjectStore, place: ShardPlace, published: Published): Promise<CheckedShard> {
   const { shard, entry, firstRow } = place;
-  const record = await readRecordStrictly(store, shard, entry.record);
-  if ('object' in record) return { record: null, faults: [record], images: 0 };
+  const read = await readRecordStrictly(store, shard, entry.record);
+  if ('object' in read) return { record: null, line: '', faults: [read], images: 0 };
+  const { value: record } = read;
+  const line = `${read.sha256}  ${entry.record.slice(objects.records.length)}\n`;
   const { faults, images } = await verifyShard(await store.get(record.key), record, firstRow, published);
   const found = faults.map((message) => ({ object: record.key, message }));
-  return { record, faults: [...entryFaults(entry, record, published.manifest, shard), ...found], images };
+  return { record, line, faults: [...entryFaults(entry, record, published.manifest, shard), ...found], images };
 }
 
-async function readManifestStrictly(store: ObjectStore): Promise<Manifest | Fault> {
+async function readManifestStrictly(store: ObjectStore): Promise<Stored<Manifest> | Fault> {
   const object = objects.manifest;
   const bytes = await store.get(object);
   if (!bytes)
@@ -99,7 +111,11 @@ async function readManifestStrictly(store: ObjectStore): Promise<Manifest | Faul
   return parseObject(bytes, object, manifestSchema);
 }
 
-async function readRecordStrictly(store: ObjectStore, shard: number, key: string): Promise<ShardRecord | Fault> {
+async function readRecordStrictly(
+  store: ObjectStore,
+  shard: number,
+  key: string,
+): Promise<Stored<ShardRecord> | Fault> {
   if (key !== objects.record(shard))
     return { object: objects.manifest, message: `shards[${shard}].record is ${key}, not ${objects.record(shard)}` };
   const bytes = await store.get(key);
@@ -107,9 +123,15 @@ async function readRecordStrictly(store: ObjectStore, shard: number, key: string
   return parseObject(bytes, key, shardRecordSchema);
 }
 
-function parseObject<T>(bytes: Uint8Array, object: string, schema: z.ZodType<T>): T | Fault {
+/** An object as it was parsed, and the digest of its very bytes. */
+interface Stored<T> {
+  readonly value: T;
+  readonly sha256: string;
+}
+
+function parseObject<T>(bytes: Uint8Array, object: string, schema: z.ZodType<T>): Stored<T> | Fault {
   const parsed = parseStored(bytes, schema);
-  return typeof parsed === 'string' ? { object, message: parsed } : parsed.value;
+  return typeof parsed === 'string' ? { object, message: parsed } : { value: parsed.value, sha256: sha256(bytes) };
 }
 
 function entryFaults(
