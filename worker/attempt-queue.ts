@@ -1,6 +1,6 @@
-import { addCount } from '../contract/account/tally.ts';
+import { addRejected, countsOf, Tallies } from '../contract/account/tally.ts';
 import { type Plan, type Sample, samplesBetween, seedOf } from '../contract/plan/plan.ts';
-import type { CellTally, PartRecord, SampleRecord } from '../contract/schema/record.ts';
+import type { PartRecord, SampleRecord } from '../contract/schema/record.ts';
 
 /**
  * Refill: which images to try next so that every sample ends accepted or exhausted. Attempts of several parts mix, so
@@ -121,25 +121,19 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
 
 /** The record of a finished part. */
 export function partRecord(plan: Plan, part: FinishedPart, provider: string): PartRecord {
-  const tallies = new Map<number, CellTally>();
-  const tallyOf = ({ sample }: Attempt): CellTally => {
-    const known = tallies.get(sample.cell);
-    if (known) return known;
-    const cell = plan.allocation.grid.cells[sample.cell]!.id;
-    const tally: CellTally = { cell, wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
-    tallies.set(sample.cell, tally);
-    return tally;
-  };
+  const tallies = new Tallies<number>();
   const count = (attempt: Attempt, outcome: 'accepted' | 'exhausted'): void => {
-    const tally = tallyOf(attempt);
+    const tally = tallies.at(attempt.sample.cell);
     tally.wanted++;
     tally[outcome]++;
     tally.attempts += attempt.rejected.length + (outcome === 'accepted' ? 1 : 0);
-    for (const { gate } of attempt.rejected) addCount(tally.rejected, gate, 1);
+    for (const { gate } of attempt.rejected) addRejected(tally, gate);
   };
   for (const { attempt } of part.accepted) count(attempt, 'accepted');
   for (const attempt of part.exhausted) count(attempt, 'exhausted');
-  const cells = [...tallies].sort(([a], [b]) => a - b).map(([, tally]) => tally);
+  const cells = [...tallies]
+    .sort(([a], [b]) => a - b)
+    .map(([cell, tally]) => ({ cell: plan.allocation.grid.cells[cell]!.id, ...countsOf(tally) }));
   const exhausted = part.exhausted.map(({ sample }) => sample.index);
   return { planDigest: plan.digest, start: part.start, end: part.end, provider, cells, exhausted };
 }

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Tally } from '../../contract/account/tally.ts';
 import { grouped, percent } from '../../contract/format.ts';
 import type { DatasetView, SamplesView } from '../wire.ts';
 import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
@@ -7,7 +8,7 @@ import { Accepted, Failure, Pager, Rejected, selectionName, useRejected } from '
 import { NavigationContext } from './link.tsx';
 import { HeatMap } from './map.tsx';
 import { readState, type State, writeState } from './state.ts';
-import { cellsWhere, type Sum, sumOf } from './sums.ts';
+import { cellsWhere, sumOf } from './sums.ts';
 import { Gates, HardestCells, Training } from './tables.tsx';
 import { Facts, Viewer } from './viewer.tsx';
 import { many } from './words.ts';
@@ -170,7 +171,7 @@ function neighboursOf(
   return (samples?.samples ?? []).map(({ key }) => ({ ...state, image: key, rejected: null }));
 }
 
-function Header({ view, whole }: { view: DatasetView; whole: Sum }) {
+function Header({ view, whole }: { view: DatasetView; whole: Tally }) {
   const { wanted, accepted, exhausted } = view.cells;
   const filled = wanted.filter((n) => n > 0).length;
   const complete = wanted.filter((n, cell) => n > 0 && accepted[cell]! + exhausted[cell]! >= n).length;

@@ -1,10 +1,11 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
+import type { Tally } from '../../contract/account/tally.ts';
 import { grouped, percent } from '../../contract/format.ts';
 import { SHADES, shadeOf } from '../look.ts';
 import type { AxisView, DatasetView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
-import { type Sum, sumGrid } from './sums.ts';
+import { sumGrid } from './sums.ts';
 
 /** The quota grid as a heat map of two axes. Each cell, row and column is a link that picks its images. */
 
@@ -14,7 +15,7 @@ const COLUMNS = 24;
 const shade = (share: number): string => `n${shadeOf(share)}`;
 
 /** From 0 to 1, what a colour stands for. */
-function toneOf(tone: string, most: number): { share: (sum: Sum) => number; low: string; high: string } {
+function toneOf(tone: string, most: number): { share: (sum: Tally) => number; low: string; high: string } {
   if (tone === 'acceptance') {
     return { share: ({ accepted, attempts }) => accepted / Math.max(1, attempts), low: '0 %', high: '100 % accepted' };
   }
@@ -22,7 +23,7 @@ function toneOf(tone: string, most: number): { share: (sum: Sum) => number; low:
     return { share: ({ accepted, wanted }) => accepted / Math.max(1, wanted), low: '0 %', high: '100 % of the quota' };
   if (tone.startsWith(GATE_TONE)) {
     const gate = tone.slice(GATE_TONE.length);
-    const share = ({ rejected, attempts }: Sum): number => (rejected.get(gate) ?? 0) / Math.max(1, attempts);
+    const share = ({ rejected, attempts }: Tally): number => (rejected.get(gate) ?? 0) / Math.max(1, attempts);
     return { share, low: '0 %', high: `100 % rejected by ${gate}` };
   }
   return { share: ({ accepted }) => accepted / Math.max(1, most), low: '0', high: `${grouped(most)} images` };
@@ -34,7 +35,7 @@ interface Note {
   readonly meaning: string;
 }
 
-function noteOf(sum: Sum, tone: string): Note {
+function noteOf(sum: Tally, tone: string): Note {
   if (tone === 'filled') return { share: percent(sum.accepted, sum.wanted), meaning: 'of the quota' };
   if (!tone.startsWith(GATE_TONE))
     return { share: percent(sum.accepted, sum.attempts), meaning: 'of attempts accepted' };
@@ -197,7 +198,7 @@ function AxisLink({ axis, value, other }: { axis: AxisView; value: string; other
 }
 
 interface MapCellProps {
-  readonly sum: Sum | null;
+  readonly sum: Tally | null;
   readonly names: readonly string[];
   readonly shade: string;
   readonly note: Note;

@@ -1,28 +1,18 @@
+import { addRejected, emptyTally, type Tally } from '../../contract/account/tally.ts';
 import type { AxisView, DatasetView } from '../wire.ts';
 import type { State } from './state.ts';
 
 /** Adding up the cells of a dataset. */
 
-export interface Sum {
-  wanted: number;
-  accepted: number;
-  exhausted: number;
-  attempts: number;
-  /** By gate. */
-  readonly rejected: Map<string, number>;
-}
-
 type View = Pick<DatasetView, 'axes' | 'cells'>;
 
-const nothing = (): Sum => ({ wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: new Map() });
-
-function add(sum: Sum, { cells }: View, cell: number): void {
+function add(sum: Tally, { cells }: View, cell: number): void {
   sum.wanted += cells.wanted[cell]!;
   sum.accepted += cells.accepted[cell]!;
   sum.exhausted += cells.exhausted[cell]!;
   sum.attempts += cells.attempts[cell]!;
   for (const [gate, counts] of Object.entries(cells.rejected)) {
-    if (counts[cell]! > 0) sum.rejected.set(gate, (sum.rejected.get(gate) ?? 0) + counts[cell]!);
+    if (counts[cell]! > 0) addRejected(sum, gate, counts[cell]!);
   }
 }
 
@@ -36,8 +26,8 @@ export function cellsWhere({ axes, cells }: View, where: State['where']): number
   );
 }
 
-export function sumOf(view: View, cells: Iterable<number>): Sum {
-  const sum = nothing();
+export function sumOf(view: View, cells: Iterable<number>): Tally {
+  const sum = emptyTally();
   for (const cell of cells) add(sum, view, cell);
   return sum;
 }
@@ -48,15 +38,15 @@ export function sumGrid(
   rows: AxisView,
   columns: AxisView | null,
   where: State['where'],
-): (row: number, column: number) => Sum | null {
+): (row: number, column: number) => Tally | null {
   const others = Object.fromEntries(
     Object.entries(where).filter(([axis]) => axis !== rows.name && axis !== columns?.name),
   );
   const width = columns?.values.length ?? 1;
-  const sums = new Map<number, Sum>();
+  const sums = new Map<number, Tally>();
   for (const cell of cellsWhere(view, others)) {
     const place = rows.ofCell[cell]! * width + (columns?.ofCell[cell] ?? 0);
-    const sum = sums.get(place) ?? nothing();
+    const sum = sums.get(place) ?? emptyTally();
     sums.set(place, sum);
     add(sum, view, cell);
   }

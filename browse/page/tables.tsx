@@ -1,9 +1,10 @@
 import type { ComponentChildren } from 'preact';
+import type { Tally } from '../../contract/account/tally.ts';
 import { grouped, percent } from '../../contract/format.ts';
 import type { DatasetView, EstimateView, ResultView, TrainingView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { selecting } from './state.ts';
-import { hardestCells, type Sum, valuesOf } from './sums.ts';
+import { hardestCells, valuesOf } from './sums.ts';
 import { short } from './words.ts';
 
 /** What the counts say about gates and cells of the selection, and what came of training. */
@@ -18,7 +19,7 @@ function Scroll({ label, children }: { label: string; children: ComponentChildre
   );
 }
 
-export function Gates({ view, sum }: { view: DatasetView; sum: Sum }) {
+export function Gates({ view, sum }: { view: DatasetView; sum: Tally }) {
   const shown = view.gates.filter(({ axis, name }) => axis !== null || (sum.rejected.get(name) ?? 0) > 0);
   if (shown.length === 0) return <p class="empty">There are no gates: every image was accepted unseen.</p>;
   return (

@@ -1,5 +1,6 @@
 import { MAX_GATES } from '../schema/spec.ts';
 import type { CellCount, LiveEvent, PlanEvent, ShardEvent } from '../schema/task.ts';
+import { addCounts, addRejected, Tallies, type Tally, totals } from './tally.ts';
 
 /**
  * What is known of a dataset's progress, added up from the events of the queue. Events may come in any order and more than
@@ -46,14 +47,6 @@ export interface ProgressSummary {
   readonly lastCommitAt: number | null;
 }
 
-/** Counts by cell ordinal. */
-interface Counts {
-  accepted: number;
-  exhausted: number;
-  attempts: number;
-  rejected: Map<string, number>;
-}
-
 interface Running {
   readonly shard: number;
   readonly cells: readonly CellCount[];
@@ -66,7 +59,7 @@ export class Progress {
   #digest: string | null = null;
   #committed = new Set<number>();
   /** By ordinal. A message may name any: those beyond the plan are left out of every sum. */
-  #cells = new Map<number, Counts>();
+  #cells = new Tallies<number>();
   /** By worker. */
   #running = new Map<string, Running>();
   #recent: { at: number; accepted: number }[] = [];
@@ -84,7 +77,7 @@ export class Progress {
     if (this.#digest === null) this.#digest = event.planDigest;
     if (event.planDigest !== this.#digest || this.#committed.has(event.shard)) return;
     this.#committed.add(event.shard);
-    for (const count of event.cells) add(this.#cellAt(count.cell), count);
+    for (const count of event.cells) addBounded(this.#cells.at(count.cell), count);
     for (const [worker, { shard }] of this.#running) if (shard === event.shard) this.#running.delete(worker);
     if (at === null) return;
     this.#lastCommitAt = at;
@@ -113,7 +106,7 @@ export class Progress {
     const worstCells = this.#worstCells();
     return {
       plan: plan && { digest: plan.planDigest, samples: plan.samples, shards: plan.shards },
-      ...totals(this.#known()),
+      ...totalsOf(this.#known()),
       shardsCommitted: this.#committed.size,
       cells: this.#cellCounts(),
       worstCells,
@@ -134,16 +127,10 @@ export class Progress {
     this.#digest = digest;
   }
 
-  #cellAt(ordinal: number): Counts {
-    const counts = this.#cells.get(ordinal) ?? emptyCounts();
-    this.#cells.set(ordinal, counts);
-    return counts;
-  }
-
   /** Cells that the plan has; all of them while the plan is not known. */
-  *#known(): Generator<Counts, void> {
+  *#known(): Generator<Tally, void> {
     const total = this.#plan?.cells.length ?? Number.POSITIVE_INFINITY;
-    for (const [ordinal, counts] of this.#cells) if (ordinal < total) yield counts;
+    for (const [ordinal, tally] of this.#cells) if (ordinal < total) yield tally;
   }
 
   #forget(now: number): void {
@@ -170,14 +157,9 @@ export class Progress {
 
   #worstCells(): CellProgress[] {
     if (!this.#plan) return [];
-    const sums = new Map<number, Counts>();
-    const sumAt = (ordinal: number): Counts => {
-      const sum = sums.get(ordinal) ?? emptyCounts();
-      sums.set(ordinal, sum);
-      return sum;
-    };
-    for (const [i, counts] of this.#cells) add(sumAt(i), { ...counts, rejected: Object.fromEntries(counts.rejected) });
-    for (const { cells } of this.#running.values()) for (const count of cells) add(sumAt(count.cell), count);
+    const sums = new Tallies<number>();
+    for (const [ordinal, tally] of this.#cells) addCounts(sums.at(ordinal), tally);
+    for (const { cells } of this.#running.values()) for (const count of cells) addBounded(sums.at(count.cell), count);
     return [...sums]
       .filter(([ordinal, { attempts }]) => attempts > 0 && ordinal < this.#plan!.cells.length)
       .map(([ordinal, counts]) => cellProgress(this.#plan!.cells[ordinal]!, counts))
@@ -186,29 +168,21 @@ export class Progress {
   }
 }
 
-const emptyCounts = (): Counts => ({ accepted: 0, exhausted: 0, attempts: 0, rejected: new Map() });
+const settled = (tally: Tally | undefined): number => (tally ? tally.accepted + tally.exhausted : 0);
 
-const settled = (counts: Counts | undefined): number => (counts ? counts.accepted + counts.exhausted : 0);
-
-function add(sum: Counts, count: Omit<CellCount, 'cell'>): void {
-  sum.accepted += count.accepted;
-  sum.exhausted += count.exhausted;
-  sum.attempts += count.attempts;
-  for (const [gate, n] of Object.entries(count.rejected)) {
-    // No plan has more gates; a forged message could invent names without end.
-    if (sum.rejected.size <= MAX_GATES || sum.rejected.has(gate))
-      sum.rejected.set(gate, (sum.rejected.get(gate) ?? 0) + n);
-  }
+/** Adds a count of a message. No plan has more gates; a forged message could invent names without end. */
+function addBounded(into: Tally, { rejected, ...count }: CellCount): void {
+  addCounts(into, { ...count, rejected: {} });
+  for (const [gate, n] of Object.entries(rejected))
+    if (into.rejected.size <= MAX_GATES || into.rejected.has(gate)) addRejected(into, gate, n);
 }
 
-function totals(cells: Iterable<Counts>): Pick<ProgressSummary, 'samples' | 'rejected'> {
-  const sum = emptyCounts();
-  for (const counts of cells) add(sum, { ...counts, rejected: Object.fromEntries(counts.rejected) });
-  const { accepted, exhausted, attempts } = sum;
-  return { samples: { accepted, exhausted, attempts }, rejected: Object.fromEntries(sum.rejected) };
+function totalsOf(cells: Iterable<Tally>): Pick<ProgressSummary, 'samples' | 'rejected'> {
+  const { accepted, exhausted, attempts, rejected } = totals(cells);
+  return { samples: { accepted, exhausted, attempts }, rejected };
 }
 
-function cellProgress({ id, wanted }: PlanEvent['cells'][number], counts: Counts): CellProgress {
+function cellProgress({ id, wanted }: PlanEvent['cells'][number], counts: Tally): CellProgress {
   const [most] = [...counts.rejected].sort((a, b) => b[1] - a[1]);
   return {
     cell: id,

@@ -1,60 +1,94 @@
 import type { CellTally } from '../schema/record.ts';
 
-/** Counting: per cell, wanted = accepted + exhausted and attempts = accepted + rejected. */
+/** Counts of images: attempts = accepted + rejected, and wanted = accepted + exhausted once no sample is open. */
 
-/** Adds up tallies of the same cells as they come: what it holds grows with the cells alone. */
-export class TallySum {
-  readonly #byCell = new Map<string, CellTally>();
+/** Counts as records, messages and the manifest hold them; events leave out `wanted`. */
+export interface Counts {
+  readonly wanted?: number;
+  readonly accepted: number;
+  readonly exhausted: number;
+  readonly attempts: number;
+  /** By gate. */
+  readonly rejected: Readonly<Record<string, number>>;
+}
+
+/** Counts being added up. Rejections are in a map, because a gate may be called "constructor". */
+export interface Tally {
+  wanted: number;
+  accepted: number;
+  exhausted: number;
+  attempts: number;
+  readonly rejected: Map<string, number>;
+}
+
+export const emptyTally = (): Tally => ({ wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: new Map() });
+
+export function addCounts(into: Tally, { wanted = 0, accepted, exhausted, attempts, rejected }: Counts | Tally): void {
+  into.wanted += wanted;
+  into.accepted += accepted;
+  into.exhausted += exhausted;
+  into.attempts += attempts;
+  for (const [gate, n] of rejected instanceof Map ? rejected : Object.entries(rejected)) addRejected(into, gate, n);
+}
+
+export function addRejected({ rejected }: Tally, gate: string, by = 1): void {
+  rejected.set(gate, (rejected.get(gate) ?? 0) + by);
+}
+
+export function countsOf({ rejected, ...counts }: Tally): Required<Counts> {
+  return { ...counts, rejected: Object.fromEntries(rejected) };
+}
+
+/** One tally for each key, in order of first appearance: memory grows with the keys alone. */
+export class Tallies<Key> {
+  readonly #byKey = new Map<Key, Tally>();
+
+  /** The tally of a key, to be increased. */
+  at(key: Key): Tally {
+    const tally = this.#byKey.get(key) ?? emptyTally();
+    this.#byKey.set(key, tally);
+    return tally;
+  }
+
+  get(key: Key): Tally | undefined {
+    return this.#byKey.get(key);
+  }
+
+  clear(): void {
+    this.#byKey.clear();
+  }
+
+  [Symbol.iterator](): Iterator<[Key, Tally]> {
+    return this.#byKey[Symbol.iterator]();
+  }
+}
+
+/** Adds up the counts of cells, as records hold them. */
+export class CellTallies {
+  readonly #cells = new Tallies<string>();
 
   add(tallies: Iterable<CellTally>): void {
-    for (const tally of tallies) {
-      const sum = this.#byCell.get(tally.cell);
-      if (!sum) this.#byCell.set(tally.cell, { ...tally, rejected: { ...tally.rejected } });
-      else addTally(sum, tally);
-    }
+    for (const tally of tallies) addCounts(this.#cells.at(tally.cell), tally);
   }
 
   /** In order of first appearance. */
   values(): CellTally[] {
-    return [...this.#byCell.values()];
+    return [...this.#cells].map(([cell, tally]) => ({ cell, ...countsOf(tally) }));
   }
 }
 
-/** Adds up tallies of the same cells; the result is in order of first appearance. */
+/** Adds up the counts of cells; the result is in order of first appearance. */
 export function sumTallies(tallies: Iterable<CellTally>): CellTally[] {
-  const sum = new TallySum();
+  const sum = new CellTallies();
   sum.add(tallies);
   return sum.values();
 }
 
-function addTally(sum: CellTally, tally: CellTally): void {
-  sum.wanted += tally.wanted;
-  sum.accepted += tally.accepted;
-  sum.exhausted += tally.exhausted;
-  sum.attempts += tally.attempts;
-  for (const [gate, n] of Object.entries(tally.rejected)) addCount(sum.rejected, gate, n);
-}
-
-/** Adds to the count of a name. A gate may be called "constructor", so only own members count. */
-export function addCount(counts: Record<string, number>, name: string, by: number): void {
-  counts[name] = by + (Object.hasOwn(counts, name) ? counts[name]! : 0);
-}
-
-export interface Totals {
-  readonly wanted: number;
-  readonly accepted: number;
-  readonly exhausted: number;
-  readonly attempts: number;
-  readonly rejected: Readonly<Record<string, number>>;
-}
-
-const NOTHING: Totals = { wanted: 0, accepted: 0, exhausted: 0, attempts: 0, rejected: {} };
-
 /** The totals over all cells. */
-export function totals(tallies: Iterable<CellTally>): Totals {
-  const [sum] = sumTallies([...tallies].map((tally) => ({ ...tally, cell: '' })));
-  const { wanted, accepted, exhausted, attempts, rejected } = sum ?? NOTHING;
-  return { wanted, accepted, exhausted, attempts, rejected };
+export function totals(counts: Iterable<Counts | Tally>): Required<Counts> {
+  const sum = emptyTally();
+  for (const one of counts) addCounts(sum, one);
+  return countsOf(sum);
 }
 
 /** Why a tally contradicts itself, or null. */

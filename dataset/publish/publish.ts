@@ -1,4 +1,4 @@
-import { TallySum } from '../../contract/account/tally.ts';
+import { CellTallies } from '../../contract/account/tally.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
@@ -102,7 +102,7 @@ interface ReadShards {
 /** Reads each shard once, several at a time; what is made of them is made in order. */
 async function readShards({ plan, store, onProgress }: PublishContext): Promise<ReadShards> {
   const shards: ShardEntry[] = [];
-  const tallies = new TallySum();
+  const tallies = new CellTallies();
   const providers = new Set<string>();
   const { grid, quotas } = plan.allocation;
   const sheet = createSheet(grid.cells.map(({ id }, i) => ({ cell: id, wanted: quotas[i]! })));

@@ -1,4 +1,4 @@
-import { TallySum, totals } from '../../contract/account/tally.ts';
+import { CellTallies, totals } from '../../contract/account/tally.ts';
 import { ExhaustedError } from '../../contract/failure.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -11,7 +11,7 @@ import { readRecords } from './records.ts';
  */
 export async function refuseShortfall(plan: Plan, store: ObjectStore): Promise<void> {
   if (plan.spec.quality.onExhausted === 'Shortfall') return;
-  const sum = new TallySum();
+  const sum = new CellTallies();
   for await (const { cells } of readRecords(store, plan)) sum.add(cells);
   const tallies = sum.values();
   const { wanted, accepted, exhausted } = totals(tallies);

@@ -1,23 +1,8 @@
+import { type Counts, totals } from '../../contract/account/tally.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { Draft } from './manifest.ts';
 
 /** Sums over a manifest's cells. */
-
-export interface Sum {
-  readonly wanted: number;
-  readonly accepted: number;
-  readonly exhausted: number;
-  readonly attempts: number;
-}
-
-type CellEntry = Manifest['cells'][number];
-
-export const sumOf = (cells: readonly CellEntry[]): Sum => ({
-  wanted: cells.reduce((sum, cell) => sum + cell.wanted, 0),
-  accepted: cells.reduce((sum, cell) => sum + cell.accepted, 0),
-  exhausted: cells.reduce((sum, cell) => sum + cell.exhausted, 0),
-  attempts: cells.reduce((sum, cell) => sum + cell.attempts, 0),
-});
 
 /** Cells by their axis values. */
 interface AxesOf {
@@ -40,10 +25,10 @@ function compareValues(a: string, b: string): number {
 }
 
 /** The sum for each value of each axis. */
-export function byAxisValue(draft: Pick<Draft, 'cells'>): (Sum & { axis: string; value: string })[] {
+export function byAxisValue(draft: Pick<Draft, 'cells'>): (Required<Counts> & { axis: string; value: string })[] {
   return axesOf(draft).flatMap(({ name, values }) => {
     const groups = Map.groupBy(draft.cells, (cell) => cell.axes[name]!);
-    return values.map((value) => ({ axis: name, value, ...sumOf(groups.get(value)!) }));
+    return values.map((value) => ({ axis: name, value, ...totals(groups.get(value)!) }));
   });
 }
 

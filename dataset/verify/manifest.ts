@@ -1,4 +1,4 @@
-import { type TallySum, totals } from '../../contract/account/tally.ts';
+import { type CellTallies, totals } from '../../contract/account/tally.ts';
 import { canonicalJson } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
@@ -12,7 +12,7 @@ export const FILES: readonly string[] = [objects.index, objects.wids, objects.cr
 
 /** Sums of the records of the shards that could be read. */
 export interface Recount {
-  readonly tallies: TallySum;
+  readonly tallies: CellTallies;
   readonly providers: ReadonlySet<string>;
 }
 

@@ -1,7 +1,7 @@
-import { addCount, sumTallies } from '../../contract/account/tally.ts';
+import { addRejected, Tallies } from '../../contract/account/tally.ts';
 import { canonicalJson } from '../../contract/digest.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import type { CellTally, SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
+import type { ShardRecord } from '../../contract/schema/record.ts';
 import { checkShard, DatasetError } from '../publish/records.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import type { IndexRows } from './index.ts';
@@ -51,26 +51,23 @@ export async function verifyShard(
   return { faults: [...faults, ...countFaults(record, samples, published.rebuilt.plan)], images: samples.length };
 }
 
-function tallyOf(record: SampleRecord): CellTally {
-  const rejected: Record<string, number> = {};
-  for (const { gate } of record.rejected) addCount(rejected, gate, 1);
-  return { cell: record.cell, wanted: 1, accepted: 1, exhausted: 0, attempts: record.rejected.length + 1, rejected };
-}
-
 /**
  * The record's counts against those of its samples. An exhausted sample has used up all its attempts; which gates rejected
  * them is in the record alone.
  */
 function countFaults(record: ShardRecord, samples: readonly ShardSample[], { spec }: Rebuilt['plan']): string[] {
-  const recount = new Map(
-    sumTallies(samples.map((sample) => tallyOf(sample.record))).map((tally) => [tally.cell, tally]),
-  );
+  const recount = new Tallies<string>();
+  for (const { record: sample } of samples) {
+    const tally = recount.at(sample.cell);
+    tally.attempts += sample.rejected.length + 1;
+    for (const { gate } of sample.rejected) addRejected(tally, gate);
+  }
   return record.cells.flatMap(({ cell, exhausted, attempts, rejected }) => {
     const found = recount.get(cell);
     const expected = (found?.attempts ?? 0) + exhausted * spec.quality.maxAttempts;
     const faults =
       attempts === expected ? [] : [`the record claims ${attempts} attempts in cell ${cell}, the samples ${expected}`];
-    const isSame = canonicalJson(rejected) === canonicalJson(found?.rejected ?? {});
+    const isSame = canonicalJson(rejected) === canonicalJson(Object.fromEntries(found?.rejected ?? []));
     if (exhausted === 0 && !isSame)
       faults.push(`the record claims other rejections in cell ${cell} than its samples: ${canonicalJson(rejected)}`);
     return faults;

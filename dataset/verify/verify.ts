@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import { TallySum } from '../../contract/account/tally.ts';
+import { CellTallies } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
@@ -46,7 +46,7 @@ export async function verify(
     return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0, digests: null };
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
-  const recount = { tallies: new TallySum(), providers: new Set<string>() };
+  const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
   let [images, shards] = [0, 0];
   const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);

@@ -1,7 +1,8 @@
 import { SHADES, shadeOf } from '../../../browse/look.ts';
+import { type Counts, totals } from '../../../contract/account/tally.ts';
 import { grouped, percent } from '../../../contract/format.ts';
 import type { Draft } from '../manifest.ts';
-import { axesOf, type Sum, sumOf } from '../summary.ts';
+import { axesOf } from '../summary.ts';
 import { type Html, html } from './html.ts';
 
 /**
@@ -65,7 +66,7 @@ function heatmap(draft: Draft, { rows, columns }: Pair, { id, caption }: { id: s
   const single = columns.name === '';
   const keyOf = (row: string, column: string): string => JSON.stringify([row, column]);
   const groups = Map.groupBy(draft.cells, ({ axes }) => keyOf(axes[rows.name]!, single ? '' : axes[columns.name]!));
-  const sums = new Map([...groups].map(([key, cells]) => [key, sumOf(cells)]));
+  const sums = new Map([...groups].map(([key, cells]) => [key, totals(cells)]));
   const most = Math.max(1, ...[...sums.values()].map((sum) => sum.accepted));
   const over = single
     ? null
@@ -87,7 +88,7 @@ function scale(tone: string, low: string, high: string): Html {
   return html`<p class="scale ${tone}" aria-hidden="true"><span>${low}</span>${shades}<span>${high}</span></p>`;
 }
 
-function entry(sum: Sum | undefined, most: number): Html {
+function entry(sum: Required<Counts> | undefined, most: number): Html {
   if (!sum || sum.wanted === 0) return html`<td class="none"><span>excluded</span></td>`;
   const classes = `n${shadeOf(sum.accepted / most)} r${shadeOf(sum.attempts > 0 ? sum.accepted / sum.attempts : 0)}`;
   const count =
