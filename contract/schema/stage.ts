@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bin, label } from './text.ts';
-import { ARCHITECTURES, BASELINES, hyperparametersSchema, primarySchema, sourceSchema } from './training.ts';
+import { ARCHITECTURES, BASELINES, IMAGE_FITS, hyperparametersSchema, primarySchema, sourceSchema } from './training.ts';
 
 /**
  * The file that a trainer container is started with (docs/training.md): what to train or measure, on what, and where the
@@ -35,6 +35,7 @@ export const stageConfigSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Of weights, order and augmentation'),
   architecture: z.enum(ARCHITECTURES).optional().describe('For all but Audit'),
   imageSize: z.int().min(32).max(1024).optional().describe('For all but Audit'),
+  imageFit: z.enum(IMAGE_FITS).optional().describe('How images become squares; default: Crop'),
   labels: z
     .array(label)
     .min(1)

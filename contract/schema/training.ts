@@ -5,6 +5,7 @@ import { bin, label, passThrough, uri } from './text.ts';
 
 export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'] as const;
 export const BASELINES = ['RealOnly', 'Mixed', 'SyntheticOnly'] as const;
+export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
 export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
 
 /** Measures that arms of a comparison are contrasted in. */
@@ -56,6 +57,9 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
+/** Public chest X-ray sets that are read as their authors publish them (docs/training.md). */
+export const PRESETS = ['mimic-cxr-jpg', 'chexpert', 'nih-cxr14', 'padchest', 'vindr-cxr'] as const;
+
 const column = z.strictObject({
   name: z.string().min(1).describe('Header in the CSV'),
   values: z
@@ -70,6 +74,37 @@ const UNCERTAIN = ['ignore', 'ones', 'zeros'] as const;
 
 /** Reading of a folder of real images, as far as its CSV leaves it open. */
 export const sourceSchema = z.strictObject({
+  preset: z
+    .enum(PRESETS)
+    .optional()
+    .describe('Public set whose tables, headers and values are read as published; the other fields go before it'),
+  tables: z
+    .array(
+      z.strictObject({
+        uri: uri.describe('CSV or Excel file'),
+        on: z
+          .array(z.string().min(1))
+          .min(1)
+          .max(8)
+          .optional()
+          .describe('Headers that it shares with the CSV of the folder; not for tables that the preset knows by name'),
+      }),
+    )
+    .max(16)
+    .optional()
+    .describe('Tables to join that lie elsewhere, such as those of MIMIC-IV'),
+  partial: z
+    .boolean()
+    .optional()
+    .describe('Whether rows whose image is not there are left out, as of a set that is here in part; else an error'),
+  holdOut: z
+    .strictObject({ share: z.number().gt(0).max(1).describe('Share of the patients') })
+    .optional()
+    .describe('Patients to keep for testing, drawn by a hash of their number, in place of a split of the set'),
+  findings: z
+    .record(label, z.array(z.string().min(1)).min(1))
+    .optional()
+    .describe('Other names of findings, by label'),
   site: label
     .optional()
     .describe('Hospital of the images that name none: patients of one number are one person where it is the same'),
@@ -159,7 +194,11 @@ export const trainingSchema = z.strictObject({
     .min(32)
     .max(1024)
     .default(224)
-    .describe('Pixels: images are scaled and cropped to a square of this size'),
+    .describe('Pixels: images are made squares of this size'),
+  imageFit: z
+    .enum(IMAGE_FITS)
+    .optional()
+    .describe('Crop (default): the shorter side is scaled, the middle is taken; Letterbox: the longer side is scaled'),
   labels: z
     .array(label)
     .min(1)

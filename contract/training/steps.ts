@@ -53,6 +53,7 @@ function base(spec: Spec, training: Training, name: string, options: StepOptions
     seed: spec.seed,
     architecture: training.architecture,
     imageSize: training.imageSize,
+    imageFit: training.imageFit,
     labels: labelsOf(spec, training),
     ageBins: training.ageBins ?? spec.quota.axes.age?.bins ?? AGE_BINS,
     bootstraps: training.evaluation?.bootstraps,
@@ -79,7 +80,14 @@ const modelOf = (stage: string, options: StepOptions): string => `${folderOf(sta
 
 function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['train']> {
   const data = [stage.data === undefined ? options.output : options.resolve(stage.data)];
-  return { data, ...(stage.source && { source: stage.source }), hyperparameters: stage.hyperparameters };
+  return { data, ...sourceOf(stage, options), hyperparameters: stage.hyperparameters };
+}
+
+/** How data is read, with tables whose URIs do not depend on the place of the spec. */
+function sourceOf({ source }: { source?: Stage['source'] }, { resolve }: Pick<StepOptions, 'resolve'>) {
+  if (!source) return {};
+  const tables = source.tables?.map((table) => ({ ...table, uri: resolve(table.uri) }));
+  return { source: { ...source, ...(tables && { tables }) } };
 }
 
 function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOptions): TrainingStep {
@@ -99,11 +107,11 @@ function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOp
   };
 }
 
-const sitesOf = (training: Training, { resolve }: StepOptions) =>
-  (training.evaluation?.sites ?? []).map(({ name, uri, source }) => ({
-    name,
-    uri: resolve(uri),
-    ...(source && { source }),
+const sitesOf = (training: Training, options: Pick<StepOptions, 'resolve'>) =>
+  (training.evaluation?.sites ?? []).map((site) => ({
+    name: site.name,
+    uri: options.resolve(site.uri),
+    ...sourceOf(site, options),
   }));
 
 function evaluateStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {

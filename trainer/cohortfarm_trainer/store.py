@@ -40,6 +40,11 @@ class FolderStore:
         path = self.folder / key
         return path.stat().st_size if path.is_file() else None
 
+    def stamp(self, key: str) -> str:
+        """A text that changes when the object does."""
+        state = (self.folder / key).stat()
+        return f"{state.st_size}-{state.st_mtime_ns}"
+
     def put(self, key: str, data: bytes) -> None:
         """Writes an object whole, in place of any other; it survives a crash once this returns."""
         path = self.folder / key
@@ -167,6 +172,13 @@ class S3Store:
             if isinstance(known, NotFoundError):
                 return None
             raise known from error
+
+    def stamp(self, key: str) -> str:
+        """A text that changes when the object does."""
+        try:
+            return self._client.head_object(Bucket=self.bucket, Key=self._key(key))["ETag"]
+        except Exception as error:
+            raise s3_error(error, f"{self.uri}/{key}") from error
 
     def put(self, key: str, data: bytes) -> None:
         """Writes an object whole, in place of any other."""

@@ -2,16 +2,23 @@
 
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import RLELossless
 
 from cohortfarm_trainer.data.augment import Augment
-from cohortfarm_trainer.data.images import decode
+from cohortfarm_trainer.data.dicom import dicom_to_grey
+from cohortfarm_trainer.data.images import ImageReader, decode
 from cohortfarm_trainer.data.loader import Group, TrainingBatches, training_loader
 from cohortfarm_trainer.data.source import read_source
+from cohortfarm_trainer.errors import UsageError
+from dicoms import dicom, dicom_bytes, saved
 
 N, SIZE = 150, 32
 LABELS = ["no-finding", "edema"]
@@ -96,3 +103,117 @@ def test_films_of_16_bits_keep_their_range():
     buffer = io.BytesIO()
     Image.fromarray(np.array([[1000, 3000], [1000, 3000]], np.uint16)).save(buffer, "PNG")
     assert decode(buffer.getvalue(), 2, "x").tolist() == [[0, 255], [0, 255]]
+
+
+def test_science_3_a_letterbox_keeps_the_whole_film():
+    tall = np.full((120, 40), 200, np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(tall).save(buffer, "PNG")
+    boxed = decode(buffer.getvalue(), 60, "x", "Letterbox")
+    assert boxed.shape == (60, 60) and (boxed[:, 20:40] == 200).all() and not boxed[:, :20].any() and not boxed[:, 40:].any()
+    assert (decode(png(9, (30, 30)), SIZE, "x", "Letterbox") == 9).all()
+
+
+# Pixels as stored, and as a viewer shows them.
+RAMP = np.array([[0, 1024, 2048, 4095]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({}, [0, 64, 128, 255]),
+        ({"kind": "MONOCHROME1"}, [255, 191, 127, 0]),
+        ({"WindowCenter": 2048, "WindowWidth": 2048}, [0, 0, 128, 255]),
+        ({"WindowCenter": 2048, "WindowWidth": 2048, "kind": "MONOCHROME1"}, [255, 255, 127, 0]),
+        # A window that no value fills does not stretch what is in it.
+        ({"WindowCenter": 4096, "WindowWidth": 8192}, [0, 32, 64, 128]),
+        ({"RescaleSlope": 2, "RescaleIntercept": -1024, "WindowCenter": 3072, "WindowWidth": 4096}, [0, 0, 128, 255]),
+        ({"bits": 16}, [0, 64, 128, 255]),
+    ],
+)
+def test_science_3_dicom_is_shown_as_a_viewer_shows_it(how, expected):
+    shown = decode(dicom_bytes(RAMP, **how), 2, "x", "Letterbox")
+    whole = np.asarray(dicom_to_grey(dicom_bytes(RAMP, **how)))
+    assert shown.shape == (2, 2) and np.abs(whole[0].astype(int) - expected).max() <= 1, whole
+
+
+def test_science_3_a_table_of_values_is_applied():
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 8]
+    table.add_new("LUTData", "US", [10, 20, 30, 250])
+    file = dicom_bytes(np.array([[0, 1, 2, 3]] * 2), VOILUTSequence=Sequence([table]))
+    assert np.asarray(dicom_to_grey(file))[0].tolist() == [10, 20, 30, 250]
+
+
+def test_science_3_compressed_dicom_is_decoded():
+    pixels = np.arange(64 * 64).reshape(64, 64)
+    file = dicom(pixels)
+    file.compress(RLELossless, encoding_plugin="pydicom")
+    assert (np.asarray(dicom_to_grey(saved(file))) == np.asarray(dicom_to_grey(dicom_bytes(pixels)))).all()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (lambda: dicom_bytes(RAMP, NumberOfFrames=2), "holds an image that cannot be decoded: it has 2 frames of MONOCHROME2"),
+        (lambda: dicom_bytes(RAMP, kind="PALETTE COLOR"), "1 frames of PALETTE COLOR"),
+        (lambda: dicom_bytes(RAMP)[:-9], "x.dcm holds an image that cannot be decoded"),
+        (lambda: dicom_bytes(RAMP)[:200], "x.dcm holds an image that cannot be decoded"),
+    ],
+)
+def test_science_3_a_dicom_file_that_cannot_be_read_is_named(file, message):
+    with pytest.raises(UsageError, match=message):
+        decode(file(), 2, "x.dcm")
+
+
+def jpeg(shape: tuple[int, int]) -> bytes:
+    """A smooth film with some structure."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    film = 128 + 60 * np.sin(x / 97) * np.cos(y / 61) + np.random.default_rng(1).normal(0, 4, shape)
+    buffer = io.BytesIO()
+    Image.fromarray(np.uint8(np.clip(film, 0, 255))).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def test_science_2_3_a_large_jpeg_is_scaled_by_the_codec_and_looks_the_same():
+    data = jpeg((1500, 1250))
+    whole = Image.open(io.BytesIO(data)).resize((224, round(1500 * 224 / 1250)), Image.Resampling.LANCZOS)
+    top = (whole.height - 224) // 2
+    expected = np.asarray(whole.crop((0, top, 224, top + 224)), float)
+    found = decode(data, 224, "x").astype(float)
+    assert np.abs(found - expected).mean() < 1.5 and np.abs(found - expected).max() < 12
+
+
+def test_science_2_3_images_on_disk_are_those_that_were_decoded(shards, tmp_path, monkeypatch):
+    indices = np.arange(20)
+    plain = ImageReader(shards, 16).read(indices)
+    monkeypatch.setenv("COHORTFARM_IMAGE_CACHE", str(tmp_path))
+    first = ImageReader(shards, 16)
+    assert all((a == b).all() for a, b in zip(first.read(indices), plain))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 20
+
+    def fetches(reader) -> list[int]:
+        asked: list[int] = []
+        fetch = reader.fetcher.fetch
+        reader.fetcher.fetch = lambda wanted: (asked.extend(wanted), fetch(wanted))[1]
+        assert all((a == b).all() for a, b in zip(reader.read(indices), plain))
+        return asked
+
+    assert fetches(ImageReader(shards, 16)) == []
+    # What is damaged is decoded again; another size and another fit are other images.
+    files[0].write_bytes(files[0].read_bytes()[:-1] + b"\xff")
+    assert len(fetches(ImageReader(shards, 16))) == 1 and fetches(ImageReader(shards, 16)) == []
+    ImageReader(shards, 16, "Letterbox").read(indices)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 40
+
+
+def test_science_2_3_an_image_that_changes_is_decoded_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("COHORTFARM_IMAGE_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "metadata.csv").write_text("file_name,patient_id,findings\n1.png,1,edema\n")
+    for grey in (10, 20):
+        (folder / "1.png").write_bytes(png(grey))
+        os.utime(folder / "1.png", ns=(grey, grey))
+        assert (ImageReader(read_source(str(folder), LABELS, {}), SIZE).read(np.array([0]))[0] == grey).all()

@@ -6,18 +6,23 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UsageError
+from .dicom import dicom_to_grey, is_dicom
+from .disk import DiskCache
 from .fetch import Fetcher
 from .records import Records
 
 CACHE = 512 << 20  # bytes of decoded images that one process keeps
+CROP, LETTERBOX = "Crop", "Letterbox"
+DRAFT = 2  # the least that a JPEG is larger than what it is scaled to
 
 
 class ImageReader:
     """Reads images of some records as uint8 [size, size]; each process keeps what fits into `cache` bytes."""
 
-    def __init__(self, records: Records, size: int, cache: int = CACHE):
-        self.records, self.size, self.cache = records, size, cache
+    def __init__(self, records: Records, size: int, fit: str = CROP, cache: int = CACHE):
+        self.records, self.size, self.fit, self.cache = records, size, fit, cache
         self.fetcher = Fetcher(records)
+        self.disk = DiskCache(records, size, fit)
         self._kept: dict[int, np.ndarray] = {}
 
     def __getstate__(self):
@@ -25,14 +30,18 @@ class ImageReader:
 
     def start(self, indices: np.ndarray) -> None:
         """Begins to fetch what will be read next."""
-        missing = self._missing(indices)
+        missing = [i for i in self._missing(indices) if not self.disk.has(i)]
         if missing:
             self.fetcher.start(missing)
 
     def read(self, indices: np.ndarray) -> list[np.ndarray]:
         """The images at some positions of the records, in that order."""
         missing = self._missing(indices)
-        fresh = {i: decode(data, self.size, self._name(i)) for i, data in self.fetcher.fetch(missing)} if missing else {}
+        fresh = {i: image for i in missing if (image := self.disk.read(i)) is not None}
+        missing = [i for i in missing if i not in fresh]
+        for i, data in self.fetcher.fetch(missing) if missing else ():
+            fresh[i] = decode(data, self.size, self._name(i), self.fit)
+            self.disk.write(i, fresh[i])
         room = self.cache // (self.size * self.size) - len(self._kept)
         self._kept.update(list(fresh.items())[: max(0, room)])
         return [fresh[i] if i in fresh else self._kept[i] for i in indices.tolist()]
@@ -44,20 +53,34 @@ class ImageReader:
         return self.records.blobs[self.records.blob[i]].key
 
 
-def decode(data: bytes | memoryview, size: int, what: str) -> np.ndarray:
-    """uint8 [size, size]: grey by ITU-R BT.601, the shorter side scaled to `size` (Lanczos), the centre cropped out."""
+def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP) -> np.ndarray:
+    """uint8 [size, size]: grey by ITU-R BT.601, scaled (Lanczos).
+
+    Crop scales the shorter side to `size` and takes the centre; Letterbox scales the longer one and leaves black bars.
+    """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            grey = to_grey(image)
-    except (UnidentifiedImageError, OSError) as error:
+        grey = dicom_to_grey(data) if is_dicom(data) else _open(data, size, fit)
+    except (UnidentifiedImageError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise UsageError(f"{what} holds an image that cannot be decoded: {error}") from error
     width, height = grey.size
-    if (width, height) != (size, size):
-        scale = size / min(width, height)
-        grey = grey.resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.LANCZOS)
-        left, top = (grey.width - size) // 2, (grey.height - size) // 2
-        grey = grey.crop((left, top, left + size, top + size))
-    return np.asarray(grey)
+    if (width, height) == (size, size):
+        return np.asarray(grey)
+    scale = size / (min if fit == CROP else max)(width, height)
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    grey = grey.resize((width, height), Image.Resampling.LANCZOS)
+    left, top = (width - size) // 2, (height - size) // 2
+    # What lies outside of the image is black.
+    return np.asarray(grey.crop((left, top, left + size, top + size)))
+
+
+def _open(data: bytes | memoryview, size: int, fit: str) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        if image.format == "JPEG":
+            # The codec decodes 1/2, 1/4 or 1/8 of the size, as long as twice the pixels are left for the scaling.
+            scale = DRAFT * size / (min if fit == CROP else max)(image.size)
+            if scale <= 1 / 2:
+                image.draft("L", (round(image.width * scale), round(image.height * scale)))
+        return to_grey(image)
 
 
 def to_grey(image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .augment import Augment
-from .images import ImageReader
+from .images import CROP, ImageReader
 from .order import BLOCK, Stream
 from .records import Records
 
@@ -27,10 +27,10 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # uint8 [b, 1, size, size] and float3
 class TrainingBatches(Dataset):
     """Item k holds the batches of one rank for the k-th block of some steps."""
 
-    def __init__(self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int):
+    def __init__(self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int, fit: str = CROP):
         self.groups, self.augment, self.rank, self.world = groups, augment, rank, world
         self.streams = [Stream(group.records.blob, seed + i) for i, group in enumerate(groups)]
-        self.readers = [ImageReader(group.records, size) for group in groups]
+        self.readers = [ImageReader(group.records, size, fit) for group in groups]
         bounds = [steps.start, *range((steps.start // BLOCK + 1) * BLOCK, steps.stop, BLOCK), steps.stop]
         self.blocks = [range(first, last) for first, last in zip(bounds, bounds[1:]) if first < last]
 
@@ -92,8 +92,8 @@ def training_loader(batches: TrainingBatches, workers: int, pin: bool) -> Iterat
 class FixedBatches(Dataset):
     """Item k is the k-th batch of some records, without augmentation: uint8 [b, 1, size, size]."""
 
-    def __init__(self, records: Records, indices: np.ndarray, size: int, batch: int):
-        self.reader = ImageReader(records, size)
+    def __init__(self, records: Records, indices: np.ndarray, size: int, batch: int, fit: str = CROP):
+        self.reader = ImageReader(records, size, fit)
         self.indices, self.batch = indices, batch
 
     def __len__(self) -> int:

@@ -5,33 +5,34 @@ from collections import defaultdict
 
 from ..errors import NotFoundError, UsageError
 
-IMAGE_NAME = re.compile(r"\.(png|jpe?g|tiff?|bmp)$", re.I)
+IMAGE_NAME = re.compile(r"\.(png|jpe?g|tiff?|bmp|dcm|dicom)$", re.I)
 SHOWN = 3  # names in a message
 
 
-def locate(names: list[str], keys: list[str], folder: str, where: str) -> list[str]:
-    """The key of each image, for the names that a CSV at `where` gives to images below `folder`.
+def locate(names: list[str], keys: list[str], folder: str, where: str, partial: bool = False) -> list[str | None]:
+    """The key of each image, for the names that a CSV at `where` gives to images below `folder`; None for one that is not there.
 
     A name is a path below the folder, with or without the folder's own name before it (as in CheXpert), or the end of
     exactly one path: a file name alone, with or without its extension, wherever the file lies.
-    Raises NotFoundError for names without a file, UsageError for those that fit several.
+    Raises NotFoundError for names without a file, unless only a part of the set is there; UsageError for those that fit
+    several.
     """
     images = [key for key in keys if IMAGE_NAME.search(key)]
     whole, ends = set(images), _ends(images)
     paths = [_below(name, folder) for name in names]
     own = _common_folder(paths)
-    files, missing, ambiguous = [], [], []
+    files: list[str | None] = []
+    missing, ambiguous = [], []
     for path in paths:
         inner = _without(path, own, folder)
         found = [path] if path in whole else [inner] if inner in whole else ends.get(path, [])
-        if len(found) == 1:
-            files.append(found[0])
-        else:
+        files.append(found[0] if len(found) == 1 else None)
+        if len(found) != 1:
             (ambiguous if found else missing).append(path)
-    if missing:
+    if len(missing) == len(names) or (missing and not partial):
         raise NotFoundError(
             f"{where} names {len(missing)} images that are not there, such as {_some(missing)}; "
-            "add the files or leave the rows out (a path must match a file; another file of the same name is never taken)"
+            "add the files, leave the rows out, or set source.partial for a set that is here in part (a path must match a file; another file of the same name is never taken)"
         )
     if ambiguous:
         raise UsageError(

@@ -11,9 +11,9 @@ from webdataset.tariterators import base_plus_ext
 
 from ..errors import UsageError
 from ..store import Store
-from .folder import HEADERS, PART_NAMES
+from .folder import HEADERS, parts_of
 from .locate import IMAGE_NAME
-from .records import PARTS, Blob, Records, age_of, label_matrix, label_name, race_of, sex_of
+from .records import Blob, Records, age_of, label_matrix, label_name, race_of, sex_of
 
 READ_AHEAD = 1 << 20  # bytes: small images come many at a time, what is large is passed over
 THREADS = 8
@@ -61,18 +61,14 @@ def read_shards(store: Store, shards: list[tuple[str, int]], labels: list[str]) 
     if "" in patients:
         row = rows[patients.index("")]
         raise UsageError(f"{store.uri}/{row['shard']}: {row['key']}.json names no patient; add patient_id")
-    parts = [str(field(row["json"], "part") or "").strip().lower() for row in rows]
-    parts = [PART_NAMES.get(part, part) for part in parts]
-    wrong = sorted(set(parts) - {"", *PARTS})
-    if wrong:
-        raise UsageError(f"{store.uri}: the split {wrong[0]!r} is none of {', '.join(PARTS)}; rename it")
+    parts = parts_of([str(field(row["json"], "part") or "") for row in rows], store.uri)
     return Records(
         patients=np.array([f"{field(row['json'], 'site') or store.uri}#{name}" for row, name in zip(rows, patients)]),
         labels=matrix,
         sex=np.array([sex_of(field(row["json"], "sex") or "") for row in rows]),
         race=np.array([race_of(field(row["json"], "race") or "") for row in rows]),
         age=np.array([age_of(field(row["json"], "age")) for row in rows], np.float32),
-        part=np.array(parts),
+        part=parts,
         site=np.array([str(field(row["json"], "site") or "").strip() for row in rows]),
         blob=np.array([place[row["shard"]] for row in rows], np.int32),
         offset=np.array([row["offset"] for row in rows], np.int64),

@@ -1,6 +1,7 @@
 """Who is trained on, who decides when to stop, who is measured: by patient, never by image."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,7 +9,10 @@ from ..errors import UsageError
 from .records import Records
 
 
-def draw(patient: str, seed: int) -> float:
+HOLD_OUT = "hold-out"  # in place of a seed: all stages and sites of a set hold out the same patients
+
+
+def draw(patient: str, seed: int | str) -> float:
     """A number in 0..1 that depends on the seed and the patient alone, not on where the data lies."""
     _, _, name = patient.rpartition("#")
     digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
@@ -37,6 +41,13 @@ def split_training(records: Records, share: float, seed: int) -> tuple[Records, 
     chosen = patients[np.argsort(drawn, kind="stable")[:count]]
     held = np.isin(own.patients, chosen)
     return own.take(~held), own.take(held)
+
+
+def held_out(records: Records, share: float) -> Records:
+    """The records with a share of the patients as test images, in place of any split of their own."""
+    patients, places = np.unique(records.patients, return_inverse=True)
+    held = np.array([draw(patient, HOLD_OUT) < share for patient in patients])
+    return replace(records, part=np.where(held[places], "test", ""))
 
 
 def test_part(records: Records) -> Records:

@@ -93,6 +93,7 @@ def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name
         patience=0,
         hyper=hyper,
         weights=arm.weights,
+        fit=context.fit,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from ..config import config_digest, path_of, schema
+from ..data.images import CROP
 from ..data.predictions import PREDICTIONS
 from ..data.records import NO_FINDING
 from ..distributed import Team
@@ -38,6 +39,11 @@ class Context:
     def labels(self) -> list[str]:
         """What the network answers: no-finding first."""
         return [NO_FINDING, *self.config["labels"]]
+
+    @property
+    def fit(self) -> str:
+        """How images become squares."""
+        return self.config.get("imageFit", CROP)
 
     def say(self, text: str) -> None:
         if self.team.leads:

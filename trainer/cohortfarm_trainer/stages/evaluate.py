@@ -55,6 +55,8 @@ def check_fit(context: Context, product: Product, uri: str) -> None:
         raise UsageError(f"{uri} answers {', '.join(product.labels)}, not {', '.join(context.labels)}; correct labels")
     if product.size != context.config["imageSize"]:
         raise UsageError(f"{uri} takes images of {product.size} pixels, not {context.config['imageSize']}; correct imageSize")
+    if product.fit != context.fit:
+        raise UsageError(f"{uri} takes images by {product.fit}, not {context.fit}; correct imageFit")
 
 
 def read_sites(context: Context) -> dict[str, Predictor]:
@@ -64,7 +66,7 @@ def read_sites(context: Context) -> dict[str, Predictor]:
         raise UsageError("sites: is empty; name at least one")
     return {
         site["name"]: Predictor(
-            test_part(read_source(site["uri"], context.labels, config["s3"], site.get("source"))), config["imageSize"], team, WORKERS
+            test_part(read_source(site["uri"], context.labels, config["s3"], site.get("source"))), config["imageSize"], team, WORKERS, context.fit
         )
         for site in config["sites"]
     }

@@ -62,6 +62,7 @@ def job_of(context: Context) -> Job:
         patience=hyper["patience"],
         hyper=hyper,
         weights=weights,
+        fit=context.fit,
         seen=(Seen(own), Seen(validation)),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.images import CROP
 from ..data.loader import Group
 from ..data.memory import Memory, Seen, read_memory
 from ..data.records import Records
@@ -50,6 +51,7 @@ class Job:
     patience: int  # validations; 0 for never
     hyper: dict[str, Any]
     weights: Weights | None = None
+    fit: str = CROP  # how images become squares
     seen: tuple[Seen, ...] = ()  # all that it is trained and validated on
 
     def memory(self) -> Memory:

@@ -68,7 +68,7 @@ class _Run:
         self.standing = self._go_on()
         self.weights = positive_weights(job.groups) if job.hyper["classWeights"] else np.ones(len(job.labels), np.float32)
         self.positive = torch.from_numpy(self.weights).to(team.device)
-        self.validation = Predictor(job.validation, job.size, team, job.hyper["loaderWorkers"])
+        self.validation = Predictor(job.validation, job.size, team, job.hyper["loaderWorkers"], job.fit)
         largest = max(job.groups, key=lambda group: group.rate)
         self.interval = job.hyper.get("validateSteps") or epoch_steps(len(largest.records), largest.rate)
         self.saved = time.monotonic()
@@ -113,7 +113,7 @@ class _Run:
         job, team = self.job, self.team
         augment = Augment(job.hyper["flip"], job.hyper["rotation"], job.seed)
         steps = range(self.standing.step, job.steps)
-        batches = TrainingBatches(list(job.groups), job.size, steps, augment, job.seed, team.rank, team.world)
+        batches = TrainingBatches(list(job.groups), job.size, steps, augment, job.seed, team.rank, team.world, job.fit)
         return training_loader(batches, job.hyper["loaderWorkers"], team.device.type == "cuda")
 
     def _finished(self) -> bool:

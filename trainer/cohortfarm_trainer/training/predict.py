@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..data.images import CACHE
+from ..data.images import CACHE, CROP
 from ..data.loader import FixedBatches, one_thread
 from ..data.order import share
 from ..data.records import Records
@@ -18,10 +18,10 @@ BATCH = 64
 class Predictor:
     """Logits for some records, each process taking its share; decoded images are kept where they fit into memory."""
 
-    def __init__(self, records: Records, size: int, team: Team, workers: int):
+    def __init__(self, records: Records, size: int, team: Team, workers: int, fit: str = CROP):
         self.records, self.team = records, team
         self.indices = share(len(records), team.rank, team.world)
-        self.batches = FixedBatches(records, self.indices, size, BATCH)
+        self.batches = FixedBatches(records, self.indices, size, BATCH, fit)
         self.workers = workers if len(self.indices) * size * size > CACHE else 0
 
     @torch.inference_mode()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..data.images import CROP
 from ..data.memory import Memory, read_memory
 from ..errors import UsageError
 from ..evaluation.thresholds import best_thresholds
@@ -31,18 +32,20 @@ class Product:
     size: int  # pixels
     thresholds: list[float]
     memory: Memory
+    fit: str = CROP
 
 
 def write_product(job: Job, trained: Trained) -> Product:
     """Writes the three objects. The model remembers whom it was trained on, and whom the weights it began with were."""
     thresholds = best_thresholds(job.validation.labels, probabilities(trained.validation_logits))
-    product = Product(trained.model, job.architecture, list(job.labels), job.size, thresholds, job.memory())
+    product = Product(trained.model, job.architecture, list(job.labels), job.size, thresholds, job.memory(), job.fit)
     content = {
         "state": trained.model.state_dict(),
         "architecture": job.architecture,
         "labels": list(job.labels),
         "imageSize": job.size,
         "thresholds": thresholds,
+        "imageFit": job.fit,
         **product.memory.stored(),
     }
     job.store.put(job.prefix + MODEL, write_torch(content))
@@ -60,7 +63,7 @@ def read_product(data: bytes, what: str) -> Product:
     model = make_model(stored["architecture"], len(stored["labels"]), 0)
     load_weights(model, data, what, stored["labels"])
     fields = (stored["architecture"], stored["labels"], stored["imageSize"], stored["thresholds"])
-    return Product(model.eval(), *fields, read_memory(stored))
+    return Product(model.eval(), *fields, read_memory(stored), stored.get("imageFit", CROP))
 
 
 def export_onnx(model: nn.Module, size: int) -> bytes:
