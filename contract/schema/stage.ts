@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { bin, label } from './text.ts';
-import { ARCHITECTURES, BASELINES, IMAGE_FITS, hyperparametersSchema, primarySchema, sourceSchema } from './training.ts';
+import {
+  ARCHITECTURES,
+  BASELINES,
+  hyperparametersSchema,
+  IMAGE_FITS,
+  primarySchema,
+  sourceSchema,
+} from './training.ts';
 
 /**
  * The file that a trainer container is started with (docs/training.md): what to train or measure, on what, and where the

@@ -189,12 +189,7 @@ export const primarySchema = z.strictObject({
 
 export const trainingSchema = z.strictObject({
   architecture: z.enum(ARCHITECTURES).default('densenet121').describe('The network of all stages'),
-  imageSize: z
-    .int()
-    .min(32)
-    .max(1024)
-    .default(224)
-    .describe('Pixels: images are made squares of this size'),
+  imageSize: z.int().min(32).max(1024).default(224).describe('Pixels: images are made squares of this size'),
   imageFit: z
     .enum(IMAGE_FITS)
     .optional()
