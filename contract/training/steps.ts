@@ -83,7 +83,7 @@ function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['t
   return { data, ...sourceOf(stage, options), hyperparameters: stage.hyperparameters };
 }
 
-/** How data is read, with tables whose URIs do not depend on the place of the spec. */
+/** The source of some data, with tables whose URIs do not depend on the place of the spec. */
 function sourceOf({ source }: { source?: Stage['source'] }, { resolve }: Pick<StepOptions, 'resolve'>) {
   if (!source) return {};
   const tables = source.tables?.map((table) => ({ ...table, uri: resolve(table.uri) }));
