@@ -48,7 +48,7 @@ class DiskCache:
         return np.frombuffer(pixels, np.uint8).reshape(self.size, self.size)
 
     def write(self, i: int, image: np.ndarray) -> None:
-        """Keeps an image. A full disk keeps none, and is no reason to stop."""
+        """Keeps an image. On a full disk none is kept, and nothing fails."""
         if self.folder is None:
             return
         path, pixels = self._path(i), image.tobytes()

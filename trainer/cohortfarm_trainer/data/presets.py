@@ -156,7 +156,7 @@ def _read(table: Table, column: dict[str, Any], role: str, where: str, notes: No
 
 
 def _years(table: Table, terms: list[str]) -> pandas.Series:
-    """The sum of columns of numbers, of dates (YYYYMMDD) the year; empty where one is missing or the sum is no age."""
+    """The sum of columns of numbers, of dates (YYYYMMDD) the year; empty where one is missing or the sum is not an age."""
     total = pandas.Series(0.0, table.index)
     for term in terms:
         name = term.removeprefix("-")

@@ -53,7 +53,7 @@ class Shelf:
         elsewhere = [split_uri(table["uri"]) for table in self.named]
         fits = [(open_store(folder, self.s3), name) for folder, name in elsewhere if _fits(name, pattern)]
         fits = fits or [(self.store, key) for key in self.keys if _fits(key.rpartition("/")[2], pattern)]
-        # Whoever unpacks a table often keeps the packed one.
+        # People who unpack a table often keep the packed one.
         plain = [one for one in fits if not one[1].endswith(".gz")]
         fits = plain or fits
         if len(fits) > 1:
