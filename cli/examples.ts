@@ -21,6 +21,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm sign out/demo --key key.pem',
     'cohortfarm sign s3://cohorts/first --key env:COHORTFARM_SIGNING_KEY --endpoint http://127.0.0.1:9000 --path-style',
   ],
+  export: [
+    'cohortfarm export out/demo --format dicom --body-part CHEST --output out/demo-dicom',
+    'cohortfarm export s3://cohorts/first --format imagefolder --output s3://cohorts/first-folder --endpoint http://127.0.0.1:9000',
+  ],
   replay: ['cohortfarm replay out/demo 000000017 --save 17.png'],
   report: ['cohortfarm report s3://cohorts/first --output first.html'],
   browse: ['cohortfarm browse out/demo', 'cohortfarm browse s3://cohorts/first --port 8000'],

@@ -5,6 +5,7 @@ import { addBrowse } from './commands/browse.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
+import { addExport } from './commands/export.ts';
 import { addInit } from './commands/init.ts';
 import { addModel } from './commands/model.ts';
 import { addPlan } from './commands/plan.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   addAudit,
   addVerify,
   addSign,
+  addExport,
   addReplay,
   addReport,
   addBrowse,

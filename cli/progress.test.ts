@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ShardRecord } from '../contract/schema/record.ts';
-import { clock, describeProgress, progressBar, showProgress } from './progress.ts';
+import { clock, countShards, describeProgress, progressBar, showProgress } from './progress.ts';
 
 test('a line tells images, share accepted, rate and time left', () => {
   const line = describeProgress({ wanted: 200, done: 100, attempts: 160, accepted: 80, seconds: 20 });
@@ -39,4 +39,19 @@ test('what a lost worker had in hand is not counted twice, and committed shards 
   seconds = 10;
   view.end();
   assert.match(lines.at(-1)!, /^20\/30 images, 85 % accepted/);
+});
+
+test('shards are counted on a terminal only, and the line is gone at the end', () => {
+  const shown = (isTTY: boolean): string => {
+    let text = '';
+    const write = (part: string | Uint8Array): boolean => {
+      text += part;
+      return true;
+    };
+    const count = countShards({ isTTY, write });
+    for (const done of [1, 2, 3]) count(done, 3);
+    return text;
+  };
+  assert.equal(shown(true), '\r1 of 3 shards\x1b[K\r2 of 3 shards\x1b[K\r\x1b[K');
+  assert.equal(shown(false), '');
 });

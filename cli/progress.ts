@@ -103,3 +103,11 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
     },
   };
 }
+
+/** Counts shards on a terminal, in a line that is gone at the end; elsewhere it prints nothing. */
+export function countShards(stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>): (done: number, all: number) => void {
+  if (!stream.isTTY) return () => {};
+  return (done, all) => {
+    stream.write(`\r${done < all ? `${done} of ${all} shards` : ''}\x1b[K`);
+  };
+}

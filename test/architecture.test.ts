@@ -35,6 +35,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
+  { packages: /^dcmjs$/, files: ['dataset/export/dicom.ts'] },
   { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },
   { packages: /^@kubernetes\/client-node$/, files: ['kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },

@@ -5,6 +5,7 @@ import type { Signer } from '../../dataset/provenance/envelope.ts';
 import { signDataset } from '../../dataset/provenance/sign.ts';
 import { commandKey, readPrivateKey, readPublicKey } from '../../platform/signing-key.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { countShards } from '../progress.ts';
 import { printFaults } from './verify.ts';
 
 /** `cohortfarm sign`: verifies a published dataset and signs it (docs/provenance.md). */
@@ -38,7 +39,7 @@ async function chooseSigner({ key, keyCommand, publicKey }: SignOptions): Promis
 
 async function signAndReport(uri: string, options: SignOptions, signer: Signer): Promise<number> {
   const store = openDataset(uri, options);
-  const { verification, object, written } = await signDataset(store, signer);
+  const { verification, object, written } = await signDataset(store, signer, countShards(process.stderr));
   if (object === null) {
     printFaults(verification.faults);
     process.stderr.write(`NOT signed: ${store.uri} does not verify\n`);

@@ -7,6 +7,7 @@ import { type Fault, verify } from '../../dataset/verify/verify.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { countShards } from '../progress.ts';
 import { plain } from '../status/text.ts';
 
 /** `cohortfarm verify`: exit 0 only if every digest, member, image, count and quota is as it should be. */
@@ -32,7 +33,7 @@ export async function reportVerification(
   store: ObjectStore,
   options: { json?: boolean; quiet?: boolean; key?: KeyObject | null } = {},
 ): Promise<number> {
-  const verification = await verify(store);
+  const verification = await verify(store, countShards(process.stderr));
   const { manifest, images } = verification;
   const key = options.key ?? null;
   const signature = key && (await signatureFault(store, verification, key));

@@ -1,0 +1,158 @@
+import { parquetReadObjects } from 'hyparquet';
+import { canonicalJson } from '../../contract/digest.ts';
+import { Failure } from '../../contract/failure.ts';
+import { CONTENT_TYPES, objects } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { ShardRecord } from '../../contract/schema/record.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { workAhead } from '../ahead.ts';
+import { readManifest } from '../claim.ts';
+import { indexColumns } from '../publish/index.ts';
+import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
+import { openParquet } from '../read/index-file.ts';
+import { contentOf, type ShardSample } from '../shard/read.ts';
+import { digestStored } from '../stored.ts';
+import type { DicomOptions } from './dicom.ts';
+import { type Exporter, exporterOf, type Format, type Row } from './format.ts';
+
+/**
+ * A published dataset in another format, at another place. What is written follows from the dataset, byte for byte, and no
+ * file is written twice: an export may be stopped anywhere and run again.
+ *
+ *   export.json (what is exported here) --> a file for each sample --> the table (the export is complete)
+ */
+export interface ExportRequest extends DicomOptions {
+  readonly source: ObjectStore;
+  readonly target: ObjectStore;
+  readonly format: Format;
+  /** Called after each shard, with how many are done. */
+  readonly onShard: (done: number, all: number) => void;
+}
+
+export interface Exported {
+  readonly samples: number;
+  /** Files that were not there before. */
+  readonly written: number;
+  /** The table's key in the target. */
+  readonly table: string;
+}
+
+const EXPORT = 'export.json';
+/** Files written at once: enough to hide the delay of an object store. */
+const AHEAD = { items: 16 };
+
+/** @throws Failure when the dataset is incomplete or damaged, or the target holds anything else */
+export async function exportDataset(request: ExportRequest): Promise<Exported> {
+  const { source, target, format, onShard } = request;
+  const manifest = await readManifest(source);
+  if (!manifest)
+    throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  await checkIndex(source, manifest);
+  const exporter = exporterOf(format, manifest, request);
+  await claimTarget(request, manifest);
+  const { name, planDigest, samples, shards } = manifest;
+  const expected = { name, digest: planDigest, shards: shards.length, samples: samples.wanted };
+  let written = 0;
+  for await (const record of readRecords(source, expected)) {
+    const listed = shards[record.shard]!;
+    if (record.sha256 !== listed.sha256)
+      throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
+    written += await exportShard(request, exporter, record);
+    onShard(record.shard + 1, shards.length);
+  }
+  const { key, contentType, render } = exporter.table;
+  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest), contentType);
+  return { samples: samples.accepted, written, table: key };
+}
+
+async function checkIndex(source: ObjectStore, { files }: Manifest): Promise<void> {
+  const listed = files.find(({ key }) => key === objects.index);
+  const found = await digestStored(source, objects.index);
+  if (!listed || found?.sha256 !== listed.sha256)
+    throw new DatasetError(objects.index, 'is not the file that the manifest lists; run cohortfarm verify');
+}
+
+/** Marks the target as the place of this export. @throws Failure when it is that of another, or holds something else */
+async function claimTarget({ target, format, bodyPart }: ExportRequest, manifest: Manifest): Promise<void> {
+  const { name, planDigest, generator, samples } = manifest;
+  const claim = {
+    apiVersion: 'cohortfarm.dev/export/v1',
+    dataset: name,
+    synthetic: true,
+    planDigest,
+    generator,
+    samples: samples.accepted,
+    format,
+    ...(format === 'dicom' && { bodyPart }),
+  };
+  const body = Buffer.from(`${canonicalJson(claim)}\n`);
+  if ((await target.stat(EXPORT)) === null)
+    for await (const { key } of target.list(''))
+      throw new Failure('OutputTaken', `${target.uri} is not empty (${key}); export to an empty place`);
+  if ((await target.create(EXPORT, body, { contentType: CONTENT_TYPES.json })) === 'created') return;
+  const there = await target.get(EXPORT);
+  if (!there || !body.equals(there))
+    throw new Failure('OutputTaken', `${target.uri} holds another export (${EXPORT}); choose another place`);
+}
+
+const shardFolder = ({ folder }: Exporter, shard: number): string => `${folder}${String(shard).padStart(6, '0')}/`;
+
+/** Writes the files of one shard that are missing; returns how many. */
+async function exportShard(request: ExportRequest, exporter: Exporter, record: ShardRecord): Promise<number> {
+  const { source, target } = request;
+  const folder = shardFolder(exporter, record.shard);
+  const present = new Set<string>();
+  for await (const { key } of target.list(folder)) present.add(key);
+  // Nothing else is in a folder that is ours, and every file in it is whole.
+  if (present.size === record.accepted) return 0;
+  const shard = await source.get(record.key);
+  const samples = checkShard(shard, record);
+  const fileOf = ({ key }: ShardSample): string => `${folder}${key}.${exporter.extension}`;
+  const missing = samples.filter((sample) => !present.has(fileOf(sample)));
+  const write = async (sample: ShardSample): Promise<void> => {
+    const { key, record, image } = sample;
+    const body = await exporter.render({ key, record, image: contentOf(shard!, image), extension: image.extension });
+    await writeOnce(target, fileOf(sample), body, exporter.contentType);
+  };
+  for await (const _ of workAhead(missing, write, AHEAD));
+  return missing.length;
+}
+
+/** Another process that exports the same writes the same bytes. */
+async function writeOnce(
+  target: ObjectStore,
+  key: string,
+  body: Parameters<ObjectStore['create']>[1],
+  contentType: string,
+): Promise<void> {
+  await target.create(key, body, { contentType });
+}
+
+/** The rows of the index, in order, a row group at a time. */
+async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Exporter): AsyncGenerator<Row, void> {
+  const { file, metadata, starts } = await openParquet(source);
+  const { axes, exact } = indexColumns(manifest.dataset.spec);
+  const shards = new Map(manifest.shards.map(({ key }, i) => [key, shardFolder(exporter, i)]));
+  for (let group = 0; group + 1 < starts.length; group++) {
+    const rows = await parquetReadObjects({
+      file,
+      metadata,
+      rowStart: starts[group]!,
+      rowEnd: starts[group + 1]!,
+    });
+    for (const row of rows) {
+      const values = Object.entries(axes).map(([axis, column]) => [axis, String(row[column])] as const);
+      yield {
+        key: String(row.key),
+        file: `${shards.get(String(row.shard))}${row.key}.${exporter.extension}`,
+        prompt: String(row.prompt),
+        seed: Number(row.seed),
+        axes: Object.fromEntries(values),
+        labels: {
+          ...Object.fromEntries(values.map(([axis, value]) => [axes[axis]!, value])),
+          ...Object.fromEntries(Object.values(exact).map((column) => [column, Number(row[column])])),
+        },
+      };
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import { CONTENT_TYPES } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { ObjectBody } from '../../platform/store/store.ts';
+import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
+
+/** The formats that a dataset is exported to: a file for each sample, and one table of all samples, written last. */
+
+export const FORMATS = ['dicom', 'imagefolder', 'coco'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** A sample as the table describes it: a row of index.parquet. */
+export interface Row {
+  readonly key: string;
+  /** Key of the sample's file in the target. */
+  readonly file: string;
+  readonly prompt: string;
+  readonly seed: number;
+  readonly axes: Readonly<Record<string, string>>;
+  /** Wanted values and numbers, by the names that the index gives them. */
+  readonly labels: Readonly<Record<string, string | number>>;
+}
+
+export interface Table {
+  readonly key: string;
+  readonly contentType: string;
+  render(rows: AsyncIterable<Row>, manifest: Manifest): Promise<ObjectBody>;
+}
+
+export interface Exporter {
+  /** Folder of the files. */
+  readonly folder: string;
+  readonly extension: string;
+  readonly contentType: string;
+  render(sample: DicomSample): Promise<Uint8Array>;
+  readonly table: Table;
+}
+
+export function exporterOf(format: Format, manifest: Manifest, options: DicomOptions): Exporter {
+  const isJpeg = manifest.dataset.spec.output.image.format === 'jpeg';
+  const images = {
+    extension: isJpeg ? 'jpg' : 'png',
+    contentType: isJpeg ? CONTENT_TYPES.jpg : CONTENT_TYPES.png,
+    render: async ({ image }: DicomSample) => image,
+  };
+  switch (format) {
+    case 'imagefolder':
+      return { ...images, folder: 'train/', table: listing('train/metadata.jsonl', () => ({})) };
+    case 'coco':
+      return { ...images, folder: 'images/', table: COCO };
+    case 'dicom':
+      return {
+        folder: 'dicom/',
+        extension: 'dcm',
+        contentType: 'application/dicom',
+        render: (sample) => renderDicom(sample, manifest, options),
+        table: listing('metadata.jsonl', ({ key }) => {
+          const { study, series, instance } = sampleUids(manifest.planDigest, key);
+          return { study_instance_uid: study, series_instance_uid: series, sop_instance_uid: instance };
+        }),
+      };
+  }
+}
+
+/** JSON Lines, a sample each, as the Hugging Face ImageFolder reads them; names are relative to the table. */
+const listing = (table: string, more: (row: Row) => Readonly<Record<string, string>>): Table => ({
+  key: table,
+  contentType: 'application/jsonl',
+  async render(rows) {
+    const folder = table.slice(0, table.lastIndexOf('/') + 1);
+    const chunks: Uint8Array[] = [];
+    for await (const row of rows) {
+      const { key, file, prompt, seed, labels } = row;
+      const line = { file_name: file.slice(folder.length), key, prompt, seed, ...labels, ...more(row) };
+      chunks.push(Buffer.from(`${JSON.stringify(line)}\n`));
+    }
+    return chunks;
+  },
+});
+
+/** COCO with one category for each value of each axis; an image's label covers all of it. */
+const COCO: Table = {
+  key: 'annotations.json',
+  contentType: CONTENT_TYPES.json,
+  async render(rows, { dataset, generator, model, name, planDigest }) {
+    const values = Object.entries(dataset.spec.quota.axes).flatMap(([axis, { values = [], bins = [] }]) =>
+      [...values, ...bins].map((value) => ({ axis, value })),
+    );
+    const categories = values.map(({ axis, value }, i) => ({ id: i + 1, name: value, supercategory: axis }));
+    const ids = new Map(categories.map(({ id, name, supercategory }) => [`${supercategory}=${name}`, id]));
+    const { height, width } = model;
+    const info = { description: `Synthetic dataset ${name}`, version: planDigest, contributor: generator.name };
+    const images: Uint8Array[] = [];
+    const annotations: Uint8Array[] = [];
+    const add = (list: Uint8Array[], entry: object): void => {
+      list.push(Buffer.from(`${list.length > 0 ? ',\n' : ''}${JSON.stringify(entry)}`));
+    };
+    for await (const { key, file, prompt, seed, axes } of rows) {
+      const image = Number(key) + 1;
+      add(images, { id: image, file_name: file.slice('images/'.length), height, width, key, prompt, seed });
+      for (const [axis, value] of Object.entries(axes)) {
+        const category = ids.get(`${axis}=${value}`);
+        if (category === undefined) continue;
+        const label = { image_id: image, category_id: category, bbox: [0, 0, width, height], area: width * height };
+        add(annotations, { id: annotations.length + 1, ...label, iscrowd: 0 });
+      }
+    }
+    const text = (part: string): Uint8Array => Buffer.from(part);
+    return [
+      text(`{"info":${JSON.stringify(info)},"licenses":[],"categories":${JSON.stringify(categories)},"images":[\n`),
+      ...images,
+      text('],\n"annotations":[\n'),
+      ...annotations,
+      text(']}\n'),
+    ];
+  },
+};
