@@ -14,7 +14,7 @@ import { renderManifests } from './render.ts';
 const HEADER = '# Generated from helm/cohortfarm by `npm run generate:manifests`; do not edit.\n';
 const file = new URL('base/cohortfarm.yaml', import.meta.url);
 
-const objects = await renderManifests(join(CHART, 'ci/cpu-values.yaml'));
+const objects = await renderManifests(join(CHART, 'ci/default-values.yaml'));
 const texts = objects.map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }));
 const text = HEADER + texts.join('---\n');
 

@@ -29,8 +29,8 @@ test('the lines of docs/models.md do what they say', { skip }, async (t) => {
   await s3.createBucket('models');
   const bin = join(dir, 'bin');
   await mkdir(bin);
-  const npx = `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, 'npx.ts')}" "$@"\n`;
-  await writeFile(join(bin, 'npx'), npx, { mode: 0o755 });
+  const command = `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, 'command.ts')}" "$@"\n`;
+  await writeFile(join(bin, 'cohortfarm'), command, { mode: 0o755 });
   const blocks = await shellBlocks('docs/models.md');
   assert.ok(blocks.length >= 5, `${blocks.length} blocks`);
   // A reader has the weights before the lines that name them.

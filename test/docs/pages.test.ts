@@ -43,9 +43,13 @@ describe('the pages', () => {
 
   it('name commands and options that the command line has', async () => {
     const used = new Map<string, Set<string>>();
-    const texts = [...(await Promise.all(PAGES.map(read))), ...Object.values(EXAMPLES).flat()];
+    const examples = (await readdir(join(REPO, 'examples'))).filter((name) => name.endsWith('.yaml'));
+    const pages = [...PAGES, ...examples.map((name) => `examples/${name}`)];
+    const texts = [...(await Promise.all(pages.map(read))), ...Object.values(EXAMPLES).flat()];
     for (const text of texts) {
-      for (const [, command, rest] of text.matchAll(/(?:npx |^)cohortfarm (model [a-z-]+|[a-z]+)([^\n#`|&]*)/g)) {
+      for (const [, command, rest] of text.matchAll(
+        /(?:^(?:# +)?|`|&& )cohortfarm (model [a-z-]+|[a-z]+)([^\n#`|&]*)/gm,
+      )) {
         const options = used.get(command!) ?? new Set();
         for (const [option] of rest!.matchAll(/(?<= )--?[a-z][a-z-]*/g)) options.add(option);
         used.set(command!, options);
@@ -58,6 +62,11 @@ describe('the pages', () => {
       for (const option of options)
         assert.match(stdout, new RegExp(`(^|\\s)${option}[\\s,]`), `cohortfarm ${command} ${option}`);
     }
+  });
+
+  it('call the command in one way, as README.md installs it', async () => {
+    for (const page of PAGES.filter((page) => page !== 'CHANGELOG.md'))
+      assert.doesNotMatch(await read(page), /npx cohortfarm|node cli\/main/, page);
   });
 
   it('name examples and chart values that there are', async () => {

@@ -36,16 +36,19 @@ describe('the manifests', { skip }, () => {
     assert.equal(stderr, '');
   });
 
-  for (const overlay of ['cpu', 'cuda', 'dev']) {
-    it(`give with the overlay ${overlay} what the chart gives with its values`, async () => {
+  for (const [folder, values] of [
+    ['base', 'default'],
+    ['overlays/dev', 'dev'],
+  ] as const) {
+    it(`give in ${folder} what the chart gives with its ${values} values`, async () => {
       const kubectl = await goTool(kubernetesTool('kubectl'));
-      const { stdout } = await run(kubectl, ['kustomize', `manifests/overlays/${overlay}`], {
+      const { stdout } = await run(kubectl, ['kustomize', `manifests/${folder}`], {
         cwd: REPO,
         maxBuffer: 2 ** 26,
       });
       const built = parseAllDocuments(stdout).map((document) => document.toJS() as Rendered);
       assert.ok(built.some(({ kind }) => kind === 'CustomResourceDefinition'));
-      const rendered = await renderManifests(join(CHART, `ci/${overlay}-values.yaml`));
+      const rendered = await renderManifests(join(CHART, `ci/${values}-values.yaml`));
       assert.deepEqual(byName(built), byName(rendered));
     });
   }
