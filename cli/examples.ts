@@ -35,6 +35,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm model export-gate xrv:age --weights age.pt --output age',
     'cohortfarm model push roentgen-v2 s3://models/roentgen-v2',
   ],
+  'check-data': ['cohortfarm check-data --file examples/demo.yaml'],
   audit: ['cohortfarm audit predictions.csv --output out/audit --ages 18-39,40-59,60-79,80-120'],
   train: ['cohortfarm train -f examples/roentgen-v2.yaml --output out/roentgen-v2'],
 };

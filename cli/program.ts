@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { VERSION } from '../platform/version.ts';
 import { addAudit } from './commands/audit.ts';
 import { addBrowse } from './commands/browse.ts';
+import { addCheckData } from './commands/check-data.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   addModel,
   addTrain,
   addAudit,
+  addCheckData,
   addVerify,
   addSign,
   addExport,

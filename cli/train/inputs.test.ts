@@ -18,18 +18,21 @@ test('everything that a training would not find is named before it begins', asyn
       weights,
       stages: [
         { name: 'pretrain', type: 'Pretrain' },
-        { name: 'finetune', type: 'Finetune', from: 'pretrain', data },
+        { name: 'finetune', type: 'Finetune', from: 'pretrain', data, source: { tables: [{ uri: 'people.csv' }] } },
       ],
       evaluation: { sites: uris.map((uri, i) => ({ name: `site-${i}`, uri })) },
     });
+  await writeFile(join(dir, 'people.csv'), 'patient_id\n');
   const context = { resolve: (uri: string) => resolve(dir, uri), s3: undefined };
   await checkInputs(training('weights.pt', 'site-a/', ['site-a']), context);
+  await rm(join(dir, 'people.csv'));
   const wrong = checkInputs(training('nothing.pt', 'nodata', ['site-a', 'site-b']), context);
   await assert.rejects(wrong, (error: SpecError) => {
     assert.ok(error instanceof SpecError);
     assert.deepEqual(error.message.split('\n'), [
       `spec.training.weights: there is nothing at ${dir}/nothing.pt; correct the URI`,
       `spec.training.stages[1].data: there is nothing at ${dir}/nodata; correct the URI`,
+      `spec.training.stages[1].source.tables[0].uri: there is nothing at ${dir}/people.csv; correct the URI`,
       `spec.training.evaluation.sites[1].uri: there is nothing at ${dir}/site-b; correct the URI`,
     ]);
     return true;

@@ -26,10 +26,18 @@ export async function checkInputs(training: Training, context: InputContext): Pr
 function inputsOf({ weights, stages, evaluation }: Training): Input[] {
   const folder = (path: string, uri: string | undefined): Input[] =>
     uri === undefined ? [] : [{ path, uri, is: 'folder' }];
+  const tables = (path: string, source: Training['stages'][number]['source']): Input[] =>
+    (source?.tables ?? []).map(({ uri }, i) => ({ path: `${path}.source.tables[${i}].uri`, uri, is: 'file' }));
   return [
     ...(weights === undefined ? [] : [{ path: 'spec.training.weights', uri: weights, is: 'file' as const }]),
-    ...stages.flatMap(({ data }, i) => folder(`spec.training.stages[${i}].data`, data)),
-    ...(evaluation?.sites ?? []).flatMap(({ uri }, i) => folder(`spec.training.evaluation.sites[${i}].uri`, uri)),
+    ...stages.flatMap(({ data, source }, i) => [
+      ...folder(`spec.training.stages[${i}].data`, data),
+      ...tables(`spec.training.stages[${i}]`, source),
+    ]),
+    ...(evaluation?.sites ?? []).flatMap(({ uri, source }, i) => [
+      ...folder(`spec.training.evaluation.sites[${i}].uri`, uri),
+      ...tables(`spec.training.evaluation.sites[${i}]`, source),
+    ]),
   ];
 }
 

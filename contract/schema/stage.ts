@@ -7,6 +7,7 @@ import {
   IMAGE_FITS,
   primarySchema,
   sourceSchema,
+  tableSchema,
 } from './training.ts';
 
 /**
@@ -20,16 +21,19 @@ const data = z
   .min(1)
   .describe('Folders of labelled images, or of such folders: the trainer finds out what each is');
 
+/** Python knows no Unicode classes in patterns. */
+const source = sourceSchema.extend({ tables: z.array(tableSchema.extend({ uri })).optional() });
+
 const trainSchema = z.strictObject({
   data,
-  source: sourceSchema.optional().describe('How real images are read'),
+  source: source.optional().describe('How real images are read'),
   hyperparameters: hyperparametersSchema.describe('How it is trained'),
 });
 
 export const stageConfigSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/stage/v1'),
   name: label.describe('Name of the stage'),
-  type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit']).describe('What to do'),
+  type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit', 'Check']).describe('What to do'),
   output: uri.describe('Folder of this stage: OUTPUT/training/NAME'),
   s3: z
     .strictObject({
@@ -60,9 +64,22 @@ export const stageConfigSchema = z.strictObject({
     .describe('Evaluate: model.pt of each stage'),
   predictions: uri.optional().describe('Audit: a table of predictions, in Parquet or CSV (docs/training.md)'),
   sites: z
-    .array(z.strictObject({ name: label, uri, source: sourceSchema.optional() }))
+    .array(z.strictObject({ name: label, uri, source: source.optional() }))
     .optional()
     .describe('Evaluate, Compare: real test sets'),
+  checks: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).describe('Field of the spec that names it'),
+        use: z.enum(['Training', 'Test']),
+        data,
+        source: source.optional(),
+        validationShare: z.number().default(0.1),
+      }),
+    )
+    .min(1)
+    .optional()
+    .describe('Check: real data to read and count'),
   compare: z
     .strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),

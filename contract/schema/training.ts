@@ -72,6 +72,17 @@ const column = z.strictObject({
 /** Choices for a finding that is uncertain (-1). */
 const UNCERTAIN = ['ignore', 'ones', 'zeros'] as const;
 
+/** A table beside the CSV of a folder. */
+export const tableSchema = z.strictObject({
+  uri: uri.describe('CSV or Excel file'),
+  on: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(8)
+    .optional()
+    .describe('Headers that it shares with the CSV of the folder; not for tables that the preset knows by name'),
+});
+
 /** Reading of a folder of real images, as far as its CSV leaves it open. */
 export const sourceSchema = z.strictObject({
   preset: z
@@ -79,17 +90,7 @@ export const sourceSchema = z.strictObject({
     .optional()
     .describe('Public set whose tables, headers and values are read as published; the other fields go before it'),
   tables: z
-    .array(
-      z.strictObject({
-        uri: uri.describe('CSV or Excel file'),
-        on: z
-          .array(z.string().min(1))
-          .min(1)
-          .max(8)
-          .optional()
-          .describe('Headers that it shares with the CSV of the folder; not for tables that the preset knows by name'),
-      }),
-    )
+    .array(tableSchema)
     .max(16)
     .optional()
     .describe('Tables to join that lie elsewhere, such as those of MIMIC-IV'),

@@ -7,7 +7,7 @@ import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
 export interface TrainingStep {
   readonly name: string;
   /** Command of the trainer, see docs/training.md. */
-  readonly command: 'pretrain' | 'finetune' | 'evaluate' | 'compare' | 'audit';
+  readonly command: 'pretrain' | 'finetune' | 'evaluate' | 'compare' | 'audit' | 'check';
   /** Names of the steps that must be done before. */
   readonly needs: readonly string[];
   /** The stage of the spec; evaluation and comparison have none. */
@@ -40,6 +40,35 @@ export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options:
     ...evaluateStep(spec, training, options),
     ...compareStep(spec, training, options),
   ];
+}
+
+/** The config that reads all real data of a spec, as its stages and sites do; null where it names none. */
+export function dataCheck({ spec }: Pick<SyntheticDataset, 'spec'>, options: StepOptions): StageConfig | null {
+  const training = spec.training;
+  if (!training) return null;
+  const stages = training.stages.flatMap((stage, i) =>
+    stage.data === undefined
+      ? []
+      : [
+          {
+            name: `spec.training.stages[${i}].data`,
+            use: 'Training' as const,
+            data: [options.resolve(stage.data)],
+            ...sourceOf(stage, options),
+            validationShare: stage.hyperparameters.validationShare,
+          },
+        ],
+  );
+  const sites = sitesOf(training, options).map(({ uri, source }, i) => ({
+    name: `spec.training.evaluation.sites[${i}]`,
+    use: 'Test' as const,
+    data: [uri],
+    ...(source && { source }),
+  }));
+  const checks = [...stages, ...sites];
+  if (checks.length === 0) return null;
+  const { output } = options;
+  return stageConfigSchema.parse({ ...base(spec, training, 'check-data', options), output, type: 'Check', checks });
 }
 
 /** Fields that all configs share. */

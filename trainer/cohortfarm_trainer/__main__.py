@@ -1,4 +1,4 @@
-"""`python -m cohortfarm_trainer pretrain|finetune|evaluate|compare|audit --config FILE`.
+"""`python -m cohortfarm_trainer pretrain|finetune|evaluate|compare|audit|check --config FILE`.
 
 Exit codes: 0 done, 2 bad usage, config or data, 75 try again (it resumes from its checkpoint), 78 will never work.
 """
@@ -15,7 +15,7 @@ from .launch import launch, wants_launch
 from .outcome import write_failure, write_outcome
 from .progress import say
 
-COMMANDS = ("pretrain", "finetune", "evaluate", "compare", "audit")
+COMMANDS = ("pretrain", "finetune", "evaluate", "compare", "audit", "check")
 CONFIG = "COHORTFARM_STAGE_CONFIG"
 
 
@@ -56,12 +56,13 @@ def run(command: str, path: str) -> int:
 
     from .distributed import join_team, leave_team
     from .stages.audit import audit_stage
+    from .stages.check import check_stage
     from .stages.compare import compare_stage
     from .stages.context import Context
     from .stages.evaluate import evaluate_stage
     from .stages.train import train_stage
 
-    stages = {"pretrain": train_stage, "finetune": train_stage, "evaluate": evaluate_stage, "compare": compare_stage, "audit": audit_stage}
+    stages = {"pretrain": train_stage, "finetune": train_stage, "evaluate": evaluate_stage, "compare": compare_stage, "audit": audit_stage, "check": check_stage}
     team = join_team()
     try:
         metrics = stages[command](Context(config, team, stop.is_set))

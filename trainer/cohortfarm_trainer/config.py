@@ -18,6 +18,7 @@ NEEDS = {
     "Evaluate": (*NETWORK, "models", "sites"),
     "Compare": (*NETWORK, "compare", "sites"),
     "Audit": ("predictions",),
+    "Check": ("labels", "checks"),
 }
 
 
