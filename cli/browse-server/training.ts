@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { ResultView, TrainingView } from '../../browse/wire.ts';
 import { NO_FINDING, objects } from '../../contract/names.ts';
 import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
@@ -23,7 +24,9 @@ export async function readTraining(store: ObjectStore): Promise<TrainingView[]> 
 function stageView(name: string, bytes: Uint8Array | null): TrainingView {
   const nothing = { name, headline: {}, evaluations: [], arms: [] };
   if (!bytes) return { ...nothing, problem: 'metrics.json is gone' };
-  const parsed = parseStored(bytes, metricsSchema);
+  // Of another version the first difference says it all.
+  const version = parseStored(bytes, z.looseObject({ apiVersion: metricsSchema.shape.apiVersion }));
+  const parsed = typeof version === 'string' ? version : parseStored(bytes, metricsSchema);
   if (typeof parsed === 'string') return { ...nothing, problem: `metrics.json ${parsed}` };
   const { headline, evaluations, comparison } = parsed.value;
   const arms = (comparison?.arms ?? []).map(armView);

@@ -53,7 +53,7 @@ test('science 3: what was read and what was not understood is printed by source'
     left out: 100 view other than PA, AP
     note: 100 uncertain (-1) edema: ignore
     not understood in sex: O 2
-    findings that are no labels: hernia 3
+    findings other than labels: hernia 3
     columns not read: portable
     images that no row names: 5
 `.replaceAll(/^ {4}(?=\S)/gm, '    '),

@@ -45,7 +45,7 @@ function describeFolder(folder: Source['folders'][number]): string[] {
       ([column, values]) => `${INDENT}${line(`not understood in ${column}`, values)}`,
     ),
     ...(Object.keys(folder.otherFindings).length > 0
-      ? [`${INDENT}${line('findings that are no labels', folder.otherFindings)}`]
+      ? [`${INDENT}${line('findings other than labels', folder.otherFindings)}`]
       : []),
     ...(folder.ignored.length > 0 ? [`${INDENT}columns not read: ${folder.ignored.join(', ')}`] : []),
     ...(folder.unnamed > 0 ? [`${INDENT}images that no row names: ${thousands(folder.unnamed)}`] : []),

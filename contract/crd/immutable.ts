@@ -14,16 +14,18 @@ export const MUTABLE = [
   'model.uri',
   'model.sha256',
   'model.executionProvider',
+  'model.trainedOn',
   'quality.onExhausted',
   'quality.keepRejected',
   'quality.gates.[].modelUri',
   'quality.gates.[].sha256',
+  'quality.gates.[].trainedOn',
   'output.uri',
   'output.s3',
 ] as const;
 
 const MESSAGE =
-  'decides the images and cannot change; create another dataset (only places, credentials, pins, model.executionProvider, quality.onExhausted, quality.keepRejected, workers, publish, suspend, training, ttlSecondsAfterFinished and deletionPolicy may change)';
+  'decides the images and cannot change; create another dataset (only places, credentials, pins, trainedOn, model.executionProvider, quality.onExhausted, quality.keepRejected, workers, publish, suspend, training, ttlSecondsAfterFinished and deletionPolicy may change)';
 
 /** The rules of the sections, derived from their schemas, so that a field that is added is immutable, too. */
 export function immutableRules(spec: Structural): Rules {

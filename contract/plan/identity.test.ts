@@ -74,6 +74,10 @@ const SAME: Record<string, Record<string, unknown>> = {
   'where the output goes': { 'spec.output.uri': 's3://bucket/elsewhere', 'spec.output.s3': { region: 'eu-west-1' } },
   'where the models are': { 'spec.model.uri': 's3://models/m', ...gate({ modelUri: 's3://models/g' }) },
   'pins of digests': { 'spec.model.sha256': 'a'.repeat(64), ...gate({ sha256: 'b'.repeat(64) }) },
+  'science 1.8: what the model and the gates were trained on': {
+    'spec.model.trainedOn': [{ dataset: 'mimic-cxr-jpg', split: 'train' }],
+    ...gate({ trainedOn: [{ dataset: 'chexpert' }] }),
+  },
   'the execution provider': { 'spec.model.executionProvider': 'cpu' },
   'the farm': {
     'spec.workers': { replicas: 9, gpus: 4, batchSize: 16, checkpointSamples: 8, image: 'i', queueName: 'q' },

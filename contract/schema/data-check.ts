@@ -12,7 +12,7 @@ const notesSchema = z.strictObject({
   remarks: counts,
   views: counts.describe('Rows, before any filter'),
   notUnderstood: z.record(z.string(), counts).describe('Values that say something and were not understood, by column'),
-  otherFindings: counts.describe('Findings that are no labels'),
+  otherFindings: counts.describe('Findings other than the labels'),
   ignored: z.array(z.string()).describe('Columns'),
   unnamed: count.describe('Images that no row names'),
 });

@@ -169,7 +169,10 @@ const historySchema = z.strictObject({
 });
 
 export const metricsSchema = z.strictObject({
-  apiVersion: z.literal('cohortfarm.dev/metrics/v1'),
+  apiVersion: z.literal('cohortfarm.dev/metrics/v2', {
+    error: ({ input }) =>
+      `is ${String(input)}, from another version of CohortFarm; run the training again to measure anew`,
+  }),
   stage: z.strictObject({ name: z.string(), type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit']) }),
   configDigest: z
     .string()
@@ -179,6 +182,12 @@ export const metricsSchema = z.strictObject({
     architecture: z.string().optional().describe('Not for Audit'),
     imageSize: count.optional().describe('Not for Audit'),
     labels: z.array(z.string()),
+    trainedOn: z
+      .array(z.string())
+      .optional()
+      .describe(
+        'Data sets that the generator and the gates of its synthetic images were trained on, as far as declared',
+      ),
   }),
   headline: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).describe('What goes into the status'),
   training: z

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { API_VERSION, DEGENERATE, KIND } from '../names.ts';
 import { activationSchema, GATE_TYPE_NAMES, gateInputSchema } from './gate.ts';
 import { bin, label, passThrough, printable, uri } from './text.ts';
-import { trainingSchema } from './training.ts';
+import { PARTS, trainingSchema } from './training.ts';
 
 /** The `SyntheticDataset` resource as users write it. Descriptions are what `kubectl explain` shows. */
 
@@ -148,6 +148,23 @@ export const samplingSchema = z.strictObject({
   width: pixels.optional().describe("Pixels; default: the model's own size"),
 });
 
+/** An absolute place, since it is read long after the spec, from the manifest. */
+const ABSOLUTE = /^(s3:\/\/[^/]|file:\/\/\/|\/)/;
+
+const trainedOnSchema = z
+  .array(
+    z.strictObject({
+      dataset: label.describe('Name of the data set: that of a preset of training sources, or a hospital (site)'),
+      split: z.enum(PARTS).optional().describe('Part of its own split; default: all of it'),
+      patients: uri
+        .refine((text) => ABSOLUTE.test(text), 'must be s3://BUCKET/KEY, file:///FILE or an absolute path')
+        .optional()
+        .describe('File of hashed patients, one a line: the first 16 hexadecimal digits of SHA-256 of SITE#NUMBER'),
+    }),
+  )
+  .max(16)
+  .optional();
+
 const model = z.strictObject({
   uri: uri.describe('Folder in the diffusers layout exported to ONNX: s3://, file://, a path, or embedded:NAME'),
   sha256: digest.optional().describe('Refuse any other model'),
@@ -156,6 +173,7 @@ const model = z.strictObject({
     .default('auto')
     .describe('What runs the model; auto takes the GPU where there is one'),
   sampling: samplingSchema.prefault({}).describe('How an image is drawn from noise'),
+  trainedOn: trainedOnSchema.describe('Real data that the model was trained on: no test set may hold it'),
 });
 
 export const gateSchema = z.strictObject({
@@ -185,6 +203,7 @@ export const gateSchema = z.strictObject({
     .meta({ maxItems: MAX_VALUES })
     .optional()
     .describe('Values of the axis that this gate judges; default: all'),
+  trainedOn: trainedOnSchema.describe('Real data that the gate was trained on: no test set may hold it'),
 });
 
 export const MAX_GATES = 32;

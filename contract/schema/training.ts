@@ -57,6 +57,9 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Seconds between checkpoints: the most that a killed stage loses'),
 });
 
+/** Parts of a split. */
+export const PARTS = ['train', 'validation', 'test'] as const;
+
 /** Public chest X-ray sets that are read as their authors publish them (docs/training.md). */
 export const PRESETS = ['mimic-cxr-jpg', 'chexpert', 'nih-cxr14', 'padchest', 'vindr-cxr'] as const;
 

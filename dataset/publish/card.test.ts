@@ -6,6 +6,8 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { draftOf } from '../../test/readers/draft.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
 import { renderCard } from './card.ts';
+import { publicationOf } from './publication.ts';
+import { provenance } from './report/provenance.ts';
 
 function annotated(annotations: Partial<Record<keyof typeof PUBLICATION_ANNOTATIONS, string>>): SyntheticDataset {
   const dataset = smallDataset();
@@ -112,4 +114,22 @@ test('a grid of many cells is summed up, not listed', () => {
   });
   const card = renderCard(draftOf(dataset));
   assert.match(card, /Its 160 cells are listed in `dataset\.json`/);
+});
+
+test('science 1.8: the card and the report say what the model and the gates were trained on', () => {
+  const dataset = smallDataset();
+  const { model, quality } = dataset.spec;
+  const trainedOn = [{ dataset: 'mimic-cxr-jpg', split: 'train' as const }];
+  dataset.spec = {
+    ...dataset.spec,
+    model: { ...model, trainedOn },
+    quality: { ...quality, gates: quality.gates.map((gate) => ({ ...gate, trainedOn: [{ dataset: 'chexpert' }] })) },
+  };
+  const draft = draftOf(dataset);
+  const card = renderCard(draft);
+  assert.match(card, /\| Training data of the model \| mimic-cxr-jpg &#40;train&#41; \|/);
+  const page = provenance(draft, publicationOf(draft)).markup;
+  assert.match(page, /<dt>Training data of the model<\/dt><dd>mimic-cxr-jpg \(train\)<\/dd>/);
+  for (const { name } of quality.gates) assert.ok(card.includes(`| Training data of the gate ${name} | chexpert |`));
+  assert.doesNotMatch(renderCard(draftOf()), /Training data/);
 });

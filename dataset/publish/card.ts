@@ -6,7 +6,7 @@ import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
-import { limitations, listed, NOTICE, type Publication, publicationOf } from './publication.ts';
+import { limitations, listed, NOTICE, type Publication, publicationOf, trainedOn } from './publication.ts';
 import { byAxisValue, rejectedBy } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */
@@ -90,7 +90,8 @@ function overview({ samples, cells, shards, model, dataset }: Draft): string {
   );
 }
 
-function making({ planDigest, model, dataset, providers, generator, samples }: Draft): string {
+function making(draft: Draft): string {
+  const { planDigest, model, dataset, providers, generator, samples } = draft;
   const { seed, prompt, quality } = dataset.spec;
   const { sampling } = dataset.spec.model;
   const { steps, negativePrompt } = sampling;
@@ -98,6 +99,7 @@ function making({ planDigest, model, dataset, providers, generator, samples }: D
     ['Plan (SHA-256)', code(planDigest)],
     ['Model (SHA-256)', code(model.digest)],
     ['Model from', code(model.uri)],
+    ...trainedOn(draft).map(({ name, sets }) => [`Training data of the ${text(name)}`, text(sets)]),
     ['Prompt template', code(prompt.template)],
     ['Negative prompt', negativePrompt === '' ? 'none' : code(negativePrompt)],
     ['Sampler', `${text(model.scheduler)}, ${steps} steps, guidance ${describeGuidance(sampling)}`],

@@ -51,6 +51,15 @@ function readLicense(text: string): License {
 export const NOTICE =
   'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
 
+/** Training data of the model and of the gates, as far as the resource says, by their names. */
+export function trainedOn({ dataset: { spec } }: Pick<Draft, 'dataset'>): { name: string; sets: string }[] {
+  const models = [{ name: 'model', trainedOn: spec.model.trainedOn }, ...spec.quality.gates];
+  return models.flatMap(({ name, trainedOn = [] }, i) => {
+    const sets = trainedOn.map(({ dataset, split }) => (split ? `${dataset} (${split})` : dataset));
+    return sets.length === 0 ? [] : [{ name: i === 0 ? name : `gate ${name}`, sets: listed(sets) }];
+  });
+}
+
 /** Notices for anyone who trains on the data; `axes` are the names of the quota grid's axes. */
 export function limitations(draft: Draft): string[] {
   const { axes, quality } = { axes: Object.keys(draft.dataset.spec.quota.axes), quality: draft.dataset.spec.quality };

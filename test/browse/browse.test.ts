@@ -24,7 +24,7 @@ const PICTURE = '[aria-label="Accepted images"] .picture';
 
 /** As the trainer writes them for the stage that compares; one number identifies each place. */
 const METRICS = {
-  apiVersion: 'cohortfarm.dev/metrics/v1',
+  apiVersion: 'cohortfarm.dev/metrics/v2',
   stage: { name: 'pretrain', type: 'Compare' },
   configDigest: 'c'.repeat(64),
   model: { architecture: 'any', imageSize: 64, labels: ['edema'] },

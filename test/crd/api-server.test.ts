@@ -140,6 +140,8 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
         'spec.model.uri': 's3://moved/model',
         'spec.model.sha256': sha256,
         'spec.model.executionProvider': 'cuda',
+        'spec.model.trainedOn': [{ dataset: 'mimic-cxr-jpg', split: 'train' }],
+        'spec.quality.gates.0.trainedOn': [{ dataset: 'chexpert' }],
         'spec.output.uri': 's3://moved/small',
         'spec.output.s3': { endpoint: 'https://minio.example', credentialsSecretRef: { name: 'renamed' } },
       };

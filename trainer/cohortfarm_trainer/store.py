@@ -22,6 +22,8 @@ UNSIGNED_SECONDS = 60  # without signed URLs, once one was of no use
 class FolderStore:
     """Files below a folder."""
 
+    options: dict[str, Any] = {}
+
     def __init__(self, folder: str):
         self.folder = Path(folder)
         self.uri = str(self.folder)

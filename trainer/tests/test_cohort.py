@@ -7,10 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from cohortfarm_trainer.data.memory import Seen, check_unseen, described, read_memory
 from cohortfarm_trainer.data.source import read_source
-from cohortfarm_trainer.errors import TerminalError
+from cohortfarm_trainer.data.split import test_part
+from cohortfarm_trainer.errors import TerminalError, UsageError
 
 LABELS = ["edema"]
+test_part.__test__ = False  # a function of the trainer, whatever pytest makes of its name
 SHARDS = {"shards/a-000000.tar": b"first" * 1000, "shards/a-000001.tar": b"second" * 1000}
 
 
@@ -99,3 +102,68 @@ def test_each_process_of_a_team_reads_its_share(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(TerminalError, match="a-000001.tar"):
         read_source(uri, LABELS, {})
+
+
+def declaring(folder, model: list[dict], gate: list[dict] | None = None) -> Seen:
+    """What is remembered of a cohort whose resource says what its generator and its gate were trained on."""
+    source = cohort(folder)
+    spec = {
+        "quota": {"axes": {"finding": {"values": ["edema", "none"]}}},
+        "model": {"trainedOn": model},
+        "quality": {"gates": [{"name": "finding", "trainedOn": gate or []}]},
+    }
+    write_manifest(folder, dataset={"spec": spec})
+    return Seen(read_source(source, LABELS, {}))
+
+
+def site(folder, how: dict, split: str = "") -> Seen:
+    folder.mkdir()
+    rows = "".join(f"1.png,{patient},edema,{split}\n" for patient in (10, 11))
+    (folder / "metadata.csv").write_text(f"file_name,patient_id,findings,split\n{rows}")
+    (folder / "1.png").write_bytes(b"only compared")
+    return Seen(test_part(read_source(str(folder), ["no-finding", *LABELS], {}, how)), how)
+
+
+@pytest.mark.parametrize(
+    ("trained", "how", "split", "refused"),
+    [
+        ([{"dataset": "bidmc"}], {"site": "bidmc"}, "test", True),
+        ([{"dataset": "bidmc", "split": "train"}], {"site": "bidmc"}, "test", False),
+        ([{"dataset": "bidmc", "split": "test"}], {"site": "bidmc"}, "test", True),
+        # The site does not say whether it is of the part that was not trained on.
+        ([{"dataset": "bidmc", "split": "train"}], {"site": "bidmc"}, "", True),
+        ([{"dataset": "bidmc", "split": "train"}], {"site": "bidmc", "holdOut": {"share": 1}}, "test", True),
+        ([{"dataset": "stanford"}], {"site": "bidmc"}, "", False),
+    ],
+)
+def test_science_1_8_a_site_that_the_generator_saw_is_refused(tmp_path, trained, how, split, refused):
+    seen, one = declaring(tmp_path / "cohort", trained), site(tmp_path / "site", how, split)
+    for memory in (seen.people, read_memory(seen.all.stored())):
+        if refused:
+            with pytest.raises(UsageError, match="site a is of bidmc, which the generator or a gate .* was trained on.*; measure on other data, or say in trainedOn"):
+                check_unseen("a", one, memory, "the model")
+        else:
+            check_unseen("a", one, memory, "the model")
+
+
+def test_science_1_8_what_a_gate_saw_counts_and_a_preset_is_a_data_set(tmp_path):
+    seen, one = declaring(tmp_path / "cohort", [], [{"dataset": "nih-cxr14"}]), site(tmp_path / "site", {"site": "nih"}, "test")
+    one.source["preset"] = "nih-cxr14"
+    with pytest.raises(UsageError, match="site a is of nih-cxr14"):
+        check_unseen("a", one, seen.people, "the model")
+    assert described(seen.people) == ["nih-cxr14"]
+
+
+def test_science_1_8_listed_patients_of_the_generator_are_compared_one_by_one(tmp_path):
+    file = tmp_path / "patients.txt"
+    file.write_text(hashlib.sha256(b"bidmc#10").hexdigest()[:16] + "\n")
+    seen = declaring(tmp_path / "cohort", [{"dataset": "bidmc", "patients": str(file)}])
+    with pytest.raises(UsageError, match="1 patients of site a are among those that the model was trained on"):
+        check_unseen("a", site(tmp_path / "site", {"site": "bidmc"}), seen.people, "the model")
+    file.write_text(hashlib.sha256(b"bidmc#9").hexdigest()[:16] + "\n")
+    seen = declaring(tmp_path / "again", [{"dataset": "bidmc", "patients": str(file)}])
+    check_unseen("a", site(tmp_path / "other", {"site": "bidmc"}), seen.people, "the model")
+    assert described(seen.people) == ["bidmc (listed patients)"]
+    file.write_text("patient 9\n")
+    with pytest.raises(UsageError, match="patients.txt is not a list of hashed patients: line 1 is 'patient'"):
+        declaring(tmp_path / "wrong", [{"dataset": "bidmc", "patients": str(file)}])

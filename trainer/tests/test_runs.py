@@ -240,3 +240,13 @@ def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):
     real, synthetic = job.groups
     assert job.steps == 8 and real.rate == 16
     assert int(synthetic.rate * job.steps) == 13 * 16
+
+
+def test_science_5_a_result_of_another_version_is_named_once_and_measured_again(tmp_path, data, capsys):
+    config = check_config(stage_config(tmp_path, "Pretrain", "old", train={"data": [data["real"]], "hyperparameters": HYPER}), "pretrain")
+    context = Context(config, join_team(), lambda: False)
+    old = {"apiVersion": "cohortfarm.dev/metrics/v1", "configDigest": context.digest, "comparison": {"differences": []}}
+    context.store.put("metrics.json", json.dumps(old).encode())
+    assert context.finished() is None
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("metrics.json is cohortfarm.dev/metrics/v1, and this version writes cohortfarm.dev/metrics/v2: it is measured again") == 1

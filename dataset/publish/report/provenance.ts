@@ -1,6 +1,6 @@
 import { describeGuidance } from '../../../contract/guidance.ts';
 import type { Draft } from '../manifest.ts';
-import type { Publication } from '../publication.ts';
+import { type Publication, trainedOn } from '../publication.ts';
 import { type Html, html } from './html.ts';
 
 /** Everything needed to trace an image, or to make it again. */
@@ -18,6 +18,7 @@ export function provenance(draft: Draft, { license, creator, citation }: Publica
 ${entry('Plan', code(planDigest))}
 ${entry('Model', code(model.digest), code(model.uri))}
 ${gates.map(({ name, digest }) => entry(`Gate ${name}`, code(digest)))}
+${trainedOn(draft).map(({ name, sets }) => entry(`Training data of the ${name}`, sets))}
 ${entry('Sampler', `${model.scheduler}, ${steps} steps, guidance ${describeGuidance(sampling)}`)}
 ${entry('Prompt', code(prompt.template), ...(negativePrompt === '' ? [] : [html`not ${code(negativePrompt)}`]))}
 ${entry('Seed', String(seed))}

@@ -2,17 +2,19 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
 
 from ..errors import TerminalError, UsageError
-from ..store import Store
+from ..store import Store, open_store, split_uri
 from .digests import check_bytes, check_shards
-from .records import UNKNOWN, Blob, Records, label_matrix, label_name, race_of, sex_of
+from .records import UNKNOWN, Blob, Declared, Records, label_matrix, label_name, race_of, sex_of
 
 MANIFEST, INDEX = "dataset.json", "index.parquet"
+HASH = re.compile("[0-9a-f]{16}")
 
 
 def read_manifest(store: Store) -> dict[str, Any]:
@@ -24,6 +26,30 @@ def read_manifest(store: Store) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError) as error:
         raise TerminalError(f"{store.uri}/{MANIFEST} is not the manifest of a dataset; restore it", "DatasetDamaged") from error
     return {**manifest, **by_key}
+
+
+def read_declared(spec: dict[str, Any], cohort: Store) -> Declared:
+    """What `trainedOn` of the model and of its gates says. Raises UsageError for a list of patients that is not one."""
+    said = [
+        entry
+        for one in (spec.get("model", {}), *spec.get("quality", {}).get("gates", []))
+        for entry in one.get("trainedOn", [])
+    ]
+    lists = {entry["patients"] for entry in said if "patients" in entry}
+    return Declared(
+        frozenset(f"{entry['dataset']}/{'?' if 'patients' in entry else entry.get('split', '*')}" for entry in said),
+        frozenset(hashed for uri in lists for hashed in _hashes(uri, cohort)),
+    )
+
+
+def _hashes(uri: str, cohort: Store) -> list[str]:
+    folder, name = split_uri(uri)
+    lines = open_store(folder, cohort.options).get(name).decode("ascii", "replace").split()
+    wrong = [line for line in lines if not HASH.fullmatch(line)]
+    if wrong or not lines:
+        found = f"line {lines.index(wrong[0]) + 1} is {wrong[0][:40]!r}" if wrong else "it is empty"
+        raise UsageError(f"{uri} is not a list of hashed patients: {found}; write 16 hexadecimal digits a line")
+    return lines
 
 
 def read_cohort(store: Store, labels: list[str]) -> Records:
@@ -53,6 +79,7 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
     if not values:
         matrix[:] = np.nan
+    declared = read_declared(manifest["dataset"]["spec"], store)
     return Records(
         patients=np.array([f"{manifest['planDigest']}#{key}" for key in column("key", "")]),
         labels=matrix,
@@ -64,5 +91,5 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
         blob=np.array([place[key] for key in shards], np.int32),
         offset=np.array(column("image_offset", 0), np.int64),
         size=np.array(column("image_size", 0), np.int64),
-        blobs=tuple(Blob(store, key, synthetic=True) for key in keys),
+        blobs=tuple(Blob(store, key, synthetic=True, declared=declared) for key in keys),
     )

@@ -24,6 +24,7 @@ class Memory:
     named: frozenset[str] = EMPTY  # numbers alone, of patients whose source names the site
     unnamed: frozenset[str] = EMPTY  # the same of sources that do not
     images: frozenset[str] = EMPTY  # of the bytes of real images
+    datasets: frozenset[str] = EMPTY  # declared, as in `Declared`
 
     def __or__(self, other: "Memory") -> "Memory":
         return Memory(*(getattr(self, one.name) | getattr(other, one.name) for one in fields(Memory)))
@@ -45,18 +46,21 @@ def read_memory(stored: dict[str, Any]) -> Memory:
 class Seen:
     """The memory of some records. Bytes of images are read once, when they are first asked for."""
 
-    def __init__(self, records: Records):
-        self.records = records
+    def __init__(self, records: Records, source: dict[str, Any] | None = None):
+        """`source` is the one of the config."""
+        self.records, self.source = records, source or {}
 
     @cached_property
     def people(self) -> Memory:
         records = self.records
         unnamed = records.site == ""
         real = ~np.array([blob.synthetic for blob in records.blobs], bool)[records.blob]
+        declared = {blob.declared for blob in records.blobs}
         return Memory(
-            patients=frozenset(map(digest, set(records.patients.tolist()))),
+            patients=frozenset(map(digest, set(records.patients.tolist()))).union(*(one.patients for one in declared)),
             named=numbers(records.patients[~unnamed & real]),
             unnamed=numbers(records.patients[unnamed]),
+            datasets=EMPTY.union(*(one.datasets for one in declared)),
         )
 
     @cached_property
@@ -105,8 +109,33 @@ def check_unseen(name: str, site: Seen, memory: Memory, what: str) -> None:
             f"{len(alike)} patients of site {name} have the same number as patients that {what} was trained on, and the data does not say "
             "whether the hospital is the same; name it in both: a column site, or site in the source"
         )
+    check_declared(name, site, memory)
     equal = memory.images & site.all.images if memory.images else EMPTY
     if equal:
         raise UsageError(
             f"{len(equal)} images of site {name} are, byte for byte, images that {what} was trained on, under another name; take them out of one of the two"
         )
+
+
+def check_declared(name: str, site: Seen, memory: Memory) -> None:
+    """Raises UsageError when a site is of a data set that the generator or a gate of synthetic images was trained on.
+
+    It may be, where the patients are listed, who are then compared one by one, or where the site is the test part of the
+    set's own split, and that is not the part that was trained on.
+    """
+    own = {site.source.get("preset", ""), *site.records.site.tolist()}
+    official = "holdOut" not in site.source and bool((site.records.part == "test").all())
+    for entry in sorted(memory.datasets):
+        dataset, _, split = entry.partition("/")
+        if dataset not in own or split == "?" or (split in ("train", "validation") and official):
+            continue
+        raise UsageError(
+            f"site {name} is of {dataset}, which the generator or a gate of the synthetic images was trained on"
+            f"{'' if split == '*' else f' ({split})'}; measure on other data, or say in trainedOn which split or which patients it was"
+        )
+
+
+def described(memory: Memory) -> list[str]:
+    """The declared data sets for people: `mimic-cxr-jpg (train)`."""
+    shown = {"*": "", "?": " (listed patients)"}
+    return [name + shown.get(split, f" ({split})") for name, _, split in (entry.partition("/") for entry in sorted(memory.datasets))]

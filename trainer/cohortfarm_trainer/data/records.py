@@ -13,12 +13,21 @@ PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What those who made synthetic images say that their generator and gates were trained on."""
+
+    datasets: frozenset[str] = frozenset()  # "NAME/SPLIT", with "*" for all of it and "?" for listed patients
+    patients: frozenset[str] = frozenset()  # hashes
+
+
+@dataclass(frozen=True)
 class Blob:
     """An object that holds images."""
 
     store: Store
     key: str
     synthetic: bool = False
+    declared: Declared = Declared()
 
 
 @dataclass(frozen=True)

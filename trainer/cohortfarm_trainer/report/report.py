@@ -35,6 +35,7 @@ def render_report(metrics: dict[str, Any]) -> str:
         "<header>",
         f'<p class="eyebrow">CohortFarm training, {escape(stage["type"])}</p><h1>{escape(stage["name"])}</h1>',
         f'<p class="lede">{LEDES[stage["type"]]} {network}Labels: {escape(", ".join(model["labels"]))}.</p>',
+        declared(model),
         headline(metrics),
         "</header>",
     ]
@@ -53,6 +54,14 @@ def render_report(metrics: dict[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(stage['name'])}: {escape(stage['type'])}</title><style>{STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
+
+
+def declared(model: dict[str, Any]) -> str:
+    """The data sets that the generator saw, where its makers say so."""
+    if "trainedOn" not in model:
+        return ""
+    sets = escape(", ".join(model["trainedOn"]))
+    return f'<p class="note">The generator of the synthetic images, or a gate, was trained on {sets}. No site below holds what it saw.</p>'
 
 
 def headline(metrics: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.memory import Memory
 from ..data.predictions import Predictions, read_predictions
 from ..errors import UsageError
 from ..evaluation.entry import evaluation_of
@@ -29,7 +30,7 @@ def audit_stage(context: Context) -> dict[str, Any]:
     found = read_predictions(data, uri)
     models = list(dict.fromkeys(found.table["model"]))
     evaluations = [entry for model in models for entry in evaluate_model(context, found, model)]
-    metrics = context.metrics(headline_of(evaluations[-1]), evaluations, labels=found.labels)
+    metrics = context.metrics(headline_of(evaluations[-1]), evaluations, Memory(), labels=found.labels)
     context.keep_old_result()
     context.finish(metrics)
     context.say(f"{len(found.table)} predictions of {len(models)} models are audited")

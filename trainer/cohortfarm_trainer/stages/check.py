@@ -29,7 +29,7 @@ def check_stage(context: Context) -> dict[str, Any]:
         if found is not None:
             records, part = found
             sources.append(described(context, one, records, part, notes))
-            used[one["name"]] = (one["use"], Seen(part))
+            used[one["name"]] = (one["use"], Seen(part, one.get("source")))
     faults += overlaps(used)
     report = {"apiVersion": "cohortfarm.dev/data/v1", "sources": sources, "faults": faults}
     context.store.put(DATA, (json.dumps(report, indent=1) + "\n").encode())

@@ -5,7 +5,6 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from ..data.memory import Seen
 from ..data.predictions import PREDICTIONS
 from ..errors import NotFoundError
 from ..evaluation.comparison import PRETRAIN_FINETUNE, REAL_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
@@ -16,7 +15,7 @@ from ..training.product import MODEL, Product, read_product, write_product
 from ..weights import write_torch
 from .arms import Arm, Data, arms_of, job_of, pretrain_job, read_data
 from .context import Context
-from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites
+from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites, seen_of
 
 DONE = "done.json"
 
@@ -27,12 +26,13 @@ def compare_stage(context: Context) -> dict[str, Any]:
     if done is not None:
         return context.again(done)
     data, sites = read_data(context), read_sites(context)
-    seen = {name: Seen(site.records) for name, site in sites.items()}
+    seen = seen_of(context, sites)
     if "weights" in context.config:
         given = Weights(context.read(context.config["weights"]), context.config["weights"])
         check_sites(context, seen, given.memory, "the model of the given weights")
     own = (*data.synthetic_seen, *data.real_seen)
     check_sites(context, seen, lambda: reduce(or_, (one.all for one in own)), "a run of the comparison")
+    remembered = reduce(or_, (one.people for one in own))
     runs: dict[Key, Runs] = {}
     curves = []
     for arm in arms_of(context):
@@ -48,7 +48,7 @@ def compare_stage(context: Context) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     if context.team.leads:
         comparison = comparison_of(context, runs, data, curves)
-        metrics = context.metrics(headline_of(comparison["arms"]), [], comparison=comparison)
+        metrics = context.metrics(headline_of(comparison["arms"]), [], remembered, comparison=comparison)
         context.keep_old_result()
         context.finish(metrics)
     return context.team.from_leader(metrics)

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from ..config import config_digest, path_of, schema
 from ..data.images import CROP
+from ..data.memory import Memory, described
 from ..data.predictions import PREDICTIONS
 from ..data.records import NO_FINDING
 from ..distributed import Team
@@ -18,6 +19,7 @@ from ..report.report import render_report
 from ..store import Store, open_store, split_uri
 
 METRICS, REPORT = "metrics.json", "report.html"
+VERSION = "cohortfarm.dev/metrics/v2"
 RESULTS = (METRICS, REPORT, "model.pt", "model.onnx", "gate.json", PREDICTIONS)
 
 
@@ -60,8 +62,12 @@ class Context:
             metrics = json.loads(self.store.get(METRICS))
         except (NotFoundError, ValueError):
             return None
-        same = isinstance(metrics, dict) and metrics.get("configDigest") == self.digest
-        return metrics if same and Draft202012Validator(schema("metrics")).is_valid(metrics) else None
+        if not isinstance(metrics, dict) or metrics.get("configDigest") != self.digest:
+            return None
+        if metrics.get("apiVersion") != VERSION:
+            self.say(f"{METRICS} is {metrics.get('apiVersion')}, and this version writes {VERSION}: it is measured again")
+            return None
+        return metrics if Draft202012Validator(schema("metrics")).is_valid(metrics) else None
 
     def keep_old_result(self) -> None:
         """Copies what another config left here to kept/DIGEST/, before anything is written over it."""
@@ -74,14 +80,20 @@ class Context:
                 self.store.put(f"kept/{old}/{name}", self.store.get(name))
         self.say(f"the result of another config is kept in kept/{old}/")
 
-    def metrics(self, headline: dict[str, float], evaluations: list[dict[str, Any]], labels: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    def metrics(
+        self, headline: dict[str, float], evaluations: list[dict[str, Any]], memory: Memory, labels: list[str] | None = None, **more: Any
+    ) -> dict[str, Any]:
         """metrics.json without what only some commands have."""
-        config = self.config
+        config, declared = self.config, described(memory)
         return {
-            "apiVersion": "cohortfarm.dev/metrics/v1",
+            "apiVersion": VERSION,
             "stage": {"name": config["name"], "type": config["type"]},
             "configDigest": self.digest,
-            "model": {**{name: config[name] for name in ("architecture", "imageSize") if name in config}, "labels": labels or self.labels},
+            "model": {
+                **{name: config[name] for name in ("architecture", "imageSize") if name in config},
+                "labels": labels or self.labels,
+                **({"trainedOn": declared} if declared else {}),
+            },
             "headline": {name: round(value, 6) for name, value in headline.items()},
             "evaluations": evaluations,
             **more,

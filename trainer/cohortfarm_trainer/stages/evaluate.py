@@ -28,12 +28,14 @@ def evaluate_stage(context: Context) -> dict[str, Any]:
     if done is not None:
         return context.again(done)
     sites = read_sites(context)
-    seen = {name: Seen(site.records) for name, site in sites.items()}
+    seen = seen_of(context, sites)
     evaluations, tables, thresholds = [], [], {}
+    remembered = Memory()
     for model in context.config["models"]:
         product = read_product(context.read(model["uri"]), model["uri"])
         check_fit(context, product, model["uri"])
         check_sites(context, seen, lambda: product.memory, "the model")
+        remembered |= product.memory
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
             tables += site_tables(model["name"], scored, product)
@@ -43,7 +45,7 @@ def evaluate_stage(context: Context) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     if context.team.leads:
         headline = headline_of(evaluations[-1])
-        metrics = context.metrics(headline, evaluations)
+        metrics = context.metrics(headline, evaluations, remembered)
         context.keep_old_result()
         context.store.put(PREDICTIONS, write_predictions(tables, thresholds))
         context.finish(metrics)
@@ -70,6 +72,11 @@ def read_sites(context: Context) -> dict[str, Predictor]:
         )
         for site in config["sites"]
     }
+
+
+def seen_of(context: Context, sites: dict[str, Predictor]) -> dict[str, Seen]:
+    """Who and what each site holds."""
+    return {site["name"]: Seen(sites[site["name"]].records, site.get("source")) for site in context.config["sites"]}
 
 
 def check_sites(context: Context, seen: dict[str, Seen], memory: Callable[[], Memory], what: str) -> None:

@@ -81,6 +81,7 @@ def metrics_of(context: Context, job: Job, trained: Trained, product: Product) -
     return context.metrics(
         headline_of(evaluation) | {"steps": standing.step},
         [evaluation],
+        product.memory,
         training={
             "steps": standing.step,
             "bestStep": standing.best_step,
