@@ -11,7 +11,9 @@ test('science 5: of results of another version one thing is said, and what to do
   t.after(() => rm(dir, { recursive: true, force: true }));
   const store = openStore(dir);
   const old = { apiVersion: 'cohortfarm.dev/metrics/v1', comparison: { differences: [] }, evaluations: 3 };
-  await store.replace('training/compare/metrics.json', Buffer.from(JSON.stringify(old)), {});
+  await store.replace('training/compare/metrics.json', Buffer.from(JSON.stringify(old)), {
+    contentType: 'application/json',
+  });
   const [view] = await readTraining(store);
   assert.equal(
     view!.problem,
