@@ -101,7 +101,7 @@ const evaluationSchema = z.strictObject({
 });
 
 const armSchema = z.strictObject({
-  arm: z.enum(['RealOnly', 'Mixed', 'SyntheticOnly', 'PretrainFinetune']),
+  arm: z.enum([...BASELINES, 'PretrainFinetune']),
   initialisation: z.enum(['Scratch', 'Weights']),
   site: z.string().describe('A site; before them, where there are several, macro, their mean; after them pooled'),
   seeds: z.array(z.strictObject({ seed: count, auroc: z.number().nullable(), gap: z.number().nullable() })),
@@ -139,7 +139,7 @@ const primarySchema = z.strictObject({
 });
 
 const contrastSchema = z.strictObject({
-  arm: z.enum(['Mixed', 'SyntheticOnly', 'PretrainFinetune']),
+  arm: z.enum([...BASELINES, 'PretrainFinetune']),
   minus: z.enum(BASELINES),
   initialisation: z.enum(['Scratch', 'Weights']),
   site: z.string(),
@@ -210,6 +210,9 @@ export const metricsSchema = z.strictObject({
     .strictObject({
       realSteps: count.describe('Optimizer steps on real images, the same for all arms that see any'),
       syntheticSteps: count.describe('Steps of pretraining; Mixed sees as many synthetic images within its steps'),
+      equalComputeSteps: count.describe(
+        'Steps of RealOnlyEqualCompute: as many images as PretrainFinetune sees in all',
+      ),
       batchSize: count,
       arms: z.array(armSchema),
       primary: primarySchema.describe('Declared in the config'),

@@ -4,7 +4,7 @@ import { bin, label, passThrough, uri } from './text.ts';
 /** `spec.training`: what is trained on the dataset once it is published, and on what it is measured. */
 
 export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'] as const;
-export const BASELINES = ['RealOnly', 'Mixed', 'SyntheticOnly'] as const;
+export const BASELINES = ['RealOnly', 'RealOnlyEqualCompute', 'Mixed', 'SyntheticOnly'] as const;
 export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
 export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
 
@@ -233,5 +233,10 @@ export const trainingSchema = z.strictObject({
   primary: primarySchema
     .optional()
     .describe('The one contrast that the comparison is made for; all others are corrected for being many'),
-  seeds: z.int().min(1).max(100).default(3).describe('Runs of each arm of the comparison, each with a seed of its own'),
+  seeds: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe('Runs of each arm of the comparison, each with a seed and a validation split of its own'),
 });

@@ -33,6 +33,7 @@ const METRICS = {
   comparison: {
     realSteps: 10,
     syntheticSteps: 10,
+    equalComputeSteps: 20,
     batchSize: 4,
     arms: [
       {

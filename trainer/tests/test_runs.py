@@ -15,6 +15,7 @@ from cohortfarm_trainer.__main__ import main
 from cohortfarm_trainer.config import check_config
 from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
+from cohortfarm_trainer.stages.arms import Arm, job_of, read_data
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
 from cohortfarm_trainer.training.job import batch_of
@@ -89,7 +90,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     first = run(tmp_path, "Pretrain", "weights", train={"data": [data["synthetic"]], "hyperparameters": HYPER})
     assert first["training"]["train"]["images"] == 72
     compare = {
-        "baselines": ["RealOnly", "Mixed", "SyntheticOnly"],
+        "baselines": ["RealOnly", "RealOnlyEqualCompute", "Mixed", "SyntheticOnly"],
         "seeds": 2,
         "pretrain": {"data": [data["synthetic"]], "hyperparameters": {**HYPER, "steps": 12}},
         "finetune": {"data": [data["real"]], "hyperparameters": HYPER},
@@ -103,14 +104,19 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     comparison = metrics["comparison"]
     assert (comparison["realSteps"], comparison["syntheticSteps"], comparison["batchSize"]) == (8, 12, 16)
     found = {(arm["arm"], arm["initialisation"], arm["site"]) for arm in comparison["arms"]}
-    arms = ("RealOnly", "Mixed", "SyntheticOnly", "PretrainFinetune")
+    arms = ("RealOnly", "RealOnlyEqualCompute", "Mixed", "SyntheticOnly", "PretrainFinetune")
     assert found == {(arm, start, place) for arm in arms for start in ("Scratch", "Weights") for place in ("macro", "a", "b", "pooled")}
     steps = {}
     for path in (tmp_path / "compare" / "runs").iterdir():
         done = json.loads((path / "done.json").read_text())
         steps.setdefault(path.name.rsplit("-", 1)[0], set()).add(done["step"])
     # Science 2.1: what PretrainFinetune begins with is the run of SyntheticOnly, and trained once.
-    assert steps == {f"{arm.lower()}-{start}": {12 if arm == "SyntheticOnly" else 8} for arm in arms for start in ("scratch", "weights")}
+    # Science 1.5: at equal compute real images take as many steps as both stages of PretrainFinetune together.
+    taken = {"SyntheticOnly": 12, "RealOnlyEqualCompute": 8 + 12}
+    assert steps == {f"{arm.lower()}-{start}": {taken.get(arm, 8)} for arm in arms for start in ("scratch", "weights")}
+    assert comparison["equalComputeSteps"] == 20
+    pairs = {(one["arm"], one["minus"]) for one in comparison["contrasts"]}
+    assert pairs == {(arm, minus) for arm in arms[1:] for minus in arms[:2] if arm != minus} | {("PretrainFinetune", "Mixed")}
     for arm in comparison["arms"]:
         values = [seed["auroc"] for seed in arm["seeds"]]
         assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
@@ -131,6 +137,21 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
 def compare_config(data, **more) -> dict:
     part = lambda name: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": 4}}
     return {"compare": {"baselines": ["RealOnly"], "seeds": 1, "pretrain": part("synthetic"), "finetune": part("real")}, **more}
+
+
+def test_science_1_4_seeds_draw_validation_patients_of_their_own(tmp_path, data):
+    config = check_config(stage_config(tmp_path, "Compare", "compare", **compare_config(data, sites=[{"name": "a", "uri": data["a"]}])), "compare")
+    context = Context(config, join_team(), lambda: False)
+    real = read_data(context).real
+    held = {seed: frozenset(real.split(seed)[1].patients) for seed in range(4)}
+    assert len(set(held.values())) == 4 and {len(one) for one in held.values()} == {8}
+    for seed, patients in held.items():
+        own = real.split(seed)[0]
+        assert not patients & set(own.patients) and len(own) + len(real.split(seed)[1]) == 64
+        job = job_of(context, Arm("RealOnly", "Scratch", seed, None), read_data(context), None)
+        assert frozenset(job.validation.patients) == patients and frozenset(job.groups[0].records.patients) == frozenset(own.patients)
+        # Whatever the split, a model remembers all of them.
+        assert job.memory().patients == real.seen.people.patients and len(job.memory().patients) == 32
 
 
 def failure(tmp_path, capfd, kind: str, name: str, **more) -> str:

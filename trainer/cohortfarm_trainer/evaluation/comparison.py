@@ -10,7 +10,7 @@ from .groups import FALSE_POSITIVES, MATCHED, VALIDATION
 from .measure import POOLED, Measurement
 
 MACRO = "macro"  # the mean over the sites
-REAL_ONLY, PRETRAIN_FINETUNE = "RealOnly", "PretrainFinetune"
+REAL_ONLY, EQUAL_COMPUTE, PRETRAIN_FINETUNE = "RealOnly", "RealOnlyEqualCompute", "PretrainFinetune"
 # Names in the measurement, and in metrics.json.
 MEASURED = {
     "auroc": "macro/auroc",
@@ -120,7 +120,7 @@ def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
 
 
 def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> list[dict[str, Any]]:
-    """PretrainFinetune minus Mixed, and each arm minus RealOnly, by initialisation and site.
+    """PretrainFinetune minus Mixed, and each arm minus RealOnly, also at equal compute, by initialisation and site.
 
     The family is that of the first site, which is the mean over the sites where there are several: the primary end point is
     tested alone, all others there with Holm's correction. Elsewhere no p-value is given.
@@ -128,7 +128,7 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
     declared = next(iter(runs))[2]
     found = []
     for arm, start, site in runs:
-        for minus in (REAL_ONLY, "Mixed") if arm == PRETRAIN_FINETUNE else (REAL_ONLY,):
+        for minus in () if arm == REAL_ONLY else (REAL_ONLY, EQUAL_COMPUTE, *(["Mixed"] if arm == PRETRAIN_FINETUNE else [])):
             other = runs.get((minus, start, site))
             if other is None or arm == minus:
                 continue

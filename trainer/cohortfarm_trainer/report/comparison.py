@@ -6,7 +6,7 @@ from .curves import chart
 from .heat import NOTE, heat_map
 from .parts import ARM_NAMES, STARTS, cell, interval, number, row, scale_of, section, sites_of, table
 
-COLOURS = {"RealOnly": "var(--c0)", "Mixed": "var(--c1)", "SyntheticOnly": "var(--c2)", "PretrainFinetune": "var(--c3)"}
+COLOURS = {"RealOnly": "var(--c0)", "Mixed": "var(--c1)", "SyntheticOnly": "var(--c2)", "RealOnlyEqualCompute": "var(--c4)", "PretrainFinetune": "var(--c3)"}
 
 
 def comparison_sections(comparison: dict[str, Any]) -> list[str]:
@@ -15,6 +15,7 @@ def comparison_sections(comparison: dict[str, Any]) -> list[str]:
     lede = (
         f"{_means(seeds)} Arms that see real images take {comparison['realSteps']} steps of {comparison['batchSize']} real "
         f"images each; pretraining takes {comparison['syntheticSteps']} steps on synthetic ones, and Mixed sees as many within its steps. "
+        f"At equal compute, {comparison['equalComputeSteps']} steps on real images see as many images as pretraining and finetuning together. "
     )
     return [
         primary_section(comparison),

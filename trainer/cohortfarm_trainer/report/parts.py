@@ -7,6 +7,7 @@ Estimate = dict[str, float | None]
 
 ARM_NAMES = {
     "RealOnly": "Real only",
+    "RealOnlyEqualCompute": "Real only, at equal compute",
     "Mixed": "Real and synthetic, mixed",
     "SyntheticOnly": "Synthetic only",
     "PretrainFinetune": "Pretrain, then finetune",

@@ -2,50 +2,56 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from ..data.loader import Group
-from ..data.memory import Memory, Seen
+from ..data.memory import Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
-from ..evaluation.comparison import PRETRAIN_FINETUNE
+from ..evaluation.comparison import EQUAL_COMPUTE, PRETRAIN_FINETUNE, REAL_ONLY
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
 
+DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """The images of one kind, synthetic or real, as all arms use them."""
+
+    records: Records
+    share: float  # of the patients that validate
+    steps: int  # that all arms take on them
+    seen: Seen
+
+    @cache
+    def split(self, seed: int) -> tuple[Records, Records]:
+        """What to train on and what to validate on: each seed draws its own, unless the data names a split."""
+        return split_training(self.records, self.share, seed)
+
+
 @dataclass(frozen=True)
 class Data:
-    """The images of both kinds, and how many steps all arms take on each."""
+    """The images of both kinds."""
 
-    synthetic: Records
-    synthetic_validation: Records
-    real: Records
-    real_validation: Records
-    synthetic_steps: int
-    real_steps: int
-    synthetic_seen: tuple[Seen, ...]  # of training and validation
-    real_seen: tuple[Seen, ...]
+    synthetic: Kind
+    real: Kind
 
 
 def read_data(context: Context) -> Data:
-    compare = context.config["compare"]
-    pairs = []
-    for name in ("pretrain", "finetune"):
-        part = compare[name]
-        records = read_sources(part, context.labels, context.config["s3"])
-        pairs.append(split_training(records, part["hyperparameters"]["validationShare"], context.config["seed"]))
-    (synthetic, synthetic_validation), (real, real_validation) = pairs
-    return Data(
-        synthetic,
-        synthetic_validation,
-        real,
-        real_validation,
-        synthetic_steps=steps_of(compare["pretrain"]["hyperparameters"], len(synthetic)),
-        real_steps=steps_of(compare["finetune"]["hyperparameters"], len(real)),
-        synthetic_seen=(Seen(synthetic), Seen(synthetic_validation)),
-        real_seen=(Seen(real), Seen(real_validation)),
-    )
+    return Data(_kind(context, "pretrain"), _kind(context, "finetune"))
+
+
+def _kind(context: Context, name: str) -> Kind:
+    part = context.config["compare"][name]
+    hyper, seed = part["hyperparameters"], context.config["seed"]
+    records = read_sources(part, context.labels, context.config["s3"])
+    own, _ = split_training(records, hyper["validationShare"], seed)
+    seen = Seen(records.take(records.part != "test"), part.get("source"))
+    return Kind(records, hyper["validationShare"], steps_of(hyper, len(own)), seen)
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,14 @@ def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name
         name=f"{config['name']} {name}",
         store=context.store,
         prefix=f"runs/{name}/",
-        digest=f"{context.digest}-{name}",
+        digest=f"{context.digest}-{name}-{DESIGN}",
         architecture=config["architecture"],
         labels=tuple(context.labels),
         size=config["imageSize"],
         seed=arm.seed,
         groups=(),
-        validation=data.real_validation,
-        steps=data.real_steps,
+        validation=data.real.split(arm.seed)[1],
+        steps=data.real.steps,
         learning_rate=hyper.get("learningRate", LEARNING_RATE["Pretrain"]),
         patience=0,
         hyper=hyper,
@@ -102,19 +108,22 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
 
     From random or given weights the learning rate is that of pretraining; from pretrained ones that of finetuning. Mixed
     takes as many steps on real images as the others and sees as many synthetic ones as pretraining does, spread over them.
-    SyntheticOnly sees no real image, not even to validate.
+    RealOnlyEqualCompute sees as many images in all as PretrainFinetune, all of them real. SyntheticOnly sees no real image, not
+    even to validate.
     """
     pretrain = context.config["compare"]["pretrain"]["hyperparameters"]
     finetune = context.config["compare"]["finetune"]["hyperparameters"]
     rate = pretrain.get("learningRate", LEARNING_RATE["Pretrain"])
     job = replace(base_job(context, arm, data, finetune, arm.name), learning_rate=rate)
-    real = Group(data.real, batch_of(finetune, context.team.world))
-    job = replace(job, seen=data.real_seen)
-    if arm.arm == "RealOnly":
+    real = Group(data.real.split(arm.seed)[0], batch_of(finetune, context.team.world))
+    job = replace(job, seen=(data.real.seen,))
+    if arm.arm == REAL_ONLY:
         return replace(job, groups=(real,))
+    if arm.arm == EQUAL_COMPUTE:
+        return replace(job, groups=(real,), steps=equal_compute_steps(context, data))
     if arm.arm == "Mixed":
-        synthetic = synthetic_batch(context) * data.synthetic_steps / data.real_steps
-        return replace(job, groups=(real, Group(data.synthetic, synthetic)), seen=data.synthetic_seen + data.real_seen)
+        synthetic = Group(data.synthetic.split(arm.seed)[0], synthetic_batch(context) * data.synthetic.steps / data.real.steps)
+        return replace(job, groups=(real, synthetic), seen=(data.synthetic.seen, data.real.seen))
     if arm.arm == "SyntheticOnly":
         return pretrain_job(context, arm, data)
     rate = finetune.get("learningRate", LEARNING_RATE["Finetune"])
@@ -125,13 +134,20 @@ def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
     """On synthetic images only: SyntheticOnly, and what PretrainFinetune begins with, are one run."""
     name = replace(arm, arm="SyntheticOnly").name
     hyper = context.config["compare"]["pretrain"]["hyperparameters"]
+    own, validation = data.synthetic.split(arm.seed)
     return replace(
         base_job(context, arm, data, hyper, name),
-        groups=(Group(data.synthetic, synthetic_batch(context)),),
-        validation=data.synthetic_validation,
-        steps=data.synthetic_steps,
-        seen=data.synthetic_seen,
+        groups=(Group(own, synthetic_batch(context)),),
+        validation=validation,
+        steps=data.synthetic.steps,
+        seen=(data.synthetic.seen,),
     )
+
+
+def equal_compute_steps(context: Context, data: Data) -> int:
+    """Steps on real images that take as many images as pretraining and finetuning together."""
+    real = batch_of(context.config["compare"]["finetune"]["hyperparameters"], context.team.world)
+    return data.real.steps + max(1, round(data.synthetic.steps * synthetic_batch(context) / real))
 
 
 def synthetic_batch(context: Context) -> float:

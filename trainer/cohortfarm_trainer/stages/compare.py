@@ -13,7 +13,7 @@ from ..training.job import Job, Weights
 from ..training.loop import train
 from ..training.product import MODEL, Product, read_product, write_product
 from ..weights import write_torch
-from .arms import Arm, Data, arms_of, job_of, pretrain_job, read_data
+from .arms import Arm, Data, arms_of, equal_compute_steps, job_of, pretrain_job, read_data
 from .context import Context
 from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites, seen_of
 
@@ -30,7 +30,7 @@ def compare_stage(context: Context) -> dict[str, Any]:
     if "weights" in context.config:
         given = Weights(context.read(context.config["weights"]), context.config["weights"])
         check_sites(context, seen, given.memory, "the model of the given weights")
-    own = (*data.synthetic_seen, *data.real_seen)
+    own = (data.synthetic.seen, data.real.seen)
     check_sites(context, seen, lambda: reduce(or_, (one.all for one in own)), "a run of the comparison")
     remembered = reduce(or_, (one.people for one in own))
     runs: dict[Key, Runs] = {}
@@ -104,8 +104,9 @@ def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: l
     runs = with_macro(runs)
     primary = primary_of(compare, "weights" in context.config)
     return {
-        "realSteps": data.real_steps,
-        "syntheticSteps": data.synthetic_steps,
+        "realSteps": data.real.steps,
+        "syntheticSteps": data.synthetic.steps,
+        "equalComputeSteps": equal_compute_steps(context, data),
         "batchSize": compare["finetune"]["hyperparameters"]["batchSize"],
         "arms": [arm_of(key, seeds) for key, seeds in runs.items()],
         "primary": primary,
