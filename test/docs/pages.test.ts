@@ -48,7 +48,7 @@ describe('the pages', () => {
     const texts = [...(await Promise.all(pages.map(read))), ...Object.values(EXAMPLES).flat()];
     for (const text of texts) {
       for (const [, command, rest] of text.matchAll(
-        /(?:^(?:# +)?|`|&& )cohortfarm (model [a-z-]+|[a-z]+)([^\n#`|&]*)/gm,
+        /(?:^(?:# +)?|`|&& )cohortfarm (model [a-z-]+|[a-z][a-z-]*)([^\n#`|&]*)/gm,
       )) {
         const options = used.get(command!) ?? new Set();
         for (const [option] of rest!.matchAll(/(?<= )--?[a-z][a-z-]*/g)) options.add(option);
