@@ -1,8 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { FolderFile } from '../contract/folder.ts';
 import { type ListedObject, type ObjectStore, StoreError } from './store/store.ts';
 
@@ -11,17 +10,24 @@ import { type ListedObject, type ObjectStore, StoreError } from './store/store.t
 const CHUNK = 16 * 2 ** 20;
 const PARALLEL = 4;
 
-/** @returns the files with their digests. @throws StoreError, also for a full disk */
+/**
+ * @param former folders of killed downloads of the same objects; only read
+ * @returns the files with their digests. @throws StoreError, also for a full disk
+ */
 export async function downloadAll(
   store: ObjectStore,
   objects: readonly ListedObject[],
   target: string,
+  former: readonly string[],
 ): Promise<FolderFile[]> {
   const files: FolderFile[] = [];
   for (const object of objects) {
     const path = join(target, object.key);
     try {
-      files.push({ path: object.key, sha256: await downloadOne(store, object, path) });
+      files.push({
+        path: object.key,
+        sha256: await downloadOne(store, object, path, await largest(former, object.key)),
+      });
     } catch (cause) {
       if (!['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')) throw cause;
       const message = `${target}: no space is left for ${store.uri}/${object.key} (${object.size} bytes); give workers.modelCache a larger volume`;
@@ -31,18 +37,32 @@ export async function downloadAll(
   return files;
 }
 
-async function downloadOne(store: ObjectStore, { key, size }: ListedObject, path: string): Promise<string> {
+/** The file of this name in one of the folders that has most bytes; null when none has it. */
+async function largest(folders: readonly string[], key: string): Promise<string | null> {
+  const found = await Promise.all(
+    folders.map(async (folder) => {
+      const path = join(folder, key);
+      return { path, size: (await stat(path).catch(() => null))?.size ?? 0 };
+    }),
+  );
+  return found.sort((a, b) => b.size - a.size).find(({ size }) => size > 0)?.path ?? null;
+}
+
+async function downloadOne(
+  store: ObjectStore,
+  { key, size }: ListedObject,
+  path: string,
+  former: string | null,
+): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT);
+  const file = await open(path, 'w');
   try {
     const hash = createHash('sha256');
-    const start = await keepStored(file, path, size, hash);
-    let at = start;
+    const start = former === null ? 0 : await copyStored(former, file, size, hash);
     for await (const bytes of ranges(store, key, { start, end: size })) {
       hash.update(bytes);
-      await writeAt(file, bytes, at);
+      await file.writeFile(bytes);
       await file.datasync();
-      at += bytes.length;
     }
     const written = (await file.stat()).size;
     if (written !== size)
@@ -53,20 +73,18 @@ async function downloadOne(store: ObjectStore, { key, size }: ListedObject, path
   }
 }
 
-/** Writes at a place of its own, so that a download that was taken over and still runs does no harm. */
-async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+/** Copies the chunks that a killed download surely stored, all but its last. @returns their size in bytes */
+async function copyStored(former: string, file: FileHandle, size: number, hash: Hash): Promise<number> {
+  const found = (await stat(former)).size;
+  const stored = found > size ? 0 : Math.max(0, Math.ceil(found / CHUNK) - 1) * CHUNK;
+  let copied = 0;
+  if (stored === 0) return copied;
+  for await (const bytes of createReadStream(former, { end: stored - 1 })) {
+    hash.update(bytes);
+    await file.writeFile(bytes);
+    copied += bytes.length;
   }
-}
-
-/** Keeps the chunks that a killed download surely stored, all but its last; their bytes go into the hash. @returns their size */
-async function keepStored(file: FileHandle, path: string, size: number, hash: Hash): Promise<number> {
-  const found = (await file.stat()).size;
-  const kept = found > size ? 0 : Math.max(0, Math.ceil(found / CHUNK) - 1) * CHUNK;
-  await file.truncate(kept);
-  if (kept > 0) await pipeline(createReadStream(path, { end: kept - 1 }), hash, { end: false });
-  return kept;
+  return copied;
 }
 
 /** The bytes of a range in order, several requests under way at a time. */

@@ -21,12 +21,11 @@ export interface LockTimes {
 /**
  * Does something that one process does for all, or waits for the process that does it.
  * @param ready gives the result where it is there; not asked under the lock alone, so that many can look at a time
- * @param action gets a question to ask before its last step: whether the lock is still ours
  */
 export async function doOnce<T>(
   folder: string,
   ready: () => Promise<T | null>,
-  action: (isHeld: () => Promise<boolean>) => Promise<T>,
+  action: () => Promise<T>,
   { touchMs = TOUCH_MS, staleMs = STALE_MS }: LockTimes = {},
 ): Promise<T> {
   await mkdir(folder, { recursive: true });
@@ -42,7 +41,7 @@ export async function doOnce<T>(
       utimes(file, now, now).catch(() => undefined);
     }, touchMs);
     try {
-      return (await ready()) ?? (await action(async () => (await highestIn(folder)) === own));
+      return (await ready()) ?? (await action());
     } finally {
       clearInterval(touching);
       await rm(file, { force: true });

@@ -1,11 +1,11 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOf } from '../contract/digest.ts';
 import { folderDigest } from '../contract/folder.ts';
 import { downloadAll } from './download.ts';
 import { hashFolder } from './folder.ts';
 import { doOnce, type LockTimes } from './lock.ts';
-import { type ListedObject, type ObjectStore, StoreError } from './store/store.ts';
+import type { ListedObject, ObjectStore } from './store/store.ts';
 
 /**
  * Folders of a store as copies in a cache, which may be one volume for many pods: each is downloaded once.
@@ -45,9 +45,8 @@ export async function cachedCopy(
     const digest = isKnown ? await readFile(source, 'utf8').catch(() => '') : (wanted.sha256 ?? '');
     return /^[0-9a-f]{64}$/.test(digest) ? readCopy(models, digest, wanted) : null;
   };
-  const download = async (isHeld: () => Promise<boolean>): Promise<Copy> => {
-    const incoming = join(models, `${INCOMING}${name}`);
-    const copy = await fill({ store, objects, wanted, models, incoming, isHeld });
+  const download = async (): Promise<Copy> => {
+    const copy = await fill({ store, objects, wanted, models, name });
     await writeFile(`${source}.new`, copy.digest);
     await rename(`${source}.new`, source);
     return copy;
@@ -62,24 +61,26 @@ interface Filling {
   readonly objects: readonly ListedObject[];
   readonly wanted: CopyWanted;
   readonly models: string;
-  readonly incoming: string;
-  readonly isHeld: () => Promise<boolean>;
+  readonly name: string;
 }
 
-/** Downloads into `incoming`, where the next download resumes if this one is killed, and moves it to its place. */
-async function fill({ store, objects, wanted, models, incoming, isHeld }: Filling): Promise<Copy> {
-  const isResumed = (await mkdir(incoming, { recursive: true })) === undefined;
-  let files = await downloadAll(store, objects, incoming);
-  if (isResumed && wanted.sha256 !== undefined && folderDigest(files) !== wanted.sha256) {
-    // What a killed download left may be damaged; the next look is at the store's bytes alone.
-    await rm(incoming, { recursive: true, force: true });
-    files = await downloadAll(store, objects, incoming);
-  }
-  if (!(await isHeld())) {
-    throw new StoreError('retryable', `${incoming}: another process has taken this download over; try again`);
+/**
+ * Downloads into a folder of its own and moves that to its place. A killed download is resumed from a copy of its files, so
+ * that one that merely stood still and wakes up never writes to files of the download that took over.
+ */
+async function fill({ store, objects, wanted, models, name }: Filling): Promise<Copy> {
+  const leftovers = (await readdir(models)).filter((entry) => entry.startsWith(`${INCOMING}${name}-`));
+  const incoming = await mkdtemp(join(models, `${INCOMING}${name}-`));
+  const former = leftovers.map((entry) => join(models, entry));
+  let files = await downloadAll(store, objects, incoming, former);
+  if (former.length > 0 && wanted.sha256 !== undefined && folderDigest(files) !== wanted.sha256) {
+    // What a killed download left may be damaged; the store's bytes decide.
+    files = await downloadAll(store, objects, incoming, []);
   }
   const digest = folderDigest(files);
-  return { dir: await keep(incoming, join(models, digest), { ...wanted, digest }), digest };
+  const dir = await keep(incoming, join(models, digest), { ...wanted, digest });
+  for (const folder of former) await rm(folder, { recursive: true, force: true });
+  return { dir, digest };
 }
 
 /** A copy that is there and still what its name says; null when it is not. */
@@ -91,14 +92,14 @@ async function readCopy(models: string, digest: string, { includes }: CopyWanted
 
 /** Moves a complete copy to its place, unless a sound one is there. @returns the place */
 async function keep(copy: string, place: string, wanted: CopyWanted & { readonly digest: string }): Promise<string> {
-  await syncFolder(copy);
   for (let attempt = 0; ; attempt++) {
     try {
+      await syncFolder(copy);
       await rename(copy, place);
       await syncFolder(dirname(place));
       return place;
     } catch (error) {
-      // Another process may have put the same folder there; or what is there is damaged, and makes way.
+      // Another process may have put the same folder there and removed ours; or what is there is damaged, and makes way.
       if (await readCopy(dirname(place), wanted.digest, wanted)) {
         await rm(copy, { recursive: true, force: true });
         return place;
@@ -119,11 +120,14 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** A download that has written nothing for so long is not gone on with. */
+/** A download that has written nothing for so long is not resumed. */
 const LEFTOVER_AGE_MS = 60 * 60 * 1000;
 
-/** Removes what killed downloads left. */
+/** Removes what killed downloads left. Ages are by the clock of the file system, which may be another machine's. */
 async function sweepLeftovers(models: string): Promise<void> {
+  const probe = await mkdtemp(join(models, `${INCOMING}probe-`));
+  const now = (await stat(probe)).mtimeMs;
+  await rm(probe, { recursive: true, force: true });
   for (const name of (await readdir(models)).filter((entry) => entry.startsWith(INCOMING))) {
     const folder = join(models, name);
     const files = await readdir(folder, { recursive: true }).catch(() => []);
@@ -135,6 +139,6 @@ async function sweepLeftovers(models: string): Promise<void> {
         ),
       ),
     );
-    if (Date.now() - Math.max(...times) > LEFTOVER_AGE_MS) await rm(folder, { recursive: true, force: true });
+    if (now - Math.max(...times) > LEFTOVER_AGE_MS) await rm(folder, { recursive: true, force: true });
   }
 }
