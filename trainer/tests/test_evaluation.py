@@ -12,9 +12,10 @@ from cohortfarm_trainer.data.records import Records
 from cohortfarm_trainer.evaluation.bootstrap import estimate, resamples
 from cohortfarm_trainer.evaluation.contrast import contrast, holm
 from cohortfarm_trainer.evaluation.excess import Patients, permuted, spread
-from cohortfarm_trainer.evaluation.groups import disparity, errors_of, gap, groupings, smooth
+from cohortfarm_trainer.evaluation.groups import FALSE_POSITIVES, disparity, errors_of, gap, groupings, smooth
 from cohortfarm_trainer.evaluation.entry import evaluation_of
 from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled
+from cohortfarm_trainer.evaluation.noise import Noise
 from cohortfarm_trainer.evaluation.scores import calibration_error, weighted_auroc, weighted_average_precision
 from cohortfarm_trainer.evaluation.thresholds import best_threshold
 
@@ -214,6 +215,28 @@ def test_science_1_1_the_excess_is_0_on_average_where_groups_make_no_difference(
     assert np.mean(gaps) > 0.2
     assert abs(np.mean(excesses)) < 3 * np.std(excesses) / np.sqrt(300)
     assert 0.02 < np.mean(np.array(chances) < 0.05) < 0.09
+
+
+def test_science_1_1_patients_who_grow_older_count_in_the_cells_of_their_images():
+    """Follow-ups reach an age bin that begins with nobody's first image; groups make no difference."""
+    rng = np.random.default_rng(1)
+    chances, excesses = [], []
+    for study in range(150):
+        bins = rng.integers(0, 3, 160)
+        ages = np.repeat(bins[:, None], 4, 1)
+        older = (bins == 2) & (rng.random(160) < 0.6)
+        ages[older, 1:] = 3
+        axes = pandas.DataFrame({"age": np.array(["40-59", "60-69", "70-79", "80-99"])[ages.ravel()]})
+        patients = np.repeat(np.arange(160).astype(str), 4)
+        truth = np.zeros(640, np.float32)
+        missed = rng.random(640) < np.repeat(rng.beta(1, 4, 160), 4)
+        one = disparity(("age",), errors_of("no-finding", FALSE_POSITIVES, truth, missed), truth, rng.random(640), axes, patients)
+        found = Noise(one, patients, np.zeros(640, int), 400, [1, study]).described()
+        assert found["countedCells"] == 4
+        chances.append(found["pValue"])
+        excesses.append(found["excess"])
+    assert 0.0 < np.mean(np.array(chances) <= 0.05) < 0.1 and 0.35 < np.median(chances) < 0.65
+    assert abs(np.mean(excesses)) < 0.01
 
 
 @pytest.mark.parametrize("sd", [0.0, 0.04, 0.08])

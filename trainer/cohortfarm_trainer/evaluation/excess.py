@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Patients:
-    """Patients with an image that could be an error: one row each."""
+    """Patients with an image that could be an error: one row for each cell (of age) in which a patient has one."""
 
     cell: np.ndarray  # int [p]: position of the cell
     stratum: np.ndarray  # int [p]: site and finding
@@ -27,8 +27,13 @@ class Patients:
 
 
 def count(cell: np.ndarray, stratum: np.ndarray, patients: np.ndarray, wrong: np.ndarray) -> Patients:
-    """The patients of some images. One with images in several cells (of age) or strata counts in those of the first."""
-    _, first, index = np.unique(patients, return_index=True, return_inverse=True)
+    """The patients of some images; in a cell, one with images in several strata counts in that of the first.
+
+    Every image counts in its own cell, as it does in the gap. The images of a patient in two cells are two rows: swapped
+    apart they may differ more than they do, so the null is, if anything, too wide.
+    """
+    people = np.unique(patients, return_inverse=True)[1]
+    _, first, index = np.unique(np.stack([people, cell]), axis=1, return_index=True, return_inverse=True)
     return Patients(cell[first], stratum[first], np.bincount(index, wrong).astype(int), np.bincount(index))
 
 
