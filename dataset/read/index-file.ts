@@ -49,6 +49,7 @@ export async function openParquet(store: ObjectStore): Promise<OpenParquet> {
     },
   };
   const metadata = await parquetMetadataAsync(file).catch((cause: Error) => {
+    if (cause instanceof Failure) throw cause;
     throw new Failure('DatasetDamaged', `${store.uri}/${objects.index} cannot be read: ${cause.message}`, { cause });
   });
   return { file, metadata, starts: startsOf(metadata) };

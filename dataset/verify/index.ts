@@ -54,7 +54,11 @@ export async function openIndex(store: ObjectStore, manifest: Manifest): Promise
   const { accepted } = manifest.samples;
   return {
     async faults(first, shard, samples) {
-      const found = await readRows(first, samples.length).catch((error: Error) => error);
+      const found = await readRows(first, samples.length).catch((error: Error) => {
+        // A store that fails says nothing about the file.
+        if (error instanceof Failure && error.reason !== 'DatasetDamaged') throw error;
+        return error;
+      });
       if (found instanceof Error) return [`its rows in ${objects.index} cannot be read: ${found.message}`];
       return samples.flatMap((sample, i) => {
         const wrong = columns.find(({ name, value }) => plain(found[i]?.[name]) !== plain(value(shard, sample)));

@@ -9,7 +9,7 @@ import { makePlan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord, ShardRecord } from '../../contract/schema/record.ts';
 import { encodeImage } from '../../platform/image/image.ts';
-import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
 import { drawImage, drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { publish } from '../publish/publish.ts';
@@ -201,6 +201,27 @@ for (const [what, tamper, object, message] of TAMPERING) {
     );
   });
 }
+
+test('a store that fails at any read is no fault of the dataset', async (t) => {
+  const store = await published(t);
+  let [reads, failing] = [0, Number.POSITIVE_INFINITY];
+  const get: ObjectStore['get'] = async (key, range) => {
+    if (reads++ === failing) throw new StoreError('retryable', 'the store is unreachable');
+    return store.get(key, range);
+  };
+  const flaky = Object.assign(Object.create(null), {
+    uri: store.uri,
+    get,
+    stat: store.stat.bind(store),
+    list: store.list.bind(store),
+  });
+  assert.deepEqual((await verify(flaky)).faults, []);
+  const all = reads;
+  for (failing = 0; failing < all; failing++) {
+    reads = 0;
+    await assert.rejects(verify(flaky), /the store is unreachable/, `read ${failing} of ${all}`);
+  }
+});
 
 test('A6: what a former version has published verifies, in whose digest onExhausted: Shortfall counted', async (t) => {
   const tolerant = smallDataset((spec) => Object.assign(spec.quality!, { onExhausted: 'Shortfall' }));
