@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readlink, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, readlink, rmdir, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isStreamed } from './body.ts';
@@ -82,11 +82,16 @@ export class TempFiles {
 
 let space: Promise<string> | null = null;
 
-/** The scope in which process ids are unique: the host and, on Linux, the namespace of a container. */
+/**
+ * The scope in which process ids are unique: the host and, on Linux, its boot, since host names may be equal, and the
+ * namespace of a container.
+ */
 function processSpace(): Promise<string> {
-  space ??= readlink('/proc/self/ns/pid')
-    .catch(() => '')
-    .then((namespace) => `${hostname()}.${/\d+/.exec(namespace)?.[0] ?? 0}`);
+  space ??= (async () => {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+    const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+    return [hostname(), boot.slice(0, 8) || 0, /\d+/.exec(namespace)?.[0] ?? 0].join('.');
+  })();
   return space;
 }
 
