@@ -15,11 +15,12 @@ import {
   progressOf,
   SETTINGS,
 } from '../../test/support/observed.ts';
-import { buildSingle, buildWorkers } from '../desired/job.ts';
+import { buildSingle, buildWorkers, type DesiredJob } from '../desired/job.ts';
 import { createParser } from '../observe/observe.ts';
 import type { JobView, Observed } from '../observed.ts';
 import { nextStatus } from '../status.ts';
 import { decide } from './decide.ts';
+import { mustBeReplaced } from './predicates.ts';
 
 /** The effects of an edit of a resource, and what it leaves alone. */
 
@@ -328,5 +329,27 @@ describe('A21: a new version of the installation', () => {
       spec.workers!.replicas = 2;
     });
     assert.deepEqual(jobsOf(scaled), ['small-workers-2']);
+  });
+
+  test('removes a running Job that is suspended, whose template cannot be applied any more', () => {
+    const suspended = growing({ active: 1, ready: 1 }, (spec) => {
+      spec.suspend = true;
+    });
+    const removed = decide(suspended, newer).actions.map(({ type }) => type);
+    assert.deepEqual([jobsOf(suspended), removed], [[], ['deleteJob']]);
+    const same = decide(suspended, SETTINGS).actions;
+    assert.deepEqual(
+      same.map((action) => action.type === 'apply' && action.object.kind),
+      ['Job'],
+    );
+  });
+
+  test('leaves a TrainJob alone of which a pod runs: none of its Jobs is ready while one of two pods restarts', () => {
+    const of = { ...growing({ active: 1 }).jobs[0]!, renderedDigest: 'former', desiredQueue: '' };
+    const desired = { templateDigest: of.templateDigest, renderedDigest: 'newer', queue: '' } as DesiredJob;
+    const idle = { active: 1, ready: 0 };
+    assert.equal(mustBeReplaced({ ...of, ...idle, kind: 'Job' }, desired), true);
+    assert.equal(mustBeReplaced({ ...of, ...idle, kind: 'TrainJob' }, desired), false);
+    assert.equal(mustBeReplaced({ ...of, active: 0, ready: 0, kind: 'TrainJob' }, desired), true);
   });
 });

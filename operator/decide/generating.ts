@@ -120,7 +120,7 @@ function readyQueue({ queue, progress }: Observed): Action[] {
   return queue.parked > 0 ? [{ type: 'resetConsumer' }] : [];
 }
 
-/** The pod template or the queue changed: running pods finish their part, then a new round starts. */
+/** The pod template or the queue changed: running pods store what they have accepted, then a new round starts. */
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
     job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: its pod template or queue has changed`)] : [];

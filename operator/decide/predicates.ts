@@ -68,7 +68,8 @@ export function mustBeReplaced(job: JobView, desired: DesiredJob): boolean {
   // Of a Job of a former version it is known only whether it is in the queue that is wanted.
   const queue = job.desiredQueue ?? (desired.queue === '' ? '' : job.queueName);
   const isKueues = job.suspended && job.queueName !== undefined;
-  const isIdle = job.ready === 0 && !isKueues;
+  // A TrainJob counts Jobs: one of several pods that restarts makes the whole Job not ready.
+  const isIdle = (job.kind === 'TrainJob' ? job.active : job.ready) === 0 && !isKueues;
   return (
     job.templateDigest !== desired.templateDigest ||
     queue !== desired.queue ||

@@ -1,13 +1,13 @@
 import { buildWorkers } from '../desired/job.ts';
 import { currentJob } from '../observed.ts';
 import type { Action, Guard } from './decision.ts';
-import { datasetOf, mustBeReplaced, removal, stepContext } from './predicates.ts';
+import { datasetOf, hasSameTemplate, mustBeReplaced, removal, stepContext } from './predicates.ts';
 import { currentStep } from './steps.ts';
 
 /**
- * `spec.suspend`: pods get a SIGTERM, finish their current part and exit; what they have stored stays. Where Kueue admits Jobs,
+ * `spec.suspend`: pods get a SIGTERM, store what is accepted and exit; what they have stored stays. Where Kueue admits Jobs,
  * `suspend` of a Job is Kueue's to set: there the Job is removed, and created again later. So is one whose template has
- * changed with the same edit: the API server would refuse it, and its pods would work on. A dataset that is done has nothing
+ * changed, by the same edit or a new version of the installation: the API server would refuse it, and its pods would work on. A dataset that is done has nothing
  * to suspend.
  */
 export const suspended: Guard = (observed, settings) => {
@@ -22,7 +22,7 @@ export const suspended: Guard = (observed, settings) => {
       ...{ round: job.round, replicas: job.parallelism, avoidedNodes: job.avoidedNodes },
       suspend: true,
     });
-    if (job.queueName !== undefined || mustBeReplaced(job, desired)) return [remove];
+    if (job.queueName !== undefined || mustBeReplaced(job, desired) || !hasSameTemplate(job, desired)) return [remove];
     return job.suspended ? [] : [{ type: 'apply', object: desired.job, event: `Suspended Job ${job.name}` }];
   });
   const left = running.reduce((sum, job) => sum + job.active + job.terminating, 0);
@@ -34,7 +34,7 @@ export const suspended: Guard = (observed, settings) => {
       reason: 'Suspended',
       message:
         left > 0 && currentJob(observed.jobs, 'workers')
-          ? `Suspended; ${left} pods finish their current part`
+          ? `Suspended; ${left} pods store what is accepted and exit`
           : 'Suspended; set spec.suspend: false to resume',
     },
     ...(left > 0 && { requeueAfter: 5 }),
