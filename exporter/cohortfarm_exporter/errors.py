@@ -15,7 +15,7 @@ class ExportError(Exception):
 
 def explain(error: Exception, output: str) -> ExportError | None:
     """The same failure with its fix, where it is one of the machine or of the network; null for any other."""
-    seen = error
+    seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
             return ExportError(f"{output}: no space is left on the disk; free some, or choose another --output", TRY_AGAIN)

@@ -5,8 +5,8 @@ import os
 import pickle
 import tempfile
 import warnings
+from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy
 import onnxruntime
@@ -31,7 +31,7 @@ IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 TOLERANCE = 1e-3
 
 
-def export_gate(name: str, output: Path, options: SimpleNamespace) -> None:
+def export_gate(name: str, output: Path, options: Namespace) -> None:
     """Exports `xrv:age|race|sex`, or `torchvision:ARCHITECTURE` with weights of one's own."""
     kind, _, which = name.partition(":")
     if kind == "xrv" and which in XRAY:
@@ -93,7 +93,7 @@ def weights_of(which: str, given: str | None) -> Path:
     raise ExportError(f"there are no weights at {path}; download {RELEASES}/{XRAY[which]} and name the file with --weights")
 
 
-def xray_gate(which: str, weights: Path, options: SimpleNamespace) -> tuple[torch.nn.Module, dict]:
+def xray_gate(which: str, weights: Path, options: Namespace) -> tuple[torch.nn.Module, dict]:
     """Grey pixels from -1024 to 1024, which is mean 0.5 and std 1/2048; the models resize to their own size."""
     with tempfile.TemporaryDirectory() as home:
         # torchxrayvision looks for weights below the home folder only.
@@ -129,7 +129,7 @@ def xray_gate(which: str, weights: Path, options: SimpleNamespace) -> tuple[torc
     return model, {"type": "Classifier", "input": shape, "output": {"activation": "softmax", "classes": classes}}
 
 
-def torchvision_gate(architecture: str, options: SimpleNamespace) -> tuple[torch.nn.Module, dict]:
+def torchvision_gate(architecture: str, options: Namespace) -> tuple[torch.nn.Module, dict]:
     """A classifier fine-tuned with torchvision: its weights are a state dict, a checkpoint of Lightning included."""
     if architecture not in torchvision.models.list_models(module=torchvision.models):
         raise ExportError(f"torchvision has no classifier {architecture}; write a name such as resnet50 or densenet121")

@@ -34,11 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
             return launch([args.command, "--config", args.config])
         return run(args.command, args.config)
     except Exception as error:
-        known = isinstance(error, StageError)
-        say(f"{args.command}: {error}" if known else traceback.format_exc())
+        say(f"{args.command}: {error}" if isinstance(error, StageError) else traceback.format_exc())
         if leads():
             write_failure(error)
-        return error.exit_code if known else TRY_AGAIN
+        return error.exit_code if isinstance(error, StageError) else TRY_AGAIN
 
 
 def leads() -> bool:

@@ -47,7 +47,7 @@ def check_config(config: Any, command: str) -> dict[str, Any]:
     kind = config.get("type") if isinstance(config, dict) else None
     if isinstance(kind, str) and kind.lower() != command:
         lines.append(f"type: {kind!r} is not what the command {command} does; write {command.capitalize()!r}")
-    lines += [f"{name}: is required for {kind}" for name in NEEDS.get(kind, ()) if name not in config]
+    lines += [f"{name}: is required for {kind}" for name in NEEDS.get(kind or "", ()) if name not in config]
     if lines:
         raise UsageError("the config is not valid:\n" + "\n".join(lines))
     return with_defaults(config, schema("stage"))

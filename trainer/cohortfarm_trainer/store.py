@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlparse
 
 from .errors import NotFoundError, RetryableError, StageError, TerminalError, UsageError
 
-
 _MAKING = threading.Lock()
 
 SIGNED_SECONDS = 3600

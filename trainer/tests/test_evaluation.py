@@ -11,9 +11,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, recall_sc
 from cohortfarm_trainer.data.records import Records
 from cohortfarm_trainer.evaluation.bootstrap import estimate, resamples
 from cohortfarm_trainer.evaluation.contrast import contrast, holm
+from cohortfarm_trainer.evaluation.entry import evaluation_of
 from cohortfarm_trainer.evaluation.excess import Patients, permuted, spread
 from cohortfarm_trainer.evaluation.groups import FALSE_POSITIVES, disparity, errors_of, gap, groupings, smooth
-from cohortfarm_trainer.evaluation.entry import evaluation_of
 from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled
 from cohortfarm_trainer.evaluation.noise import Noise
 from cohortfarm_trainer.evaluation.scores import calibration_error, weighted_auroc, weighted_average_precision

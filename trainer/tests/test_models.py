@@ -153,7 +153,7 @@ def test_weights_of_another_network_are_refused():
     data = write_torch(make_model("resnet18", 3, 0).state_dict())
     with pytest.raises(UsageError, match="w.pt does not fit: .* give weights of the same architecture"):
         load_weights(make_model("cnn-small", 3, 0), data, "w.pt", LABELS)
-    with pytest.raises(UsageError, match="no file of weights that can be read safely"):
+    with pytest.raises(UsageError, match="not a weights file that can be read safely"):
         read_torch(b"PK\x03\x04 what else", "w.pt")
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from torchvision.transforms.v2 import functional as F
 from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Fetcher:
         """The bytes of each image, in any order."""
         self._after_fork()
         groups = self._groups(indices)
-        waiting = [self._ahead.pop(group, None) or self._submit(group) for group in groups]
+        waiting = [self._ahead.pop(group) if group in self._ahead else self._submit(group) for group in groups]
         for group, future in zip(groups, waiting):
             view = memoryview(future.result())
             start = self.records.offset[group[0]]

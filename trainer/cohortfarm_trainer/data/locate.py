@@ -22,7 +22,8 @@ def locate(names: list[str], keys: list[str], folder: str, where: str, partial: 
     paths = [_below(name, folder) for name in names]
     own = _common_folder(paths)
     files: list[str | None] = []
-    missing, ambiguous = [], []
+    missing: list[str] = []
+    ambiguous: list[str] = []
     for path in paths:
         inner = _without(path, own, folder)
         found = [path] if path in whole else [inner] if inner in whole else ends.get(path, [])

@@ -89,7 +89,7 @@ def read_predictions(data: bytes, name: str) -> Predictions:
     or `logit:NAME`. `model`, `site`, `split`, `sex`, `age` and `race` may be there. Raises UsageError that lists all that is wrong.
     """
     table, thresholds = _read_table(data, name)
-    columns = {kind: {} for kind in ("label", "logit", "score")}
+    columns: dict[str, dict[str, str]] = {kind: {} for kind in ("label", "logit", "score")}
     for header in table.columns:
         if match := COLUMN.match(str(header)):
             columns[match[1]][match[2]] = header

@@ -85,11 +85,12 @@ def scan(store: Store, key: str, size: int) -> list[dict]:
         with tarfile.open(fileobj=source) as archive:
             for member in archive:
                 base, extension = base_plus_ext(member.name)
-                if not member.isreg() or base is None:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None or base is None:
                     continue
                 row = rows.setdefault(base, {"shard": key, "key": base})
                 if extension == "json":
-                    row["json"] = json.loads(archive.extractfile(member).read())
+                    row["json"] = json.loads(content.read())
                 elif IMAGE_NAME.search(f".{extension}"):
                     row |= {"offset": member.offset_data, "size": member.size}
     except (tarfile.TarError, ValueError) as error:

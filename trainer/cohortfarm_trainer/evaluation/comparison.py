@@ -78,7 +78,7 @@ def mean_of_sites(parts: dict[str, list[Measured]]) -> Measured:
     """The mean of each measure over the sites that have it."""
     known = {name: ones for name, ones in parts.items() if ones}
     return Measured(
-        {name: float(np.mean([one.values[name] for one in parts[name]])) if name in known else None for name in NAMES},
+        {name: float(np.mean(known_values(known[name], name))) if name in known else None for name in NAMES},
         {name: np.mean([one.replicates[name] for one in ones], 0) for name, ones in known.items()},
         [],
         None,
@@ -112,10 +112,20 @@ def mean_cells(runs: list[Measured]) -> list[dict[str, Any]]:
     ]
 
 
+def values_of(seeds: Runs, name: str) -> list[float] | None:
+    """A measure of each run; None where one does not have it."""
+    values = known_values([one for _, one in seeds], name)
+    return values if len(values) == len(seeds) else None
+
+
+def known_values(ones: list[Measured], name: str) -> list[float]:
+    return [value for one in ones if (value := one.values[name]) is not None]
+
+
 def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
-    if any(one.values[name] is None for _, one in seeds):
+    values = values_of(seeds, name)
+    if values is None:
         return None
-    values = [one.values[name] for _, one in seeds]
     return estimate(float(np.mean(values)), np.mean([one.replicates[name] for _, one in seeds], 0))
 
 
@@ -126,17 +136,17 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
     tested alone, all others there with Holm's correction. Elsewhere no p-value is given.
     """
     declared = next(iter(runs))[2]
-    found = []
+    found: list[dict[str, Any]] = []
     for arm, start, site in runs:
         for minus in () if arm == REAL_ONLY else (REAL_ONLY, EQUAL_COMPUTE, *(["Mixed"] if arm == PRETRAIN_FINETUNE else [])):
             other = runs.get((minus, start, site))
             if other is None or arm == minus:
                 continue
             for endpoint in ENDPOINTS:
-                one = _contrast(runs[arm, start, site], other, endpoint, seed)
-                if one is not None:
+                difference = _contrast(runs[arm, start, site], other, endpoint, seed)
+                if difference is not None:
                     kind = {"arm": arm, "minus": minus, "initialisation": start, "site": site, "endpoint": endpoint}
-                    found.append({**kind, **one, "primary": site == declared and all(kind[name] == value for name, value in primary.items())})
+                    found.append({**kind, **difference, "primary": site == declared and all(kind[name] == value for name, value in primary.items())})
     family = [one for one in found if one["site"] == declared and not one["primary"]]
     for one, adjusted in zip(family, holm([one["p"] for one in family])):
         one["pAdjusted"] = adjusted
@@ -147,9 +157,10 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
 
 
 def _contrast(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] | None:
-    if any(one.values[name] is None for _, one in [*arm, *other]):
+    own, base = values_of(arm, name), values_of(other, name)
+    if own is None or base is None:
         return None
-    values = np.array([one.values[name] - base.values[name] for (_, one), (_, base) in zip(arm, other)])
+    values = np.array([one - two for one, two in zip(own, base)])
     replicates = np.stack([one.replicates[name] - base.replicates[name] for (_, one), (_, base) in zip(arm, other)])
     found = contrast(values, replicates, [seed, len(values)])
     return None if found is None else dict(vars(found))

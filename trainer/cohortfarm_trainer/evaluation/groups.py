@@ -107,7 +107,7 @@ class Shared:
         self.value: np.ndarray | None = None
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
-        if self.weights is not weights:
+        if self.weights is not weights or self.value is None:
             self.weights, self.value = weights, self.make(weights)
         return self.value
 
@@ -132,7 +132,8 @@ def disparity(grouping: tuple[str, ...], errors: Errors, truth: np.ndarray, scor
     known = np.isfinite(truth)
     frame = _frame(errors, truth, known, axes.loc[known, list(grouping)])
     keys, place = np.unique(np.stack([axes[axis].to_numpy(str) for axis in grouping], 1), axis=0, return_inverse=True)
-    cells, order = [], np.full(len(keys), -1)
+    cells: list[dict[str, Any]] = []
+    order = np.full(len(keys), -1)
     for i, key in enumerate(keys.tolist()):
         inside = (place == i) & known
         if inside.any():

@@ -106,7 +106,7 @@ class Measurement:
         for name, kind in (("sensitivity", 1), ("specificity", 0)):
             of = t == kind
             if of.any():
-                self._add(f"{name}/{label}", float(right[of].mean()), lambda w, of=of: weighted_rate(w[:, known], right, of))
+                self._add(f"{name}/{label}", float(right[of].mean()), _rate_of(known, right, of))
         self._add(f"brier/{label}", brier(t, s), lambda w: weighted_mean(w[:, known], (s - t) ** 2))
         error = calibration_error(t, s)
         self._add(f"calibration/{label}", error, lambda w: weighted_calibration_error(w[:, known], t, s))
@@ -119,7 +119,7 @@ class Measurement:
             if chosen:
                 parts = [self.statistics[name] for name in chosen]
                 value = float(np.mean([self.values[name] for name in chosen]))
-                self._add(f"macro/{kind}", value, lambda w, parts=parts: np.mean([part(w) for part in parts], 0))
+                self._add(f"macro/{kind}", value, _mean_of(parts))
 
     def _disparities(self, finest_only: bool) -> list[Disparity]:
         """Of all labels, kinds of error and groupings; `finest_only` leaves those of no-finding by each axis and the finest."""
@@ -151,7 +151,7 @@ class Measurement:
         for errors in kinds:
             if errors.of.any():
                 value = float(errors.wrong.sum() / errors.of.sum())
-                self._add(DISPARITIES[errors.rate], value, lambda w, e=errors: weighted_rate(w, e.wrong, e.of))
+                self._add(DISPARITIES[errors.rate], value, _rate_of(slice(None), errors.wrong, errors.of))
         if kinds[0].of.any():
             threshold = np.quantile(scores[kinds[0].of], SENSITIVITY, method="higher")
             kinds.append(errors_of(label, FALSE_POSITIVES, truth, scores > threshold, MATCHED))
@@ -192,6 +192,15 @@ class Measurement:
         chosen = [one for one in self.disparities if (one.errors.label, one.errors.rate, one.errors.point) == (NO_FINDING, rate, point) and one.measurable]
         name = gap_name(kind, chosen[-1]) if chosen else None
         return name if name in self.values else None
+
+
+def _rate_of(chosen: np.ndarray | slice, hit: np.ndarray, of: np.ndarray) -> Statistic:
+    """The rate of `hit` within `of` among the chosen images."""
+    return lambda weights: weighted_rate(weights[:, chosen], hit, of)
+
+
+def _mean_of(parts: list[Statistic]) -> Statistic:
+    return lambda weights: np.mean([part(weights) for part in parts], 0)
 
 
 def gap_name(kind: str, one: Disparity) -> str:

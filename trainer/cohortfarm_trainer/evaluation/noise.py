@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .excess import Patients, Spread, permuted, spread, weighted_spread
+from .excess import Spread, permuted, spread, weighted_spread
 from .groups import Disparity, gap, smooth
 
 
@@ -42,7 +42,8 @@ class Noise:
         """The standard deviation between cells in each resample, float [b]."""
         errors = self.one.errors
         above = self.one.sums(weights, (errors.wrong - self.rates) * errors.of)
-        return weighted_spread(above, self.one.sums(weights, errors.of), self.spread.within)
+        within = self.spread.within if self.spread else np.nan
+        return weighted_spread(above, self.one.sums(weights, errors.of), within)
 
     def described(self) -> dict[str, Any]:
         one = self.one

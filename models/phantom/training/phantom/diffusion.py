@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .data import Phantoms, lr_factor, round_to_half, seed_torch, stream
-from .people import AGE_RANGE, FINDINGS, RACES, SEXES, SIDES, ZONES, Person
+from .people import AGE_RANGE, RACES, SEXES, Person
 from .prompts import LENGTH, prompt, token_ids
 from .vae import encode
 
