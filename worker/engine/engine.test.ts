@@ -89,3 +89,20 @@ test('a model that cannot be loaded fails with its own reason, at once', async (
   const engine = startEngine({ start: { ...phantom, model: '/nowhere' } });
   await assert.rejects(engine.ready, (error: Failure) => error.reason === 'ModelInvalid' && !error.retryable);
 });
+
+test('an engine that is closed in the pause before its third start does not start again', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-engine-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const log = join(dir, 'starts');
+  const command = { argv: ['sh', '-c', 'echo started >> "$0"; exit 1', log], env: {} };
+  const twice = Promise.withResolvers<void>();
+  let crashes = 0;
+  const onCrash = (): void => {
+    if (++crashes === 2) twice.resolve();
+  };
+  const engine = startEngine({ start: phantom, command, onCrash });
+  await twice.promise;
+  engine.close();
+  await assert.rejects(engine.ready, (error: Failure) => error.reason === 'Retrying');
+  assert.equal(await readFile(log, 'utf8'), 'started\nstarted\n');
+});

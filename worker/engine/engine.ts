@@ -73,6 +73,7 @@ class LastingEngine implements Engine {
   async #begin(): Promise<void> {
     const { start, command = ONNX_ENGINE, stallMs = STALL_MS } = this.#options;
     for (let crashes = 0; ; ) {
+      if (this.#failure) throw this.#failure; // Closed in the pause before this start.
       const one = new EngineProcess(command, { type: 'start', protocol: PROTOCOL, ...start }, stallMs);
       this.#process = one;
       try {
