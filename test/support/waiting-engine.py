@@ -25,7 +25,7 @@ def pixels(seed):
     return bytes((seed * (i + 1) >> 13) & 0xFF for i in range(SIZE * SIZE))
 
 
-send({"type": "hello", "protocol": 1, "engine": "waiting", "version": "1"})
+send({"type": "hello", "protocol": int(os.environ.get("ENGINE_PROTOCOL", "1")), "engine": "waiting", "version": "1"})
 while prefix := requests.read(8):
     header_length, body_length = struct.unpack("<II", prefix)
     message = json.loads(requests.read(header_length))

@@ -106,3 +106,16 @@ test('an engine that is closed in the pause before its third start does not star
   await assert.rejects(engine.ready, (error: Failure) => error.reason === 'Retrying');
   assert.equal(await readFile(log, 'utf8'), 'started\nstarted\n');
 });
+
+test('an engine of another protocol version fails for good, at its first start', async (t) => {
+  const { argv, env } = await waiting(t, 0);
+  const command = { argv, env: { ...env, ENGINE_PROTOCOL: '2' } };
+  const crashes: string[] = [];
+  const engine = startEngine({ start: phantom, command, onCrash: (what) => crashes.push(what) });
+  await assert.rejects(engine.ready, (error: Failure) => {
+    assert.deepEqual([error.reason, error.retryable], ['ProviderUnavailable', false]);
+    assert.match(error.message, /speaks version 2 of the engine protocol, and this worker version 1; install/);
+    return true;
+  });
+  assert.deepEqual(crashes, []);
+});

@@ -115,11 +115,7 @@ export class EngineProcess {
   #receive(message: FromEngine, body: Uint8Array): void {
     switch (message.type) {
       case 'hello':
-        if (message.protocol !== PROTOCOL) {
-          this.kill(
-            `speaks version ${message.protocol} of the engine protocol, not ${PROTOCOL}; install one that fits`,
-          );
-        }
+        if (message.protocol !== PROTOCOL) this.#refuse(message);
         return;
       case 'ready':
         this.#isReady = true;
@@ -138,6 +134,15 @@ export class EngineProcess {
         this.#open.delete(message.id ?? 0);
       }
     }
+  }
+
+  /** Another start would greet in the same way. */
+  #refuse({ engine, version, protocol }: Extract<FromEngine, { type: 'hello' }>): void {
+    const text =
+      `the engine ${engine} ${version} speaks version ${protocol} of the engine protocol, and this worker version ` +
+      `${PROTOCOL}; install an engine that fits`;
+    this.#starting.reject(new Failure('ProviderUnavailable', text));
+    this.kill(text);
   }
 
   #answer(id: number) {
