@@ -38,6 +38,11 @@ async function sizeOf(folder: string): Promise<number> {
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
+it('package.json names each packed file once', () => {
+  const { files } = JSON.parse(readFileSync(join(REPO, 'package.json'), 'utf8'));
+  assert.deepEqual(files, [...new Set(files)]);
+});
+
 describe('B7: the npm package', () => {
   let folder: string;
   let prefix: string;
