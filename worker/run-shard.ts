@@ -48,7 +48,7 @@ export interface BatchProgress {
 /**
  * Brings a shard to its commit and returns its record. Work that the store already holds is not done again.
  * A sample without an accepted attempt is recorded as exhausted; what that means for the dataset is decided when it is published.
- * Whatever stops it, images that are accepted already are stored first, as far as they follow one another.
+ * When sampling fails or is stopped, images that are accepted already are stored first, as far as they follow one another.
  * @throws what sampling or storing throws
  */
 export async function runShard(context: ShardContext, shard: number): Promise<ShardRecord> {

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoppedError } from '../contract/failure.ts';
-import { type ObjectStore, openStore } from '../platform/store/store.ts';
+import { objects } from '../contract/names.ts';
+import type { ShardSource } from '../platform/queue/types.ts';
+import { type ObjectStore, openStore, StoreError } from '../platform/store/store.ts';
 import { REPO } from '../test/support/cli.ts';
 import { planOf, RUN, smallDataset } from '../test/support/dataset.ts';
 import { arraySource } from './array-source.ts';
-import { type Work, work } from './work.ts';
+import { type Work, type WorkObserver, work } from './work.ts';
 
 /** The worker with an engine in another language, which waits where a model would calculate. */
 
@@ -26,25 +28,59 @@ const plan = planOf(
   }),
 );
 
-async function grow(t: TestContext, seconds: number, change: Partial<Work> & { count?: number; slow?: number } = {}) {
+const none = () => {};
+const quiet: WorkObserver = {
+  ready: none,
+  begun: none,
+  resumed: none,
+  sampled: none,
+  committed: none,
+  crashed: none,
+};
+
+const allShards = (): ShardSource =>
+  arraySource({ shards: Array.from({ length: plan.shards }, (_, shard) => shard), onRetry: none });
+
+/** All shards; `open` has those whose lease is neither complete nor released. */
+function watched(open: Set<number>): ShardSource {
+  const source = allShards();
+  return {
+    ...source,
+    async next() {
+      const lease = await source.next();
+      if (!lease) return null;
+      const { shard } = lease;
+      open.add(shard);
+      return {
+        ...lease,
+        complete: (event) => lease.complete(event).finally(() => open.delete(shard)),
+        release: (error) => lease.release(error).finally(() => open.delete(shard)),
+      };
+    },
+  };
+}
+
+async function folderOf(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-work-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+async function grow(t: TestContext, seconds: number, change: Partial<Work> & { count?: number; slow?: number } = {}) {
+  const dir = await folderOf(t);
   const { count = 1, slow = 0, ...rest } = change;
   const log = join(dir, 'log');
   const argv = ['python3', join(REPO, 'test/support/waiting-engine.py'), String(seconds), log];
-  const store = slowly(openStore(join(dir, 'out')), slow);
-  const none = () => {};
-  const observer = { ready: none, begun: none, resumed: none, sampled: none, committed: none, crashed: none };
-  const shards = Array.from({ length: plan.shards }, (_, shard) => shard);
+  const store = creating(openStore(join(dir, 'out')), () => sleep(slow));
   const done = await work({
     prepared: { plan, modelDir: dir, gateDirs: [] } as unknown as Work['prepared'],
     store,
     claimant: RUN,
-    source: arraySource({ shards, onRetry: none }),
+    source: allShards(),
     engines: { count, provider: 'auto', threads: 1, command: { argv, env: {} } },
     name: 'test',
     stop: new AbortController().signal,
-    observer,
+    observer: quiet,
     ...rest,
   });
   const lines = (await readFile(log, 'utf8')).trim().split('\n');
@@ -52,8 +88,8 @@ async function grow(t: TestContext, seconds: number, change: Partial<Work> & { c
   return { done, batches, store };
 }
 
-/** A store whose writes take a while, as over a network. */
-const slowly = (store: ObjectStore, milliseconds: number): ObjectStore => ({
+/** A store that does something before each write: waits as over a network, or fails. */
+const creating = (store: ObjectStore, before: (key: string) => Promise<void>): ObjectStore => ({
   uri: store.uri,
   assertConditional: store.assertConditional.bind(store),
   get: store.get.bind(store),
@@ -62,7 +98,7 @@ const slowly = (store: ObjectStore, milliseconds: number): ObjectStore => ({
   remove: store.remove.bind(store),
   replace: store.replace.bind(store),
   async create(...args) {
-    await sleep(milliseconds);
+    await before(args[0]);
     return store.create(...args);
   },
 });
@@ -108,9 +144,27 @@ test('several devices are several engines, each of which sees one', async (t) =>
 test('a stop ends the work at once, in the middle of a batch', async (t) => {
   const stopping = new AbortController();
   const begun = () => stopping.abort(new StoppedError('stopped by hand'));
-  const none = () => {};
-  const observer = { ready: none, begun, resumed: none, sampled: none, committed: none, crashed: none };
+  const observer = { ...quiet, begun };
   const start = performance.now();
   await assert.rejects(grow(t, 30, { stop: stopping.signal, observer }), /stopped by hand/);
   assert.ok(performance.now() - start < 20_000);
+});
+
+test('work that fails stores the parts of every shard before it ends, and gives back their leases', async (t) => {
+  const inner = openStore(join(await folderOf(t), 'out'));
+  const lastPart = objects.part(1, 20, 24);
+  const storing = Promise.withResolvers<void>();
+  const store = creating(inner, async (key) => {
+    if (key === lastPart) {
+      storing.resolve();
+      await sleep(500);
+    }
+    if (key !== objects.record(0)) return;
+    await storing.promise;
+    throw new StoreError('terminal', 'the bucket was made read-only');
+  });
+  const open = new Set<number>();
+  await assert.rejects(grow(t, 0.05, { store, source: watched(open) }), /read-only/);
+  assert.ok(await inner.stat(lastPart), 'the last part of the second shard is stored');
+  assert.deepEqual([...open], []);
 });

@@ -146,6 +146,7 @@ class Lane {
     const { source, halted } = this.#options;
     const timer = setInterval(() => this.#reporter.report(), REPORT_MS);
     let committing: Promise<void> = Promise.resolve();
+    let latest = committing;
     try {
       for (let done = 0; ; done++) {
         const next = source.next();
@@ -156,15 +157,16 @@ class Lane {
           return done;
         }
         const sampled = Promise.withResolvers<void>();
-        const shard = this.#doShard(lease, sampled.resolve).finally(sampled.resolve);
-        shard.catch(() => {}); // Awaited as `committing`.
+        latest = this.#doShard(lease, sampled.resolve).finally(sampled.resolve);
+        latest.catch(() => {}); // Awaited as `committing`, or when the work fails.
         await sampled.promise;
         await committing;
-        committing = shard;
+        committing = latest;
       }
     } catch (error) {
       this.#options.halt.abort(error);
-      await committing.catch(() => {});
+      // Both may still store what is accepted, and give back their lease.
+      await Promise.allSettled([committing, latest]);
       throw error;
     } finally {
       clearInterval(timer);
