@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, Failure, reasonOf } from '../contract/failure.ts';
+import { unlessAborted } from '../platform/abort.ts';
 import type { Lease, ShardSource } from '../platform/queue/types.ts';
 
 /** A plain list as a worker's source of shards: the local run. A shard that fails is tried again, after a pause. */
@@ -27,7 +28,7 @@ export function arraySource({ shards, onRetry, pauseMs = 1000 }: ArraySourceOpti
     changed = Promise.withResolvers();
   }
 
-  async function retry(shard: number, error: unknown): Promise<boolean> {
+  async function retry(shard: number, error: unknown, signal: AbortSignal): Promise<boolean> {
     if (!mayPass(error)) return false;
     const count = tries.get(shard)!;
     const why = describeError(error);
@@ -37,13 +38,13 @@ export function arraySource({ shards, onRetry, pauseMs = 1000 }: ArraySourceOpti
     }
     onRetry(shard, why);
     // What failed a moment ago (a full disk, a store that restarts) needs time.
-    await sleep(pauseMs * 2 ** (count - 1));
+    await sleep(pauseMs * 2 ** (count - 1), undefined, { signal }).catch(() => {});
     queue.unshift(shard);
     change();
-    return true;
+    return !signal.aborted;
   }
 
-  function lease(shard: number): Lease {
+  function lease(shard: number, signal: AbortSignal): Lease {
     const deliveryCount = (tries.get(shard) ?? 0) + 1;
     tries.set(shard, deliveryCount);
     return {
@@ -53,17 +54,18 @@ export function arraySource({ shards, onRetry, pauseMs = 1000 }: ArraySourceOpti
         open--;
         change();
       },
-      release: (error) => retry(shard, error),
+      release: (error) => retry(shard, error, signal),
     };
   }
 
   return {
     async announce() {},
-    async next() {
+    async next(signal = new AbortController().signal) {
+      signal.throwIfAborted();
       // While shards are with others, one of them may come back.
-      while (queue.length === 0 && open > 0) await changed.promise;
+      while (queue.length === 0 && open > 0) await unlessAborted(changed.promise, signal);
       const shard = queue.shift();
-      return shard === undefined ? null : lease(shard);
+      return shard === undefined ? null : lease(shard, signal);
     },
     report() {},
     async close() {},

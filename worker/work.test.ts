@@ -46,8 +46,8 @@ function watched(open: Set<number>): ShardSource {
   const source = allShards();
   return {
     ...source,
-    async next() {
-      const lease = await source.next();
+    async next(signal) {
+      const lease = await source.next(signal);
       if (!lease) return null;
       const { shard } = lease;
       open.add(shard);
@@ -166,5 +166,14 @@ test('work that fails stores the parts of every shard before it ends, and gives 
   const open = new Set<number>();
   await assert.rejects(grow(t, 0.05, { store, source: watched(open) }), /read-only/);
   assert.ok(await inner.stat(lastPart), 'the last part of the second shard is stored');
+  assert.deepEqual([...open], []);
+});
+
+test('a stopped worker asks for no further shard, and keeps no lease', async (t) => {
+  const open = new Set<number>();
+  const stopping = new AbortController();
+  const begun = () => stopping.abort(new StoppedError('stopped by hand'));
+  const work = grow(t, 30, { source: watched(open), stop: stopping.signal, observer: { ...quiet, begun } });
+  await assert.rejects(work, /stopped by hand/);
   assert.deepEqual([...open], []);
 });

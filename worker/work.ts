@@ -1,6 +1,7 @@
 import { Failure } from '../contract/failure.ts';
 import type { ShardRecord } from '../contract/schema/record.ts';
 import { type Claimant, claim, standing } from '../dataset/claim.ts';
+import { unlessAborted } from '../platform/abort.ts';
 import type { Lease, ShardSource } from '../platform/queue/types.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { engineStart, shardContext } from './context.ts';
@@ -61,10 +62,6 @@ const REPORT_MS = 2000;
 export async function work(task: Work): Promise<number> {
   const { prepared, store, claimant, source, stop } = task;
   const halt = new AbortController();
-  const halted = new Promise<never>((_, reject) => {
-    halt.signal.addEventListener('abort', () => reject(halt.signal.reason), { once: true });
-  });
-  halted.catch(() => {}); // Raced where something is waited for.
   const onStop = (): void => halt.abort(stop.reason);
   if (stop.aborted) onStop();
   else stop.addEventListener('abort', onStop, { once: true });
@@ -75,12 +72,12 @@ export async function work(task: Work): Promise<number> {
     await standing(store, prepared.plan, claimant);
     halt.signal.throwIfAborted();
     engines.push(...startEngines(task));
-    await Promise.race([Promise.all(engines.map(({ ready }) => ready)), halted]);
+    await unlessAborted(Promise.all(engines.map(({ ready }) => ready)), halt.signal);
     assertOneKind(engines);
     task.observer.ready(engines[0]!);
     await claim(store, prepared.plan, claimant);
-    await source.announce(planEventOf(prepared.plan));
-    const lanes = engines.map((engine, i) => new Lane({ ...task, engine, halt, halted, name: laneName(task, i) }));
+    await source.announce(planEventOf(prepared.plan), halt.signal);
+    const lanes = engines.map((engine, i) => new Lane({ ...task, engine, halt, name: laneName(task, i) }));
     const ends = await Promise.allSettled(lanes.map((lane) => lane.run()));
     halt.signal.throwIfAborted();
     return ends.reduce((sum, end) => sum + (end as PromiseFulfilledResult<number>).value, 0);
@@ -124,7 +121,6 @@ interface LaneOptions extends Work {
   readonly engine: Engine;
   /** Aborted, with the reason, when all work is to end. */
   readonly halt: AbortController;
-  readonly halted: Promise<never>;
 }
 
 /** One engine and the shards that go through it. */
@@ -143,15 +139,13 @@ class Lane {
   }
 
   async run(): Promise<number> {
-    const { source, halted } = this.#options;
+    const { source, halt } = this.#options;
     const timer = setInterval(() => this.#reporter.report(), REPORT_MS);
     let committing: Promise<void> = Promise.resolve();
     let latest = committing;
     try {
       for (let done = 0; ; done++) {
-        const next = source.next();
-        next.catch(() => {}); // Once the work ends, it is not waited for.
-        const lease = await Promise.race([next, halted]);
+        const lease = await source.next(halt.signal);
         if (!lease) {
           await committing;
           return done;
@@ -164,7 +158,7 @@ class Lane {
         committing = latest;
       }
     } catch (error) {
-      this.#options.halt.abort(error);
+      halt.abort(error);
       // Both may still store what is accepted, and give back their lease.
       await Promise.allSettled([committing, latest]);
       throw error;

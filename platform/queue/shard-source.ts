@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { live, progress, queue } from '../../contract/cluster.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { type LiveEvent, type PlanEvent, type ShardEvent, type Task, taskSchema } from '../../contract/schema/task.ts';
+import { unlessAborted } from '../abort.ts';
 import { QueueError } from './errors.ts';
 import { isNobody, wrapQueueError } from './failures.ts';
 import { Link } from './link.ts';
@@ -57,8 +58,8 @@ class JetStreamSource implements ShardSource {
     this.#link = new Link(options);
   }
 
-  async announce(event: PlanEvent): Promise<void> {
-    await this.#persist('announce the plan', (connection) => this.#storePlan(connection, event));
+  async announce(event: PlanEvent, signal?: AbortSignal): Promise<void> {
+    await this.#persist('announce the plan', (connection) => this.#storePlan(connection, event), signal);
     this.#plan = event;
   }
 
@@ -77,10 +78,10 @@ class JetStreamSource implements ShardSource {
     if (Date.now() - this.#counted > COUNT_EVERY_MS) await this.#filled(connection);
   }
 
-  next(): Promise<Lease | null> {
+  next(signal: AbortSignal = NEVER): Promise<Lease | null> {
     const begun = Date.now();
     let announcedAt = begun;
-    return this.#persist('take a shard', async (connection) => {
+    const take = async (connection: NatsConnection): Promise<Lease | null | typeof AGAIN> => {
       const before = await this.#filled(connection);
       if (!before) {
         // The operator that fills it may not know the plan any more: a server may have lost its disk.
@@ -91,13 +92,16 @@ class JetStreamSource implements ShardSource {
         return AGAIN;
       }
       const taken = await this.#pull(connection);
+      if (signal.aborted) await taken?.release();
+      signal.throwIfAborted();
       if (taken) return taken;
       // Empty only if the stream that was asked is still there, and no unfinished shard may come back soon.
       const after = await this.#filled(connection);
       if (after?.created !== before.created) return AGAIN;
       const first = this.#leases === 0;
       return first && after.inFlight > 0 && Date.now() - begun < after.ackWaitMs ? AGAIN : null;
-    });
+    };
+    return this.#persist('take a shard', take, signal);
   }
 
   async close(): Promise<void> {
@@ -210,20 +214,28 @@ class JetStreamSource implements ShardSource {
     return jetstream(connection).publish(progress.plan(uid), data, { headers, msgID, timeout: ASK_MS });
   }
 
-  /** Runs until there is an answer, over lost connections and servers without their streams, until the time is up. */
-  async #persist<T>(action: string, run: (connection: NatsConnection) => Promise<T | typeof AGAIN>): Promise<T> {
+  /**
+   * Runs until there is an answer, over lost connections and servers without their streams, until the time is up or the
+   * signal is aborted.
+   */
+  async #persist<T>(
+    action: string,
+    run: (connection: NatsConnection) => Promise<T | typeof AGAIN>,
+    signal: AbortSignal = NEVER,
+  ): Promise<T> {
     const deadline = Date.now() + this.#timeoutMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(MAX_PAUSE_MS, pause * 2)) {
       let failure: QueueError | null = null;
       try {
-        const result = await run(await this.#link.connection(deadline - Date.now()));
+        const result = await run(await unlessAborted(this.#link.connection(deadline - Date.now()), signal));
         if (result !== AGAIN) return result;
       } catch (error) {
+        signal.throwIfAborted();
         failure = wrapQueueError(error, action, this.#link.url);
         if (!failure.retryable) throw failure;
       }
       if (Date.now() + pause > deadline) throw failure ?? this.#notFilled();
-      await sleep(pause);
+      await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 
@@ -237,6 +249,7 @@ class JetStreamSource implements ShardSource {
 }
 
 const AGAIN = Symbol('again');
+const NEVER = new AbortController().signal;
 
 interface Filled {
   readonly created: string;

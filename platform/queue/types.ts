@@ -93,10 +93,13 @@ export interface Lease {
 
 /** The source of a worker's shards. */
 export interface ShardSource {
-  /** Reports the plan, before the first shard is asked for. */
-  announce(plan: PlanEvent): Promise<void>;
-  /** The next shard; null when none is available any more. */
-  next(): Promise<Lease | null>;
+  /** Reports the plan, before the first shard is asked for. Once the signal is aborted, it rejects with its reason. */
+  announce(plan: PlanEvent, signal?: AbortSignal): Promise<void>;
+  /**
+   * The next shard; null when none is available any more. Once the signal is aborted, it takes no shard, and rejects with its
+   * reason.
+   */
+  next(signal?: AbortSignal): Promise<Lease | null>;
   /** Reports running work, as often as one likes: reports are merged, and may be lost. */
   report(live: LiveEvent): void;
   close(): Promise<void>;

@@ -5,12 +5,24 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { StoppedError } from '../../contract/failure.ts';
 import type { QueueError } from '../../platform/queue/errors.ts';
 import { openShardSource } from '../../platform/queue/shard-source.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
 import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
+import { freePort } from '../../testbed/servers/process.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
-import { ACK_WAIT_MS, adminOf, closeAll, DIGEST, eventually, range, shardEvent, workerOf } from './support.ts';
+import {
+  ACK_WAIT_MS,
+  adminOf,
+  closeAll,
+  DIGEST,
+  eventually,
+  planEvent,
+  range,
+  shardEvent,
+  workerOf,
+} from './support.ts';
 
 /** A worker's face of the queue, against a real server. */
 
@@ -139,6 +151,38 @@ describe('a worker', { skip: await missingForServers() }, () => {
       await sleep(Math.random() * 20);
       await worker.close();
     }
+  });
+
+  test('that is stopped while it asks for a shard takes none', async () => {
+    const uid = await filled(1);
+    const [holder, stopped, next] = await Promise.all([0, 1, 2].map(() => workerOf(nats.url, uid)));
+    const lease = (await holder!.next())!;
+    const stopping = new AbortController();
+    const asked = assert.rejects(stopped!.next(stopping.signal), /stopped by hand/);
+    await sleep(300); // By now the server has its request.
+    stopping.abort(new StoppedError('stopped by hand'));
+    await lease.release();
+    await asked;
+    const begin = performance.now();
+    const again = (await next!.next())!;
+    assert.ok(performance.now() - begin < ACK_WAIT_MS / 2, 'it need not wait until the server misses a worker');
+    assert.equal(again.deliveryCount, 3, 'the stopped one had it, and gave it back');
+    await again.complete(shardEvent(0));
+  });
+
+  test('that is stopped while its server is away does not wait for it', async () => {
+    const away = openShardSource({ url: `nats://127.0.0.1:${await freePort()}`, uid: randomUUID() });
+    for (const call of [
+      (signal: AbortSignal) => away.announce(planEvent(1), signal),
+      (signal: AbortSignal) => away.next(signal),
+    ]) {
+      const stopping = new AbortController();
+      setTimeout(() => stopping.abort(new StoppedError('stopped by hand')), 100);
+      const begin = performance.now();
+      await assert.rejects(call(stopping.signal), /stopped by hand/);
+      assert.ok(performance.now() - begin < 2000);
+    }
+    await away.close();
   });
 
   test('gives a shard back at once', async () => {
