@@ -177,3 +177,11 @@ test('a stopped worker asks for no further shard, and keeps no lease', async (t)
   await assert.rejects(work, /stopped by hand/);
   assert.deepEqual([...open], []);
 });
+
+test('a shard that is given up ends the work at once', { timeout: 30_000 }, async (t) => {
+  const store = creating(openStore(join(await folderOf(t), 'out')), async (key) => {
+    if (key === objects.record(0)) throw new StoreError('retryable', 'the disk is full');
+  });
+  const source = arraySource({ shards: [0, 1], onRetry: none, pauseMs: 1 });
+  await assert.rejects(grow(t, 0.05, { store, source }), /shard 0 failed 5 times, the last time: the disk is full/);
+});

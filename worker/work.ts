@@ -189,10 +189,13 @@ class Lane {
       observer.committed(record);
     } catch (error) {
       // The next worker resumes from the stored parts.
-      const mayContinue = await lease.release(error);
-      if (mayContinue) return;
-      halt.abort(error);
-      throw error;
+      const end = await lease.release(error).then(
+        (mayContinue) => (mayContinue ? null : error),
+        (givenUp) => givenUp,
+      );
+      if (end === null) return;
+      halt.abort(end);
+      throw end;
     } finally {
       this.#reporter.end(shard);
     }
