@@ -69,13 +69,12 @@ export async function work(task: Work): Promise<number> {
   halt.signal.addEventListener('abort', () => closeAll(engines));
   try {
     halt.signal.throwIfAborted();
-    await standing(store, prepared.plan, claimant);
-    halt.signal.throwIfAborted();
+    await unlessAborted(standing(store, prepared.plan, claimant), halt.signal);
     engines.push(...startEngines(task));
     await unlessAborted(Promise.all(engines.map(({ ready }) => ready)), halt.signal);
     assertOneKind(engines);
     task.observer.ready(engines[0]!);
-    await claim(store, prepared.plan, claimant);
+    await unlessAborted(claim(store, prepared.plan, claimant), halt.signal);
     await source.announce(planEventOf(prepared.plan), halt.signal);
     const lanes = engines.map((engine, i) => new Lane({ ...task, engine, halt, name: laneName(task, i) }));
     const ends = await Promise.allSettled(lanes.map((lane) => lane.run()));

@@ -3,6 +3,7 @@ import { ENV } from '../../contract/cluster.ts';
 import { exitCodeOf, StoppedError, UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { unlessAborted } from '../../platform/abort.ts';
 import { createLogger, type LoggerOptions } from '../../platform/log.ts';
 import { cleanUp } from './cleanup.ts';
 import { outcomeOf } from './outcome.ts';
@@ -30,8 +31,9 @@ async function run(stop: AbortSignal): Promise<Outcome> {
   const { name, namespace } = settings.dataset.metadata;
   log = log.child({ namespace, dataset: name, uid: settings.uid, pod: settings.pod });
   const context = { ...settings, log };
-  if (role === 'publish') return publishDataset(context);
-  if (role === 'cleanup') return cleanUp(context, readPlanDigest(process.env));
+  // These two may be killed anywhere and run again.
+  if (role === 'publish') return unlessAborted(publishDataset(context), stop);
+  if (role === 'cleanup') return unlessAborted(cleanUp(context, readPlanDigest(process.env)), stop);
   const [queue, gpus] = [readQueueSettings(process.env), readGpus(process.env)];
   const threads = (engines: number) => readThreads(process.env, engines);
   return workInPod({ ...context, queue, gpus, threads, stop });
@@ -57,8 +59,8 @@ function fail(err: unknown): void {
 const stopping = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    log.info({ signal }, 'stopping: what is accepted is stored');
-    stopping.abort(new StoppedError(`stopped by ${signal}; what was accepted is stored`));
+    log.info({ signal }, 'stopping');
+    stopping.abort(new StoppedError(`stopped by ${signal}; the next pod resumes from what is stored`));
   });
 }
 process.on('uncaughtException', fail);

@@ -1,4 +1,5 @@
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { unlessAborted } from '../../platform/abort.ts';
 import type { Logger } from '../../platform/log.ts';
 import { openShardSource } from '../../platform/queue/shard-source.ts';
 import { prepare } from '../prepare.ts';
@@ -22,7 +23,7 @@ export interface WorkContext extends PodSettings {
 /** @throws StoppedError when asked to stop; what any step of the work throws */
 export async function workInPod(context: WorkContext): Promise<Outcome> {
   const { dataset, resources, output: store, log, stop, gpus } = context;
-  const prepared = await prepare(dataset, resources);
+  const prepared = await unlessAborted(prepare(dataset, resources), stop);
   const { digest, samples, shards } = prepared.plan;
   log.info({ plan: digest, samples, shards }, 'planned');
   const source = openShardSource({ ...context.queue, uid: context.uid, name: context.pod });
