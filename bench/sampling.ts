@@ -6,6 +6,7 @@ import { openStore } from '../platform/store/store.ts';
 import { engineStart, shardContext } from '../worker/context.ts';
 import { startEngine } from '../worker/engine/engine.ts';
 import { prepare } from '../worker/prepare.ts';
+import { createKeeper } from '../worker/rejected-store.ts';
 import { runShard } from '../worker/run-shard.ts';
 
 /** The worker end to end: prompt, noise, denoise, decode, JPEG, tar, commit; gates off. */
@@ -44,8 +45,13 @@ export async function endToEnd(options: WorkerOptions): Promise<() => Promise<vo
   return async () => {
     const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
     try {
+      const store = openStore(dir);
       const quiet = { onBatch: () => {}, onResume: () => {}, onSampled: () => {} };
-      await runShard(shardContext(prepared.plan, openStore(dir), engine, quiet), 0);
+      const context = shardContext(prepared.plan, store, engine, {
+        keeper: createKeeper(prepared.plan, store),
+        ...quiet,
+      });
+      await runShard(context, 0);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }

@@ -4,7 +4,6 @@ import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine, EngineOptions } from './engine/engine.ts';
 import { hardwareOf } from './hardware.ts';
 import type { Prepared } from './prepare.ts';
-import { createKeeper } from './rejected-store.ts';
 import type { ShardContext } from './run-shard.ts';
 
 /** From a plan to what its engines load, how its images are encoded, and all that a shard's story needs. */
@@ -45,13 +44,12 @@ export function shardContext(
   plan: Plan,
   store: ObjectStore,
   engine: Pick<Engine, 'provider' | 'sample'>,
-  rest: Pick<ShardContext, 'onBatch' | 'onResume' | 'onSampled'>,
+  rest: Pick<ShardContext, 'keeper' | 'onBatch' | 'onResume' | 'onSampled'>,
 ): ShardContext {
   const { batchSize, checkpointSamples } = plan.spec.workers;
   return {
     plan,
     store,
-    keeper: createKeeper(plan, store),
     sample: (images) => engine.sample(images),
     encode: imageEncoder(plan),
     provider: hardwareOf(engine.provider, batchSize),

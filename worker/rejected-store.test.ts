@@ -96,6 +96,27 @@ test('several workers together keep no more than asked', async (t) => {
   assert.equal(new Set(texts).size, LIMIT);
 });
 
+test('shards at the same time fill the places of a cell once, from one listing', async (t) => {
+  const { open, calls } = await counting(t, 5);
+  const keeper = createKeeper(plan, open());
+  await Promise.all(Array.from({ length: 2 * LIMIT }, (_, i) => keeper.keep(rejected(i % LIMIT))));
+  assert.deepEqual(calls, { create: 2 * LIMIT, get: 0, list: 1 });
+  assert.equal((await keptIn(open())).length, 2 * LIMIT);
+  assert.equal(keeper.wants(first!.cell), false);
+});
+
+test('a place that could not be written stays free', async (t) => {
+  const { open } = await counting(t);
+  const store = open();
+  const create = store.create;
+  store.create = () => Promise.reject(new Error('the store is away'));
+  const keeper = createKeeper(plan, store);
+  await assert.rejects(keeper.keep(rejected(0)), /away/);
+  store.create = create;
+  for (let i = 0; i < LIMIT; i++) await keeper.keep(rejected(i));
+  assert.equal((await keptIn(open())).length, 2 * LIMIT);
+});
+
 test('M12: no batch waits for an image to be kept', async (t) => {
   const slow = 150;
   const { open, calls } = await counting(t, slow);

@@ -21,6 +21,14 @@ interface Busy {
   readonly device: string | null;
 }
 
+/** Work with an engine that takes so many seconds for each batch. */
+interface Growing extends Partial<Work> {
+  readonly count?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds before each write. */
+  readonly slow?: number;
+}
+
 const plan = planOf(
   smallDataset((spec) => {
     spec.quality = { maxAttempts: 8 };
@@ -66,9 +74,9 @@ async function folderOf(t: TestContext): Promise<string> {
   return dir;
 }
 
-async function grow(t: TestContext, seconds: number, change: Partial<Work> & { count?: number; slow?: number } = {}) {
+async function grow(t: TestContext, seconds: number, change: Growing = {}) {
   const dir = await folderOf(t);
-  const { count = 1, slow = 0, ...rest } = change;
+  const { count = 1, slow = 0, env = {}, ...rest } = change;
   const log = join(dir, 'log');
   const argv = ['python3', join(REPO, 'test/support/waiting-engine.py'), String(seconds), log];
   const store = creating(openStore(join(dir, 'out')), () => sleep(slow));
@@ -77,7 +85,7 @@ async function grow(t: TestContext, seconds: number, change: Partial<Work> & { c
     store,
     claimant: RUN,
     source: allShards(),
-    engines: { count, provider: 'auto', threads: 1, command: { argv, env: {} } },
+    engines: { count, provider: 'auto', threads: 1, command: { argv, env } },
     name: 'test',
     stop: new AbortController().signal,
     observer: quiet,
@@ -184,4 +192,30 @@ test('a shard that is given up ends the work at once', { timeout: 30_000 }, asyn
   });
   const source = arraySource({ shards: [0, 1], onRetry: none, pauseMs: 1 });
   await assert.rejects(grow(t, 0.05, { store, source }), /shard 0 failed 5 times, the last time: the disk is full/);
+});
+
+test('engines of one worker share what they know of rejected images: each cell is listed once', async (t) => {
+  const limit = 2;
+  const gated = planOf(
+    smallDataset((spec) => {
+      spec.quality = { ...spec.quality, keepRejected: limit };
+      spec.output.shard = { samples: 4 };
+    }),
+  );
+  const inner = openStore(join(await folderOf(t), 'out'));
+  const listed: string[] = [];
+  const store: ObjectStore = {
+    ...creating(inner, async () => {}),
+    list(prefix) {
+      if (/^rejected\/\d/.test(prefix)) listed.push(prefix);
+      return inner.list(prefix);
+    },
+  };
+  const prepared = { plan: gated, modelDir: '', gateDirs: ['', ''] } as unknown as Work['prepared'];
+  const source = arraySource({ shards: Array.from({ length: gated.shards }, (_, i) => i), onRetry: none });
+  await grow(t, 0.01, { count: 2, store, prepared, source, env: { ENGINE_REJECTS: 'odd' } });
+  const cells = gated.allocation.grid.cells.map((_, cell) => objects.rejectedOf(cell));
+  assert.deepEqual(listed.sort(), cells.sort());
+  const kept = (await Array.fromAsync(inner.list('rejected/'))).map(({ key }) => key);
+  assert.equal(kept.length, 2 * limit * cells.length, 'an image and its JSON in each place');
 });

@@ -11,6 +11,7 @@ import type { StartMessage } from './engine/messages.ts';
 import { type EngineCommand, ONNX_ENGINE } from './engine/process.ts';
 import { LiveReporter, planEventOf, shardEventOf } from './live-reporter.ts';
 import type { Prepared } from './prepare.ts';
+import { createKeeper, type Keeper } from './rejected-store.ts';
 import { type BatchProgress, runShard } from './run-shard.ts';
 
 /**
@@ -76,7 +77,8 @@ export async function work(task: Work): Promise<number> {
     task.observer.ready(engines[0]!);
     await unlessAborted(claim(store, prepared.plan, claimant), halt.signal);
     await source.announce(planEventOf(prepared.plan), halt.signal);
-    const lanes = engines.map((engine, i) => new Lane({ ...task, engine, halt, name: laneName(task, i) }));
+    const keeper = createKeeper(prepared.plan, store);
+    const lanes = engines.map((engine, i) => new Lane({ ...task, engine, halt, keeper, name: laneName(task, i) }));
     const ends = await Promise.allSettled(lanes.map((lane) => lane.run()));
     halt.signal.throwIfAborted();
     return ends.reduce((sum, end) => sum + (end as PromiseFulfilledResult<number>).value, 0);
@@ -120,6 +122,7 @@ interface LaneOptions extends Work {
   readonly engine: Engine;
   /** Aborted, with the reason, when all work is to end. */
   readonly halt: AbortController;
+  readonly keeper: Keeper;
 }
 
 /** One engine and the shards that go through it. */
@@ -167,12 +170,13 @@ class Lane {
   }
 
   async #doShard(lease: Lease, onSampled: () => void): Promise<void> {
-    const { prepared, store, engine, halt, observer } = this.#options;
+    const { prepared, store, engine, halt, keeper, observer } = this.#options;
     const { shard } = lease;
     observer.begun(lease);
     this.#reporter.begin(shard);
     try {
       const context = shardContext(prepared.plan, store, engine, {
+        keeper,
         onBatch: (progress) => {
           this.#reporter.add(progress);
           observer.sampled(progress);

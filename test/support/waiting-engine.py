@@ -10,6 +10,8 @@ import sys
 import time
 
 SIZE = 64
+# The gate "sex" rejects images of odd seeds.
+REJECTS = os.environ.get("ENGINE_REJECTS") == "odd"
 seconds, log = float(sys.argv[1]), open(sys.argv[2], "a", buffering=1)
 crash_seed = int(sys.argv[3]) if len(sys.argv) > 3 else None
 requests, answers = os.fdopen(3, "rb"), os.fdopen(4, "wb")
@@ -23,6 +25,10 @@ def send(header, body=b""):
 
 def pixels(seed):
     return bytes((seed * (i + 1) >> 13) & 0xFF for i in range(SIZE * SIZE))
+
+
+def verdicts(seed):
+    return {"sex": {"score": 0.5, "passed": seed % 2 == 0}} if REJECTS else {}
 
 
 send({"type": "hello", "protocol": int(os.environ.get("ENGINE_PROTOCOL", "1")), "engine": "waiting", "version": "1"})
@@ -43,4 +49,4 @@ while prefix := requests.read(8):
     log.write(json.dumps({"begin": begin, "end": time.time(), "device": os.environ.get("CUDA_VISIBLE_DEVICES")}) + "\n")
     size = {"width": SIZE, "height": SIZE, "channels": 1}
     body = b"".join(pixels(image["seed"]) for image in images)
-    send({"type": "images", "id": message["id"], "images": [size] * len(images), "verdicts": [{}] * len(images)}, body)
+    send({"type": "images", "id": message["id"], "images": [size] * len(images), "verdicts": [verdicts(image["seed"]) for image in images]}, body)
