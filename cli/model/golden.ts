@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../contract/failure.ts';
+import { classOfScheduler } from '../../diffusion/schedulers/index.ts';
 import { exporterPython, runExporter } from './exporter.ts';
 
 /** The latents and images of diffusers for the same prompts and seeds, from the folder that a model was exported from. */
@@ -14,6 +15,8 @@ export interface Golden {
 }
 
 export interface GoldenSampling {
+  /** Absent for the one of the folder. */
+  readonly scheduler?: string | undefined;
   readonly steps: number;
   readonly guidanceScale: number;
   readonly guidanceInterval?: { readonly start: number; readonly stop: number } | undefined;
@@ -32,13 +35,11 @@ export async function goldenOf(
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-golden-'));
   try {
     const request = join(folder, 'request.json');
-    const { steps, guidanceScale, guidanceInterval, negativePrompt, height, width } = sampling;
+    const { scheduler, ...rest } = sampling;
+    const schedulerClass = scheduler === undefined ? undefined : classOfScheduler(scheduler);
     const prompts = wanted.map(({ prompt }) => prompt);
     const seeds = wanted.map(({ seed }) => seed);
-    await writeFile(
-      request,
-      JSON.stringify({ prompts, seeds, steps, guidanceScale, guidanceInterval, negativePrompt, height, width }),
-    );
+    await writeFile(request, JSON.stringify({ prompts, seeds, schedulerClass, ...rest }));
     const code = await runExporter(await exporterPython(python), [
       'golden',
       source,

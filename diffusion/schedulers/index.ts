@@ -26,6 +26,10 @@ export function schedulerOfClass(className: string): SchedulerName | undefined {
   return SCHEDULERS.find((name) => CLASS_OF[name] === className);
 }
 
+/** The diffusers class of a scheduler; undefined for a name that is not one of ours. */
+export const classOfScheduler = (name: string): string | undefined =>
+  Object.entries(CLASS_OF).find(([known]) => known === name)?.[1];
+
 export const supportedClasses = (): string => Object.values(CLASS_OF).join(', ');
 
 const PLANNERS: Readonly<Record<SchedulerName, (config: SchedulerConfig, steps: number) => Schedule>> = {

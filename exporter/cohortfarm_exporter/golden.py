@@ -6,13 +6,17 @@ from pathlib import Path
 
 def golden(source: str, request: Path, output: Path) -> None:
     """Writes `latents.f32` and `images.u8` (grey levels, interleaved) of the request's prompts into `output`."""
+    import diffusers
     import numpy
     import torch
-    from diffusers import StableDiffusionPipeline
 
     wanted = json.loads(request.read_text())
-    pipeline = StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32, safety_checker=None, local_files_only=True)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(source, torch_dtype=torch.float32, safety_checker=None, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
+    scheduler = wanted.get("schedulerClass")
+    # The folder's own class is kept as it is: `from_config` would undo what the pipeline has corrected in it.
+    if scheduler is not None and scheduler != type(pipeline.scheduler).__name__:
+        pipeline.scheduler = getattr(diffusers, scheduler).from_config(pipeline.scheduler.config)
     shared = {"num_inference_steps": wanted["steps"], "height": wanted["height"], "width": wanted["width"]}
     latents = []
     for prompt, seed in zip(wanted["prompts"], wanted["seeds"], strict=True):

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -67,6 +66,17 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     assert.equal(report.diffusers.isEqual, true, JSON.stringify(report));
   });
 
+  test('a dataset whose scheduler is not that of the model draws what diffusers draws with that scheduler', async (t) => {
+    const file = join(dir, 'scheduler.yaml');
+    const demo = await readFile(join(REPO, 'examples/demo.yaml'), 'utf8');
+    assert.match(demo, /guidanceScale: 3\b/);
+    await writeFile(file, demo.replace(/guidanceScale: 3\b/, 'guidanceScale: 3, scheduler: DPMSolver++'));
+    const trial = ['--batch-size', '2', '--steps', '5', '--source', SOURCE];
+    const { report } = await check(exported, '--file', file, ...trial);
+    assert.equal(report.diffusers.isEqual, true, JSON.stringify(report));
+    t.diagnostic(`latents within ${report.diffusers.latents}, images within ${report.diffusers.levels} levels`);
+  });
+
   test('guidance in an interval draws what diffusers draws with a callback', async (t) => {
     const file = join(dir, 'interval.yaml');
     const demo = await readFile(join(REPO, 'examples/demo.yaml'), 'utf8');
@@ -103,7 +113,10 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     const output = join(dir, 'none');
     const refused = async (source: string, env: NodeJS.ProcessEnv = {}) => {
       const outcome = await runCli(['model', 'export', source, '-o', output], env);
-      assert.ok(!existsSync(output) && !existsSync(`${output}.unfinished`));
+      assert.deepEqual(
+        (await readdir(dir)).filter((name) => name.startsWith('none')),
+        [],
+      );
       return `${outcome.code} ${outcome.stderr.trim().split('\n').at(-1)}`;
     };
     assert.match(await refused(dir), /^2 .* is not a diffusers pipeline: there is no model_index\.json/);
