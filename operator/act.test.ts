@@ -23,7 +23,7 @@ function setUp(kind: 'conflict' | 'invalid', ownerReferences: object[]) {
     },
     get: async () => ({ ...job, metadata: { ...job.metadata, uid: 'x', resourceVersion: '1', ownerReferences } }),
   } as unknown as Kube;
-  const progress = createProgressStore({ now: () => 0, wake: () => {} });
+  const progress = createProgressStore({ now: () => 0, wake: () => {}, isKnown: () => true, onIgnored: () => {} });
   const run = () => act({ kube, queue: {} as QueueAdmin, progress }, OWNER, { type: 'apply', object: job });
   return { run, forced };
 }

@@ -70,6 +70,12 @@ export class Controller {
     if (key !== undefined) this.#queue.addAfter(key, afterSeconds);
   }
 
+  /** Whether there is a dataset with this UID; null while the datasets have not been listed. */
+  knows(uid: string): boolean | null {
+    if (this.#keys.has(uid)) return true;
+    return this.#watchers.every(({ state }) => state.listed) ? false : null;
+  }
+
   /** Begins nothing more, and waits for what runs, but not for ever. @returns whether all has ended */
   async stop(boundMs: number): Promise<boolean> {
     const ended = Promise.all([this.#queue.stop(), ...this.#watchers.map((watcher) => watcher.stop())]);

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatasetStatus } from '../contract/schema/status.ts';
 import type { RequestMetrics } from '../kube/send.ts';
+import type { IgnoredEvent } from './observe/progress-store.ts';
 
 /** Metrics for Prometheus. Names and labels are an interface: dashboards and alerts are built on them. */
 
@@ -61,6 +62,12 @@ export function createMetrics(queueDepth: () => number) {
     buckets: SECONDS,
     registers,
   });
+  const ignored = new Counter({
+    name: 'cohortfarm_queue_events_ignored_total',
+    help: 'Events of the queue that changed nothing, by why: of an unknown dataset, or a plan that contradicts the accepted one',
+    labelNames: ['why'],
+    registers,
+  });
   new Gauge({
     name: 'cohortfarm_workqueue_depth',
     help: 'Datasets whose turn has come but that are not looked at yet',
@@ -85,6 +92,9 @@ export function createMetrics(queueDepth: () => number) {
       reconciles.inc({ result: reason === null ? 'success' : 'error' });
       durations.observe(seconds);
       if (reason !== null) errors.inc({ reason });
+    },
+    ignored(why: IgnoredEvent): void {
+      ignored.inc({ why });
     },
     leads(isLeader: boolean): void {
       leader.set(isLeader ? 1 : 0);

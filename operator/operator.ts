@@ -136,7 +136,15 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
   const kube = createKube({ transport: connection, onRequest });
   const events = new Events({ kube, instance: config.instance, clock, wallClock: Date.now, log });
   const wake = (uid: string, seconds: number): void => controller.wake(uid, seconds);
-  const progress = createProgressStore({ now: Date.now, wake });
+  const progress = createProgressStore({
+    now: Date.now,
+    wake,
+    isKnown: (uid) => controller.knows(uid),
+    onIgnored: (why, { uid, kind }) => {
+      metrics.ignored(why);
+      log[why === 'contradictingPlan' ? 'warn' : 'debug']({ uid, kind, why }, 'an event of the queue was ignored');
+    },
+  });
   const progressWatch: ProgressWatch = queue.watchProgress((event) => progress.take(event, progressWatch.current()));
   const reconcile = createReconciler({
     kube,

@@ -82,7 +82,10 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
   const progress = createProgressStore({
     now: () => clock.now(),
     wake: (uid, seconds) => controller.wake(uid, seconds),
+    isKnown: (uid) => controller.knows(uid),
+    onIgnored: (why, { uid }) => ignored.push(`${why} ${uid}`),
   });
+  const ignored: string[] = [];
   const events: string[] = [];
   const reconciles: number[] = [];
   const reconcile = createReconciler({
@@ -123,7 +126,7 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
       metadata: { ...jobs[0]!.metadata, labels: { [LABELS.dataset]: 'small' } } as WatchEvent['metadata'],
     });
   controller.start();
-  return { clock, controller, statuses, progress, reconciles, touchJob, events, stored: () => stored };
+  return { clock, controller, statuses, progress, reconciles, touchJob, events, ignored, stored: () => stored };
 }
 
 const readyOf = (status: DatasetStatus | undefined) => status?.conditions?.find(({ type }) => type === 'Ready');
@@ -232,6 +235,37 @@ describe('A8: what fails before the status is written is in the status', () => {
     assert.deepEqual([...new Set(statuses.map(({ status }) => readyOf(status)?.reason))], ['Starting']);
     await controller.stop(1000);
   });
+});
+
+test('H4: a contradicting plan fills no queue and forgets nothing, whether it is told before or after the status was read', async () => {
+  const plan = { planDigest: DIGEST, samples: 24, shards: 3, cells: [{ id: 'sex=female', wanted: 24 }] };
+  const forged = { ...plan, planDigest: 'c'.repeat(64), shards: 1000 };
+  const fills: string[] = [];
+  const queue = {
+    state: async () => filledQueue(3, { filledFor: fills.at(-1) ?? null }),
+    fill: async (_uid: string, digest: string) => void fills.push(digest),
+  };
+  const { clock, controller, statuses, progress, ignored } = setUp({ queue });
+  await clock.advance(1000);
+  progress.take({ uid: 'uid-1', kind: 'plan', event: plan }, true);
+  await clock.advance(5000);
+  progress.take({ uid: 'uid-1', kind: 'plan', event: forged }, true);
+  progress.take({ uid: 'stranger', kind: 'plan', event: forged }, true);
+  await clock.advance(5000);
+  assert.deepEqual(ignored, ['contradictingPlan uid-1', 'unknownDataset stranger']);
+  const { planDigest, shards } = statuses.at(-1)!.status;
+  assert.deepEqual([planDigest, shards?.total, fills], [DIGEST, 3, [DIGEST]]);
+  assert.match(readyOf(statuses.at(-1)!.status)!.message, /plan cccccccccccc, which contradicts the accepted one/);
+  // As an operator that starts with this status and finds the forged plan alone.
+  progress.forget('uid-1');
+  progress.take({ uid: 'uid-1', kind: 'plan', event: forged }, false);
+  await clock.advance(5000);
+  assert.equal(readyOf(statuses.at(-1)!.status)!.reason, 'PlanChanged');
+  progress.take({ uid: 'uid-1', kind: 'plan', event: plan }, true);
+  await clock.advance(5000);
+  assert.equal(readyOf(statuses.at(-1)!.status)!.reason, 'Generating');
+  assert.deepEqual(fills, [DIGEST]);
+  await controller.stop(1000);
 });
 
 test('A3: in a namespace that is being deleted the resource goes, and an Event reports that its objects are kept', async () => {

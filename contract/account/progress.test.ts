@@ -59,16 +59,6 @@ describe('progress', () => {
     assert.equal(progress.isCommitted(1), true);
   });
 
-  test('another plan starts the count anew, and its shards are not those of the first', () => {
-    const progress = new Progress();
-    progress.addPlan(PLAN);
-    progress.addShard(shard(0), 1);
-    progress.addShard(shard(1, 'b'.repeat(64)), 1);
-    assert.equal(progress.summary(1).shardsCommitted, 1);
-    progress.addPlan({ ...PLAN, planDigest: 'b'.repeat(64) });
-    assert.equal(progress.summary(1).shardsCommitted, 0);
-  });
-
   test('a cell of which nearly everything is rejected is named with its gate, running work included', () => {
     const progress = new Progress();
     progress.addPlan(PLAN);
@@ -141,4 +131,111 @@ test('H4: forged gate names do not pile up', () => {
     progress.addShard({ planDigest: DIGEST, shard: n, cells: [count(0, 1, rejected)] }, null);
   }
   assert.ok(Object.keys(progress.summary(0).rejected).length <= 33);
+});
+
+describe('H4: a plan that contradicts the accepted one', () => {
+  const FORGED = 'b'.repeat(64);
+  const FORGED_PLANS: readonly PlanEvent[] = [
+    { ...PLAN, planDigest: FORGED, shards: 9_000_000, samples: 1_000_000_000 },
+    { ...PLAN, shards: 9 },
+    { ...PLAN, samples: 13 },
+    { ...PLAN, cells: [{ id: 'sex=female', wanted: 12 }] },
+    { ...PLAN, cells: [PLAN.cells[0]!, { id: 'sex=other', wanted: 6 }] },
+  ];
+  /** Those that the status can tell from the accepted one: it remembers no cells, which decide nothing but what it says. */
+  const OTHERS = FORGED_PLANS.slice(0, 3);
+  const ACCEPTED = { digest: DIGEST, samples: 12, shards: 3 };
+
+  test('changes nothing, and is named', () => {
+    for (const forged of FORGED_PLANS) {
+      const progress = new Progress();
+      assert.equal(progress.addPlan(PLAN), true);
+      progress.addShard(shard(0), 1);
+      const before = progress.summary(1);
+      assert.equal(before.ignoredPlan, null);
+      assert.equal(progress.addPlan(forged), false);
+      progress.addShard(shard(1, FORGED), 1);
+      assert.deepEqual(progress.summary(1), { ...before, ignoredPlan: forged.planDigest });
+      assert.deepEqual([...progress.missing()], [1, 2]);
+      assert.equal(progress.addPlan(structuredClone(PLAN)), true, 'the same plan again is none');
+    }
+  });
+
+  test('is dropped although it was all that an operator that starts has read, and the shards of the accepted one are kept', () => {
+    for (const forged of OTHERS) {
+      const progress = new Progress();
+      progress.addShard(shard(2), null);
+      progress.addPlan(forged);
+      progress.addShard(shard(0, FORGED), null);
+      progress.accept(ACCEPTED);
+      const { plan, ignoredPlan } = progress.summary(1);
+      assert.deepEqual([plan, ignoredPlan], [null, forged.planDigest]);
+      assert.deepEqual([...progress.missing()], [], 'nothing is filled in for it');
+      assert.equal(progress.addPlan(PLAN), true);
+      assert.deepEqual([...progress.missing()], [0, 1]);
+      assert.equal(progress.summary(1).ignoredPlan, null);
+    }
+  });
+
+  test('makes no difference to the sums, whenever it is told, with whichever shards', () => {
+    const events: ((progress: Progress) => void)[] = [
+      (progress) => progress.addPlan(PLAN),
+      ...[0, 1, 2].map((n) => (progress: Progress) => progress.addShard(shard(n), 1)),
+    ];
+    const forgeries: ((progress: Progress) => void)[] = [
+      ...OTHERS.map((plan) => (progress: Progress) => progress.addPlan(plan)),
+      ...[0, 1, 2, 7].map((n) => (progress: Progress) => progress.addShard(shard(n, FORGED), 1)),
+    ];
+    const honest = new Progress();
+    honest.accept(ACCEPTED);
+    for (const event of events) event(honest);
+    const order = fc.shuffledSubarray([...events, ...forgeries], { minLength: events.length + forgeries.length });
+    fc.assert(
+      fc.property(order, fc.nat(events.length + forgeries.length), (all, at) => {
+        const progress = new Progress();
+        all.forEach((event, i) => {
+          if (i === at) progress.accept(ACCEPTED);
+          event(progress);
+        });
+        progress.accept(ACCEPTED);
+        progress.addPlan(PLAN); // The workers of the next round say it again.
+        const { ignoredPlan: _, ...sums } = progress.summary(1);
+        const { samples, rejected, shardsCommitted, cells } = sums;
+        const wanted = honest.summary(1);
+        assert.deepEqual(
+          { samples, rejected, shardsCommitted, cells },
+          {
+            samples: wanted.samples,
+            rejected: wanted.rejected,
+            shardsCommitted: wanted.shardsCommitted,
+            cells: wanted.cells,
+          },
+        );
+        assert.deepEqual([...progress.missing()], []);
+      }),
+    );
+  });
+
+  test('nor does a shard that the plan does not have', () => {
+    const progress = new Progress();
+    progress.addShard({ ...shard(3), cells: [] }, null);
+    progress.addPlan(PLAN);
+    progress.addShard(shard(4), null);
+    const { shardsCommitted, samples } = progress.summary(1);
+    assert.deepEqual([shardsCommitted, samples.accepted], [0, 0]);
+  });
+
+  test('takes no room for each that is invented', () => {
+    const progress = new Progress();
+    progress.addPlan(PLAN);
+    const digests = Array.from({ length: 50_000 }, (_, i) => i.toString(16).padStart(64, 'c'));
+    const before = process.memoryUsage().heapUsed;
+    for (const digest of digests) {
+      progress.addPlan({ ...PLAN, planDigest: digest });
+      progress.addShard(shard(0, digest), 1);
+    }
+    progress.addShard(shard(0), 1);
+    assert.equal(progress.summary(1).shardsCommitted, 1, 'that of the plan is counted, however many came before');
+    assert.ok(process.memoryUsage().heapUsed - before < 20e6);
+  });
 });

@@ -4,7 +4,8 @@ import { addCounts, addRejected, Tallies, type Tally, totals } from './tally.ts'
 
 /**
  * What is known of a dataset's progress, added up from the events of the queue. Events may come in any order and more than
- * once: each shard counts once. Committed counts are exact; those of running shards are the latest reports.
+ * once: each shard counts once. Committed counts are exact; those of running shards are the latest reports. A dataset has one
+ * plan: the one that its status says was accepted, and before that the first one that is announced. Another one is ignored.
  */
 
 /** Attempts of a cell before its acceptance is judged. */
@@ -16,6 +17,15 @@ const LIVE_MS = 180_000;
 /** The rate is that of the last minute. */
 const RATE_WINDOW_MS = 60_000;
 const WORST_CELLS = 10;
+/** Plans whose shards are counted until one of them is accepted. */
+const MAX_DIGESTS = 4;
+
+/** What the status remembers of the accepted plan. */
+export interface AcceptedPlan {
+  readonly digest: string;
+  readonly samples?: number | undefined;
+  readonly shards?: number | undefined;
+}
 
 /** Totals of a cell, committed and running together. */
 export interface CellProgress {
@@ -31,6 +41,8 @@ export interface CellProgress {
 
 export interface ProgressSummary {
   readonly plan: { readonly digest: string; readonly samples: number; readonly shards: number } | null;
+  /** Digest of the plan that was announced last and ignored, since it contradicts the dataset's; null for none. */
+  readonly ignoredPlan: string | null;
   /** Committed. */
   readonly samples: { readonly accepted: number; readonly exhausted: number; readonly attempts: number };
   readonly rejected: Readonly<Record<string, number>>;
@@ -47,6 +59,12 @@ export interface ProgressSummary {
   readonly lastCommitAt: number | null;
 }
 
+/** The committed shards of one plan, and their counts by cell ordinal: a message may name any shard and cell. */
+interface Committed {
+  readonly shards: Set<number>;
+  readonly cells: Tallies<number>;
+}
+
 interface Running {
   readonly shard: number;
   readonly cells: readonly CellCount[];
@@ -55,29 +73,44 @@ interface Running {
 
 /** Adds up the events of one dataset. Times are milliseconds since the epoch and given by the caller. */
 export class Progress {
+  #accepted: AcceptedPlan | null = null;
   #plan: PlanEvent | null = null;
-  #digest: string | null = null;
-  #committed = new Set<number>();
-  /** By ordinal. A message may name any: those beyond the plan are left out of every sum. */
-  #cells = new Tallies<number>();
+  #ignoredPlan: string | null = null;
+  /** By plan digest. */
+  #byDigest = new Map<string, Committed>();
   /** By worker. */
   #running = new Map<string, Running>();
   #recent: { at: number; accepted: number }[] = [];
   #lastWorkAt: number | null = null;
   #lastCommitAt: number | null = null;
 
-  /** Takes in the plan of a worker. A plan other than the last one resets the count. */
-  addPlan(event: PlanEvent): void {
-    this.#useDigest(event.planDigest);
-    this.#plan = event;
+  /** Takes in which plan was accepted, as the status remembers it. A plan that was announced and is another one is dropped. */
+  accept(accepted: AcceptedPlan): void {
+    this.#accepted = accepted;
+    for (const digest of this.#byDigest.keys()) if (digest !== accepted.digest) this.#byDigest.delete(digest);
+    if (this.#plan === null || isPlanOf(this.#plan, accepted)) return;
+    this.#ignoredPlan = this.#plan.planDigest;
+    this.#plan = null;
+  }
+
+  /** Takes in the plan of a worker. @returns whether it is the dataset's; another one changes nothing */
+  addPlan(event: PlanEvent): boolean {
+    const isOurs = this.#plan
+      ? isSamePlan(this.#plan, event)
+      : this.#accepted === null || isPlanOf(event, this.#accepted);
+    if (!isOurs) this.#ignoredPlan = event.planDigest;
+    else if (this.#plan === null) [this.#plan, this.#ignoredPlan] = [event, null];
+    return isOurs;
   }
 
   /** A shard is committed. @param at null for an event of the past that is read again */
   addShard(event: ShardEvent, at: number | null): void {
-    if (this.#digest === null) this.#digest = event.planDigest;
-    if (event.planDigest !== this.#digest || this.#committed.has(event.shard)) return;
-    this.#committed.add(event.shard);
-    for (const count of event.cells) addBounded(this.#cells.at(count.cell), count);
+    const committed = this.#committedOf(event.planDigest);
+    if (!committed || committed.shards.has(event.shard)) return;
+    if (this.#plan?.planDigest === event.planDigest && event.shard >= this.#plan.shards) return;
+    committed.shards.add(event.shard);
+    for (const count of event.cells) addBounded(committed.cells.at(count.cell), count);
+    if (event.planDigest !== this.#digest) return;
     for (const [worker, { shard }] of this.#running) if (shard === event.shard) this.#running.delete(worker);
     if (at === null) return;
     this.#lastCommitAt = at;
@@ -88,16 +121,16 @@ export class Progress {
   addLive(event: LiveEvent, at: number): void {
     this.#lastWorkAt = at;
     this.#recent.push({ at, accepted: event.since.accepted });
-    if (!this.#committed.has(event.shard)) this.#running.set(event.worker, { ...event, at });
+    if (!this.isCommitted(event.shard)) this.#running.set(event.worker, { ...event, at });
   }
 
   isCommitted(shard: number): boolean {
-    return this.#committed.has(shard);
+    return this.#committed?.shards.has(shard) ?? false;
   }
 
   /** Shards of the plan that are not known to be committed, in order; none before the plan is known. */
   *missing(): Generator<number, void> {
-    for (let shard = 0; shard < (this.#plan?.shards ?? 0); shard++) if (!this.#committed.has(shard)) yield shard;
+    for (let shard = 0; shard < (this.#plan?.shards ?? 0); shard++) if (!this.isCommitted(shard)) yield shard;
   }
 
   summary(now: number): ProgressSummary {
@@ -106,8 +139,9 @@ export class Progress {
     const worstCells = this.#worstCells();
     return {
       plan: plan && { digest: plan.planDigest, samples: plan.samples, shards: plan.shards },
+      ignoredPlan: this.#ignoredPlan,
       ...totalsOf(this.#known()),
-      shardsCommitted: this.#committed.size,
+      shardsCommitted: this.#shardsCommitted(),
       cells: this.#cellCounts(),
       worstCells,
       tooLow: worstCells.find((cell) => cell.attempts >= JUDGED_AFTER && cell.acceptanceRate < LOW_ACCEPTANCE) ?? null,
@@ -117,20 +151,40 @@ export class Progress {
     };
   }
 
-  #useDigest(digest: string): void {
-    if (this.#digest === digest) return;
-    if (this.#digest !== null) {
-      this.#committed.clear();
-      this.#cells.clear();
-      this.#running.clear();
-    }
-    this.#digest = digest;
+  /** Of the dataset's plan; null while none is known. */
+  get #digest(): string | null {
+    return this.#accepted?.digest ?? this.#plan?.planDigest ?? null;
+  }
+
+  /** Before a plan is known, that of the first shard that was reported. */
+  get #committed(): Committed | undefined {
+    const [first] = this.#byDigest.values();
+    return this.#digest === null ? first : this.#byDigest.get(this.#digest);
+  }
+
+  /** Where shards of a plan are counted; undefined for one that is not the dataset's, or one too many. */
+  #committedOf(digest: string): Committed | undefined {
+    const known = this.#byDigest.get(digest);
+    if (known) return known;
+    const mayBeOurs = this.#accepted === null ? this.#byDigest.size < MAX_DIGESTS : digest === this.#accepted.digest;
+    if (!mayBeOurs && digest !== this.#digest) return undefined;
+    const committed: Committed = { shards: new Set(), cells: new Tallies() };
+    this.#byDigest.set(digest, committed);
+    return committed;
+  }
+
+  /** Shards that the plan has; all of them while the plan is not known. */
+  #shardsCommitted(): number {
+    const total = this.#plan?.shards ?? Number.POSITIVE_INFINITY;
+    let count = 0;
+    for (const shard of this.#committed?.shards ?? []) if (shard < total) count++;
+    return count;
   }
 
   /** Cells that the plan has; all of them while the plan is not known. */
   *#known(): Generator<Tally, void> {
     const total = this.#plan?.cells.length ?? Number.POSITIVE_INFINITY;
-    for (const [ordinal, tally] of this.#cells) if (ordinal < total) yield tally;
+    for (const [ordinal, tally] of this.#committed?.cells ?? []) if (ordinal < total) yield tally;
   }
 
   #forget(now: number): void {
@@ -147,7 +201,8 @@ export class Progress {
   }
 
   #cellCounts(): ProgressSummary['cells'] {
-    const cells = this.#plan?.cells.map(({ wanted }, i) => ({ wanted, settled: settled(this.#cells.get(i)) })) ?? [];
+    const tallies = this.#committed?.cells;
+    const cells = this.#plan?.cells.map(({ wanted }, i) => ({ wanted, settled: settled(tallies?.get(i)) })) ?? [];
     const withSamples = cells.filter(({ wanted }) => wanted > 0);
     return {
       complete: withSamples.filter(({ wanted, settled }) => settled >= wanted).length,
@@ -158,7 +213,7 @@ export class Progress {
   #worstCells(): CellProgress[] {
     if (!this.#plan) return [];
     const sums = new Tallies<number>();
-    for (const [ordinal, tally] of this.#cells) addCounts(sums.at(ordinal), tally);
+    for (const [ordinal, tally] of this.#committed?.cells ?? []) addCounts(sums.at(ordinal), tally);
     for (const { cells } of this.#running.values()) for (const count of cells) addBounded(sums.at(count.cell), count);
     return [...sums]
       .filter(([ordinal, { attempts }]) => attempts > 0 && ordinal < this.#plan!.cells.length)
@@ -167,6 +222,16 @@ export class Progress {
       .slice(0, WORST_CELLS);
   }
 }
+
+/** Whether a plan may be the one that was accepted. */
+const isPlanOf = (plan: PlanEvent, { digest, samples, shards }: AcceptedPlan): boolean =>
+  plan.planDigest === digest && plan.samples === (samples ?? plan.samples) && plan.shards === (shards ?? plan.shards);
+
+/** One digest stands for one plan, whatever a message says. */
+const isSamePlan = (a: PlanEvent, b: PlanEvent): boolean =>
+  isPlanOf(b, { ...a, digest: a.planDigest }) &&
+  a.cells.length === b.cells.length &&
+  a.cells.every(({ id, wanted }, i) => b.cells[i]?.id === id && b.cells[i]?.wanted === wanted);
 
 const settled = (tally: Tally | undefined): number => (tally ? tally.accepted + tally.exhausted : 0);
 

@@ -44,6 +44,17 @@ const describeAction = (action: Action): string => {
 
 const planned = progressOf({ planned: true, committed: 1 }).summary(NOW);
 const committed = progressOf({ planned: true, committed: 3 }).summary(NOW);
+/** A plan was announced, and then another one turned out to be the accepted one. */
+const acceptedOf = (digest: string) => {
+  const progress = progressOf({ planned: true, committed: 1 });
+  progress.accept({ digest });
+  return progress.summary(NOW);
+};
+const contradictedOf = () => {
+  const progress = progressOf({ planned: true, committed: 1 });
+  progress.addPlan({ planDigest: 'c'.repeat(64), samples: 24, shards: 3, cells: [] });
+  return progress.summary(NOW);
+};
 const workers = jobOf('workers');
 const publish = jobOf('publish');
 const withWorkers = (change: Partial<ReturnType<typeof smallDataset>['spec']['workers']>, suspend = false) => {
@@ -424,12 +435,37 @@ const CASES: readonly Case[] = [
       jobs: [workers],
       queue: filledQueue(2),
       status: { planDigest: 'c'.repeat(64) },
-      progress: planned,
+      progress: acceptedOf('c'.repeat(64)),
     }),
     policy: 'generating',
     actions: [],
     reason: 'PlanChanged',
     says: /another dataset/,
+  },
+  {
+    when: 'H4: the queue holds a plan that contradicts the accepted one',
+    given: observed({
+      jobs: [workers],
+      queue: filledQueue(2),
+      status: { planDigest: DIGEST },
+      progress: contradictedOf(),
+    }),
+    policy: 'generating',
+    actions: [],
+    reason: 'Generating',
+    says: /; a worker announced plan cccccccccccc, which contradicts the accepted one and was ignored$/,
+  },
+  {
+    when: 'H4: nothing but such a plan is known, and the queue is lost',
+    given: observed({
+      jobs: [workers],
+      queue: { state: 'missing' },
+      status: { planDigest: 'c'.repeat(64) },
+      progress: acceptedOf('c'.repeat(64)),
+    }),
+    policy: 'generating',
+    actions: ['ensureQueue'],
+    reason: 'PlanChanged',
   },
   {
     when: 'former rounds are in the way',

@@ -152,11 +152,11 @@ const fillFor = ({ digest, shards }: { digest: string; shards: number }): Action
 
 function progressReport(observed: Observed, job: JobView): Report {
   const { progress, status } = observed;
-  const { plan, tooLow } = progress;
+  const { plan, ignoredPlan, tooLow } = progress;
   const trouble = troubleOf(observed, job);
   if (trouble) return trouble;
-  if (plan && status.planDigest !== undefined && plan.digest !== status.planDigest) {
-    const message = `Workers plan ${plan.digest.slice(0, 12)}, but ${status.planDigest.slice(0, 12)} was accepted: a model or CSV file has changed; restore it, or create another dataset`;
+  if (!plan && ignoredPlan !== null) {
+    const message = `Workers plan ${ignoredPlan.slice(0, 12)}, but ${status.planDigest?.slice(0, 12)} was accepted: a model or CSV file has changed; restore it, or create another dataset`;
     return { reason: 'PlanChanged', message };
   }
   if (tooLow) {
@@ -166,12 +166,16 @@ function progressReport(observed: Observed, job: JobView): Report {
   }
   if (!plan) return { reason: 'Starting', message: `Workers are starting: ${ofAll(job.ready, job.parallelism)} run` };
   const short = shortOf(observed);
+  const ignored =
+    ignoredPlan === null
+      ? ''
+      : `; a worker announced plan ${ignoredPlan.slice(0, 12)}, which contradicts the accepted one and was ignored`;
   const idle = job.active - job.ready;
   const refused = observed.pods.waiting.find(({ job: name, pod }) => name === job.name && pod === null);
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return {
     reason: 'Generating',
-    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${short}`,
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${ignored}${short}`,
   };
 }
 

@@ -26,7 +26,12 @@ function setUp(answer: (query: ListQuery) => object[]): ObserveContext {
   return {
     kube: { list },
     observeQueue: async () => ({ state: 'missing' }),
-    progress: createProgressStore({ now: () => 0, wake: () => undefined }),
+    progress: createProgressStore({
+      now: () => 0,
+      wake: () => undefined,
+      isKnown: () => true,
+      onIgnored: () => undefined,
+    }),
     parse: () => ({ dataset }),
     now: () => 0,
   };

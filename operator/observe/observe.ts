@@ -1,3 +1,4 @@
+import type { AcceptedPlan } from '../../contract/account/progress.ts';
 import { LABELS } from '../../contract/cluster.ts';
 import { ADOPT_ANNOTATION, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { allocate } from '../../contract/plan/allocate.ts';
@@ -42,6 +43,8 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ];
   const now = context.now();
+  const progress = context.progress.of(uid);
+  if (status.planDigest !== undefined) progress.accept(acceptedPlan(status.planDigest, status));
   const events: EventsContext = { kube: context.kube, namespace, now };
   const [pods, refused] = await Promise.all([
     needsPods(owner, jobs)
@@ -57,9 +60,15 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     jobs,
     pods: { ...pods, waiting: [...refused, ...pods.waiting] },
     queue,
-    progress: context.progress.of(uid).summary(now),
+    progress: progress.summary(now),
   };
 }
+
+const acceptedPlan = (digest: string, { samples, shards }: DatasetStatus): AcceptedPlan => ({
+  digest,
+  samples: samples?.wanted,
+  shards: shards?.total,
+});
 
 const NO_PODS: PodsView = { waiting: [], failed: [], succeeded: [], present: 0 };
 

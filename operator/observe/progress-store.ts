@@ -1,7 +1,10 @@
 import { Progress } from '../../contract/account/progress.ts';
 import type { QueueEvent } from '../../platform/queue/types.ts';
 
-/** The progress of all datasets, as the queue reports it. Progress only wakes a reconcile now and then: status is not a log. */
+/**
+ * The progress of all datasets, as the queue reports it. Progress only wakes a reconcile now and then: status is not a log.
+ * What the queue has stored is read before the datasets are listed; once they are, only events of known datasets count.
+ */
 
 export interface ProgressStore {
   of(uid: string): Progress;
@@ -20,21 +23,48 @@ export interface ProgressStoreOptions {
   readonly now: () => number;
   /** Something has changed that the status should say. */
   readonly wake: (uid: string, afterSeconds: number) => void;
+  /** Whether there is a dataset with this UID; null while they are not listed yet. */
+  readonly isKnown: (uid: string) => boolean | null;
+  /** An event changed nothing. */
+  readonly onIgnored: (why: IgnoredEvent, event: QueueEvent) => void;
 }
 
-export function createProgressStore({ now, wake }: ProgressStoreOptions): ProgressStore {
+/** Why an event is ignored. */
+export type IgnoredEvent = 'unknownDataset' | 'contradictingPlan';
+
+export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressStoreOptions): ProgressStore {
   const byUid = new Map<string, { progress: Progress; wokenAt: number }>();
   const entryOf = (uid: string) => {
     const entry = byUid.get(uid) ?? { progress: new Progress(), wokenAt: 0 };
     byUid.set(uid, entry);
     return entry;
   };
+  /** Told of while nobody could say whether they are there. */
+  const unsettled = new Set<string>();
+  const settle = (): void => {
+    for (const uid of unsettled) {
+      const known = isKnown(uid);
+      if (known === false) byUid.delete(uid);
+      if (known !== null) unsettled.delete(uid);
+    }
+  };
   return {
-    of: (uid) => entryOf(uid).progress,
-    take({ uid, kind, event }, isNews) {
+    of(uid) {
+      settle();
+      return entryOf(uid).progress;
+    },
+    take(told, isNews) {
+      const { uid, kind, event } = told;
+      const known = isKnown(uid);
+      if (known === false) {
+        onIgnored('unknownDataset', told);
+        return;
+      }
+      if (known === null) unsettled.add(uid);
       const entry = entryOf(uid);
-      if (kind === 'plan') entry.progress.addPlan(event);
-      else if (kind === 'shard') entry.progress.addShard(event, isNews ? now() : null);
+      if (kind === 'plan') {
+        if (!entry.progress.addPlan(event)) onIgnored('contradictingPlan', told);
+      } else if (kind === 'shard') entry.progress.addShard(event, isNews ? now() : null);
       else entry.progress.addLive(event, now());
       // A plan is waited for by workers; all else can wait.
       const due = kind === 'plan' ? now() : Math.max(now(), entry.wokenAt + wakeInterval(byUid.size) * 1000);

@@ -28,7 +28,7 @@ describe('an object that has the name of one of ours', { skip: await missingForS
   after(() => plane?.stop());
 
   const context = { owner: OWNER, dataset: smallDataset(), settings: SETTINGS.pods };
-  const progress = createProgressStore({ now: () => 0, wake: () => {} });
+  const progress = createProgressStore({ now: () => 0, wake: () => {}, isKnown: () => true, onIgnored: () => {} });
   const applyOurs = (object: KubeObject) =>
     act({ kube, queue: {} as QueueAdmin, progress }, OWNER, { type: 'apply', object });
   const stored = (name: string) => kube.get({ kind: 'Job', namespace: OWNER.namespace, name });

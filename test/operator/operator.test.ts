@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { progress } from '../../contract/cluster.ts';
+import type { DatasetStatus } from '../../contract/schema/status.ts';
 import { createKube } from '../../kube/client.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
+import { encodePayload } from '../../platform/queue/payload.ts';
+import { openShardSource } from '../../platform/queue/shard-source.ts';
 import { type Replica, startReplica, until } from '../../testbed/replica.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { type NatsServer, startNats } from '../../testbed/servers/nats.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
+import { DIGEST, planEvent, shardEvent } from '../queue/support.ts';
 import { documentWith } from '../support/spec.ts';
 import { configOf } from './access.ts';
 
@@ -136,6 +143,44 @@ describe('the operator as processes', { skip }, () => {
     assert.equal(await a.end('SIGTERM'), 0);
     assert.equal((await lease())!.spec.holderIdentity, '');
     await until('b leads', leads(b), 15_000);
+  });
+
+  it('H4: ignores a plan that contradicts the accepted one, also after a restart, and honest workers go on', async () => {
+    const a = start('a');
+    await until('a leads', leads(a));
+    await apply('told');
+    const dataset = async () => (await kube.get({ kind: 'SyntheticDataset', namespace, name: 'told' }))!;
+    const messageOf = async () => {
+      const { conditions = [] } = ((await dataset()).status ?? {}) as DatasetStatus;
+      return conditions.find(({ type }) => type === 'Ready')?.message ?? '';
+    };
+    const { uid } = (await dataset()).metadata;
+    const worker = openShardSource({ url: nats.url, uid: uid!, timeoutMs: 20_000 });
+    const connection = await connect({ servers: nats.url });
+    try {
+      await until('there is a queue', () => worker.announce(planEvent(3)).then(() => true));
+      const first = (await worker.next())!;
+      const forged = encodePayload({ ...planEvent(1000), planDigest: 'b'.repeat(64) });
+      await jetstream(connection).publish(progress.plan(uid!), forged.data, { headers: forged.headers });
+      await until('it is reported', async () => /plan bbbbbbbbbbbb, which contradicts/.test(await messageOf()));
+      const [, metrics] = await a.get('/metrics');
+      assert.match(metrics, /cohortfarm_queue_events_ignored_total\{why="contradictingPlan"\} 1/);
+      await a.end('SIGKILL');
+      const b = start('b');
+      await until('b reports it, too', async () => /Workers plan bbbbbbbbbbbb/.test(await messageOf()));
+      await first.complete(shardEvent(first.shard));
+      for (let i = 0; i < 2; i++) {
+        const lease = (await worker.next())!;
+        await lease.complete(shardEvent(lease.shard));
+      }
+      assert.equal(await worker.next(), null, 'the queue is that of the accepted plan, to its end');
+      const { planDigest, shards } = (await dataset()).status as DatasetStatus;
+      assert.deepEqual([planDigest, shards?.total], [DIGEST, 3]);
+      assert.equal(b.process.exitCode, null);
+    } finally {
+      await worker.close();
+      await connection.close();
+    }
   });
 
   it('ends a leader that was stopped for longer than its lease, before it writes anything', async () => {

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { QueueEvent } from '../../platform/queue/types.ts';
+import { DIGEST } from '../../test/support/observed.ts';
+import { createProgressStore } from './progress-store.ts';
+
+const planOf = (uid: string, planDigest = DIGEST): QueueEvent => ({
+  uid,
+  kind: 'plan',
+  event: { planDigest, samples: 2, shards: 1, cells: [{ id: 'sex=female', wanted: 2 }] },
+});
+const shardOf = (uid: string): QueueEvent => ({
+  uid,
+  kind: 'shard',
+  event: { planDigest: DIGEST, shard: 0, cells: [] },
+});
+const liveOf = (uid: string): QueueEvent => ({
+  uid,
+  kind: 'live',
+  event: { worker: 'w', shard: 0, cells: [], since: { seconds: 1, accepted: 0, attempts: 1 } },
+});
+
+/** A store whose datasets are `listed`, or not listed yet. */
+function storeOf(listed: string[] | null) {
+  const state = { listed };
+  const ignored: string[] = [];
+  const woken: string[] = [];
+  const store = createProgressStore({
+    now: () => 0,
+    wake: (uid) => woken.push(uid),
+    isKnown: (uid) => state.listed?.includes(uid) ?? null,
+    onIgnored: (why, { uid, kind }) => ignored.push(`${why} ${uid} ${kind}`),
+  });
+  return { state, ignored, woken, store };
+}
+
+describe('the progress of all datasets', () => {
+  test('H4: an event of a dataset that nobody knows is dropped and counted', () => {
+    const { store, ignored, woken } = storeOf(['known']);
+    for (const event of [planOf, shardOf, liveOf]) store.take(event('stranger'), true);
+    assert.deepEqual(
+      ignored,
+      ['plan', 'shard', 'live'].map((kind) => `unknownDataset stranger ${kind}`),
+    );
+    assert.deepEqual([store.size, woken], [0, []]);
+    store.take(planOf('known'), true);
+    assert.deepEqual([store.size, woken], [1, ['known']]);
+    assert.equal(store.of('known').summary(0).plan?.digest, DIGEST);
+  });
+
+  test('H4: what is read before the datasets are listed is kept until they are, and then that of known ones alone', () => {
+    const { store, state, ignored } = storeOf(null);
+    for (const uid of ['known', 'stranger', 'late']) store.take(planOf(uid), false);
+    assert.deepEqual([store.size, ignored], [3, []]);
+    state.listed = ['known', 'late'];
+    assert.equal(store.of('known').summary(0).plan?.digest, DIGEST);
+    assert.equal(store.size, 2);
+    assert.equal(store.of('late').summary(0).plan?.digest, DIGEST);
+    store.take(shardOf('stranger'), true);
+    assert.deepEqual(ignored, ['unknownDataset stranger shard']);
+  });
+
+  test('H4: a plan that contradicts the first one is counted', () => {
+    const { store, ignored } = storeOf(['known']);
+    store.take(planOf('known'), true);
+    store.take(planOf('known', 'b'.repeat(64)), true);
+    assert.deepEqual(ignored, ['contradictingPlan known plan']);
+    assert.equal(store.of('known').summary(0).plan?.digest, DIGEST);
+  });
+});
