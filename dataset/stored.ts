@@ -19,6 +19,22 @@ export async function readStored<T>(store: ObjectStore, key: string, schema: z.Z
   return parsed.value;
 }
 
+/**
+ * The bytes of an object; null when it is absent, and an error that says so when they are not what was stored, by the
+ * checksum that the store keeps.
+ */
+export async function getUnlessDamaged(store: ObjectStore, key: string): Promise<Uint8Array | null | StoreError> {
+  try {
+    return await store.get(key);
+  } catch (error) {
+    if (error instanceof StoreError && error.isDamaged) return error;
+    throw error;
+  }
+}
+
+/** What is wrong with an object that the store itself finds damaged. */
+export const DAMAGED_AT_REST = 'is damaged: its bytes do not match the checksum that the store keeps of it';
+
 /** An object of any length is digested in pieces of this many bytes. */
 const PIECE = 64 * 1024 * 1024;
 

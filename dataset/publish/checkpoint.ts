@@ -8,7 +8,7 @@ import { type ShardRecord, sampleRecordSchema } from '../../contract/schema/reco
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { memoize } from '../read/memory.ts';
 import type { ShardSample } from '../shard/read.ts';
-import { parseStored } from '../stored.ts';
+import { getUnlessDamaged, parseStored } from '../stored.ts';
 import { membersFault } from './records.ts';
 
 /**
@@ -80,8 +80,8 @@ export async function openCheckpoints(store: ObjectStore, plan: Plan): Promise<C
 }
 
 async function readChecked(store: ObjectStore, key: string): Promise<Checked[]> {
-  const bytes = await store.get(key);
-  if (!bytes || !key.endsWith(`-${sha256(bytes)}.json.gz`)) return [];
+  const bytes = await getUnlessDamaged(store, key);
+  if (!(bytes instanceof Uint8Array) || !key.endsWith(`-${sha256(bytes)}.json.gz`)) return [];
   const text = await promisify(gunzip)(bytes, { maxOutputLength: MAX_BYTES }).catch(() => null);
   const parsed = text && parseStored(text, checkedSchema);
   return parsed && typeof parsed !== 'string' ? parsed.value : [];

@@ -14,7 +14,7 @@ import { renderCroissant } from './croissant.ts';
 import { type DerivedFile, derivedFile, finishPublication, readOwnManifest } from './finish.ts';
 import { createIndex } from './index.ts';
 import { type Counted, type Draft, draftManifest, type ShardEntry, shardEntry } from './manifest.ts';
-import { checkShard, DatasetError, readRecords, SHARDS_AHEAD } from './records.ts';
+import { checkShard, DatasetError, getSound, readRecords, SHARDS_AHEAD } from './records.ts';
 import { renderReport } from './report/report.ts';
 import { refuseShortfall } from './shortfall.ts';
 import { createSheet, type ReadExtent, type Thumbnail } from './thumbnails.ts';
@@ -137,7 +137,7 @@ interface ReadShard {
 async function readShard(store: ObjectStore, checkpoints: Checkpoints, record: ShardRecord): Promise<ReadShard> {
   const before = await checkpoints.read(record);
   if (before) return { record, samples: before, content: (extent) => readExtent(store, record.key, extent) };
-  const bytes = await store.get(record.key);
+  const bytes = await getSound(store, record.key);
   const samples = checkShard(bytes, record);
   return { record, samples, content: (extent) => contentOf(bytes!, extent) };
 }

@@ -7,6 +7,7 @@ import { type ShardRecord, shardRecordSchema } from '../../contract/schema/recor
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { type Ahead, workAhead } from '../ahead.ts';
 import { readShardSamples, type ShardSample } from '../shard/read.ts';
+import { DAMAGED_AT_REST, getUnlessDamaged } from '../stored.ts';
 
 /** The output of the workers: the records of all shards, and the shards, each checked against its record. */
 
@@ -39,7 +40,9 @@ const AHEAD = 16;
  */
 export async function* readRecords(store: ObjectStore, expected: Expected): AsyncGenerator<ShardRecord, void> {
   let [shard, start] = [0, 0];
-  const fetched = workAhead(range(expected.shards), (shard) => store.get(objects.record(shard)), { items: AHEAD });
+  const fetched = workAhead(range(expected.shards), (shard) => getSound(store, objects.record(shard)), {
+    items: AHEAD,
+  });
   for await (const bytes of fetched) {
     if (!bytes) throw await missingRecords(store, expected, shard);
     const record = parseRecord(objects.record(shard), bytes);
@@ -49,6 +52,18 @@ export async function* readRecords(store: ObjectStore, expected: Expected): Asyn
     shard++;
     yield record;
   }
+}
+
+/** The bytes of an object; null when it is absent. @throws DatasetError when the store itself finds them damaged */
+export async function getSound(store: ObjectStore, key: string): Promise<Uint8Array | null> {
+  const bytes = await getUnlessDamaged(store, key);
+  if (bytes instanceof StoreError)
+    throw new DatasetError(
+      key,
+      `${DAMAGED_AT_REST}; restore it, or remove the shard and its record (and dataset.json, if there is one) and run again to have both remade`,
+      { cause: bytes },
+    );
+  return bytes;
 }
 
 function* range(end: number): Generator<number, void> {

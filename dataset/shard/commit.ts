@@ -5,7 +5,7 @@ import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
 import { type Plan, shardRange } from '../../contract/plan/plan.ts';
 import { type PartRecord, type Seal, type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
-import { digestStored, readStored } from '../stored.ts';
+import { digestStored, getUnlessDamaged, readStored } from '../stored.ts';
 import { chainParts, decodePart, type StoredPart } from './part.ts';
 import { createSeal, LostPartError, readRetired, readSeal } from './seal.ts';
 import { TAR_END } from './tar.ts';
@@ -51,7 +51,8 @@ async function assemble(store: ObjectStore, plan: Plan, keys: readonly string[])
   const chunks: Uint8Array[] = [];
   const parts: PartRecord[] = [];
   for (const key of keys) {
-    const bytes = await store.get(key);
+    const bytes = await getUnlessDamaged(store, key);
+    if (bytes instanceof StoreError) throw new LostPartError(key, bytes.message, bytes);
     if (!bytes) throw new LostPartError(key, `${store.uri}/${key} is gone; its samples are generated again`);
     const { record, members } = readPart(store, key, bytes);
     assertSamePlan(store, plan, key, record.planDigest);

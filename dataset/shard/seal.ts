@@ -4,7 +4,7 @@ import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import { type Seal, sealSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
-import { parseStored } from '../stored.ts';
+import { DAMAGED_AT_REST, getUnlessDamaged, parseStored } from '../stored.ts';
 
 /** The seal of a shard: which parts make it, and the record that follows from them. The first writer decides. */
 
@@ -27,9 +27,9 @@ export async function createSeal(store: ObjectStore, seal: Seal): Promise<'creat
 /** The seal of a shard; null while parts are missing. @throws LostPartError when it is damaged */
 export async function readSeal(store: ObjectStore, plan: Plan, shard: number): Promise<Seal | null> {
   const key = objects.seal(shard);
-  const bytes = await store.get(key);
+  const bytes = await getUnlessDamaged(store, key);
   if (!bytes) return null;
-  const seal = parseSeal(bytes);
+  const seal = bytes instanceof StoreError ? DAMAGED_AT_REST : parseSeal(bytes);
   if (typeof seal === 'string') throw new LostPartError(null, `${store.uri}/${key} ${seal}; the shard is sealed again`);
   const { planDigest } = seal.record;
   if (planDigest !== plan.digest) throw otherPlanFailure(`${store.uri}/${key}`, { planDigest }, plan);
@@ -49,8 +49,8 @@ function parseSeal(bytes: Uint8Array): Seal | string {
  * both may still write the tar, so a copy of the seal stays, by the digest of that tar.
  */
 export async function discard(store: ObjectStore, shard: number, { key }: LostPartError): Promise<void> {
-  const bytes = await store.get(objects.seal(shard));
-  const seal = bytes && parseSeal(bytes);
+  const bytes = await getUnlessDamaged(store, objects.seal(shard));
+  const seal = bytes instanceof Uint8Array && parseSeal(bytes);
   if (seal && typeof seal !== 'string')
     await store.create(objects.retiredSeal(shard, seal.record.sha256), bytes, { contentType: CONTENT_TYPES.json });
   await store.remove([objects.seal(shard)]);

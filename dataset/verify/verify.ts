@@ -5,12 +5,12 @@ import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
-import type { ObjectStore } from '../../platform/store/store.ts';
+import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
-import { digestStored, parseStored } from '../stored.ts';
+import { DAMAGED_AT_REST, digestStored, getUnlessDamaged, parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
 import { rebuildPlan } from './rebuild.ts';
@@ -98,14 +98,18 @@ async function checkPlace(store: ObjectStore, place: ShardPlace, published: Publ
   if ('object' in read) return { record: null, line: '', faults: [read], images: 0 };
   const { value: record } = read;
   const line = `${read.sha256}  ${entry.record.slice(objects.records.length)}\n`;
-  const { faults, images } = await verifyShard(await store.get(record.key), record, firstRow, published);
+  const bytes = await getUnlessDamaged(store, record.key);
+  if (bytes instanceof StoreError)
+    return { record, line, faults: [{ object: record.key, message: DAMAGED_AT_REST }], images: 0 };
+  const { faults, images } = await verifyShard(bytes, record, firstRow, published);
   const found = faults.map((message) => ({ object: record.key, message }));
   return { record, line, faults: [...entryFaults(entry, record, published.manifest, shard), ...found], images };
 }
 
 async function readManifestStrictly(store: ObjectStore): Promise<Stored<Manifest> | Fault> {
   const object = objects.manifest;
-  const bytes = await store.get(object);
+  const bytes = await getUnlessDamaged(store, object);
+  if (bytes instanceof StoreError) return { object, message: DAMAGED_AT_REST };
   if (!bytes)
     return { object, message: `is missing: ${store.uri} holds no complete dataset (run it again to complete it)` };
   return parseObject(bytes, object, manifestSchema);
@@ -118,7 +122,8 @@ async function readRecordStrictly(
 ): Promise<Stored<ShardRecord> | Fault> {
   if (key !== objects.record(shard))
     return { object: objects.manifest, message: `shards[${shard}].record is ${key}, not ${objects.record(shard)}` };
-  const bytes = await store.get(key);
+  const bytes = await getUnlessDamaged(store, key);
+  if (bytes instanceof StoreError) return { object: key, message: DAMAGED_AT_REST };
   if (!bytes) return { object: key, message: 'is missing' };
   return parseObject(bytes, key, shardRecordSchema);
 }

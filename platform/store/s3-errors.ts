@@ -54,7 +54,8 @@ export function wrapS3Error(error: unknown, call: S3Call): StoreError {
       ? `cannot ${call.action} ${call.object}${place}: ${facts.message} (${label})`
       : `cannot ${call.action} ${call.object}${place}: ${meaning.says} (${label}): ${meaning.fix}`;
   const kind = meaning?.kind ?? 'terminal';
-  return new StoreError(kind, clean(message), { cause, reason: meaning?.reason });
+  const isDamaged = CHECKSUM.test(facts.message);
+  return new StoreError(kind, clean(message), { cause, reason: meaning?.reason, isDamaged });
 }
 
 interface Facts {
@@ -75,12 +76,15 @@ function factsOf(error: unknown): Facts {
   };
 }
 
+/** As the S3 client says it of what it has received whole. */
+const CHECKSUM = /checksum mismatch/i;
+
 function meaningOf({ name, code, status = 0, message }: Facts): Meaning | undefined {
   const known = S3_MEANINGS[name] ?? NETWORK_MEANINGS[name] ?? NETWORK_MEANINGS[code];
   if (known !== undefined) return known;
   if (status === 501) return S3_MEANINGS.NotImplemented;
   if (status >= 500 || status === 408 || status === 429 || name === 'ConditionalRequestConflict') return BUSY;
-  if (name === 'BrokenBodyError' || /checksum mismatch/i.test(message)) return DAMAGED;
+  if (name === 'BrokenBodyError' || CHECKSUM.test(message)) return DAMAGED;
   if (/^(NotS3Answer|NotFound)$/.test(name) || /deserialization error/i.test(message)) return NOT_S3;
   if (status === 403) return S3_MEANINGS.AccessDenied;
   if (status === 301) return S3_MEANINGS.PermanentRedirect;

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { S3 } from '@aws-sdk/client-s3';
 import { serverFolder, startOnFreePort } from './process.ts';
+import type { SmallDisk } from './small-disk.ts';
 import { type GoTool, goTool } from './tools.ts';
 
 const VERSITYGW: GoTool = {
@@ -23,6 +24,8 @@ export interface S3Server {
   options: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } };
   /** The environment variables with which a program reaches this server. */
   env: Record<string, string>;
+  /** Folder of its data, with a file for each object. */
+  readonly files: string;
   createBucket(name: string): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
@@ -32,15 +35,22 @@ export interface S3Server {
   restart(): Promise<void>;
 }
 
+export interface S3ServerOptions {
+  /** Where its data lies; by default this machine's temporary folder. */
+  readonly disk?: SmallDisk;
+}
+
 /**
  * Starts versitygw, built on the first call. The server and its data do not outlive this process for
  * long.
  */
-export async function startS3Server(): Promise<S3Server> {
-  const command = await goTool(VERSITYGW);
+export async function startS3Server({ disk }: S3ServerOptions = {}): Promise<S3Server> {
+  const tool = await goTool(VERSITYGW);
   const folder = await serverFolder('s3');
-  const data = join(folder, 'data');
-  await mkdir(data);
+  const data = join(disk?.path ?? folder, 'data');
+  const files = join(disk?.outside ?? folder, 'data');
+  await mkdir(files);
+  const [command, ...prefix] = [...(disk?.prefix ?? []), tool];
   const region = 'us-east-1';
   const accessKey = `test${randomBytes(8).toString('hex')}`;
   const secretKey = randomBytes(20).toString('hex');
@@ -52,7 +62,12 @@ export async function startS3Server(): Promise<S3Server> {
     // Signed, so that no other server on that port can pass for this one.
     const isReady = async () => (await clientOf(port).listBuckets()).Buckets !== undefined;
     const env = { ...process.env, ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey };
-    return { command, args: ['--quiet', '--region', region, '--port', address, 'posix', data], env, isReady };
+    return {
+      command: command!,
+      args: [...prefix, '--quiet', '--region', region, '--port', address, 'posix', data],
+      env,
+      isReady,
+    };
   });
   const endpoint = `http://127.0.0.1:${port}`;
   return {
@@ -67,6 +82,7 @@ export async function startS3Server(): Promise<S3Server> {
       AWS_ACCESS_KEY_ID: accessKey,
       AWS_SECRET_ACCESS_KEY: secretKey,
     },
+    files,
     createBucket: async (name) => {
       await clientOf(port).createBucket({ Bucket: name });
     },
