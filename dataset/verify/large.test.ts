@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { TallySum } from '../../contract/account/tally.ts';
+import { CellTallies } from '../../contract/account/tally.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects, sampleKey } from '../../contract/names.ts';
 import { shardRange } from '../../contract/plan/plan.ts';
@@ -202,7 +202,7 @@ test('M11: adding a shard to the sums costs what the shard has, not what all cel
     ...{ cell: `cell-${cell}`, wanted: 1, accepted: 1, exhausted: 0, attempts: 2 },
     rejected: { sex: 1 },
   });
-  const sum = new TallySum();
+  const sum = new CellTallies();
   sum.add(Array.from({ length: 40_000 }, (_, i) => tally(i)));
   const begun = performance.now();
   for (let shard = 0; shard < 5000; shard++) sum.add([tally(shard), tally(shard + 1)]);
