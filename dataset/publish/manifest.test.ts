@@ -79,6 +79,29 @@ test('the folder that a dataset was made in does not change its manifest', () =>
   assert.deepEqual(one, other);
 });
 
+test('no path of this machine is published: its last name says what lies there', () => {
+  const dataset = smallDataset((spec) => {
+    spec.model.uri = '/home/alice/models/roentgen-v2/';
+    spec.quality!.gates![0]!.modelUri = 'file:///home/alice/gates/sex';
+    spec.quality!.gates![1]!.modelUri = '../alice/gates/age';
+    spec.quota.allocation = {
+      strategy: 'Complement',
+      cohort: { uri: '/home/alice/real%20cohort.csv', columns: { sex: { name: 'sex' }, age: { name: 'age' } } },
+    };
+    spec.quota.axes.finding = { values: ['edema'] };
+    spec.prompt = { template: '{age} {sex} {impression}', impressionsFrom: { uri: 'reports/alice.csv' } };
+  });
+  const draft = draftOf();
+  const { spec } = publicDataset(dataset);
+  assert.doesNotMatch(JSON.stringify(spec), /home|alice\//);
+  assert.deepEqual(
+    [spec.model.uri, ...spec.quality.gates.map(({ modelUri }) => modelUri), spec.quota.allocation.cohort?.uri],
+    ['roentgen-v2', 'sex', 'age', 'real%20cohort.csv'],
+  );
+  assert.equal(spec.prompt.impressionsFrom?.uri, 'reports/alice.csv', 'a path beside the resource stays');
+  assert.equal(draft.model.uri, draft.dataset.spec.model.uri);
+});
+
 test('a prompt that looks like a URL with a password stays as it is', () => {
   const dataset = smallDataset((spec) => {
     spec.prompt = { template: 'https://a:b@c {sex}' };

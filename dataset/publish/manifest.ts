@@ -61,7 +61,7 @@ export function draftManifest(context: {
 
 function modelOf({ spec, model, sampling }: Plan): Manifest['model'] {
   const { scheduler, height, width } = sampling;
-  return { uri: withoutUserinfo(spec.model.uri), digest: model.digest, scheduler, height, width };
+  return { uri: publicUri(spec.model.uri), digest: model.digest, scheduler, height, width };
 }
 
 /** The wanted counts, for a reader who comes before the manifest. */
@@ -100,7 +100,7 @@ function cellsOf({ allocation }: Plan, tallies: readonly CellTally[]): Manifest[
 /**
  * The resource as anyone may read it. Farm settings, training and the cluster's metadata stay out: they decide no byte of an
  * image and may hold anything, such as secrets in environment variables. So does a local output folder, which means nothing
- * to others and would make a moved dataset another one.
+ * to others and would make a moved dataset another one. Of other paths of this machine the last name stays.
  */
 export function publicDataset({ apiVersion, kind, metadata, spec }: SyntheticDataset): SyntheticDataset {
   const { seed, quota, prompt, model, quality, output } = spec;
@@ -128,13 +128,21 @@ export const withoutUserinfo = (uri: string): string => uri.replace(/^([a-z][a-z
 
 const URI_FIELDS: ReadonlySet<string> = new Set(['uri', 'modelUri', 'endpoint']);
 
-/** A copy in which no field that holds a URI has userinfo. */
+/** A URI without credentials; of a path that leads anywhere on this machine only the last name, which says what it is. */
+function publicUri(uri: string): string {
+  const path = /^file:/i.test(uri) ? uri.slice('file:'.length) : uri;
+  const isInside = path === uri && !path.startsWith('/') && !path.split('/').includes('..');
+  const isLocal = !/^[a-z][a-z0-9+.-]+:/i.test(path);
+  return !isLocal || isInside ? withoutUserinfo(uri) : (/([^/]+)\/*$/.exec(path)?.[1] ?? '.');
+}
+
+/** A copy in which no field that holds a URI has userinfo, or a path of this machine. */
 function withoutCredentials(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutCredentials);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).map(([name, member]) => [
     name,
-    typeof member === 'string' && URI_FIELDS.has(name) ? withoutUserinfo(member) : withoutCredentials(member),
+    typeof member === 'string' && URI_FIELDS.has(name) ? publicUri(member) : withoutCredentials(member),
   ]);
   return Object.fromEntries(entries);
 }

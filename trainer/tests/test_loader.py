@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import struct
 import tarfile
+import zlib
 
 import numpy as np
 import pytest
@@ -103,6 +105,16 @@ def test_films_of_16_bits_keep_their_range():
     buffer = io.BytesIO()
     Image.fromarray(np.array([[1000, 3000], [1000, 3000]], np.uint16)).save(buffer, "PNG")
     assert decode(buffer.getvalue(), 2, "x").tolist() == [[0, 255], [0, 255]]
+
+
+def test_a_small_file_of_a_huge_image_is_named_before_it_is_decoded():
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    data = png(0)
+    begin = data.index(b"IHDR")
+    chunk = b"IHDR" + header
+    huge = data[:begin] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[begin + len(chunk) + 4 :]
+    with pytest.raises(UsageError, match="x.png holds an image that cannot be decoded: Image size .900000000 pixels. exceeds limit"):
+        decode(huge, 32, "x.png")
 
 
 def test_science_3_a_letterbox_keeps_the_whole_film():

@@ -52,6 +52,17 @@ class ImageReader:
     def _name(self, i: int) -> str:
         return self.records.blobs[self.records.blob[i]].key
 
+# What Pillow and pydicom raise at a damaged or hostile file.
+_CANNOT_DECODE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+)
+
 
 def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP) -> np.ndarray:
     """uint8 [size, size]: grey by ITU-R BT.601, scaled (Lanczos).
@@ -60,7 +71,7 @@ def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP) -> n
     """
     try:
         grey = dicom_to_grey(data) if is_dicom(data) else _open(data, size, fit)
-    except (UnidentifiedImageError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except _CANNOT_DECODE as error:
         raise UsageError(f"{what} holds an image that cannot be decoded: {error}") from error
     width, height = grey.size
     if (width, height) == (size, size):
