@@ -32,7 +32,7 @@ export async function getUnlessDamaged(store: ObjectStore, key: string): Promise
   }
 }
 
-/** What is wrong with an object that the store itself finds damaged. */
+/** The fault of an object that the store itself finds damaged. */
 export const DAMAGED_AT_REST = 'is damaged: its bytes do not match the checksum that the store keeps of it';
 
 /** An object of any length is digested in pieces of this many bytes. */

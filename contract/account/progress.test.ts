@@ -147,7 +147,7 @@ describe('H4: a plan that contradicts the accepted one', () => {
     { ...PLAN, cells: [{ id: 'sex=female', wanted: 12 }] },
     { ...PLAN, cells: [PLAN.cells[0]!, { id: 'sex=other', wanted: 6 }] },
   ];
-  /** Those that the status can tell from the accepted one: it remembers no cells, which decide nothing but what it says. */
+  /** Plans that the status can distinguish from the accepted one: it holds no cells, which decide nothing but the report. */
   const OTHERS = FORGED_PLANS.slice(0, 3);
   const ACCEPTED = { digest: DIGEST, samples: 12, shards: 3 };
 

@@ -20,7 +20,7 @@ const WORST_CELLS = 10;
 /** Plans whose shards are counted until one of them is accepted. */
 const MAX_DIGESTS = 4;
 
-/** What the status remembers of the accepted plan. */
+/** The accepted plan, as far as the status remembers it. */
 export interface AcceptedPlan {
   readonly digest: string;
   readonly samples?: number | undefined;
@@ -151,7 +151,7 @@ export class Progress {
     };
   }
 
-  /** Of the dataset's plan; null while none is known. */
+  /** Digest of the dataset's plan; null while none is known. */
   get #digest(): string | null {
     return this.#accepted?.digest ?? this.#plan?.planDigest ?? null;
   }
@@ -162,7 +162,7 @@ export class Progress {
     return this.#digest === null ? first : this.#byDigest.get(this.#digest);
   }
 
-  /** Where shards of a plan are counted; undefined for one that is not the dataset's, or one too many. */
+  /** The count for shards of a plan; undefined for one that is not the dataset's, or one too many. */
   #committedOf(digest: string): Committed | undefined {
     const known = this.#byDigest.get(digest);
     if (known) return known;
@@ -227,7 +227,7 @@ export class Progress {
 const isPlanOf = (plan: PlanEvent, { digest, samples, shards }: AcceptedPlan): boolean =>
   plan.planDigest === digest && plan.samples === (samples ?? plan.samples) && plan.shards === (shards ?? plan.shards);
 
-/** One digest stands for one plan, whatever a message says. */
+/** Plans of one digest are one plan: a message that differs in anything else is false. */
 const isSamePlan = (a: PlanEvent, b: PlanEvent): boolean =>
   isPlanOf(b, { ...a, digest: a.planDigest }) &&
   a.cells.length === b.cells.length &&

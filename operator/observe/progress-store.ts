@@ -39,7 +39,7 @@ export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressS
     byUid.set(uid, entry);
     return entry;
   };
-  /** Told of while nobody could say whether they are there. */
+  /** UIDs of events that came before the datasets were listed. */
   const unsettled = new Set<string>();
   const settle = (): void => {
     for (const uid of unsettled) {

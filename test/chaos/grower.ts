@@ -12,7 +12,7 @@ import { drawImage, drawingContext, planOf, RUN, smallDataset } from '../support
  * what it writes, and in which order, is the real thing. Several of them work on the same shards, each in its own order.
  */
 
-/** What a grower is told, as JSON. */
+/** The argument of a grower, as JSON. */
 export interface GrowerOptions {
   readonly uri: string;
   readonly store: Parameters<typeof openStore>[1];

@@ -22,7 +22,7 @@ type Fault = (typeof FAULTS)[number];
 
 export interface LocalRun {
   readonly faults: readonly string[];
-  /** How each grower ended: its exit code, or the signal. */
+  /** The end of each grower: its exit code, or the signal. */
   readonly ends: readonly (number | string)[];
   readonly seconds: number;
   readonly store: ObjectStore;

@@ -1,4 +1,4 @@
-/** What a seed decides. */
+/** Random choices that a seed decides. */
 
 /** Numbers in [0, 1) that the seed decides (mulberry32). */
 export function randomOf(seed: number): () => number {

@@ -36,7 +36,7 @@ export interface S3Server {
 }
 
 export interface S3ServerOptions {
-  /** Where its data lies; by default this machine's temporary folder. */
+  /** Holds its data; by default this machine's temporary folder. */
   readonly disk?: SmallDisk;
 }
 

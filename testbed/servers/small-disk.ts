@@ -10,7 +10,7 @@ import { serverFolder } from './process.ts';
  * Needs root.
  */
 export interface SmallDisk {
-  /** Where programs find it that are started with `prefix`. */
+  /** The mount point, for programs that are started with `prefix`. */
   readonly path: string;
   /** The same folder, as this process reaches it. */
   readonly outside: string;
