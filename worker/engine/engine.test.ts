@@ -6,6 +6,8 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Failure } from '../../contract/failure.ts';
 import { REPO } from '../../test/support/cli.ts';
+import { smallDataset } from '../../test/support/dataset.ts';
+import { writeEndlessGate } from '../../test/support/endless-gate.ts';
 import { type Engine, startEngine } from './engine.ts';
 import type { StartMessage } from './messages.ts';
 import type { EngineCommand } from './process.ts';
@@ -74,6 +76,31 @@ test('an engine that says nothing while it has work is ended', async (t) => {
   engine.sample(requests).catch(() => {});
   while (crashes.length === 0) await sleep(50);
   assert.match(crashes[0]!, /gave no sign of life for 2 s/);
+});
+
+test('a graph that never ends is ended like a crash', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-engine-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  await writeEndlessGate(dir, 128);
+  const gate = { ...smallDataset().spec.quality.gates[1]!, modelUri: dir };
+  const crashes: string[] = [];
+  const start = { ...phantom, gates: [{ gate, dir, values: [] }] };
+  process.env.COHORTFARM_ENGINE_STALL_SECONDS = '6';
+  t.after(() => void delete process.env.COHORTFARM_ENGINE_STALL_SECONDS);
+  const engine = startEngine({ start, onCrash: (what) => crashes.push(what) });
+  engine.ready.catch(() => {});
+  while (crashes.length === 0) await sleep(50);
+  engine.close();
+  assert.match(crashes[0]!, /^engine \d+ gave no sign of life for 6 s while it started; it starts again$/);
+});
+
+test('a bound on silence that is not a number of seconds is refused', (t) => {
+  process.env.COHORTFARM_ENGINE_STALL_SECONDS = 'soon';
+  t.after(() => void delete process.env.COHORTFARM_ENGINE_STALL_SECONDS);
+  assert.throws(
+    () => startEngine({ start: phantom }),
+    /COHORTFARM_ENGINE_STALL_SECONDS is "soon", not a number of seconds above 0/,
+  );
 });
 
 test('a closed engine ends in the middle of its work, and what was open fails as stopped', async (t) => {

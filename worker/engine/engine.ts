@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Failure, StoppedError } from '../../contract/failure.ts';
+import { Failure, StoppedError, UsageError } from '../../contract/failure.ts';
 import { type ImageRequest, PROTOCOL, type SampledImage, type StartMessage } from './messages.ts';
 import { type EngineCommand, EngineLost, EngineProcess, ONNX_ENGINE } from './process.ts';
 
@@ -36,7 +36,17 @@ const MAX_CRASHES = 3;
 /** Between a second and a third crash and the next start; after a first crash there is no pause. */
 const PAUSE_MS = 2000;
 /** Longer than any single session call; an engine that lives says so between two of them. */
-const STALL_MS = 900_000;
+const STALL_SECONDS = 900;
+const STALL_VARIABLE = 'COHORTFARM_ENGINE_STALL_SECONDS';
+
+/** @throws UsageError */
+function stallFromEnv(text = process.env[STALL_VARIABLE]): number {
+  const seconds = text === undefined ? STALL_SECONDS : Number(text);
+  if (seconds > 0) return seconds * 1000;
+  throw new UsageError(
+    `${STALL_VARIABLE} is ${JSON.stringify(text)}, not a number of seconds above 0; correct or unset it`,
+  );
+}
 
 interface Batch extends PromiseWithResolvers<SampledImage[]> {
   readonly images: readonly ImageRequest[];
@@ -51,6 +61,7 @@ class LastingEngine implements Engine {
   provider = '';
   reason = '';
   readonly #options: EngineOptions;
+  readonly #stallMs: number;
   /** In the order of the calls. */
   readonly #open = new Set<Batch>();
   #process: EngineProcess | null = null;
@@ -61,6 +72,7 @@ class LastingEngine implements Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#stallMs = options.stallMs ?? stallFromEnv();
     this.ready = this.#begin();
     this.ready.catch((error) => this.#fail(error));
   }
@@ -71,10 +83,10 @@ class LastingEngine implements Engine {
 
   /** Starts a process; crashes on the way are tried again. */
   async #begin(): Promise<void> {
-    const { start, command = ONNX_ENGINE, stallMs = STALL_MS } = this.#options;
+    const { start, command = ONNX_ENGINE } = this.#options;
     for (let crashes = 0; ; ) {
       if (this.#failure) throw this.#failure; // Closed in the pause before this start.
-      const one = new EngineProcess(command, { type: 'start', protocol: PROTOCOL, ...start }, stallMs);
+      const one = new EngineProcess(command, { type: 'start', protocol: PROTOCOL, ...start }, this.#stallMs);
       this.#process = one;
       try {
         const { provider, reason } = await one.ready;
