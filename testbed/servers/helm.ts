@@ -9,7 +9,7 @@ import { type GoTool, goTool } from './tools.ts';
 
 const run = promisify(execFile);
 
-const HELM: GoTool = {
+export const helmTool: GoTool = {
   module: 'helm',
   versionOf: 'helm.sh/helm/v4',
   package: 'helm.sh/helm/v4/cmd/helm',
@@ -20,7 +20,7 @@ export const CHART = join(REPO, 'helm/cohortfarm');
 
 /** Runs helm and returns what it prints; rejects with its complaint. It sees no configuration of the user. */
 export async function helm(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const command = await goTool(HELM);
+  const command = await goTool(helmTool);
   const home = await mkdtemp(join(tmpdir(), 'cohortfarm-helm-'));
   try {
     const folders = { HELM_CONFIG_HOME: home, HELM_CACHE_HOME: home, HELM_DATA_HOME: home };
