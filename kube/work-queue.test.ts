@@ -221,6 +221,45 @@ describe('whatever happens to a work queue', () => {
       { numRuns: 200 },
     );
   });
+
+  it('A24: serves idle keys when no other is due, and each of them in the end', async () => {
+    const { turns, work } = timed(() => clock, 10);
+    const { clock, queue } = queueWith({ work, concurrency: 1 });
+    for (let i = 0; i < 100; i++) queue.addIdle(`old-${i}`);
+    assert.equal(queue.depth, 99);
+    await clock.advance(5);
+    queue.add('new');
+    await clock.advance(10);
+    assert.deepEqual(turns.at(-1), ['new', 10]);
+    // However busy it is, an idle key has its turn now and then.
+    const busy = setTurns(queue, 40);
+    await clock.advance(400);
+    const idle = turns.slice(2, 42).filter(([key]) => key.startsWith('old-'));
+    assert.ok(idle.length >= 4 && idle.length <= 6, `${idle.length} of 40 turns, with ${busy} keys due`);
+    await clock.advance(2000);
+    assert.equal(new Set(turns.map(([key]) => key)).size, 141);
+    assert.equal(queue.depth, 0);
+  });
+
+  it('A24: takes an idle key once, that is also added, or is being worked on', async () => {
+    const { turns, work } = timed(() => clock, 10);
+    const { clock, queue } = queueWith({ work, concurrency: 1, minIntervalMs: 50 });
+    queue.add('a');
+    queue.addIdle('b');
+    queue.add('b');
+    queue.addIdle('a');
+    await clock.advance(1000);
+    assert.deepEqual(turns, [
+      ['a', 0],
+      ['b', 10],
+      ['a', 50],
+    ]);
+  });
 });
+
+function setTurns(queue: WorkQueue, keys: number): number {
+  for (let i = 0; i < keys; i++) queue.add(`busy-${i}`);
+  return keys;
+}
 
 const quiet = { takesMs: 1, fails: false, requeueAfter: undefined };

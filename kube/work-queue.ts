@@ -39,12 +39,18 @@ interface Entry {
   failures: number;
 }
 
+/** One turn in so many goes to an idle key, however many others are due. */
+const IDLE_SHARE = 8;
+
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #entries = new Map<string, Entry>();
   /** Every waiting entry is in it at its `due` or earlier; what has changed since is put right when its time comes. */
   #agenda = new Heap<Entry>();
+  /** Keys that get a turn when no other is due. */
+  readonly #idle = new Set<string>();
   readonly #running = new Set<Promise<void>>();
+  #begun = 0;
   #stopped = false;
   #timer: { readonly at: number; readonly cancel: () => void } | null = null;
 
@@ -65,10 +71,17 @@ export class WorkQueue {
     this.#pump();
   }
 
+  /** The key may wait until no other is due: nothing has happened to it that is known of. */
+  addIdle(key: string): void {
+    if (this.#stopped) return;
+    this.#idle.add(key);
+    this.#pump();
+  }
+
   /** Keys whose turn has come but that are not worked on yet. */
   get depth(): number {
     const now = this.#options.clock.now();
-    let ready = 0;
+    let ready = this.#idle.size;
     for (const { due, running } of this.#entries.values()) if (!running && due !== null && due <= now) ready++;
     return ready;
   }
@@ -114,14 +127,29 @@ export class WorkQueue {
     const { clock, concurrency } = this.#options;
     while (!this.#stopped && this.#running.size < concurrency) {
       const next = this.#agenda.peek();
+      const isDue = next !== undefined && next.at <= clock.now();
+      if (this.#idle.size > 0 && (!isDue || this.#begun % IDLE_SHARE === 0)) {
+        this.#takeIdle();
+        continue;
+      }
       if (next === undefined) return;
-      if (next.at > clock.now()) {
+      if (!isDue) {
         this.#wakeAt(next.at);
         return;
       }
       this.#agenda.pop();
       this.#settle(next.value);
     }
+  }
+
+  /** Gives an idle key its turn; one that is waited for or worked on already needs none. */
+  #takeIdle(): void {
+    const [key] = this.#idle;
+    this.#idle.delete(key!);
+    const entry = this.#entryOf(key!);
+    const isPast = entry.started + this.#options.minIntervalMs <= this.#options.clock.now();
+    if (entry.running || !isPast) this.#want(entry, this.#options.clock.now());
+    else this.#begin(entry);
   }
 
   /** Handles an entry that is due. */
@@ -159,6 +187,8 @@ export class WorkQueue {
   }
 
   #begin(entry: Entry): void {
+    this.#begun++;
+    this.#idle.delete(entry.key);
     entry.due = null;
     entry.running = true;
     entry.started = this.#options.clock.now();

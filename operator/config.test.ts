@@ -17,6 +17,7 @@ describe('configuration', () => {
       namespaces: [],
       nats: { url: 'nats://nats:4222' },
       settings: {
+        operatorClass: '',
         pods: {
           workerImage: 'example.org/cohortfarm:1',
           trainerImage: 'example.org/trainer:1',
@@ -51,11 +52,13 @@ describe('configuration', () => {
       COHORTFARM_NATS_CREDENTIALS: '/etc/cohortfarm-nats/nats.creds',
       COHORTFARM_NATS_CREDENTIALS_SECRET: 'nats',
       COHORTFARM_NAMESPACES: 'a, b,',
+      COHORTFARM_CLASS: 'research',
     });
     assert.deepEqual(nats, { url: 'nats://nats:4222', credentials: '/etc/cohortfarm-nats/nats.creds' });
     assert.equal(settings.pods.natsUrl, 'tls://nats.example.org:4222');
     assert.equal(settings.pods.natsCredentialsSecret, 'nats');
     assert.deepEqual(namespaces, ['a', 'b']);
+    assert.equal(settings.operatorClass, 'research');
   });
 
   it('takes a variable that is set to nothing for one that is not set', () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { ENV } from '../contract/cluster.ts';
+import { label } from '../contract/schema/text.ts';
 import type { Settings } from './decide/decision.ts';
 
 /** The configuration of the operator: environment variables alone. */
@@ -56,6 +57,7 @@ const variables = z.object({
     .transform((parts) => parts.filter((part) => part !== ''))
     .pipe(z.array(name))
     .default([]),
+  COHORTFARM_CLASS: label.optional(),
   [ENV.natsUrl]: natsUrl,
   [ENV.natsCredentials]: z.string().optional(),
   [ENV.natsToken]: z.string().optional(),
@@ -104,6 +106,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
       ...(token !== undefined && { token }),
     },
     settings: {
+      operatorClass: values.COHORTFARM_CLASS ?? '',
       pods: {
         workerImage: values.COHORTFARM_WORKER_IMAGE,
         trainerImage: values.COHORTFARM_TRAINER_IMAGE,

@@ -43,6 +43,8 @@ export class Controller {
   readonly #keys = new Map<string, string>();
   readonly #uids = new Map<string, string>();
   readonly #versions = new Map<string, Version>();
+  /** Resource versions at which nothing was left to do. */
+  readonly #settled = new Map<string, string>();
 
   constructor(options: ControllerOptions) {
     const { concurrency, clock, random, namespaces } = options;
@@ -118,7 +120,10 @@ export class Controller {
       // Children that lost their label are found by the resync of their dataset.
       keyOf: ({ namespace, labels }: ObjectMeta) =>
         labels?.[LABELS.dataset] === undefined ? null : `${namespace}/${labels[LABELS.dataset]}`,
-      onKey: (key: string) => this.#queue.add(key),
+      onKey: (key: string, _metadata: ObjectMeta | null, isListed: boolean) => {
+        if (!isListed) this.#queue.add(key);
+        else if (!this.#settled.has(key)) this.#queue.addIdle(key);
+      },
     };
     const labels = { [LABELS.managedBy]: MANAGED_BY };
     return [
@@ -128,7 +133,10 @@ export class Controller {
         keyOf: ({ namespace, name }) => `${namespace}/${name}`,
         onKey: (key, metadata, isListed) => {
           this.#remember(key, metadata?.uid);
-          if (this.#isNews(key, metadata) || isListed) this.#queue.add(key);
+          const isNews = this.#isNews(key, metadata);
+          const isSettled = metadata !== null && this.#settled.get(key) === metadata.resourceVersion;
+          if (!isListed && isNews) this.#queue.add(key);
+          else if (isListed && !isSettled) this.#queue.addIdle(key);
         },
       }),
       new Watcher({ ...base, query: { kind: 'Job', labels, ...place }, ...ofChild }),
@@ -141,6 +149,7 @@ export class Controller {
     const before = this.#versions.get(key);
     if (metadata === null) {
       this.#versions.delete(key);
+      this.#settled.delete(key);
       return true;
     }
     const version = versionOf(metadata);
@@ -167,6 +176,8 @@ export class Controller {
     const own = log.child({ reconcile: randomUUID().slice(0, 8), ...key, uid: this.#uids.get(id) });
     try {
       const result = await reconcile(key, own);
+      if (result.settledAt === undefined) this.#settled.delete(id);
+      else this.#settled.set(id, result.settledAt);
       metrics.reconciled(seconds(), null);
       own.debug({ seconds: seconds(), requeueAfter: result.requeueAfter }, 'reconciled');
       return result;

@@ -4,7 +4,7 @@ import { LABELS } from '../contract/cluster.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
 import { KubeError } from '../kube/errors.ts';
 import type { Kind } from '../kube/resources.ts';
-import type { Kube, KubeObject, Stored } from '../kube/types.ts';
+import type { Kube, KubeObject, ListQuery, Stored } from '../kube/types.ts';
 import type { WatchEvent } from '../kube/watch-stream.ts';
 import { createLogger } from '../platform/log.ts';
 import { QueueError } from '../platform/queue/errors.ts';
@@ -44,18 +44,27 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
   };
   const statuses: { at: number; status: DatasetStatus }[] = [];
   const jobs: Stored[] = [];
-  const change = (more: object): Stored => {
+  const change = (more: Partial<Stored>): Stored => {
     version++;
-    stored = { ...stored, ...more, metadata: { ...stored.metadata, resourceVersion: String(version) } };
+    stored = {
+      ...stored,
+      ...more,
+      metadata: { ...stored.metadata, ...more.metadata, resourceVersion: String(version) },
+    };
     listeners.get('SyntheticDataset')?.({ type: 'MODIFIED', metadata: stored.metadata });
     return stored;
   };
+  /** Requests for one dataset; the lists of watches are for all. */
+  const requests: string[] = [];
   const kube = {
-    get: async () => stored,
-    list: async ({ kind }: { kind: Kind }) => ({
-      items: kind === 'SyntheticDataset' ? [stored] : kind === 'Job' ? jobs : [],
-      resourceVersion: '1',
-    }),
+    get: async ({ kind }: { kind: Kind }) => {
+      requests.push(`get ${kind}`);
+      return stored;
+    },
+    list: async ({ kind, metadataOnly }: ListQuery) => {
+      if (!metadataOnly) requests.push(`list ${kind}`);
+      return { items: kind === 'SyntheticDataset' ? [stored] : kind === 'Job' ? jobs : [], resourceVersion: '1' };
+    },
     apply: async (object: KubeObject) => {
       await applying();
       const status = { active: 1, ready: 1 };
@@ -75,7 +84,10 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
   } as unknown as Kube;
   const admin = {
     problem: null,
-    state: async () => filledQueue(3),
+    state: async () => {
+      requests.push('state of the queue');
+      return filledQueue(3);
+    },
     ensureStreams: async () => {},
     ...queue,
   } as unknown as QueueAdmin;
@@ -101,13 +113,16 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
   });
   const controller = new Controller({
     kube,
-    source: async function* ({ query: { kind }, signal, onOpen }) {
+    source: async function* ({ query: { kind }, lifetimeMs, signal, onOpen }) {
       onOpen?.();
-      while (!signal.aborted) {
+      const end = clock.now() + lifetimeMs;
+      while (!signal.aborted && clock.now() < end) {
         const { promise, resolve } = Promise.withResolvers<WatchEvent | null>();
         listeners.set(kind, resolve);
         signal.addEventListener('abort', () => resolve(null));
+        const cancel = clock.after(end - clock.now(), () => resolve(null));
         const event = await promise;
+        cancel();
         if (event) yield event;
       }
     },
@@ -126,7 +141,19 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
       metadata: { ...jobs[0]!.metadata, labels: { [LABELS.dataset]: 'small' } } as WatchEvent['metadata'],
     });
   controller.start();
-  return { clock, controller, statuses, progress, reconciles, touchJob, events, ignored, stored: () => stored };
+  return {
+    clock,
+    controller,
+    statuses,
+    progress,
+    reconciles,
+    requests,
+    touchJob,
+    change,
+    events,
+    ignored,
+    stored: () => stored,
+  };
 }
 
 const readyOf = (status: DatasetStatus | undefined) => status?.conditions?.find(({ type }) => type === 'Ready');
@@ -171,6 +198,58 @@ describe('A7: a running dataset', () => {
     assert.ok(reconciles.length - looks <= 5, `${reconciles.length - looks} reconciles`);
     await controller.stop(1000);
   });
+});
+
+describe('A24: a finished dataset', () => {
+  const HOURS_MS = 3_600_000;
+  const status = {
+    observedGeneration: 1,
+    planDigest: DIGEST,
+    manifest: { uri: 's3://c/small/dataset.json', sha256: 'b'.repeat(64) },
+    samples: { wanted: 24, accepted: 24, exhausted: 0, attempts: 30 },
+    conditions: [{ type: 'Ready', status: 'True', reason: 'Complete', message: '', lastTransitionTime: '' }],
+  };
+  const resource = { status, metadata: { finalizers: ['cohortfarm.dev/cleanup'] } };
+
+  test('costs one request after a start, and none at the resyncs of hours', async () => {
+    const { clock, controller, requests, statuses } = setUp({ resource });
+    await clock.advance(5 * HOURS_MS);
+    assert.deepEqual(requests, ['get SyntheticDataset']);
+    assert.deepEqual(statuses, []);
+    await controller.stop(1000);
+  });
+
+  test('is observed once where it might have stages to run, and no more after that', async () => {
+    const { spec } = smallDataset();
+    const { clock, controller, requests } = setUp({
+      resource: { ...resource, spec: { ...spec, ttlSecondsAfterFinished: 60 } },
+      queue: { state: async () => null },
+    });
+    await clock.advance(5 * HOURS_MS);
+    // The first look writes conditions anew, so that the next list finds another version: it is looked at once more.
+    assert.equal(requests.filter((request) => request === 'list Job').length, 2);
+    await controller.stop(1000);
+  });
+
+  test('is observed again as soon as its spec changes', async () => {
+    const { clock, controller, requests, change, stored } = setUp({ resource, queue: { state: async () => null } });
+    await clock.advance(HOURS_MS);
+    change({ metadata: { ...stored().metadata, generation: 2 } });
+    await clock.advance(1000);
+    assert.ok(requests.includes('list Job'));
+    await controller.stop(1000);
+  });
+});
+
+test('A25: a dataset of another operator costs one request, and is neither held nor written', async () => {
+  const { spec } = smallDataset();
+  const { clock, controller, requests, statuses, stored } = setUp({
+    resource: { spec: { ...spec, operatorClass: 'other' } },
+  });
+  await clock.advance(3_600_000);
+  assert.deepEqual(requests, ['get SyntheticDataset']);
+  assert.deepEqual([statuses, stored().metadata.finalizers], [[], undefined]);
+  await controller.stop(1000);
 });
 
 describe('A8: what fails before the status is written is in the status', () => {

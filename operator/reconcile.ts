@@ -5,6 +5,7 @@ import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
 import { act } from './act.ts';
+import { attentionOf } from './decide/attention.ts';
 import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings } from './decide/decision.ts';
 import { abandon } from './decide/deleting.ts';
@@ -51,6 +52,8 @@ export interface Key {
 export interface Result {
   /** Seconds after which to reconcile again, even if nothing happens. */
   readonly requeueAfter?: number;
+  /** Resource version at which nothing is left to do: as long as it stays, nothing happens without an event. */
+  readonly settledAt?: string;
 }
 
 export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
@@ -81,9 +84,24 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     const object = await context.kube.get({ kind: 'SyntheticDataset', ...key });
     if (!object || uids.get(idOf(key)) !== object.metadata.uid) forget(key);
     if (!object) return {};
-    uids.set(idOf(key), object.metadata.uid);
+    const { uid, resourceVersion } = object.metadata;
+    const attention = attentionOf(object, context.settings.operatorClass, !context.progress.has(uid));
+    if (attention === 'foreign') {
+      forget(key);
+      return { settledAt: resourceVersion };
+    }
+    uids.set(idOf(key), uid);
+    if (attention === 'settled') {
+      context.onSeen(uid, key);
+      context.onConditions(key, (object.status as DatasetStatus).conditions);
+      return { settledAt: resourceVersion };
+    }
     const { observe: observeQueue } = queueObserver;
-    return reconcileObject({ ...context, parse: parser.parse, observeQueue, statuses, failingSince }, object, key, log);
+    const inner = { ...context, parse: parser.parse, observeQueue, statuses, failingSince };
+    const result = await reconcileObject(inner, object, key, log);
+    // A parsed quota is large, and nobody asks for it any more.
+    if (result.settledAt !== undefined) parser.forget(uid);
+    return result;
   };
 }
 
@@ -114,7 +132,9 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
   const heldMs = await context.statuses.write(observed, setback ? reporting(decision, setback) : decision);
   const waits = [setback ? REFUSED_SECONDS : decision.requeueAfter, heldMs === null ? undefined : heldMs / 1000];
   const known = waits.filter((seconds) => seconds !== undefined);
-  return known.length === 0 ? {} : { requeueAfter: Math.min(...known) };
+  if (known.length > 0) return { requeueAfter: Math.min(...known) };
+  const isOver = decision.stepStatus?.at === 'done' && decision.actions.length === 0;
+  return isOver ? { settledAt: object.metadata.resourceVersion } : {};
 }
 
 const isNamespaceGoing = (error: unknown): boolean =>

@@ -339,6 +339,11 @@ export const specSchema = z.strictObject({
     .prefault({})
     .describe('The pods that publish the dataset or remove its objects; they need no GPU'),
   training: trainingSchema.optional().describe('What is trained once the dataset is published'),
+  operatorClass: label
+    .optional()
+    .describe(
+      "Class of the installation that looks after it (the chart's operator.class); default: the one without a class",
+    ),
   deletionPolicy: z
     .enum(['Retain', 'Delete'])
     .default('Retain')

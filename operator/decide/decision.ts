@@ -51,6 +51,8 @@ export interface Decision {
 }
 
 export interface Settings {
+  /** The datasets that this operator looks after: those whose `spec.operatorClass` is the same. Empty: those that name none. */
+  readonly operatorClass: string;
   readonly pods: PodSettings;
 }
 

@@ -7,9 +7,9 @@ import { rememberedStages, wantedStages } from './training.ts';
 /** Every step is done: what is left is to remove the queue, and the Jobs once they have been kept long enough. */
 export function finish(observed: Observed): Decision {
   const { status, queue, jobs, now } = observed;
-  const actions: Action[] = [];
+  // The queue goes last: where nothing is left of it, nothing else is (attention.ts).
+  const actions: Action[] = [...idleWorkers(observed), ...unwantedStages(observed, wantedStages(observed))];
   if (queue.state === 'ready') actions.push({ type: 'removeQueue' });
-  actions.push(...idleWorkers(observed), ...unwantedStages(observed, wantedStages(observed)));
   const { ttlSecondsAfterFinished: ttl } = datasetOf(observed).spec;
   const left = jobs.filter((job) => !job.deleting);
   const ended = Math.max(...left.map(endOf(now)));

@@ -7,7 +7,10 @@ import type { QueueEvent } from '../../platform/queue/types.ts';
  */
 
 export interface ProgressStore {
+  /** Nothing, of a dataset that nothing was reported of. */
   of(uid: string): Progress;
+  /** Whether anything was reported of it since it was last forgotten. */
+  has(uid: string): boolean;
   /** @param isNews false while events of the past are read again */
   take(event: QueueEvent, isNews: boolean): void;
   forget(uid: string): void;
@@ -51,8 +54,9 @@ export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressS
   return {
     of(uid) {
       settle();
-      return entryOf(uid).progress;
+      return byUid.get(uid)?.progress ?? new Progress();
     },
+    has: (uid) => byUid.has(uid),
     take(told, isNews) {
       const { uid, kind, event } = told;
       const known = isKnown(uid);

@@ -84,6 +84,13 @@ describe('the chart', { skip }, () => {
     assert.equal(envOf(own).COHORTFARM_NAMESPACES, 'farm-system');
   });
 
+  it('A25: gives the operator a class, where it is to have one, and its concurrency', async () => {
+    const { COHORTFARM_CLASS, COHORTFARM_CONCURRENCY } = envOf(await renderChart());
+    assert.deepEqual([COHORTFARM_CLASS, COHORTFARM_CONCURRENCY], [undefined, '8']);
+    const other = envOf(await renderChart('--set', 'operator.class=research', '--set', 'operator.concurrency=32'));
+    assert.deepEqual([other.COHORTFARM_CLASS, other.COHORTFARM_CONCURRENCY], ['research', '32']);
+  });
+
   it('uses another NATS server by URL and mounts its credentials, which it never holds itself', async () => {
     const objects = await renderChart('--values', join(CHART, 'ci/external-values.yaml'));
     assert.equal(kinds(objects).has('StatefulSet'), false);

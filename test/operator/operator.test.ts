@@ -68,9 +68,10 @@ describe('the operator as processes', { skip }, () => {
     return replica;
   };
   const leads = (replica: Replica) => async () => replica.log().some(({ msg }) => msg === 'leading');
-  const apply = (name: string) =>
+  const apply = (name: string, change: Record<string, unknown> = {}) =>
     kube.apply(
       documentWith({
+        ...change,
         metadata: { name, namespace },
         'spec.model.uri': 'embedded:phantom',
         'spec.output.uri': `s3://bucket/${name}`,
@@ -229,6 +230,26 @@ describe('the operator as processes', { skip }, () => {
     await plane.apiServer.resume();
     await apply('afterwards');
     await until('there is a Job', jobOf('afterwards'), 30_000);
+  });
+
+  it('A25: shares a namespace with another of another class, and each leaves the datasets of the other alone', async () => {
+    const classOf = (operatorClass: string) => ({
+      ...{ COHORTFARM_CLASS: operatorClass, COHORTFARM_LEASE: `of-${operatorClass}` },
+      COHORTFARM_WORKER_IMAGE: `worker-of:${operatorClass}`,
+    });
+    const both = [start('a', classOf('a')), start('b', classOf('b'))];
+    for (const one of both) await until('both lead', leads(one));
+    for (const own of ['a', 'b', 'c']) await apply(`for-${own}`, { 'spec.operatorClass': own });
+    await apply('for-none');
+    for (const own of ['a', 'b']) {
+      const job = await until('it has a Job', jobOf(`for-${own}`));
+      assert.match(JSON.stringify(job.spec), new RegExp(`"image":"worker-of:${own}"`));
+    }
+    // So long do they take to see the others as well, and would they take to replace each other's Jobs.
+    await sleep(2000);
+    assert.deepEqual((await jobs()).map(({ metadata }) => metadata.name).sort(), ['for-a-workers-1', 'for-b-workers-1']);
+    const none = await kube.get({ kind: 'SyntheticDataset', namespace, name: 'for-none' });
+    assert.deepEqual([none?.status, none?.metadata.finalizers], [undefined, undefined]);
   });
 
   it('is not ready while NATS is away, and says which server and why', async () => {

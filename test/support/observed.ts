@@ -11,6 +11,7 @@ import { smallDataset } from './dataset.ts';
 export const NOW = Date.parse('2026-01-02T03:04:05Z');
 export const DIGEST = 'a'.repeat(64);
 export const SETTINGS: Settings = {
+  operatorClass: '',
   pods: { workerImage: 'cohortfarm/worker:test', trainerImage: 'cohortfarm/trainer:test', natsUrl: 'nats://nats:4222' },
 };
 export const OWNER = {
