@@ -42,6 +42,9 @@ export const REASONS = {
   OutputTaken: needsHelp,
   SamplesExhausted: { stalls: true, retries: false, exit: EXIT.shortfall },
   AcceptanceTooLow: needsHelp,
+  DeadlineExceeded: { stalls: true, retries: false, exit: EXIT.never },
+  RoundsExhausted: { stalls: true, retries: false, exit: EXIT.never },
+  BudgetSpent: { stalls: true, retries: false, exit: EXIT.never },
   Shortfall: { stalls: false, retries: false, exit: EXIT.shortfall },
 
   // What it names.

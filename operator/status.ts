@@ -1,9 +1,11 @@
+import { LABELS } from '../contract/cluster.ts';
 import { canonicalJson } from '../contract/digest.ts';
 import { REASONS, type ReasonName } from '../contract/reasons.ts';
 import type { Condition, ConditionType, DatasetStatus } from '../contract/schema/status.ts';
 import type { Decision, StepStatus } from './decide/decision.ts';
 import { STEPS } from './decide/steps.ts';
 import type { Observed } from './observed.ts';
+import { isUsageNews, usageOf } from './usage.ts';
 
 /** The status that a decision makes, whole. */
 
@@ -33,8 +35,16 @@ export function nextStatus(observed: Observed, decision: Decision): DatasetStatu
       manifest: published.manifest,
     }),
     ...(stages && { stages: [...stages] }),
+    ...usageFields(observed),
     ...((progress.plan || published || stages) && { lastUpdateTime: new Date(now).toISOString() }),
   };
+}
+
+/** Also what the scale subresource reads. */
+function usageFields(observed: Observed): Partial<DatasetStatus> {
+  const usage = usageOf(observed);
+  if (!usage) return {};
+  return { usage, selector: `${LABELS.uid}=${observed.owner.uid},${LABELS.role}=workers` };
 }
 
 function planFields({ progress, status }: Observed): Partial<DatasetStatus> {
@@ -122,6 +132,6 @@ function conditionOf(
 
 /** Whether a status says something else, apart from when it was written. */
 export const differs = (before: DatasetStatus, after: DatasetStatus): boolean =>
-  comparable(before) !== comparable(after);
+  isUsageNews(before.usage, after.usage) || comparable(before) !== comparable(after);
 
-const comparable = ({ lastUpdateTime: _, ...status }: DatasetStatus): string => canonicalJson(status);
+const comparable = ({ lastUpdateTime: _, usage: _usage, ...status }: DatasetStatus): string => canonicalJson(status);

@@ -61,7 +61,14 @@ export function datasetDefinition() {
           name: VERSION,
           served: true,
           storage: true,
-          subresources: { status: {} },
+          subresources: {
+            status: {},
+            scale: {
+              specReplicasPath: '.spec.workers.replicas',
+              statusReplicasPath: '.status.usage.workers',
+              labelSelectorPath: '.status.selector',
+            },
+          },
           additionalPrinterColumns: COLUMNS,
           schema: { openAPIV3Schema: resourceSchema() },
         },

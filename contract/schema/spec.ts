@@ -260,6 +260,18 @@ export const outputSchema = z.strictObject({
     .describe('The tar files that hold the images, for WebDataset'),
 });
 
+const limits = z
+  .strictObject({
+    activeDeadlineSeconds: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Seconds during which workers may run; waiting for nodes or a queue does not count'),
+    maxRounds: z.int().min(1).max(100_000).optional().describe('Jobs of workers, the first included'),
+    maxGpuHours: z.number().min(0).optional().describe('GPU-hours of all workers together'),
+  })
+  .describe('Where one of them is reached, workers stop and nothing is lost; raised, they resume. Default: none');
+
 const workers = z.strictObject({
   replicas: z.int().min(1).max(10_000).default(1).describe('Worker pods; may change while they run'),
   gpus: z.int().min(0).max(64).default(0).describe('GPUs of each worker'),
@@ -303,6 +315,7 @@ const workers = z.strictObject({
     .enum(['OnNextRound', 'Immediate'])
     .default('OnNextRound')
     .describe('When running workers get a new image of the installation: with the next Job, or at once'),
+  limits: limits.optional(),
   queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
   podTemplate: passThrough
     .optional()

@@ -58,6 +58,18 @@ const stageStatus = z.strictObject({
   metrics: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).optional().describe('Its headline metrics'),
 });
 
+const seconds = z.number().min(0);
+
+const usage = z.strictObject({
+  rounds: count.describe('Jobs of workers so far'),
+  workers: count.describe('Worker pods that run'),
+  gpus: count.describe('GPUs that they hold'),
+  activeSeconds: seconds.describe('Time during which any worker ran'),
+  gpuSeconds: seconds.describe('GPU-seconds of all workers'),
+  rejectedGpuSeconds: seconds.describe('The share of them that went into rejected images'),
+  until: time.describe('When this was counted'),
+});
+
 export const statusSchema = z.strictObject({
   observedGeneration: count.optional().describe('Generation of the resource that this status is about'),
   conditions: z.array(conditionSchema).max(CONDITIONS.length).optional().describe('What holds, by type'),
@@ -79,6 +91,10 @@ export const statusSchema = z.strictObject({
     .optional()
     .describe('Shards of the dataset'),
   worstCells: z.array(worstCell).max(10).optional().describe('The cells with the lowest acceptance rates'),
+  usage: usage
+    .optional()
+    .describe('What workers have used, counted up every few minutes and whenever their number changes'),
+  selector: z.string().max(512).optional().describe('Selects the worker pods, for the scale subresource'),
   manifest: z
     .strictObject({
       uri: z.string().max(8192).describe('Where dataset.json is'),
@@ -94,6 +110,7 @@ export const statusSchema = z.strictObject({
   lastUpdateTime: time.optional().describe('When progress was last written here'),
 });
 
+export type Usage = z.infer<typeof usage>;
 export type DatasetStatus = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type ConditionType = (typeof CONDITIONS)[number];

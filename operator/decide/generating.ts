@@ -2,8 +2,10 @@ import { grouped } from '../../contract/format.ts';
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildWorkers, type DesiredJob, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
+import { usageOf } from '../usage.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
 import { failedNodes, failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
+import { limitReached, roundsExhausted, secondsToLimit } from './limits.ts';
 import {
   datasetOf,
   hasSameTemplate,
@@ -29,12 +31,14 @@ export const generate: Advance = (observed, settings) => {
       requeueAfter: 10,
     };
   }
+  const limit = limitReached(observed);
+  if (limit) return stop(observed, limit);
   const job = currentJob(observed.jobs, 'workers');
-  if (!job || job.deleting) return startRound(observed, context, (job?.round ?? 0) + 1);
+  if (!job || job.deleting) return startRound(observed, context);
   const { round, avoidedNodes } = job;
   const wanted = buildWorkers(context, { round, replicas: runningReplicas(observed, job), avoidedNodes });
   if (mustBeReplaced(job, wanted)) return replaceJob(observed, context, job);
-  if (isNowhereElse(observed, job)) return startRound(observed, context, round + 1, { before: [removal(job)] });
+  if (isNowhereElse(observed, job)) return startRound(observed, context, { before: [removal(job)] });
   if (job.state !== 'running') return ended(observed, context, job);
   const edit = editOf(observed, job);
   if (edit !== null && !hasSameTemplate(job, wanted)) return replaceJob(observed, context, job);
@@ -91,13 +95,26 @@ function isNowhereElse({ pods, now }: Observed, job: JobView): boolean {
   );
 }
 
-/** The queue must be there before workers look for it. */
-function startRound(
-  observed: Observed,
-  context: StepContext,
-  round: number,
-  { before = [], avoidedNodes = [] }: { before?: readonly Action[]; avoidedNodes?: readonly string[] } = {},
-): StepDecision {
+/** Workers have reached a limit of the spec: those that run store what they have accepted, and end. */
+function stop({ jobs }: Observed, limit: Report): StepDecision {
+  const running = jobs.filter(({ role, state, deleting }) => role === 'workers' && state === 'running' && !deleting);
+  const actions = running.map((job) => removal(job, `Removed Job ${job.name}: ${limit.reason}`));
+  return { policy: 'limitReached', actions, stepStatus: limit };
+}
+
+interface RoundStart {
+  readonly before?: readonly Action[];
+  readonly avoidedNodes?: readonly string[];
+  /** Why the round before failed. */
+  readonly last?: Report;
+}
+
+/** The queue must be there before workers look for it. A round's number is never used again, also when its Job is gone. */
+function startRound(observed: Observed, context: StepContext, start: RoundStart = {}): StepDecision {
+  const { before = [], avoidedNodes = [], last } = start;
+  const limit = roundsExhausted(observed, last);
+  if (limit) return { policy: 'limitReached', actions: before, stepStatus: limit };
+  const round = (usageOf(observed)?.rounds ?? 0) + 1;
   const wanted = buildWorkers(context, { round, replicas: replicasFor(observed, round), avoidedNodes });
   return {
     policy: 'startWorkers',
@@ -124,16 +141,17 @@ function readyQueue({ queue, progress }: Observed): Action[] {
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
     job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: its pod template or queue has changed`)] : [];
-  return startRound(observed, context, job.round + 1, { before: former, avoidedNodes: job.avoidedNodes });
+  return startRound(observed, context, { before: former, avoidedNodes: job.avoidedNodes });
 }
 
 function running(observed: Observed, job: JobView, wanted: DesiredJob, edit: string | null): StepDecision {
   const edited: Action[] = edit === null ? [] : [{ type: 'apply', object: wanted.job, event: edit }];
+  const look = job.ready < job.active || job.terminating > 0 || job.missing > 0 ? 10 : 60;
   return {
     policy: 'generating',
     actions: [...edited, ...fill(observed), ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted)],
     stepStatus: progressReport(observed, job),
-    requeueAfter: job.ready < job.active || job.terminating > 0 || job.missing > 0 ? 10 : 60,
+    requeueAfter: Math.min(look, secondsToLimit(observed) ?? look),
   };
 }
 
@@ -215,7 +233,7 @@ function ended(observed: Observed, context: StepContext, job: JobView): StepDeci
   const madeProgress = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
   const pause = madeProgress ? retryDelay(1) : retryDelay(job.round);
   const wait = ((job.endedAt ?? now) - now) / 1000 + pause;
-  if (wait <= 0) return startRound(observed, context, job.round + 1, { avoidedNodes: failedNodes(observed.pods, job) });
+  if (wait <= 0) return startRound(observed, context, { avoidedNodes: failedNodes(observed.pods, job), last: trouble });
   const parked = queue.state === 'ready' && queue.parked > 0 ? parkedReport(queue.parked) : null;
   return {
     policy: 'awaitRound',

@@ -79,10 +79,32 @@ describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
     );
     const { committed } = (await statusOf(rig, 'paused')).shards!;
     assert.ok(committed < 8, 'it was suspended before its end');
-    await patch('paused', { suspend: false, workers: { replicas: 2 } });
+    await patch('paused', { suspend: false });
+    await rig.plane.kubectl('scale', 'sds/paused', '--replicas=2');
+    const path = `/apis/cohortfarm.dev/v1alpha1/namespaces/${NAMESPACE}/syntheticdatasets/paused/scale`;
+    const scale = await until('its pods are counted and can be selected', async () => {
+      const { spec, status } = JSON.parse(await rig.plane.kubectl('get', '--raw', path));
+      return status.replicas > 0 && { wanted: spec.replicas, selector: status.selector as string };
+    });
+    assert.equal(scale.wanted, 2);
+    assert.match(await rig.plane.kubectl('get', 'pods', '-l', scale.selector, '-o', 'name'), /pod\/paused-workers-/);
     const { samples } = await waitForReady(rig, 'paused', isReady);
     assert.equal(samples?.accepted, 48);
     assert.equal((await runCli(['verify', 's3://cohorts/paused'], rig.s3.env)).code, 0);
+  });
+
+  test('stops at its deadline and loses nothing, and resumes when that is raised', async () => {
+    await rig.plane.apply(
+      await rigDataset(rig, 'limited', ({ spec }) => {
+        spec.workers = { ...spec.workers, limits: { activeDeadlineSeconds: 4 } };
+      }),
+    );
+    const { usage } = await waitForReady(rig, 'limited', isReason('DeadlineExceeded'), 60_000);
+    assert.ok(usage!.activeSeconds >= 4 && usage!.activeSeconds < 30, `${usage!.activeSeconds} seconds`);
+    await until('no pod runs', async () => !rig.kubelet.running().some((pod) => pod.startsWith('limited-')), 60_000);
+    await patch('limited', { workers: { limits: null } });
+    assert.equal((await waitForReady(rig, 'limited', isReady)).usage?.rounds, 2);
+    assert.equal((await runCli(['verify', 's3://cohorts/limited'], rig.s3.env)).code, 0);
   });
 
   test('whose bucket is missing says so, and goes on once it is there', async () => {
