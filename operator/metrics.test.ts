@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { QueueAdmin } from '../platform/queue/types.ts';
 import { createMetrics } from './metrics.ts';
+import { timedQueue } from './timed-queue.ts';
 
-const counts = { accepted: 0, rejected: {}, shardsCommitted: 0, imagesPerSecond: 0 };
+const counts = {
+  ...{ accepted: 0, rejected: {}, shardsCommitted: 0, imagesPerSecond: 0, gpuSeconds: 0, rejectedGpuSeconds: 0 },
+};
 
 /** The lines that say something of the metric. */
 const lines = async (metrics: ReturnType<typeof createMetrics>, name: string) =>
@@ -64,8 +68,12 @@ describe('metrics', () => {
     const condition = (type: 'Ready' | 'Stalled', status: 'True' | 'False', reason: string) => ({
       ...{ type, status, reason, message: '', observedGeneration: 1, lastTransitionTime: '2026-01-02T03:04:05Z' },
     });
-    metrics.conditions(key, [condition('Ready', 'False', 'Generating'), condition('Stalled', 'False', 'Generating')]);
-    metrics.conditions(key, [condition('Ready', 'False', 'PodsRefused'), condition('Stalled', 'True', 'PodsRefused')]);
+    metrics.status(key, {
+      conditions: [condition('Ready', 'False', 'Generating'), condition('Stalled', 'False', 'Generating')],
+    });
+    metrics.status(key, {
+      conditions: [condition('Ready', 'False', 'PodsRefused'), condition('Stalled', 'True', 'PodsRefused')],
+    });
     const labels = 'namespace="ns",dataset="a"';
     assert.deepEqual(await lines(metrics, 'cohortfarm_dataset_condition'), [
       `cohortfarm_dataset_condition{${labels},type="Ready",status="False",reason="PodsRefused"} 1`,
@@ -78,9 +86,72 @@ describe('metrics', () => {
   it('leave nothing of a dataset that is gone', async () => {
     const metrics = createMetrics(() => 0);
     const key = { namespace: 'ns', name: 'a' };
-    metrics.counted(key, { accepted: 5, rejected: { age: 2 }, shardsCommitted: 1, imagesPerSecond: 1 });
+    metrics.counted(key, { ...counts, accepted: 5, rejected: { age: 2 }, gpuSeconds: 7, rejectedGpuSeconds: 2 });
+    const stages = [{ name: 'pretrain', state: 'Running' as const }];
+    metrics.status(key, { samples: { wanted: 9, accepted: 5, exhausted: 0, attempts: 7 }, secondsLeft: 60, stages });
+    assert.match(await metrics.text(), /seconds_left\{namespace="ns",dataset="a"\} 60/);
     metrics.forget(key);
     assert.doesNotMatch(await metrics.text(), /dataset="a"/);
     metrics.forget(key);
+  });
+
+  it('say what workers used, how much of it was rejected, what is wanted, and how long it takes', async () => {
+    const metrics = createMetrics(() => 0);
+    const key = { namespace: 'ns', name: 'a' };
+    const labels = 'namespace="ns",dataset="a"';
+    for (const gpuSeconds of [100, 160]) {
+      metrics.counted(key, { ...counts, gpuSeconds, rejectedGpuSeconds: gpuSeconds / 4 });
+    }
+    assert.deepEqual(await lines(metrics, 'cohortfarm_gpu_seconds'), [
+      `cohortfarm_gpu_seconds_total{${labels}} 160`,
+      `cohortfarm_gpu_seconds_rejected_total{${labels}} 40`,
+    ]);
+    const samples = { wanted: 24, accepted: 8, exhausted: 0, attempts: 10 };
+    metrics.status(key, { samples, secondsLeft: 60 });
+    assert.deepEqual(await lines(metrics, 'cohortfarm_seconds_left'), [`cohortfarm_seconds_left{${labels}} 60`]);
+    assert.deepEqual(await lines(metrics, 'cohortfarm_samples_wanted'), [`cohortfarm_samples_wanted{${labels}} 24`]);
+    metrics.status(key, { samples });
+    assert.deepEqual(await lines(metrics, 'cohortfarm_seconds_left'), []);
+  });
+
+  it('say the state of each stage, and nothing of one that left the spec', async () => {
+    const metrics = createMetrics(() => 0);
+    const key = { namespace: 'ns', name: 'a' };
+    const stage = (name: string, state: 'Running' | 'Failed') => ({ name, state });
+    metrics.status(key, { stages: [stage('pretrain', 'Running'), stage('finetune', 'Running')] });
+    metrics.status(key, { stages: [stage('pretrain', 'Failed')] });
+    const of = (state: string) =>
+      `cohortfarm_stage_state{namespace="ns",dataset="a",stage="pretrain",state="${state}"}`;
+    assert.deepEqual(await lines(metrics, 'cohortfarm_stage_state'), [
+      `${of('Pending')} 0`,
+      `${of('Running')} 0`,
+      `${of('Succeeded')} 0`,
+      `${of('Failed')} 1`,
+    ]);
+  });
+
+  it('time requests to the queue, by what they do and how they end', async () => {
+    const metrics = createMetrics(() => 0);
+    let now = 0;
+    const away = new Error('away');
+    const queue = {
+      problem: 'away',
+      state: async () => {
+        now += 20;
+        return null;
+      },
+      remove: async () => {
+        now += 3000;
+        throw away;
+      },
+    } as unknown as QueueAdmin;
+    const timed = timedQueue(queue, metrics.queueRequest, () => now);
+    assert.deepEqual([await timed.state('uid'), timed.problem], [null, 'away']);
+    await assert.rejects(timed.remove('uid'), away);
+    const name = 'cohortfarm_queue_request_duration_seconds';
+    assert.deepEqual(await lines(metrics, `${name}_sum`), [
+      `${name}_sum{operation="state",result="success"} 0.02`,
+      `${name}_sum{operation="remove",result="error"} 3`,
+    ]);
   });
 });

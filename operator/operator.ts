@@ -15,6 +15,8 @@ import { type Checks, type HttpServer, startHttp } from './http.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler, type ReconcileContext } from './reconcile.ts';
+import { timedQueue } from './timed-queue.ts';
+import { usageOf } from './usage.ts';
 
 /** One replica of the operator: stands by until it leads, then works until it is stopped or loses the lease. */
 
@@ -55,7 +57,8 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   let stopping = false;
   const metrics = createMetrics(() => work?.controller.depth ?? 0);
   const onRequest = metrics.request;
-  const queue = openQueueAdmin({ ...config.nats, name: config.instance, log });
+  const connection = openQueueAdmin({ ...config.nats, name: config.instance, log });
+  const queue = timedQueue(connection, metrics.queueRequest, clock.now);
   const leader = createLeader(
     { ...options, clock, onRequest },
     {
@@ -154,7 +157,7 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     events,
     settings: config.settings,
     now: Date.now,
-    onConditions: metrics.conditions,
+    onStatus: metrics.status,
     onSeen: createSeen(metrics),
   });
   const controller = new Controller({
@@ -187,7 +190,10 @@ function createSeen(metrics: Metrics): ReconcileContext['onSeen'] {
       return;
     }
     keys.set(uid, key);
-    if (observed) metrics.counted(key, { ...observed.progress, accepted: observed.progress.samples.accepted });
+    if (!observed) return;
+    const { progress } = observed;
+    const { gpuSeconds = 0, rejectedGpuSeconds = 0 } = usageOf(observed) ?? {};
+    metrics.counted(key, { ...progress, accepted: progress.samples.accepted, gpuSeconds, rejectedGpuSeconds });
   };
 }
 

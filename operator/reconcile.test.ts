@@ -108,7 +108,7 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
     events: { record: ({ type, reason, message }) => events.push(`${type} ${reason}: ${message}`) },
     settings: SETTINGS,
     now: () => clock.now(),
-    onConditions: () => {},
+    onStatus: () => {},
     onSeen: (_uid, key) => key && reconciles.push(clock.now()),
   });
   const controller = new Controller({

@@ -39,7 +39,7 @@ export interface ReconcileContext {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** The present status of a dataset. */
-  readonly onConditions: (key: Key, conditions: DatasetStatus['conditions']) => void;
+  readonly onStatus: (key: Key, status: DatasetStatus) => void;
   /** The dataset was looked at; null once it is gone. */
   readonly onSeen: (uid: string, key: Key | null, observed?: Observed) => void;
 }
@@ -63,7 +63,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
   const queueObserver = createQueueObserver(context);
   const statuses = createStatusWriter({
     ...context,
-    onStatus: ({ owner }, { conditions }) => context.onConditions(owner, conditions),
+    onStatus: ({ owner }, status) => context.onStatus(owner, status),
     onTransition: ({ owner }, event) => context.events.record({ owner, ...event }),
   });
   const failingSince = new Map<string, number>();
@@ -93,7 +93,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     uids.set(idOf(key), uid);
     if (attention === 'settled') {
       context.onSeen(uid, key);
-      context.onConditions(key, (object.status as DatasetStatus).conditions);
+      context.onStatus(key, object.status as DatasetStatus);
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { EXAMPLES } from '../../cli/examples.ts';
+import { anchorsOf } from '../support/anchors.ts';
 import { REPO, runCli } from '../support/cli.ts';
 
 const PAGES = [
@@ -17,17 +18,6 @@ const PAGES = [
   ...(await readdir(join(REPO, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
 ];
 const read = (page: string): Promise<string> => readFile(join(REPO, page), 'utf8');
-
-/** Headings as pages of a repository link to them. */
-const anchorsOf = (text: string): Set<string> =>
-  new Set(
-    [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-      title!
-        .toLowerCase()
-        .replace(/[^\w\- ]/g, '')
-        .replaceAll(' ', '-'),
-    ),
-  );
 
 describe('the pages', () => {
   for (const page of PAGES) {

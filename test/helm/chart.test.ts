@@ -7,6 +7,7 @@ import { readConfig } from '../../operator/config.ts';
 import { createMetrics } from '../../operator/metrics.ts';
 import { CHART, helm, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
+import { anchorsOf } from '../support/anchors.ts';
 import { REPO } from '../support/cli.ts';
 
 const skip = await missingForServers();
@@ -178,6 +179,21 @@ describe('the chart', { skip }, () => {
         [...new Set(used)].filter((name) => !names.has(name)),
         [],
       );
+    }
+  });
+
+  it('links each alert to a heading of the docs, wherever they are served', async () => {
+    const rulesOf = async (...args: string[]): Promise<{ alert: string; annotations: Record<string, string> }[]> => {
+      const objects = await renderChart('--set', 'metrics.prometheusRule.enabled=true', ...args);
+      return find(objects, 'PrometheusRule', 'farm-cohortfarm').spec.groups[0].rules;
+    };
+    const docsUrl = 'https://git.example.org/farm/docs';
+    const served = await rulesOf('--set', `metrics.prometheusRule.docsUrl=${docsUrl}/`);
+    for (const [i, { alert, annotations }] of (await rulesOf()).entries()) {
+      const url = annotations.runbook_url ?? '';
+      const [page, anchor] = url.split('#') as [string, string?];
+      assert.ok(anchor && anchorsOf(await readFile(join(REPO, page), 'utf8')).has(anchor), `${alert}: ${url}`);
+      assert.equal(served[i]!.annotations.runbook_url, url.replace('docs', docsUrl));
     }
   });
 
