@@ -182,6 +182,18 @@ describe('the chart', { skip }, () => {
     }
   });
 
+  it('lets metrics keep the namespace of their dataset, which Prometheus would replace by that of the operator', async () => {
+    const objects = await renderChart('--values', join(CHART, 'ci/monitoring-values.yaml'));
+    const endpoints = [
+      ...find(objects, 'ServiceMonitor', 'farm-cohortfarm').spec.endpoints,
+      ...find(objects, 'PodMonitor', 'farm-cohortfarm').spec.podMetricsEndpoints,
+    ];
+    assert.deepEqual(
+      endpoints.map(({ honorLabels }: { honorLabels?: boolean }) => honorLabels),
+      [true, true],
+    );
+  });
+
   it('links each alert to a heading of the docs, wherever they are served', async () => {
     const rulesOf = async (...args: string[]): Promise<{ alert: string; annotations: Record<string, string> }[]> => {
       const objects = await renderChart('--set', 'metrics.prometheusRule.enabled=true', ...args);

@@ -18,6 +18,8 @@ export interface GoTool {
   name: string;
   /** Flags for the linker, given the version: what a program says about itself. */
   ldflags?: (version: string) => string;
+  /** Build tags, with commas. */
+  tags?: string;
   /** Whether it needs a C compiler. */
   cgo?: boolean;
 }
@@ -90,7 +92,7 @@ async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> 
   // The lock is released with its holder, however that exits. A process that waited finds the program built.
   const script = `
     test -e "$TARGET" && exit
-    go build -trimpath -buildvcs=false -ldflags "$LDFLAGS" -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
+    go build -trimpath -buildvcs=false -tags "$TAGS" -ldflags "$LDFLAGS" -o "$TARGET.unfinished" "$PACKAGE" && mv "$TARGET.unfinished" "$TARGET"`;
   try {
     await run('flock', [`${path}.lock`, 'sh', '-c', script], {
       cwd: folder,
@@ -99,6 +101,7 @@ async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> 
         CGO_ENABLED: tool.cgo ? '1' : '0',
         TARGET: path,
         PACKAGE: tool.package,
+        TAGS: tool.tags ?? '',
         LDFLAGS: tool.ldflags?.(version) ?? '',
       },
     });
