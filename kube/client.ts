@@ -2,6 +2,7 @@ import { FIELD_MANAGER } from '../contract/cluster.ts';
 import { isKubeError, KubeError } from './errors.ts';
 import { listAll, normalised } from './list.ts';
 import { collectionPath, kindOf, objectPath } from './resources.ts';
+import { schemaPath, specFieldsOf } from './schema.ts';
 import { createSend, type Request, type SendOptions } from './send.ts';
 import type { ApplyOptions, DeleteOptions, Kube, KubeObject, Ref, Stored } from './types.ts';
 
@@ -75,6 +76,16 @@ export function createKube(options: KubeOptions): Kube {
     },
     mergePatch: <T extends KubeObject>(ref: Ref, body: object) => {
       return patch<T>('patch', ref, { path: objectPath(ref) + QUERY, contentType: MERGE_PATCH, body });
+    },
+    async specFields(kind) {
+      const target = 'of the published schema';
+      try {
+        const document = await send({ verb: 'get', kind, method: 'GET', path: schemaPath(kind), target });
+        return specFieldsOf(document, kind);
+      } catch (error) {
+        if (isKubeError(error, 'notFound', 'noSuchKind')) return null;
+        throw error;
+      }
     },
     async delete(ref, { propagation = 'Background', uid }: DeleteOptions = {}) {
       const body = { propagationPolicy: propagation, ...(uid === undefined ? {} : { preconditions: { uid } }) };

@@ -103,6 +103,8 @@ export interface Kube {
   patchStatus(ref: Ref & { readonly uid: string }, status: object): Promise<Stored>;
   /** JSON merge patch; `metadata.resourceVersion` in the body makes it a conflict when the object has changed since. */
   mergePatch<T extends KubeObject = KubeObject>(ref: Ref, body: object): Promise<Stored<T>>;
+  /** Names of the fields that the `spec` of a kind has, as the API server publishes its schema; null where it serves no such kind. */
+  specFields(kind: Kind): Promise<readonly string[] | null>;
   /** Requests the deletion. A missing object, or one that was replaced, is not an error. */
   delete(ref: Ref, options?: DeleteOptions): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { Issue } from '../contract/schema/issue.ts';
 import type { Outcome } from '../contract/schema/outcome.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
+import type { TrainerApi } from './desired/trainer-api.ts';
 
 /** All that one reconcile knows, gathered by observe.ts and judged by decide/. Times are milliseconds since the epoch. */
 export interface Observed {
@@ -19,6 +20,8 @@ export interface Observed {
   readonly pods: PodsView;
   readonly queue: QueueView;
   readonly progress: ProgressSummary;
+  /** How the installed Kubeflow Trainer has TrainJobs written, where a stage needs it and it is known. */
+  readonly trainerApi?: TrainerApi;
 }
 
 /** The resource as the API server identifies it. */

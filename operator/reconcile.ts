@@ -12,6 +12,7 @@ import { abandon } from './decide/deleting.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
+import { createTrainerObserver } from './observe/trainer.ts';
 import type { Observed, Owner } from './observed.ts';
 import { type Setback, setbackOf } from './setback.ts';
 import { createStatusWriter, type StatusWriter } from './status-writer.ts';
@@ -61,6 +62,7 @@ export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
 export function createReconciler(context: ReconcileContext): Reconcile {
   const parser = createParser();
   const queueObserver = createQueueObserver(context);
+  const observeTrainer = createTrainerObserver(context);
   const statuses = createStatusWriter({
     ...context,
     onStatus: ({ owner }, status) => context.onStatus(owner, status),
@@ -97,7 +99,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;
-    const inner = { ...context, parse: parser.parse, observeQueue, statuses, failingSince };
+    const inner = { ...context, parse: parser.parse, observeQueue, observeTrainer, statuses, failingSince };
     const result = await reconcileObject(inner, object, key, log);
     // A parsed quota is large, and nobody asks for it any more.
     if (result.settledAt !== undefined) parser.forget(uid);
@@ -107,7 +109,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
 
 const idOf = ({ namespace, name }: Key): string => `${namespace}/${name}`;
 
-interface ObjectContext extends ReconcileContext, Pick<ObserveContext, 'parse' | 'observeQueue'> {
+interface ObjectContext extends ReconcileContext, Pick<ObserveContext, 'parse' | 'observeQueue' | 'observeTrainer'> {
   readonly statuses: StatusWriter;
   /** By UID: when its actions began to fail, of those that failed last. */
   readonly failingSince: Map<string, number>;

@@ -16,6 +16,7 @@ export const stepContext = (observed: Observed, settings: Settings): StepContext
   owner: observed.owner,
   dataset: datasetOf(observed),
   settings: settings.pods,
+  ...(observed.trainerApi !== undefined && { trainerApi: observed.trainerApi }),
 });
 
 /** The condition of a step, as last written, is true. */

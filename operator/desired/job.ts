@@ -8,6 +8,7 @@ import { avoidNodes } from './avoid-nodes.ts';
 import { buildConfigMap } from './config-map.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 import { buildPodTemplate, decisiveSettings, type PodSettings, type Template } from './pod.ts';
+import type { TrainerApi } from './trainer-api.ts';
 
 /** The Jobs of a dataset, whole. */
 
@@ -28,6 +29,8 @@ export interface StepContext {
   readonly owner: Owner;
   readonly dataset: SyntheticDataset;
   readonly settings: PodSettings;
+  /** For TrainJobs: how the installed version has them written. */
+  readonly trainerApi?: TrainerApi;
   /** For a cleanup: the plan whose objects are to go. */
   readonly planDigest?: string;
 }

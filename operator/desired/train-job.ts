@@ -10,6 +10,7 @@ import {
   stageLabels,
   stageVolumes,
 } from './stage-parts.ts';
+import { trainJobSpec } from './trainer-api.ts';
 
 /**
  * A stage for Kubeflow Trainer v2: https://www.kubeflow.org/docs/components/trainer/. What a TrainJob can't say (security
@@ -29,9 +30,8 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
   const { owner, stage, dataset, settings } = context;
   const { launch } = stage;
   const { serviceAccountName, tolerations } = dataset.spec.workers;
-  const spec = {
+  const shared = {
     runtimeRef: launch.runtimeRef,
-    labels: stageLabels(context),
     trainer: {
       image: launch.image ?? settings.trainerImage,
       ...(launch.image === undefined && { command: COMMAND }),
@@ -41,16 +41,14 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
       numProcPerNode: launch.processesPerNode,
       ...(launch.resources && { resourcesPerNode: withRequests(launch.resources) }),
     },
-    podSpecOverrides: [
-      {
-        targetJobs: [{ name: NODE }],
-        ...(serviceAccountName !== undefined && { serviceAccountName }),
-        ...(tolerations && { tolerations }),
-        volumes: stageVolumes(configMap),
-        containers: [{ name: NODE, volumeMounts: STAGE_MOUNTS }],
-      },
-    ],
   };
+  const podSpec = {
+    ...(serviceAccountName !== undefined && { serviceAccountName }),
+    ...(tolerations && { tolerations }),
+    volumes: stageVolumes(configMap),
+    containers: [{ name: NODE, volumeMounts: STAGE_MOUNTS }],
+  };
+  const parts = { shared, labels: stageLabels(context), job: NODE, podSpec };
   const job: KubeObject = {
     apiVersion: 'trainer.kubeflow.org/v1alpha1',
     kind: 'TrainJob',
@@ -60,9 +58,10 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
       labels: stageLabels(context),
       ownerReferences: [ownerReference(owner)],
     },
-    spec,
+    spec: trainJobSpec(parts, context.trainerApi ?? 'podSpecOverrides'),
   };
-  return { job, needs: [], template: spec };
+  // Digested in the words of one version: an upgrade of Kubeflow Trainer changes no stage.
+  return { job, needs: [], template: trainJobSpec(parts, 'podSpecOverrides') };
 }
 
 /** Limits are requests, too, as in any pod: Kubeflow Trainer starts one process where it finds no requests. */

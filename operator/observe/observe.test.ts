@@ -32,6 +32,7 @@ function setUp(answer: (query: ListQuery) => object[]): ObserveContext {
       isKnown: () => true,
       onIgnored: () => undefined,
     }),
+    observeTrainer: async () => undefined,
     parse: () => ({ dataset }),
     now: () => 0,
   };

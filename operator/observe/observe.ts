@@ -8,6 +8,7 @@ import type { DatasetStatus } from '../../contract/schema/status.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { isKubeError } from '../../kube/errors.ts';
 import type { Kube, Stored } from '../../kube/types.ts';
+import type { TrainerApi } from '../desired/trainer-api.ts';
 import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
 import { type EventsContext, mountProblems, refusedPods } from './events.ts';
 import { jobView, trainJobView } from './jobs.ts';
@@ -20,6 +21,7 @@ export interface ObserveContext {
   readonly kube: Pick<Kube, 'list'>;
   readonly observeQueue: (uid: string) => Promise<QueueView>;
   readonly progress: ProgressStore;
+  readonly observeTrainer: () => Promise<TrainerApi | undefined>;
   readonly parse: (object: Stored) => Observed['parsed'];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -33,10 +35,11 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const status = (object.status ?? {}) as DatasetStatus;
   // What a spec that was changed meanwhile has made counts, too.
   const mayHaveTrainJobs = usesTrainJobs(parsed) || (status.stages?.some(({ job }) => job !== undefined) ?? false);
-  const [list, trainJobs, queue] = await Promise.all([
+  const [list, trainJobs, queue, trainerApi] = await Promise.all([
     context.kube.list({ kind: 'Job', namespace, labels }),
     mayHaveTrainJobs ? trainJobsOf(context.kube, namespace, labels) : NOTHING,
     context.observeQueue(uid),
+    usesTrainJobs(parsed) ? context.observeTrainer() : undefined,
   ]);
   const jobs = [
     ...list.items.flatMap((job) => jobView(job) ?? []),
@@ -61,6 +64,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     pods: { ...pods, waiting: [...refused, ...pods.waiting] },
     queue,
     progress: progress.summary(now),
+    ...(trainerApi !== undefined && { trainerApi }),
   };
 }
 

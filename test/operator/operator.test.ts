@@ -247,7 +247,10 @@ describe('the operator as processes', { skip }, () => {
     }
     // So long do they take to see the others as well, and would they take to replace each other's Jobs.
     await sleep(2000);
-    assert.deepEqual((await jobs()).map(({ metadata }) => metadata.name).sort(), ['for-a-workers-1', 'for-b-workers-1']);
+    assert.deepEqual((await jobs()).map(({ metadata }) => metadata.name).sort(), [
+      'for-a-workers-1',
+      'for-b-workers-1',
+    ]);
     const none = await kube.get({ kind: 'SyntheticDataset', namespace, name: 'for-none' });
     assert.deepEqual([none?.status, none?.metadata.finalizers], [undefined, undefined]);
   });
