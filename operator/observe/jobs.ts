@@ -113,6 +113,21 @@ export function trainJobView(object: unknown): JobView | null {
   };
 }
 
+/** A Job that a TrainJob has made, with its pods, in the name of the TrainJob. */
+export function childJobView(object: unknown, parent: JobView): JobView {
+  const { metadata, spec, status } = jobSchema.parse(object);
+  return {
+    ...parent,
+    uid: metadata.uid,
+    parallelism: spec.parallelism,
+    missing: spec.suspend || hasEnded(status.conditions) ? 0 : missingPods(spec.parallelism, status),
+    createdAt: millis(metadata.creationTimestamp) ?? 0,
+  };
+}
+
+const hasEnded = (conditions: readonly z.infer<typeof conditionSchema>[]): boolean =>
+  conditions.some(({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'));
+
 type Base = Pick<
   JobView,
   | 'name'

@@ -79,8 +79,52 @@ describe('a dataset with TrainJobs', () => {
   test('is not gone before their pods, which have none of our labels and may outlive them', async () => {
     const pod = { metadata: { name: 'p', labels: { [JOB_SET]: 'small-pretrain-1' } }, status: { phase: 'Running' } };
     const context = setUp(({ kind, labels = {} }) =>
-      kind === 'Pod' && labels[LABELS.uid] === undefined && labels[JOB_SET]?.includes('small-pretrain-1') ? [pod] : [],
+      kind === 'Pod' && labels[LABELS.uid] === undefined && labels[JOB_SET] === null ? [pod] : [],
     );
     assert.equal((await observe(context, object('2026-01-02T03:00:00Z'))).pods.present, 1);
+  });
+
+  test('is not gone before the pods of a TrainJob that no status names yet, and does not wait for those of others', async () => {
+    const pod = (jobSet: string) => ({
+      metadata: { name: jobSet, labels: { [JOB_SET]: jobSet } },
+      status: { phase: 'Running' },
+    });
+    const presentOf = async (jobSet: string) => {
+      const context = setUp(({ kind, labels = {} }) => (kind === 'Pod' && JOB_SET in labels ? [pod(jobSet)] : []));
+      return (await observe(context, { ...object('2026-01-02T03:00:00Z'), spec: dataset.spec })).pods.present;
+    };
+    // The status names the first round of pretraining.
+    assert.equal(await presentOf('small-pretrain-7'), 1);
+    assert.equal(await presentOf('small-evaluate-1'), 1);
+    for (const other of ['smaller-pretrain-7', 'small-pretrain-x', 'other-pretrain-7', 'small-workers-1']) {
+      assert.equal(await presentOf(other), 0, other);
+    }
+  });
+
+  test('A4: names the pods of a TrainJob that the API server refuses, whose Events are those of its Jobs', async () => {
+    const annotations = { 'cohortfarm.dev/round': '1' };
+    const labels = { [LABELS.role]: 'train', [LABELS.stage]: 'pretrain' };
+    const trainJob = { metadata: { name: 'small-pretrain-1', uid: 'train-job', labels, annotations }, spec: {} };
+    const job = {
+      metadata: { name: 'small-pretrain-1-node-0', uid: 'job-of-it', labels: { [JOB_SET]: 'small-pretrain-1' } },
+      spec: { parallelism: 4 },
+      status: { active: 1 },
+    };
+    const note = 'Error creating: pods "small-pretrain-1-node-0-0-x" is forbidden: exceeded quota: gpus';
+    const event = { metadata: { creationTimestamp: '1970-01-01T00:00:00Z' }, reason: 'FailedCreate', note };
+    const context = setUp(({ kind, labels: asked = {}, fieldSelector }) => {
+      if (kind === 'TrainJob') return [trainJob];
+      if (kind === 'Job') return JOB_SET in asked ? [job] : [];
+      return kind === 'Event' && fieldSelector?.includes('uid=job-of-it') ? [event] : [];
+    });
+    const { waiting } = (await observe({ ...context, now: () => 60_000 }, object())).pods;
+    assert.deepEqual(
+      waiting.map((problem) => [problem.job, problem.reason]),
+      [['small-pretrain-1', 'PodsRefused']],
+    );
+    assert.match(
+      waiting[0]!.message,
+      /^3 of 4 pods are refused: exceeded quota: gpus; .*spec\.training \(stage pretrain\)/,
+    );
   });
 });

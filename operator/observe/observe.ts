@@ -11,8 +11,9 @@ import type { Kube, Stored } from '../../kube/types.ts';
 import type { TrainerApi } from '../desired/trainer-api.ts';
 import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
 import { type EventsContext, mountProblems, refusedPods } from './events.ts';
+import { childJobs, jobSetPods } from './job-sets.ts';
 import { jobView, trainJobView } from './jobs.ts';
-import { JOB_SET, podsView, unexplainedPods } from './pods.ts';
+import { MAX_PODS, podsView, unexplainedPods } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always read fresh, so that nothing is stale. */
@@ -45,15 +46,16 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     ...list.items.flatMap((job) => jobView(job) ?? []),
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ];
+  const children = await childJobs(context.kube, namespace, jobs);
   const now = context.now();
   const progress = context.progress.of(uid);
   if (status.planDigest !== undefined) progress.accept(acceptedPlan(status.planDigest, status));
   const events: EventsContext = { kube: context.kube, namespace, now };
   const [pods, refused] = await Promise.all([
     needsPods(owner, jobs)
-      ? observePods(events, owner, jobs, mayHaveTrainJobs ? jobSetsOf(jobs, status) : [])
+      ? observePods(events, owner, jobs, await (mayHaveTrainJobs ? jobSetPods(context.kube, owner, jobs, object) : []))
       : NO_PODS,
-    refusedPods(events, jobs),
+    refusedPods(events, [...jobs, ...children]),
   ]);
   return {
     now,
@@ -90,12 +92,6 @@ async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labe
   }
 }
 
-/** Names of JobSets whose pods may exist, also when their TrainJobs are gone already. */
-function jobSetsOf(jobs: readonly JobView[], { stages = [] }: DatasetStatus): string[] {
-  const made = jobs.filter(({ kind }) => kind === 'TrainJob').map(({ name }) => name);
-  return [...new Set([...made, ...stages.flatMap(({ job }) => job ?? [])])];
-}
-
 function ownerOf({ metadata }: Stored): Owner {
   const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
   return { namespace, name, uid, resourceVersion, generation, finalizers, deleting: deletionTimestamp !== undefined };
@@ -110,20 +106,15 @@ function needsPods({ deleting }: Owner, jobs: readonly JobView[]): boolean {
   );
 }
 
-/** No dataset has so many pods in trouble that more of them would say more. */
-const MAX_PODS = 200;
-
 /** All but those that simply run or have simply ended; while the dataset is being deleted, those too. */
 async function observePods(
   context: EventsContext,
   { namespace, uid, deleting }: Owner,
   jobs: readonly JobView[],
-  jobSets: readonly string[],
+  ofJobSets: readonly Stored[],
 ): Promise<PodsView> {
   const { kube } = context;
   const ofDataset = { kind: 'Pod', namespace, labels: { [LABELS.uid]: uid }, limit: MAX_PODS } as const;
-  // Pods of a TrainJob have none of our labels.
-  const ofJobSets = jobSets.length > 0 ? kube.list({ ...ofDataset, labels: { [JOB_SET]: jobSets } }) : NOTHING;
   const answers = { ...ofDataset.labels, [LABELS.role]: ['publish', 'cleanup', 'train'] };
   const asked = deleting
     ? [kube.list(ofDataset)]
@@ -138,8 +129,8 @@ async function observePods(
           ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' })
           : NOTHING,
       ];
-  const lists = await Promise.all([...asked, ofJobSets]);
-  const pods = lists.flatMap(({ items }) => items);
+  const lists = await Promise.all(asked);
+  const pods = [...lists.flatMap(({ items }) => items), ...ofJobSets];
   const view = podsView(pods);
   return { ...view, waiting: [...view.waiting, ...(await mountProblems(context, unexplainedPods(pods)))] };
 }

@@ -60,6 +60,8 @@ type Pod = z.infer<typeof podSchema>;
 const JOB_NAME = 'batch.kubernetes.io/job-name';
 /** On pods of a TrainJob, whose name its JobSet has. */
 export const JOB_SET = 'jobset.sigs.k8s.io/jobset-name';
+/** No dataset has so many pods in trouble that more of them would say more. */
+export const MAX_PODS = 200;
 const MAX_MESSAGE = 400;
 
 /** Pods on a node that do not start, for no reason that their status gives. */
