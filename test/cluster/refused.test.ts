@@ -106,6 +106,88 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
     }
   });
 
+  test('by a LimitRange, Pod Security, a policy or a webhook says which, and what to do', async () => {
+    const { kubectl } = rig.plane;
+    // Only pods of these datasets are asked about: a webhook that is away would refuse all others, too.
+    const ofDataset = (name: string) => ({ matchLabels: { 'cohortfarm.dev/dataset': name } });
+    const onCreate = (apiGroups: string[], resources: string[]) => [
+      { apiGroups, apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources },
+    ];
+    const hook = (name: string, dataset: string, rules: object[]) => ({
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingWebhookConfiguration',
+      metadata: { name: dataset },
+      webhooks: [
+        {
+          ...{ name, admissionReviewVersions: ['v1'], sideEffects: 'None', failurePolicy: 'Fail', timeoutSeconds: 1 },
+          ...{ rules, objectSelector: ofDataset(dataset), clientConfig: { url: 'https://127.0.0.1:1/' } },
+        },
+      ],
+    });
+    const policy = {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingAdmissionPolicy',
+      metadata: { name: 'team-label' },
+      spec: {
+        matchConstraints: { resourceRules: onCreate([''], ['pods']), objectSelector: ofDataset('governed') },
+        validations: [{ expression: 'false', message: 'pods need the label team' }],
+      },
+    };
+    const binding = {
+      ...{ apiVersion: policy.apiVersion, kind: `${policy.kind}Binding`, metadata: { name: 'team-label' } },
+      spec: { policyName: 'team-label', validationActions: ['Deny'] },
+    };
+    const limitRange = {
+      ...{ apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'small', namespace: NAMESPACE } },
+      spec: { limits: [{ type: 'Container', max: { memory: '8Gi' } }] },
+    };
+    await rig.plane.apply(limitRange, policy, binding);
+    await rig.plane.apply(hook('pods.example.org', 'hooked', onCreate([''], ['pods'])));
+    await rig.plane.apply(hook('jobs.example.org', 'unheard', onCreate(['batch'], ['jobs'])));
+    await kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=baseline');
+    const memory = (amount: string) => ({ resources: { requests: { memory: amount }, limits: { memory: amount } } });
+    const refused = [
+      [
+        'greedy',
+        memory('16Gi'),
+        /maximum memory usage per Container is 8Gi.*; correct the resources of spec\.workers, or the LimitRange/,
+      ],
+      [
+        'privileged',
+        { ...memory('1Gi'), podTemplate: { spec: { hostNetwork: true } } },
+        /violates PodSecurity "baseline.*host namespaces.*; correct the podTemplate of spec\.workers, or the standard/,
+      ],
+      [
+        'governed',
+        memory('1Gi'),
+        /ValidatingAdmissionPolicy 'team-label'.* denied request: pods need the label team; correct spec\.workers, or what refuses it/,
+      ],
+      [
+        'hooked',
+        memory('1Gi'),
+        /failed calling webhook "pods\.example\.org".*; correct spec\.workers, or the webhook that refuses it/,
+      ],
+    ] as const;
+    const datasetOf = (name: string, workers: object) =>
+      rigDataset(rig, name, ({ spec }) => {
+        spec.workers = { ...spec.workers, ...workers };
+      });
+    for (const [name, workers] of refused) await rig.plane.apply(await datasetOf(name, workers));
+    await rig.plane.apply(await datasetOf('unheard', memory('1Gi')));
+    for (const [name, , expected] of refused) {
+      await until('it has its Job', jobOf(name));
+      await waitForReady(rig, name, isReason('PodsRefused'), NAMED_WITHIN_MS);
+      assert.match(await messageOf(name), expected);
+    }
+    // A8: the Job itself was never made; the dataset has a status all the same.
+    await waitForReady(rig, 'unheard', ({ reason }) => /^(Retrying|ClusterUnavailable)$/.test(reason), NAMED_WITHIN_MS);
+    assert.match(await messageOf('unheard'), /cannot apply Job .*failed calling webhook "jobs\.example\.org"/);
+    await kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-');
+    await kubectl('delete', 'limitrange/small', 'validatingadmissionpolicybinding/team-label');
+    await kubectl('delete', 'validatingwebhookconfigurations', 'hooked', 'unheard');
+    await kubectl('delete', 'sds', ...refused.map(([name]) => name), 'unheard', '--wait=false');
+  });
+
   test('whose volumes cannot be mounted names what is missing', async () => {
     await rig.plane.apply(
       await rigDataset(rig, 'mounts', ({ spec }) => {
