@@ -26,6 +26,7 @@ describe('configuration', () => {
         },
       },
       instance: 'operator',
+      streamReplicas: 1,
       resyncSeconds: 300,
       concurrency: 8,
       http: { host: '0.0.0.0', port: 8080 },

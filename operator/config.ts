@@ -11,6 +11,8 @@ export interface OperatorConfig {
   readonly namespaces: readonly string[];
   /** The connection of the operator itself to NATS. */
   readonly nats: { readonly url: string; readonly credentials?: string; readonly token?: string };
+  /** Copies of each stream that a NATS cluster keeps. */
+  readonly streamReplicas: number;
   readonly settings: Settings;
   /** Name of the pod, for people. */
   readonly instance: string;
@@ -67,6 +69,7 @@ const variables = z.object({
   COHORTFARM_CUDA_IMAGE: image.optional(),
   COHORTFARM_TRAINER_IMAGE: image,
   COHORTFARM_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  COHORTFARM_STREAM_REPLICAS: whole(1, 5, 1),
   [ENV.podName]: z.string().default('operator'),
   COHORTFARM_POD_NAMESPACE: name.default('default'),
   COHORTFARM_LEASE: name.default('cohortfarm'),
@@ -105,6 +108,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
       ...(credentials !== undefined && { credentials }),
       ...(token !== undefined && { token }),
     },
+    streamReplicas: values.COHORTFARM_STREAM_REPLICAS,
     settings: {
       operatorClass: values.COHORTFARM_CLASS ?? '',
       pods: {

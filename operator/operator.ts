@@ -57,7 +57,12 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   let stopping = false;
   const metrics = createMetrics(() => work?.controller.depth ?? 0);
   const onRequest = metrics.request;
-  const connection = openQueueAdmin({ ...config.nats, name: config.instance, log });
+  const connection = openQueueAdmin({
+    ...config.nats,
+    name: config.instance,
+    limits: { replicas: config.streamReplicas },
+    log,
+  });
   const queue = timedQueue(connection, metrics.queueRequest, clock.now);
   const leader = createLeader(
     { ...options, clock, onRequest },

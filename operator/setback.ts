@@ -56,6 +56,9 @@ function refusalMessage({ object }: Extract<Action, { type: 'apply' }>, error: K
     return `${kind} ${metadata.name} cannot be made: the API server knows no ${kind}; install Kubeflow Trainer, or remove runtimeRef from spec.training.stages`;
   }
   if (error.reason === 'AnotherOwner') return error.message;
+  if (kind === 'ConfigMap' && /too l(ong|arge)/i.test(error.message)) {
+    return `The spec is too large for a ConfigMap, from which pods read it (1 MiB): move its phrases to a CSV file (spec.prompt.impressionsFrom), or its cells (spec.quota.allocation.table): ${error.message}`;
+  }
   const place = SECTIONS[metadata.labels?.[LABELS.role] as Role] ?? 'spec.workers';
   return `${kind} ${metadata.name} is not accepted by the API server: ${error.message}; correct ${place}, or what refuses it`;
 }

@@ -239,6 +239,23 @@ describe('training', () => {
     assert.deepEqual(resourcesPerNode, { limits, requests: limits });
   });
 
+  test('A27: of several nodes all start again together, and a single one by itself; both see the GPUs', () => {
+    const jobFor = (nodes: number) => {
+      const dataset = trained((spec) => {
+        spec.training!.stages![0]!.nodes = nodes;
+        spec.workers = { ...spec.workers, runtimeClassName: 'nvidia' };
+      });
+      const job = decide(world({}, dataset), SETTINGS).actions.at(-1);
+      assert.ok(job?.type === 'apply' && job.object.kind === 'Job');
+      return job.object.spec as { backoffLimit: number; template: { spec: { runtimeClassName?: string } } };
+    };
+    assert.deepEqual(
+      [1, 8].map(jobFor).map(({ backoffLimit }) => backoffLimit),
+      [6, 0],
+    );
+    assert.equal(jobFor(1).template.spec.runtimeClassName, 'nvidia');
+  });
+
   test('nodes of one stage find each other as torchrun wants it', () => {
     const dataset = trained();
     const given = world({}, dataset, progress(dataset, 1));

@@ -79,7 +79,8 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
       completionMode: 'Indexed',
       completions: nodes,
       parallelism: nodes,
-      backoffLimit: BACKOFF_LIMIT,
+      // Of several nodes none goes on without the others: all end, and start together from the checkpoint with the next round.
+      backoffLimit: nodes > 1 ? 0 : BACKOFF_LIMIT,
       podFailurePolicy: POD_FAILURE_POLICY,
       ...suspend,
       template,
@@ -116,6 +117,8 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
       ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
       ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
       ...(workers.tolerations && { tolerations: workers.tolerations }),
+      // Without it a container of some clusters sees no GPU.
+      ...(workers.runtimeClassName !== undefined && { runtimeClassName: workers.runtimeClassName }),
       containers: [
         {
           name: CONTAINER,

@@ -194,6 +194,19 @@ describe('the chart', { skip }, () => {
     );
   });
 
+  it('A27: keeps as many copies of a stream as it is told to, of an external NATS cluster', async () => {
+    assert.equal(envOf(await renderChart()).COHORTFARM_STREAM_REPLICAS, undefined);
+    const external = await renderChart(
+      '--set',
+      'nats.bundled=false',
+      '--set',
+      'nats.url=nats://n:4222',
+      '--set',
+      'nats.streamReplicas=3',
+    );
+    assert.equal(envOf(external).COHORTFARM_STREAM_REPLICAS, '3');
+  });
+
   it('links each alert to a heading of the docs, wherever they are served', async () => {
     const rulesOf = async (...args: string[]): Promise<{ alert: string; annotations: Record<string, string> }[]> => {
       const objects = await renderChart('--set', 'metrics.prometheusRule.enabled=true', ...args);

@@ -5,14 +5,16 @@ import { isKubeError } from '../../kube/errors.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
 import { act } from '../../operator/act.ts';
+import { decide } from '../../operator/decide/decide.ts';
 import { buildSingle, buildWorkers } from '../../operator/desired/job.ts';
 import { createProgressStore } from '../../operator/observe/progress-store.ts';
+import { setbackOf } from '../../operator/setback.ts';
 import type { QueueAdmin } from '../../platform/queue/types.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import { smallDataset } from '../support/dataset.ts';
-import { OWNER, SETTINGS } from '../support/observed.ts';
+import { OWNER, observed, SETTINGS } from '../support/observed.ts';
 import { configOf } from './access.ts';
 
 /** A18, on a real API server: what another owner has is never taken over. */
@@ -60,6 +62,20 @@ describe('an object that has the name of one of ours', { skip: await missingForS
       const { completions, maxFailedIndexes } = (await stored(name))!.spec as Record<string, number>;
       assert.deepEqual([completions, maxFailedIndexes], [replicas, Math.ceil(replicas / 10)]);
     }
+  });
+
+  it('A27: is refused with the way out where the spec does not fit into a ConfigMap', async () => {
+    const small = smallDataset();
+    const prompt = { ...small.spec.prompt, impressions: { edema: ['x'.repeat(1_100_000)] } };
+    const dataset = { ...small, spec: { ...small.spec, prompt } };
+    const [configMap] = buildWorkers({ ...context, dataset }, { round: 1, replicas: 1 }).needs;
+    const error = await applyOurs(configMap!).catch((thrown: unknown) => thrown);
+    const given = observed({ parsed: { dataset } });
+    const decision = decide(given, SETTINGS);
+    const action = { type: 'apply' as const, object: configMap! };
+    const { stepStatus } = setbackOf(error, { action, decision, observed: given, failingMs: 0 });
+    assert.equal(stepStatus?.reason, 'CreateRefused');
+    assert.match(stepStatus.message, /^The spec is too large for a ConfigMap, .*spec\.prompt\.impressionsFrom/);
   });
 
   it('is made, and made again, where there is none or it is ours', async () => {
