@@ -66,7 +66,7 @@ type DatasetMetrics = ReturnType<typeof defineMetrics>;
 const idOf = ({ namespace, name }: DatasetKey): string => `${namespace}/${name}`;
 const labelsOf = ({ namespace, name }: DatasetKey) => ({ namespace, dataset: name });
 
-/** What is counted by progress and usage. */
+/** Counts of progress and usage. */
 function createCounts({ accepted, rejected, shards, gpuSeconds, rejectedGpuSeconds, rate }: DatasetMetrics) {
   /** The values of each dataset's counters, by `namespace/name`. */
   const known = new Map<string, DatasetCounts>();
@@ -106,7 +106,7 @@ function hasLess(now: DatasetCounts, before: DatasetCounts | undefined): boolean
   return Object.entries(before.rejected).some(([gate, count]) => (now.rejected[gate] ?? 0) < count);
 }
 
-/** What the status says. */
+/** Metrics of the status. */
 function createStatuses({ conditions, stages, wanted, secondsLeft }: DatasetMetrics) {
   /** Takes back what was set of each dataset, by `namespace/name`. */
   const former = new Map<string, readonly (() => void)[]>();

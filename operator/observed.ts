@@ -20,7 +20,7 @@ export interface Observed {
   readonly pods: PodsView;
   readonly queue: QueueView;
   readonly progress: ProgressSummary;
-  /** How the installed Kubeflow Trainer has TrainJobs written, where a stage needs it and it is known. */
+  /** The form of TrainJobs in the installed Kubeflow Trainer, where a stage needs it and it is known. */
   readonly trainerApi?: TrainerApi;
 }
 

@@ -226,7 +226,7 @@ describe('A24: a finished dataset', () => {
       queue: { state: async () => null },
     });
     await clock.advance(5 * HOURS_MS);
-    // The first look writes conditions anew, so that the next list finds another version: it is looked at once more.
+    // The first look writes all conditions, so that the next list finds another version: it is looked at once more.
     assert.equal(requests.filter((request) => request === 'list Job').length, 2);
     await controller.stop(1000);
   });

@@ -101,7 +101,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     const { observe: observeQueue } = queueObserver;
     const inner = { ...context, parse: parser.parse, observeQueue, observeTrainer, statuses, failingSince };
     const result = await reconcileObject(inner, object, key, log);
-    // A parsed quota is large, and nobody asks for it any more.
+    // A parsed quota is large, and not needed any more.
     if (result.settledAt !== undefined) parser.forget(uid);
     return result;
   };

@@ -32,7 +32,7 @@ export function usageOf(observed: Observed): Usage | undefined {
   };
 }
 
-/** Where every Job has ended meanwhile its pods had, too. */
+/** The end of the last Job where all have ended; else now. */
 function endOf(jobs: readonly JobView[], now: number): number {
   const ends = jobs.map(({ endedAt }) => endedAt);
   return ends.length === 0 || ends.includes(null) ? now : Math.max(...ends.map((end) => end ?? now));
@@ -44,7 +44,7 @@ function rejectedShare({ progress: { samples } }: Observed): number {
 
 const tenths = (value: number): number => Math.round(value * 10) / 10;
 
-/** A count that goes on is written so often: each write stores the whole resource. */
+/** A running count is written so often: each write stores the whole resource. */
 const COUNT_MS = 300_000;
 
 /** Whether a count is news: other pods or GPUs are counted from now on, or it is old. */

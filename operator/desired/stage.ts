@@ -79,7 +79,7 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
       completionMode: 'Indexed',
       completions: nodes,
       parallelism: nodes,
-      // Of several nodes none goes on without the others: all end, and start together from the checkpoint with the next round.
+      // Several nodes depend on each other: all end, and start together from the checkpoint with the next round.
       backoffLimit: nodes > 1 ? 0 : BACKOFF_LIMIT,
       podFailurePolicy: POD_FAILURE_POLICY,
       ...suspend,

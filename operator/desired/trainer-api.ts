@@ -5,11 +5,11 @@
 export const TRAINER_APIS = ['runtimePatches', 'podTemplateOverrides', 'podSpecOverrides'] as const;
 export type TrainerApi = (typeof TRAINER_APIS)[number];
 
-/** What the operator says in any of them. */
+/** The content of a TrainJob, which any of them can express. */
 export interface TrainJobParts {
   /** Fields that all versions share. */
   readonly shared: object;
-  /** Of what comes of the TrainJob, which has none of its labels by itself. */
+  /** Labels of the JobSet that it becomes. */
   readonly labels: Readonly<Record<string, string>>;
   /** Name of the replicated job that trains. */
   readonly job: string;

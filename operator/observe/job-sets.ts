@@ -7,7 +7,7 @@ import type { JobView, Owner } from '../observed.ts';
 import { childJobView } from './jobs.ts';
 import { JOB_SET, MAX_PODS } from './pods.ts';
 
-/** What a TrainJob is made of: a JobSet of its name, with Jobs and pods that have none of our labels. */
+/** The parts of a TrainJob: a JobSet of its name, whose Jobs and pods have none of our labels. */
 
 type Lister = Pick<Kube, 'list'>;
 

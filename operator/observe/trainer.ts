@@ -11,7 +11,7 @@ export interface TrainerContext {
   readonly now: () => number;
 }
 
-/** Reads how TrainJobs are written in the installed version; undefined where none is installed, or nobody says so. */
+/** Reads how TrainJobs are written in the installed version; undefined where none is installed, or the schema is hidden. */
 export function createTrainerObserver({ kube, now }: TrainerContext): () => Promise<TrainerApi | undefined> {
   let known: { readonly api: TrainerApi; readonly at: number } | null = null;
   return async () => {

@@ -108,7 +108,7 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
 
   test('by a LimitRange, Pod Security, a policy or a webhook says which, and what to do', async () => {
     const { kubectl } = rig.plane;
-    // Only pods of these datasets are asked about: a webhook that is away would refuse all others, too.
+    // Only pods of these datasets are asked about: an unreachable webhook would refuse all others, too.
     const ofDataset = (name: string) => ({ matchLabels: { 'cohortfarm.dev/dataset': name } });
     const onCreate = (apiGroups: string[], resources: string[]) => [
       { apiGroups, apiVersions: ['v1'], operations: ['CREATE', 'UPDATE'], resources },

@@ -31,7 +31,7 @@ interface Case {
   readonly after: string;
   readonly summary: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** What looks like it and is none. */
+  /** Series that look like it and are not. */
   readonly silent: Series;
 }
 
