@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { makePlan } from '../../contract/plan/plan.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { readCsv } from '../../platform/csv.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { APPLY, callApi } from '../../testbed/servers/control-plane-client.ts';
 import { goModuleFolder } from '../../testbed/servers/go-files.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { applyDataset, eventually, faultsOf, startWithDefinition, succeeds } from '../crd/definition-server.ts';
@@ -33,6 +34,28 @@ describe('every example', { skip }, () => {
       assert.deepEqual(answer.body.spec, JSON.parse(JSON.stringify(parseDataset(document).spec)));
     });
   }
+
+  it('names a queue that the objects for Kueue make, as its own definitions have them', async () => {
+    const kueue = await goModuleFolder({ folder: 'kueue', module: 'sigs.k8s.io/kueue' });
+    const objects = parseAllDocuments(await readFile(join(EXAMPLES, 'cluster/kueue.yaml'), 'utf8')).map((one) =>
+      one.toJS(),
+    );
+    for (const kind of ['resourceflavors', 'clusterqueues', 'localqueues']) {
+      const file = join(kueue, `config/components/crd/bases/kueue.x-k8s.io_${kind}.yaml`);
+      await plane.kubectl('apply', '--server-side', '-f', file);
+    }
+    await plane.kubectl('create', 'namespace', 'radiology');
+    for (const object of objects) {
+      const path = `/apis/${object.apiVersion}${object.metadata.namespace ? `/namespaces/${object.metadata.namespace}` : ''}`;
+      const url = `${path}/${object.kind.toLowerCase()}s/${object.metadata.name}?fieldManager=test&fieldValidation=Strict`;
+      const apply = async () => callApi(plane, url, { method: 'PATCH', contentType: APPLY, body: object });
+      await eventually(async () => (await apply()).code !== 404);
+      const answer = await apply();
+      assert.ok(answer.code < 300, JSON.stringify(answer.body));
+    }
+    const { workers } = parseDataset(await readExample('kueue-spot.yaml')).spec;
+    assert.ok(objects.some(({ kind, metadata }) => kind === 'LocalQueue' && metadata.name === workers.queueName));
+  });
 
   it('names a runtime of Kubeflow Trainer that can be installed', async () => {
     const trainer = await goModuleFolder({ folder: 'trainer', module: 'github.com/kubeflow/trainer/v2' });
