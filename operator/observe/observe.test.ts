@@ -128,3 +128,20 @@ describe('a dataset with TrainJobs', () => {
     );
   });
 });
+
+test('A27: the answers of all pods of a stage are read, however many nodes it has', async () => {
+  const labels = { [LABELS.role]: 'train', [LABELS.stage]: 'pretrain' };
+  const annotations = { 'cohortfarm.dev/round': '1' };
+  const job = { metadata: { name: 'small-pretrain-1', labels, annotations }, spec: {}, status: { succeeded: 1000 } };
+  const queries: ListQuery[] = [];
+  const context = setUp((query) => {
+    queries.push(query);
+    return query.kind === 'Job' ? [job] : [];
+  });
+  await observe({ ...context, parse: () => ({ dataset: smallDataset() }) }, { ...object(), status: {} });
+  const answers = queries.filter(({ fieldSelector }) => fieldSelector === 'status.phase=Succeeded');
+  assert.deepEqual(
+    answers.map(({ limit }) => limit),
+    [undefined],
+  );
+});

@@ -124,9 +124,9 @@ async function observePods(
         jobs.some(({ terminating }) => terminating > 0)
           ? kube.list({ ...ofDataset, fieldSelector: 'status.phase=Running' })
           : NOTHING,
-        // Workers that ended well have nothing to say.
+        // Workers that ended well have nothing to say; of many nodes of a stage any may be the one that answers.
         hasAnswer(jobs)
-          ? kube.list({ ...ofDataset, labels: answers, fieldSelector: 'status.phase=Succeeded' })
+          ? kube.list({ kind: 'Pod', namespace, labels: answers, fieldSelector: 'status.phase=Succeeded' })
           : NOTHING,
       ];
   const lists = await Promise.all(asked);
