@@ -9,7 +9,7 @@ import { Watcher } from '../kube/watcher.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Checks } from './http.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import type { Key, Reconcile } from './reconcile.ts';
 
 /** The loop: whatever changes puts a dataset's key into the work queue, and the queue has it reconciled. */

@@ -12,10 +12,10 @@ import type { ProgressWatch, QueueAdmin } from '../platform/queue/types.ts';
 import type { OperatorConfig } from './config.ts';
 import { Controller } from './controller.ts';
 import { type Checks, type HttpServer, startHttp } from './http.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { timedQueue } from './metrics/timed-queue.ts';
 import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler, type ReconcileContext } from './reconcile.ts';
-import { timedQueue } from './timed-queue.ts';
 import { usageOf } from './usage.ts';
 
 /** One replica of the operator: stands by until it leads, then works until it is stopped or loses the lease. */

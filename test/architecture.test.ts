@@ -39,7 +39,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },
   { packages: /^@kubernetes\/client-node$/, files: ['kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },
-  { packages: /^prom-client$/, files: ['operator/metrics.ts'] },
+  { packages: /^prom-client$/, files: ['operator/metrics/'] },
 ];
 
 interface Import {

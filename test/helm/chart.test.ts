@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ENV } from '../../contract/cluster.ts';
 import { readConfig } from '../../operator/config.ts';
-import { createMetrics } from '../../operator/metrics.ts';
+import { createMetrics } from '../../operator/metrics/metrics.ts';
 import { CHART, helm, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { anchorsOf } from '../support/anchors.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { QueueAdmin } from '../platform/queue/types.ts';
+import type { QueueAdmin } from '../../platform/queue/types.ts';
 import { createMetrics } from './metrics.ts';
 import { timedQueue } from './timed-queue.ts';
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { DatasetStatus, StageStatus } from '../contract/schema/status.ts';
+import type { DatasetStatus, StageStatus } from '../../contract/schema/status.ts';
 
 /** Metrics of each dataset. A dataset that is gone leaves none behind. */
 

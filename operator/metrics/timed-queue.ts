@@ -1,4 +1,4 @@
-import type { QueueAdmin } from '../platform/queue/types.ts';
+import type { QueueAdmin } from '../../platform/queue/types.ts';
 
 /** Requests to the queue whose time is measured, by the name of the method. */
 const OPERATIONS = ['ensureStreams', 'fill', 'state', 'resetConsumer', 'remake', 'remove'] as const;
