@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { RequestMetrics } from '../../kube/send.ts';
-import { createDatasetMetrics } from './datasets.ts';
 import type { IgnoredEvent } from '../observe/progress-store.ts';
+import { createDatasetMetrics } from './datasets.ts';
 import type { QueueRequest } from './timed-queue.ts';
 
 /** Metrics for Prometheus. Names and labels are an interface: dashboards and alerts are built on them. */
