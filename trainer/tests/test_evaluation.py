@@ -218,7 +218,7 @@ def test_science_1_1_the_excess_is_0_on_average_where_groups_make_no_difference(
 
 
 def test_science_1_1_patients_who_grow_older_count_in_the_cells_of_their_images():
-    """Follow-ups reach an age bin that begins with nobody's first image; groups make no difference."""
+    """Follow-ups reach an age bin that no first image falls into; groups make no difference."""
     rng = np.random.default_rng(1)
     chances, excesses = [], []
     for study in range(150):
