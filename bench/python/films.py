@@ -4,7 +4,6 @@ python films.py [--films N] prints a table. CPU time and not images per second, 
 """
 
 import argparse
-import io
 import os
 import statistics
 import tempfile

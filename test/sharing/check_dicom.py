@@ -27,7 +27,7 @@ assert [str(file.relative_to(export)) for file in files] == [line["file_name"] f
 for file, line in zip(files, lines, strict=True):
     read = pydicom.dcmread(file)
     for element in read.iterall():
-        element.value  # Raises where a value does not fit its representation.
+        _ = element.value  # Raises where a value does not fit its representation.
     key = line["key"]
     record = json.loads(images[f"{key}.json"])
     picture = np.array(Image.open(io.BytesIO(images.get(f"{key}.png") or images[f"{key}.jpg"])))

@@ -8,11 +8,11 @@ import pandas
 import pyarrow.parquet as parquet
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_runs import HYPER, run, site
 
 from cohortfarm_trainer.__main__ import main
 from cohortfarm_trainer.data.predictions import read_predictions
 from cohortfarm_trainer.errors import UsageError
+from test_runs import HYPER, run, site
 
 
 def table(n: int = 600, **more) -> pandas.DataFrame:

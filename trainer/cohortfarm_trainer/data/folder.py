@@ -64,10 +64,10 @@ def read_folder(store: Store, keys: list[str], labels: list[str], how: dict[str,
     faults.end()
     assert matrix is not None and parts is not None and patients is not None and files is not None
     kept = np.array([file is not None for file in files], bool)
-    table, files = table[kept], [file for file in files if file is not None]
-    names = sorted(set(files))
+    table, own = table[kept], [file for file in files if file is not None]
+    names = sorted(set(own))
     place = {file: i for i, file in enumerate(names)}
-    headers = read_headers(store, files, how["header"]) if how.get("header") else {}
+    headers = read_headers(store, own, how["header"]) if how.get("header") else {}
     people = {role: headers.get(role) or text_of(table, columns[role]) for role in ("sex", "age", "race")}
     records = Records(
         patients=patients[kept],
@@ -77,9 +77,9 @@ def read_folder(store: Store, keys: list[str], labels: list[str], how: dict[str,
         age=np.array([age_of(value) for value in people["age"]], np.float32),
         part=parts[kept],
         site=np.array([value.strip() for value in text_of(table, columns["site"])]),
-        blob=np.array([place[file] for file in files], np.int32),
-        offset=np.zeros(len(files), np.int64),
-        size=np.full(len(files), -1, np.int64),
+        blob=np.array([place[file] for file in own], np.int32),
+        offset=np.zeros(len(own), np.int64),
+        size=np.full(len(own), -1, np.int64),
         blobs=tuple(Blob(store, file) for file in names),
     )
     notes.misread("sex", pandas.Series(people["sex"], dtype=str)[records.sex == UNKNOWN])

@@ -8,7 +8,6 @@ import numpy as np
 from ..errors import UsageError
 from .records import Records
 
-
 HOLD_OUT = "hold-out"  # in place of a seed: all stages and sites of a set hold out the same patients
 
 

@@ -3,7 +3,7 @@
 import gzip
 import io
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas
 
@@ -11,7 +11,7 @@ from ..errors import NotFoundError, UsageError
 from ..store import Store, open_store, split_uri
 from .notes import Notes
 
-Table = pandas.DataFrame
+Table: TypeAlias = pandas.DataFrame
 MAX_BYTES = 4 << 30  # of a table once it is unpacked
 
 

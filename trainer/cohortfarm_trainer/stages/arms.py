@@ -14,7 +14,6 @@ from ..evaluation.comparison import EQUAL_COMPUTE, PRETRAIN_FINETUNE, REAL_ONLY
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
-
 DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
 
@@ -27,7 +26,7 @@ class Kind:
     steps: int  # that all arms take on them
     seen: Seen
 
-    @cache
+    @cache  # noqa: B019 (as long as the process)
     def split(self, seed: int) -> tuple[Records, Records]:
         """What to train on and what to validate on: each seed draws its own, unless the data names a split."""
         return split_training(self.records, self.share, seed)
