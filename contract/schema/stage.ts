@@ -5,6 +5,7 @@ import {
   BASELINES,
   hyperparametersSchema,
   IMAGE_FITS,
+  PARTS,
   primarySchema,
   sourceSchema,
   tableSchema,
@@ -80,6 +81,10 @@ export const stageConfigSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('Check: real data to read and count'),
+  trainedOn: z
+    .array(z.strictObject({ dataset: label, split: z.enum(PARTS).optional(), patients: uri.optional() }))
+    .optional()
+    .describe('Check: what the generator and its gates were trained on'),
   compare: z
     .strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),

@@ -67,8 +67,9 @@ export function dataCheck({ spec }: Pick<SyntheticDataset, 'spec'>, options: Ste
   }));
   const checks = [...stages, ...sites];
   if (checks.length === 0) return null;
-  const { output } = options;
-  return stageConfigSchema.parse({ ...base(spec, training, 'check-data', options), output, type: 'Check', checks });
+  const trainedOn = [spec.model, ...spec.quality.gates].flatMap((one) => one.trainedOn ?? []);
+  const own = { output: options.output, type: 'Check', checks, trainedOn };
+  return stageConfigSchema.parse({ ...base(spec, training, 'check-data', options), ...own });
 }
 
 /** Fields that all configs share. */

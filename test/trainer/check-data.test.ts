@@ -16,9 +16,9 @@ import { trainerPython } from './python.ts';
 const TABLE = 'nih-cxr14-metadata/Data_Entry_2017_v2020.csv.gz';
 const skip = await missingPython();
 
-async function specWith(dir: string, training: object): Promise<string> {
+async function specWith(dir: string, training: object, more: Record<string, unknown> = {}): Promise<string> {
   const file = join(dir, 'dataset.yaml');
-  await writeFile(file, stringify(documentWith({ 'spec.training': training })));
+  await writeFile(file, stringify(documentWith({ 'spec.training': training, ...more })));
   return file;
 }
 
@@ -77,19 +77,24 @@ test('science 3: all that is wrong with all data is said at once, beside what wa
     await writeFile(join(dir, name, '1.png'), 'only counted');
     return join(dir, name);
   };
-  const file = await specWith(dir, {
-    labels: ['edema'],
-    stages: [
-      { name: 'pretrain', type: 'Pretrain' },
-      { ...finetune, data: await folder('train', ['1.png,1,edema,', '1.png,2,no finding,', '1.png,3,edema,']) },
-    ],
-    evaluation: {
-      sites: [
-        { name: 'a', uri: await folder('a', ['1.png,,edema,later', '9.png,7,edema,test']) },
-        { name: 'b', uri: await folder('b', ['1.png,2,edema,']) },
+  const file = await specWith(
+    dir,
+    {
+      labels: ['edema'],
+      stages: [
+        { name: 'pretrain', type: 'Pretrain' },
+        { ...finetune, data: await folder('train', ['1.png,1,edema,', '1.png,2,no finding,', '1.png,3,edema,']) },
       ],
+      evaluation: {
+        sites: [
+          { name: 'a', uri: await folder('a', ['1.png,,edema,later', '9.png,7,edema,test']) },
+          { name: 'b', uri: await folder('b', ['1.png,2,edema,']) },
+          { name: 'c', uri: await folder('c', ['1.png,77,edema,']), source: { site: 'bidmc' } },
+        ],
+      },
     },
-  });
+    { 'spec.model.trainedOn': [{ dataset: 'bidmc' }] },
+  );
   const { code, stdout, stderr } = await runCli(['check-data', '-f', file, '--python', await trainerPython()]);
   assert.equal(code, 2, stderr);
   const site = 'spec.training.evaluation.sites';
@@ -98,6 +103,7 @@ test('science 3: all that is wrong with all data is said at once, beside what wa
     [`${site}[0]`, '1 rows name no patient'],
     [`${site}[0]`, 'names 1 images that are not there, such as 9.png'],
     [`${site}[1]`, '1 patients of site .* have the same number as patients that a model of .* was trained on'],
+    [`${site}[2]`, 'site .* is of bidmc, which the generator or a gate of the synthetic images was trained on'],
   ] as const) {
     assert.match(stderr, new RegExp(`^(check-data: |check: )?${line.replace(/[[\]]/g, '\\$&')}: .*${fault}`, 'm'));
   }

@@ -28,23 +28,23 @@ def read_manifest(store: Store) -> dict[str, Any]:
     return {**manifest, **by_key}
 
 
-def read_declared(spec: dict[str, Any], cohort: Store) -> Declared:
-    """What `trainedOn` of the model and of its gates says. Raises UsageError for a list of patients that is not one."""
-    said = [
-        entry
-        for one in (spec.get("model", {}), *spec.get("quality", {}).get("gates", []))
-        for entry in one.get("trainedOn", [])
-    ]
+def said_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of `trainedOn` of the model of a spec and of its gates."""
+    return [entry for one in (spec.get("model", {}), *spec.get("quality", {}).get("gates", [])) for entry in one.get("trainedOn", [])]
+
+
+def read_declared(said: list[dict[str, Any]], s3: dict[str, Any]) -> Declared:
+    """What entries of `trainedOn` say. Raises UsageError for a list of patients that is not one."""
     lists = {entry["patients"] for entry in said if "patients" in entry}
     return Declared(
         frozenset(f"{entry['dataset']}/{'?' if 'patients' in entry else entry.get('split', '*')}" for entry in said),
-        frozenset(hashed for uri in lists for hashed in _hashes(uri, cohort)),
+        frozenset(hashed for uri in lists for hashed in _hashes(uri, s3)),
     )
 
 
-def _hashes(uri: str, cohort: Store) -> list[str]:
+def _hashes(uri: str, s3: dict[str, Any]) -> list[str]:
     folder, name = split_uri(uri)
-    lines = open_store(folder, cohort.options).get(name).decode("ascii", "replace").split()
+    lines = open_store(folder, s3).get(name).decode("ascii", "replace").split()
     wrong = [line for line in lines if not HASH.fullmatch(line)]
     if wrong or not lines:
         found = f"line {lines.index(wrong[0]) + 1} is {wrong[0][:40]!r}" if wrong else "it is empty"
@@ -79,7 +79,7 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
     if not values:
         matrix[:] = np.nan
-    declared = read_declared(manifest["dataset"]["spec"], store)
+    declared = read_declared(said_of(manifest["dataset"]["spec"]), store.options)
     return Records(
         patients=np.array([f"{manifest['planDigest']}#{key}" for key in column("key", "")]),
         labels=matrix,

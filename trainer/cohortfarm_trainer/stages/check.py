@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.memory import Seen, check_unseen
+from ..data.cohort import read_declared
+from ..data.memory import Memory, Seen, check_unseen
 from ..data.notes import Notes
-from ..data.records import Records, age_bins, concat
+from ..data.records import Declared, Records, age_bins, concat
 from ..data.source import read_source, read_sources
 from ..data.split import split_training, test_part
 from ..errors import Faults, UsageError
@@ -30,7 +31,8 @@ def check_stage(context: Context) -> dict[str, Any]:
             records, part = found
             sources.append(described(context, one, records, part, notes))
             used[one["name"]] = (one["use"], Seen(part, one.get("source")))
-    faults += overlaps(used)
+    declared = faults_of("trainedOn", faults, lambda: read_declared(context.config.get("trainedOn", []), context.config["s3"])) or Declared()
+    faults += overlaps(used, Memory(patients=declared.patients, datasets=declared.datasets))
     report = {"apiVersion": "cohortfarm.dev/data/v1", "sources": sources, "faults": faults}
     context.store.put(DATA, (json.dumps(report, indent=1) + "\n").encode())
     if faults:
@@ -57,10 +59,12 @@ def read(context: Context, one: dict[str, Any], notes: list[Notes]) -> tuple[Rec
     return records, test_part(records)
 
 
-def overlaps(used: dict[str, tuple[str, Seen]]) -> list[str]:
-    """Faults of patients that are trained on and measured."""
+def overlaps(used: dict[str, tuple[str, Seen]], generator: Memory) -> list[str]:
+    """Faults of patients that are measured, and that a stage or the generator was trained on."""
     faults: list[str] = []
     for name, (use, site) in used.items():
+        if use != TRAINING:
+            faults_of(name, faults, lambda: check_unseen(name, site, generator, "the generator or a gate"))
         for other, (kind, trained) in used.items():
             if use != TRAINING and kind == TRAINING:
                 faults_of(name, faults, lambda: check_unseen(name, site, trained.people, f"a model of {other}"))
