@@ -11,7 +11,9 @@ import { type Replica, startReplica, until } from './replica.ts';
 import { type ControlPlane, startControlPlane } from './servers/control-plane.ts';
 import { renderChart } from './servers/helm.ts';
 import { type NatsServer, startNats } from './servers/nats.ts';
+import { type RefusingProxy, startRefusingProxy } from './servers/refusing-proxy.ts';
 import { type S3Server, startS3Server } from './servers/s3.ts';
+import { type SmallDisk, startSmallDisk } from './servers/small-disk.ts';
 
 /**
  * A whole farm on this machine: API server, controllers, scheduler, a kubelet that runs pods as processes, NATS, S3, and the
@@ -24,6 +26,10 @@ export interface Rig {
   readonly kubelet: ProcessKubelet;
   /** Replicas of the operator; one that ends is followed by another in its place, as a Deployment has it. */
   readonly operators: readonly Replica[];
+  /** The operators' way to the API server; with `fragile`. */
+  readonly refusingProxy: RefusingProxy | null;
+  /** Holds the data of the S3 server; with `fragile`. */
+  readonly disk: SmallDisk | null;
   stop(): Promise<void>;
 }
 
@@ -32,6 +38,8 @@ export interface RigOptions {
   readonly nodes?: readonly NodeSpec[];
   /** Seconds of silence after which a node counts as lost. */
   readonly nodeGraceSeconds?: number;
+  /** Puts the S3 server on a small disk, and a proxy between the operators and the API server. */
+  readonly fragile?: boolean;
   /** Contents of the images besides the repository, their entry point and their environment. */
   readonly image?: Pick<KubeletOptions, 'files' | 'entrypoint' | 'env'>;
 }
@@ -42,6 +50,8 @@ const SYSTEM = 'farm-system';
 const SECRET = 'bucket';
 /** Short, so that a lost leader is followed within a test's patience. */
 const LEASE_SECONDS = '4';
+/** Room for many small datasets. */
+const DISK_MEGABYTES = 512;
 /** A kubelet takes longer from the second time on. */
 const RESTART_MS = 1000;
 
@@ -51,13 +61,15 @@ export async function startRig({
   operators: count = 1,
   nodes = [{ name: 'node-a', gpus: 4 }],
   nodeGraceSeconds = 40,
+  fragile = false,
   image = {},
 }: RigOptions = {}): Promise<Rig> {
   const access = await makeQueueKeys();
+  const disk = fragile ? await startSmallDisk(DISK_MEGABYTES) : null;
   const [plane, nats, s3] = await Promise.all([
     startControlPlane({ controllers: true, nodeGraceSeconds }),
     startNats(access.config),
-    startS3Server(),
+    startS3Server(disk ? { disk } : {}),
   ]);
   await s3.createBucket(BUCKET);
   await plane.kubectl('apply', '-f', join(REPO, 'crds/cohortfarm.dev_syntheticdatasets.yaml'));
@@ -66,7 +78,8 @@ export async function startRig({
   await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM } });
   await plane.apply(...rights, secretOf(s3));
   const account = await plane.serviceAccount(SYSTEM, 'farm-cohortfarm');
-  const kubeconfig = await plane.writeKubeconfig('operator', account);
+  const refusingProxy = fragile ? await startRefusingProxy(plane) : null;
+  const kubeconfig = await plane.writeKubeconfig('operator', { ...account, url: refusingProxy?.url ?? account.url });
   const authenticator = await access.start(plane, { system: SYSTEM, release: 'farm-cohortfarm', natsUrl: nats.url });
   const kubelet = await startProcessKubelet({ access: plane, nodes, ...image });
   const env = {
@@ -93,12 +106,16 @@ export async function startRig({
     s3,
     kubelet,
     operators,
+    refusingProxy,
+    disk,
     async stop() {
       stopping = true;
       for (const operator of operators) await operator.end('SIGKILL');
       await kubelet.stop();
       await authenticator.stop();
+      await refusingProxy?.stop();
       await Promise.all([nats.stop(), s3.stop(), plane.stop()]);
+      await disk?.stop();
     },
   };
 }

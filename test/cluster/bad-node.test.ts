@@ -3,19 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { missingForPods } from '../../testbed/available.ts';
 import { until } from '../../testbed/replica.ts';
 import { isReady, isReason, type Rig, rigDataset, startRig, statusOf, waitForReady } from '../../testbed/rig.ts';
+import { failingOn } from './failing-node.ts';
 
 /** A5: a node that fails every pod costs its pods and no more. */
-
-/** Runs before the pod's program, which ends as it would without a driver for its GPU. */
-const FAILING = `
-import { writeFileSync } from 'node:fs';
-writeFileSync(process.env.COHORTFARM_OUTCOME_FILE, JSON.stringify({
-  apiVersion: 'cohortfarm.dev/outcome/v1',
-  reason: 'ProviderUnavailable',
-  message: 'cuda was requested: the driver of this node does not answer',
-}));
-process.exit(78);
-`;
 
 const BAD = 'node-bad';
 const GOOD = 'node-good';
@@ -29,10 +19,7 @@ describe('a node that fails every pod', { skip: await missingForPods() }, () => 
         { name: GOOD, gpus: 1 },
       ],
       image: {
-        env: ({ metadata, spec }): Record<string, string> =>
-          spec.nodeName === BAD && metadata.labels?.['cohortfarm.dev/role'] === 'workers'
-            ? { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(FAILING)}` }
-            : {},
+        env: failingOn((node) => node === BAD),
       },
     });
   });

@@ -1,10 +1,16 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Condition } from '../../contract/schema/status.ts';
-import { isReady, type Rig, rigDataset, statusOf } from '../../testbed/rig.ts';
+import { BUCKET, isReady, type Rig, rigDataset, statusOf } from '../../testbed/rig.ts';
+import { damagePart } from '../chaos/damage.ts';
+import { pick, randomOf, waitOf } from '../chaos/random.ts';
 
-/** Seeded chaos: whatever runs is killed at random moments while a dataset grows. */
+/**
+ * Seeded chaos: whatever runs is killed at random moments while a dataset grows; the disk of the S3 server fills up, a stored part
+ * is damaged, a node fails every pod, and the API server answers the operators with 429 and 500.
+ */
 
-export const FAULTS = ['worker', 'operator', 'nats', 's3', 'apiServer'] as const;
+export const FAULTS = ['worker', 'operator', 'nats', 's3', 'apiServer', 'disk', 'part', 'node', 'apiErrors'] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export interface ChaosRun {
@@ -24,17 +30,8 @@ export interface ChaosOptions {
   readonly pause: number;
   /** Seconds until it must be Ready. */
   readonly patience: number;
-}
-
-/** Numbers in [0, 1) that the seed decides (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), 1 | state);
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
+  /** Nodes that fail every pod now. */
+  readonly badNodes: Set<string>;
 }
 
 /**
@@ -42,7 +39,7 @@ export function randomOf(seed: number): () => number {
  * @throws Error that says what the dataset was doing when patience ended
  */
 export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRun> {
-  const { seed, kills, pause, patience } = options;
+  const { seed, kills, pause, patience, badNodes } = options;
   const random = randomOf(seed);
   const name = `chaos-${seed}`;
   const begun = performance.now();
@@ -59,10 +56,10 @@ export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRu
   const watching = follow(rig, name, story, watch.signal);
   try {
     while (faults.length < kills) {
-      await sleep(1000 * pause * -Math.log(1 - random()));
+      await sleep(waitOf(pause, random));
       if (story.at(-1) === 'Complete') break;
-      const fault = FAULTS[Math.floor(random() * FAULTS.length)]!;
-      if (await strike(rig, name, fault, random)) faults.push(fault);
+      const fault = pick(FAULTS, random)!;
+      if (await strike({ rig, name, random, badNodes }, fault)) faults.push(fault);
     }
     while (story.at(-1) !== 'Complete') {
       if (seconds() > patience) {
@@ -88,8 +85,14 @@ async function follow(rig: Rig, name: string, story: string[], signal: AbortSign
   }
 }
 
-/** @returns false where there was nothing to kill */
-async function strike(rig: Rig, name: string, fault: Fault, random: () => number): Promise<boolean> {
+interface Situation extends Pick<ChaosOptions, 'badNodes'> {
+  readonly rig: Rig;
+  readonly name: string;
+  readonly random: () => number;
+}
+
+/** @returns false where there was nothing to strike */
+async function strike({ rig, name, random, badNodes }: Situation, fault: Fault): Promise<boolean> {
   const away = 200 + 1500 * random();
   switch (fault) {
     case 'worker': {
@@ -97,7 +100,7 @@ async function strike(rig: Rig, name: string, fault: Fault, random: () => number
         .running()
         .filter((pod) => pod.startsWith(`${name}-`))
         .sort();
-      const pod = pods[Math.floor(random() * pods.length)];
+      const pod = pick(pods, random);
       if (pod === undefined) return false;
       rig.kubelet.kill(pod);
       return true;
@@ -113,7 +116,34 @@ async function strike(rig: Rig, name: string, fault: Fault, random: () => number
       return outage(rig.s3, away);
     case 'apiServer':
       return outage(rig.plane.apiServer, away);
+    case 'disk':
+      return during(
+        away,
+        () => rig.disk!.fill(),
+        () => rig.disk!.release(),
+      );
+    case 'part':
+      return (await damagePart(join(rig.s3.files, BUCKET, name), random)) !== null;
+    case 'node':
+      return during(
+        3 * away,
+        () => badNodes.add('node-b'),
+        () => badNodes.clear(),
+      );
+    case 'apiErrors':
+      return during(
+        4 * away,
+        () => rig.refusingProxy!.refuse(),
+        () => rig.refusingProxy!.heal(),
+      );
   }
+}
+
+async function during(ms: number, begin: () => unknown, end: () => unknown): Promise<true> {
+  await begin();
+  await sleep(ms);
+  await end();
+  return true;
 }
 
 async function outage(server: { kill(): Promise<void>; restart(): Promise<void> }, ms: number): Promise<true> {

@@ -14,6 +14,9 @@ export interface ControlPlane extends Access {
   readonly kubeconfig: string;
   /** The API server alone, to be killed, restarted or held; its address and its data stay. */
   readonly apiServer: ServerProcess;
+  /** Files of the API server's certificate and its key. */
+  readonly certificate: string;
+  readonly certificateKey: string;
   /** Runs kubectl and returns what it prints; rejects with its complaint. */
   kubectl(...args: string[]): Promise<string>;
   /** Applies objects as `kubectl apply --server-side` does. */
@@ -70,6 +73,8 @@ export async function startControlPlane({
       ...access,
       kubeconfig,
       apiServer: api.server,
+      certificate: keys.certificate,
+      certificateKey: keys.certificateKey,
       kubectl: (...args) => runKubectl(kubectl, kubeconfig, folder, args),
       apply: (...items) => {
         const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
