@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { REPO } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
+import { diffusersPython } from './python.ts';
 
 const run = promisify(execFile);
 
@@ -21,8 +21,7 @@ test('images of the demo regenerate in diffusers from prompt and seed', { skip: 
   const demo = await run('npm', ['run', 'demo', '--', '--output', dir], { cwd: REPO });
   assert.match(demo.stdout, /Report: .*report\.html\nVerified: 192 images in 3 shards and 32 cells, every quota met\./);
   assert.match(demo.stdout, /^compare: realOnlyAuroc .*, pretrainFinetuneAuroc 0\.\d+/m);
-  const requirements = [join(import.meta.dirname, 'requirements.txt')];
-  const python = await virtualPython({ name: 'diffusers', requirements, base: TRAINER_ENVIRONMENT });
+  const python = await diffusersPython();
   const script = join(import.meta.dirname, 'regenerate.py');
   const { stdout } = await run(python, [script, dir, join(REPO, 'models/phantom/diffusers'), ...KEYS]);
   const results = stdout
