@@ -1,4 +1,3 @@
-import type { GateTypeName } from '../contract/schema/gate.ts';
 /** The answers of the server of `cohortfarm browse`, which its page reads. Lists of cells are columns: one entry for each cell. */
 
 /** Images on a page of the browser. */
@@ -85,10 +84,12 @@ export interface ScoreView {
   readonly gate: string;
   /** Probability of the wanted class, or the predicted number; null for a value that is not a number. */
   readonly score: number | null;
-  readonly type: GateTypeName;
   /** The scores that pass: at least `low` and at most `high`. */
   readonly low: number;
   readonly high: number;
+  /** The ends of the meter. */
+  readonly from: number;
+  readonly to: number;
   /** Whether the score lies between them; a gate may ask for more, such as the likeliest class. */
   readonly within: boolean;
 }

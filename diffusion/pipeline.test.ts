@@ -135,7 +135,7 @@ test('what the model cannot do is refused with the field', () => {
   for (const { but, expected } of [
     { but: { height: 7 }, expected: /sampling\.height: 7 is not a multiple of 2/ },
     { but: { width: 0 }, expected: /sampling\.width: 0/ },
-    { but: { scheduler: 'LMS' }, expected: /sampling\.scheduler: LMS is not one of PNDM, DDIM/ },
+    { but: { scheduler: 'NoSuchSampler' }, expected: /sampling\.scheduler: NoSuchSampler is not one of PNDM, DDIM/ },
     { but: { steps: 0 }, expected: /sampling\.steps: 0/ },
     { but: { steps: 1001 }, expected: /sampling\.steps: 1001/ },
   ]) {

@@ -49,13 +49,11 @@ export function reasonOf(scores: readonly ScoreView[], gate: string): string {
   return !score || score.score === null ? '' : `${short(score.score)}, must be ${bounds(score)}`;
 }
 
-const bounds = ({ type, low, high }: ScoreView): string =>
-  type === 'Classifier' ? `at least ${short(low)}` : `${short(low)} to ${short(high)}`;
+const bounds = ({ low, high, to }: ScoreView): string =>
+  high >= to ? `at least ${short(low)}` : `${short(low)} to ${short(high)}`;
 
 /** The range that passes, and the score in it; beyond the ends it stays at the edge. */
-function Meter({ type, score, low, high }: ScoreView) {
-  const margin = type === 'Classifier' ? 0 : Math.max(1, high - low) / 2;
-  const [from, to] = type === 'Classifier' ? [0, 1] : [low - margin, high + margin];
+function Meter({ score, low, high, from, to }: ScoreView) {
   const x = (value: number): number => 100 * Math.min(1, Math.max(0, (value - from) / (to - from)));
   return (
     <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">

@@ -1,5 +1,5 @@
 import type { ScoreView } from '../../browse/wire.ts';
-import { isRecordedWithin, passInterval } from '../../contract/gates/gate-types.ts';
+import { isRecordedWithin, meterScale, passInterval } from '../../contract/gates/gate-types.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
 
 /** Gate scores with what they had to be. A score of a gate that the resource does not have is left out. */
@@ -12,11 +12,13 @@ export function scoreViews(
     .map((gate) => {
       const score = scores[gate.name]!;
       const interval = passInterval(gate, exact[gate.axis] ?? 0);
+      const scale = meterScale(gate, interval);
       return {
         gate: gate.name,
         score,
-        type: gate.type,
         ...interval,
+        from: scale.low,
+        to: scale.high,
         within: score !== null && isRecordedWithin(interval, score),
       };
     });

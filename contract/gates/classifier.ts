@@ -12,6 +12,7 @@ export const classifier: GateType = {
   hasClasses: true,
   score: (outputs, classes, value) => outputs[classes.indexOf(value)]!,
   interval: ({ minProbability }) => ({ low: minProbability, high: 1 }),
+  scale: () => ({ low: 0, high: 1 }),
   agrees: ({ multiLabel }, outputs, score) => multiLabel || outputs.every((probability) => probability <= score),
   describe: ({ multiLabel, minProbability }) =>
     `wanted class ${multiLabel ? '' : 'the most probable and '}at least ${minProbability} probable`,

@@ -26,6 +26,8 @@ export interface GateType {
   score(outputs: readonly number[], classes: readonly string[], value: string): number;
   /** The scores that pass. `exact` is the wanted number, on an axis of numbers. */
   interval(gate: Gate, exact: number | undefined): Interval;
+  /** All scores that an image can get, as far as a meter shows them around an interval. */
+  scale(interval: Interval): Interval;
   /** Whether the outputs allow a score in the interval to pass. */
   agrees(gate: Gate, outputs: readonly number[], score: number): boolean;
   /** The rule in words, such as "within 16 of the wanted number". */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { GATE_TYPE_NAMES } from '../schema/gate.ts';
 import { gateSchema } from '../schema/spec.ts';
 import { GATE_TYPES, isRecordedWithin, isWithin, passInterval, roundScore } from './gate-types.ts';
 
@@ -14,6 +15,15 @@ test('the intervals are those that the types describe', () => {
   const regressor = gateOf({ type: 'Regressor', tolerance: 16 });
   assert.deepEqual(passInterval(regressor, 50), { low: 34, high: 66 });
   assert.equal(GATE_TYPES.Regressor.describe(regressor), 'within 16 of the wanted number');
+});
+
+test('a meter shows every interval whole', () => {
+  for (const type of GATE_TYPE_NAMES) {
+    const gate = gateOf({ type, minProbability: 0.8, tolerance: 16 });
+    const interval = passInterval(gate, 50);
+    const scale = GATE_TYPES[type].scale(interval);
+    assert.ok(scale.low <= interval.low && interval.high <= scale.high, type);
+  }
 });
 
 test('scores are kept to six digits, and one that is not a number as null', () => {

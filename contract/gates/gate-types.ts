@@ -11,6 +11,9 @@ export const GATE_TYPES: Readonly<Record<GateTypeName, GateType>> = { Classifier
 export const passInterval = (gate: Gate, exact: number | undefined): Interval =>
   GATE_TYPES[gate.type].interval(gate, exact);
 
+/** The scores around an interval of a gate that a meter shows. */
+export const meterScale = (gate: Gate, interval: Interval): Interval => GATE_TYPES[gate.type].scale(interval);
+
 /** The rule of a gate in words. */
 export const gateRule = (gate: Gate): string => GATE_TYPES[gate.type].describe(gate);
 

@@ -9,6 +9,10 @@ export const regressor: GateType = {
   hasClasses: false,
   score: ([number]) => number!,
   interval: ({ tolerance }, exact) => ({ low: exact! - tolerance!, high: exact! + tolerance! }),
+  scale({ low, high }) {
+    const margin = Math.max(1, high - low) / 2;
+    return { low: low - margin, high: high + margin };
+  },
   agrees: () => true,
   describe: ({ tolerance }) => `within ${tolerance} of the wanted number`,
   identity: ({ tolerance }) => ({ tolerance }),

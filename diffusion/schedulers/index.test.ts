@@ -53,7 +53,8 @@ function perfectModel(
 }
 
 const solvers = fc.record({
-  name: fc.constantFrom<SchedulerName>('DDIM', 'Euler', 'DPMSolver++', 'UniPC'),
+  // PNDM comes close only; see below.
+  name: fc.constantFrom<SchedulerName>(...SCHEDULERS.filter((name) => name !== 'PNDM')),
   steps: fc.integer({ min: 1, max: 60 }),
   options: fc.record({
     prediction_type: fc.constantFrom('epsilon', 'v_prediction', 'sample'),

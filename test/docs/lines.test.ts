@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -27,25 +27,45 @@ test('the lines of docs/models.md do what they say', { skip }, async (t) => {
     await rm(dir, { recursive: true, force: true });
   });
   await s3.createBucket('models');
-  const bin = join(dir, 'bin');
-  await mkdir(bin);
-  const command = `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, 'command.ts')}" "$@"\n`;
-  await writeFile(join(bin, 'cohortfarm'), command, { mode: 0o755 });
+  const path = await pathWithCommand(dir);
   const blocks = await shellBlocks('docs/models.md');
   assert.ok(blocks.length >= 5, `${blocks.length} blocks`);
   // A reader has the weights before the lines that name them.
   const weights = new Set(blocks.flatMap((block) => [...block.matchAll(/--weights (\S+)/g)].map(([, file]) => file!)));
   for (const file of weights) await writeFile(join(dir, file), 'weights');
-  const env = { ...process.env, ...s3.env, PATH: `${bin}:${process.env.PATH}` };
-  for (const block of blocks) {
-    const { code, output } = await runShell(block, dir, env);
-    assert.equal(code, 0, `${block}\n${output}`);
-  }
+  await runBlocks(blocks, dir, { ...process.env, ...s3.env, PATH: path });
   const keys = (await Array.fromAsync(openStore('s3://models', s3.options).list(''))).map(({ key }) => key);
   assert.ok(keys.includes('roentgen-v2/unet/model.onnx') && keys.includes('gates/age/gate.json'), `${keys}`);
   const manifest = JSON.parse(await readFile(join(dir, 'out/try/dataset.json'), 'utf8'));
   assert.equal(manifest.samples.accepted, 4);
 });
+
+test('the lines of docs/tutorial.md lead from an empty folder to a verified cohort', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-tutorial-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const blocks = await shellBlocks('docs/tutorial.md');
+  assert.equal(blocks.length, 5);
+  await runBlocks(blocks, dir, { ...process.env, PATH: await pathWithCommand(dir) });
+  const manifest = JSON.parse(await readFile(join(dir, 'out/first/dataset.json'), 'utf8'));
+  assert.deepEqual([manifest.samples.accepted, manifest.cells.length], [32, 32]);
+  assert.ok((await readdir(join(dir, 'out/first-images'))).length > 0);
+});
+
+/** PATH with the command `cohortfarm`, as a reader has it who installed the package. */
+async function pathWithCommand(dir: string): Promise<string> {
+  const bin = join(dir, 'bin');
+  await mkdir(bin);
+  const command = `#!/bin/sh\nexec "${process.execPath}" "${join(import.meta.dirname, 'command.ts')}" "$@"\n`;
+  await writeFile(join(bin, 'cohortfarm'), command, { mode: 0o755 });
+  return `${bin}:${process.env.PATH}`;
+}
+
+async function runBlocks(blocks: readonly string[], dir: string, env: NodeJS.ProcessEnv): Promise<void> {
+  for (const block of blocks) {
+    const { code, output } = await runShell(block, dir, env);
+    assert.equal(code, 0, `${block}\n${output}`);
+  }
+}
 
 function runShell(script: string, cwd: string, env: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
   const child = spawn('bash', ['-euo', 'pipefail', '-c', script], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
