@@ -21,7 +21,7 @@ export interface GrowerOptions {
 }
 
 /** A batch takes so long: no processor is needed for it, and there is time to strike. */
-const BATCH_MS = 12;
+const BATCH_MS = 120;
 
 export const chaosDataset = () =>
   smallDataset((spec) => {
