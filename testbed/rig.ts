@@ -57,20 +57,44 @@ const RESTART_MS = 1000;
 
 const RIGHTS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']);
 
-export async function startRig({
-  operators: count = 1,
-  nodes = [{ name: 'node-a', gpus: 4 }],
-  nodeGraceSeconds = 40,
-  fragile = false,
-  image = {},
-}: RigOptions = {}): Promise<Rig> {
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  /** Running parts, in the order in which they were started. */
+  const started: { stop(): unknown }[] = [];
+  const stop = async (): Promise<void> => {
+    for (const one of started.splice(0).reverse()) await one.stop();
+  };
+  try {
+    return { ...(await startParts(options, started)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  {
+    operators: count = 1,
+    nodes = [{ name: 'node-a', gpus: 4 }],
+    nodeGraceSeconds = 40,
+    fragile = false,
+    image = {},
+  }: RigOptions,
+  started: { stop(): unknown }[],
+): Promise<Omit<Rig, 'stop'>> {
+  const keep = async <T extends { stop(): unknown }>(starting: Promise<T>): Promise<T> => {
+    const one = await starting;
+    started.push(one);
+    return one;
+  };
   const access = await makeQueueKeys();
-  const disk = fragile ? await startSmallDisk(DISK_MEGABYTES) : null;
-  const [plane, nats, s3] = await Promise.all([
-    startControlPlane({ controllers: true, nodeGraceSeconds }),
-    startNats(access.config),
-    startS3Server(disk ? { disk } : {}),
-  ]);
+  const disk = fragile ? await keep(startSmallDisk(DISK_MEGABYTES)) : null;
+  const servers = [
+    keep(startControlPlane({ controllers: true, nodeGraceSeconds })),
+    keep(startNats(access.config)),
+    keep(startS3Server(disk ? { disk } : {})),
+  ] as const;
+  await Promise.allSettled(servers);
+  const [plane, nats, s3] = await Promise.all(servers);
   await s3.createBucket(BUCKET);
   await plane.kubectl('apply', '-f', join(REPO, 'crds/cohortfarm.dev_syntheticdatasets.yaml'));
   await plane.kubectl('wait', '--for=condition=Established', 'crd/syntheticdatasets.cohortfarm.dev');
@@ -78,10 +102,12 @@ export async function startRig({
   await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM } });
   await plane.apply(...rights, secretOf(s3));
   const account = await plane.serviceAccount(SYSTEM, 'farm-cohortfarm');
-  const refusingProxy = fragile ? await startRefusingProxy(plane) : null;
+  const refusingProxy = fragile ? await keep(startRefusingProxy(plane)) : null;
   const kubeconfig = await plane.writeKubeconfig('operator', { ...account, url: refusingProxy?.url ?? account.url });
-  const authenticator = await access.start(plane, { system: SYSTEM, release: 'farm-cohortfarm', natsUrl: nats.url });
-  const kubelet = await startProcessKubelet({ access: plane, nodes, ...image });
+  const authenticator = await keep(
+    access.start(plane, { system: SYSTEM, release: 'farm-cohortfarm', natsUrl: nats.url }),
+  );
+  const kubelet = await keep(startProcessKubelet({ access: plane, nodes, ...image }));
   const env = {
     COHORTFARM_POD_NAMESPACE: SYSTEM,
     COHORTFARM_LEASE: 'farm-cohortfarm',
@@ -89,8 +115,8 @@ export async function startRig({
     COHORTFARM_LOG_LEVEL: 'info',
     COHORTFARM_NATS_TOKEN: authenticator.operatorToken,
   };
-  let started = 0;
-  const startOperator = () => startReplica({ kubeconfig, natsUrl: nats.url, name: `operator-${started++}`, env });
+  let replicas = 0;
+  const startOperator = () => startReplica({ kubeconfig, natsUrl: nats.url, name: `operator-${replicas++}`, env });
   let stopping = false;
   const operators: Replica[] = [];
   const keepOperator = (index: number): void => {
@@ -98,26 +124,15 @@ export async function startRig({
     operators[index] = replica;
     void replica.ended.then(() => stopping || setTimeout(() => stopping || keepOperator(index), RESTART_MS));
   };
-  for (let index = 0; index < count; index++) keepOperator(index);
-  await Promise.all(operators.map(({ port }) => port));
-  return {
-    plane,
-    nats,
-    s3,
-    kubelet,
-    operators,
-    refusingProxy,
-    disk,
+  started.push({
     async stop() {
       stopping = true;
       for (const operator of operators) await operator.end('SIGKILL');
-      await kubelet.stop();
-      await authenticator.stop();
-      await refusingProxy?.stop();
-      await Promise.all([nats.stop(), s3.stop(), plane.stop()]);
-      await disk?.stop();
     },
-  };
+  });
+  for (let index = 0; index < count; index++) keepOperator(index);
+  await Promise.all(operators.map(({ port }) => port));
+  return { plane, nats, s3, kubelet, operators, refusingProxy, disk };
 }
 
 function secretOf(s3: S3Server): object {
