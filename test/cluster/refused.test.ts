@@ -141,10 +141,6 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
       ...{ apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'small', namespace: NAMESPACE } },
       spec: { limits: [{ type: 'Container', max: { memory: '8Gi' } }] },
     };
-    await rig.plane.apply(limitRange, policy, binding);
-    await rig.plane.apply(hook('pods.example.org', 'hooked', onCreate([''], ['pods'])));
-    await rig.plane.apply(hook('jobs.example.org', 'unheard', onCreate(['batch'], ['jobs'])));
-    await kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=baseline');
     const memory = (amount: string) => ({ resources: { requests: { memory: amount }, limits: { memory: amount } } });
     const refused = [
       [
@@ -168,6 +164,26 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
         /failed calling webhook "pods\.example\.org".*; correct spec\.workers, or the webhook that refuses it/,
       ],
     ] as const;
+    const isRefused = (name: string, { resources, ...workers }: (typeof refused)[number][1]): Promise<boolean> => {
+      const host = 'podTemplate' in workers ? workers.podTemplate.spec : {};
+      const spec = { ...host, containers: [{ name: 'probe', image: 'probe', resources }] };
+      const pod = [
+        `--labels=cohortfarm.dev/dataset=${name}`,
+        `--overrides=${JSON.stringify({ apiVersion: 'v1', spec })}`,
+      ];
+      return kubectl('run', 'probe', '--image=probe', '--dry-run=server', ...pod).then(
+        () => false,
+        () => true,
+      );
+    };
+    for (const [name, workers] of refused)
+      await until(`pods of ${name} are let in`, async () => !(await isRefused(name, workers)));
+    await rig.plane.apply(limitRange, policy, binding);
+    await rig.plane.apply(hook('jobs.example.org', 'unheard', onCreate(['batch'], ['jobs'])));
+    await rig.plane.apply(hook('pods.example.org', 'hooked', onCreate([''], ['pods'])));
+    await kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=baseline');
+    // What refuses pods is in force a moment after it was applied.
+    for (const [name, workers] of refused) await until(`pods of ${name} are refused`, () => isRefused(name, workers));
     const datasetOf = (name: string, workers: object) =>
       rigDataset(rig, name, ({ spec }) => {
         spec.workers = { ...spec.workers, ...workers };
