@@ -39,6 +39,7 @@ test('a grown dataset verifies, and images were rejected on the way', async () =
     ok: true,
     images: SMALL_DEMO_SAMPLES,
     shortfall: 0,
+    signedBy: null,
     faults: [],
   });
   const manifest = JSON.parse(await readFile(join(dir, 'reference/dataset.json'), 'utf8'));
