@@ -32,8 +32,10 @@ export function commandKey(option: string, command: string, publicKey: KeyObject
         input: message,
         stdio: ['pipe', 'pipe', 'inherit'],
       });
-      if (error || status !== 0)
-        throw new UsageError(`${option}: the command failed (${error?.message ?? signal ?? `exit code ${status}`})`);
+      // A command that ends without reading the message is judged by how it ended and what it printed.
+      const fault = error && (error as NodeJS.ErrnoException).code !== 'EPIPE' ? error.message : null;
+      if (fault !== null || status !== 0)
+        throw new UsageError(`${option}: the command failed (${fault ?? signal ?? `exit code ${status}`})`);
       const text = stdout.toString().trim();
       if (!/^[A-Za-z0-9+/]{86}==$/.test(text))
         throw new UsageError(
