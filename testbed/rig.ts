@@ -5,6 +5,7 @@ import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { Condition, DatasetStatus } from '../contract/schema/status.ts';
 import { REPO } from '../test/support/cli.ts';
 import { makeQueueKeys } from './authenticator.ts';
+import { waitForDefinitions } from './definitions.ts';
 import { type KubeletOptions, type ProcessKubelet, startProcessKubelet } from './kubelet/kubelet.ts';
 import type { NodeSpec } from './kubelet/node.ts';
 import { type Replica, startReplica, until } from './replica.ts';
@@ -97,7 +98,7 @@ async function startParts(
   const [plane, nats, s3] = await Promise.all(servers);
   await s3.createBucket(BUCKET);
   await plane.kubectl('apply', '-f', join(REPO, 'crds/cohortfarm.dev_syntheticdatasets.yaml'));
-  await plane.kubectl('wait', '--for=condition=Established', 'crd/syntheticdatasets.cohortfarm.dev');
+  await waitForDefinitions(plane, 'crd/syntheticdatasets.cohortfarm.dev');
   const rights = (await renderChart()).filter(({ kind }) => RIGHTS.has(kind));
   await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM } });
   await plane.apply(...rights, secretOf(s3));

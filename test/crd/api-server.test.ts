@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parseDataset } from '../../contract/validate/parse.ts';
+import { waitForDefinitions } from '../../testbed/definitions.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { callApi, MERGE } from '../../testbed/servers/control-plane-client.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
@@ -29,7 +30,7 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
   after(() => plane?.stop());
 
   it('is established', async () => {
-    const output = await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+    const output = await waitForDefinitions(plane, 'crd', '--all');
     assert.match(output, /syntheticdatasets\.cohortfarm\.dev condition met/);
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { waitForDefinitions } from '../../testbed/definitions.ts';
 import { type ControlPlane, startControlPlane } from '../../testbed/servers/control-plane.ts';
 import { goModuleFolder } from '../../testbed/servers/go-files.ts';
 import { CHART, renderChart } from '../../testbed/servers/helm.ts';
@@ -24,7 +25,7 @@ describe('a real API server', { skip }, () => {
     for (const name of ['servicemonitors', 'podmonitors', 'prometheusrules']) {
       await plane.kubectl('apply', '--server-side', '-f', join(definitions, `monitoring.coreos.com_${name}.yaml`));
     }
-    await plane.kubectl('wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all');
+    await waitForDefinitions(plane, 'crd', '--all');
   });
   after(() => plane?.stop());
 

@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { until } from '../replica.ts';
+import { waitForDefinitions } from '../definitions.ts';
 import type { ControlPlane } from '../servers/control-plane.ts';
 import { goModuleFolder } from '../servers/go-files.ts';
 import type { ServerProcess } from '../servers/process.ts';
@@ -82,9 +82,7 @@ async function install(plane: ControlPlane, part: Part, webhookPort: number): Pr
   const definitions = objects.filter(isDefinition);
   await plane.apply(...own, ...objects.filter((object) => !isDefinition(object)), ...definitions);
   const names = definitions.map(({ metadata }) => `crd/${metadata.name}`);
-  // At first they have no conditions, with which kubectl can't wait.
-  const isThere = () => plane.kubectl('wait', '--for=condition=Established', ...names).then(Boolean, () => false);
-  await until(`the definitions of ${part.name} are established`, isThere);
+  await waitForDefinitions(plane, ...names);
 }
 
 interface Manifest {
