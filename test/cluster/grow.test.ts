@@ -82,12 +82,12 @@ describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
     await patch('paused', { suspend: false });
     await rig.plane.kubectl('scale', 'sds/paused', '--replicas=2');
     const path = `/apis/cohortfarm.dev/v1alpha1/namespaces/${NAMESPACE}/syntheticdatasets/paused/scale`;
-    const scale = await until('its pods are counted and can be selected', async () => {
+    const wanted = await until('its pods are counted and can be selected', async () => {
       const { spec, status } = JSON.parse(await rig.plane.kubectl('get', '--raw', path));
-      return status.replicas > 0 && { wanted: spec.replicas, selector: status.selector as string };
+      const pods = await rig.plane.kubectl('get', 'pods', '-l', status.selector, '-o', 'name');
+      return status.replicas > 0 && pods.includes('pod/paused-workers-') && spec.replicas;
     });
-    assert.equal(scale.wanted, 2);
-    assert.match(await rig.plane.kubectl('get', 'pods', '-l', scale.selector, '-o', 'name'), /pod\/paused-workers-/);
+    assert.equal(wanted, 2);
     const { samples } = await waitForReady(rig, 'paused', isReady);
     assert.equal(samples?.accepted, 48);
     assert.equal((await runCli(['verify', 's3://cohorts/paused'], rig.s3.env)).code, 0);
