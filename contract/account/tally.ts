@@ -54,10 +54,6 @@ export class Tallies<Key> {
     return this.#byKey.get(key);
   }
 
-  clear(): void {
-    this.#byKey.clear();
-  }
-
   [Symbol.iterator](): Iterator<[Key, Tally]> {
     return this.#byKey[Symbol.iterator]();
   }
