@@ -6,7 +6,7 @@ import { stageConfigSchema } from '../../contract/schema/stage.ts';
 import { AGE_BINS } from '../../contract/training/steps.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { runStep } from '../train/run-step.ts';
-import { trainerPython } from '../train/venv.ts';
+import { PYTHON_OPTION, trainerPython } from '../train/venv.ts';
 
 /** `cohortfarm audit`: the report of an evaluation from a table of predictions, of any model. */
 
@@ -30,7 +30,7 @@ export function addAudit(program: Command): void {
     .option('--ages <bins>', 'subgroups of age', AGE_BINS.join(','))
     .option('--bootstraps <n>', 'resamples of the patients, at least 100', '1000')
     .option('--endpoint <url>', 'of an S3 server other than AWS')
-    .option('--python <path>', "a Python with the trainer's requirements; default: a virtual environment in the cache")
+    .option(...PYTHON_OPTION)
     .option('--json', 'print one JSON object at the end')
     .action(async (predictions: string, options: AuditOptions) => {
       process.exitCode = await audit(predictions, options);

@@ -11,7 +11,7 @@ import { addS3Options, type S3Flags } from '../open.ts';
 import { describeData } from '../train/data-report.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
-import { trainerPython } from '../train/venv.ts';
+import { PYTHON_OPTION, trainerPython } from '../train/venv.ts';
 
 /** `cohortfarm check-data`: what the stages and sites of a dataset read of real data, before anything is trained. */
 
@@ -29,10 +29,7 @@ export function addCheckData(program: Command): void {
         'Read the real data of spec.training as its stages and sites will: counts by label, group, view, split and site, and all that is not understood.',
       )
       .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
-      .option(
-        '--python <path>',
-        "a Python with the trainer's requirements; default: a virtual environment in the cache",
-      )
+      .option(...PYTHON_OPTION)
       .option('--json', 'print one JSON object'),
   ).action(async (options: CheckDataOptions) => {
     process.exitCode = await checkData(options);

@@ -9,7 +9,7 @@ import { loadDataset, withOutput } from '../load.ts';
 import { addS3Options, type S3Flags } from '../open.ts';
 import { checkInputs } from '../train/inputs.ts';
 import { runStep } from '../train/run-step.ts';
-import { trainerPython } from '../train/venv.ts';
+import { PYTHON_OPTION, trainerPython } from '../train/venv.ts';
 
 /** `cohortfarm train`: the stages of `spec.training` on this machine. */
 
@@ -29,10 +29,7 @@ export function addTrain(program: Command): void {
       )
       .requiredOption('-f, --file <yaml>', 'the SyntheticDataset')
       .option('-o, --output <uri>', 'where the dataset is; default: spec.output.uri')
-      .option(
-        '--python <path>',
-        "a Python with the trainer's requirements; default: a virtual environment in the cache",
-      )
+      .option(...PYTHON_OPTION)
       .option('--json', 'print one JSON object at the end'),
   ).action(async (options: TrainOptions) => {
     process.exitCode = await train(options);

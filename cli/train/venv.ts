@@ -120,6 +120,12 @@ async function sitePackages(python: string): Promise<string> {
   return stdout.trim();
 }
 
+/** The option of the commands that run the trainer. */
+export const PYTHON_OPTION = [
+  '--python <path>',
+  "a Python with the trainer's requirements; default: a virtual environment in the cache",
+] as const;
+
 /** The Python that runs the trainer. @throws UsageError where there is none to make it with */
 export async function trainerPython(): Promise<string> {
   const problem = await pythonProblem();
