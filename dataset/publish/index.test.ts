@@ -1,40 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
-import { sampleKey } from '../../contract/names.ts';
-import type { SampleRecord } from '../../contract/schema/record.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
-import type { ShardSample } from '../shard/read.ts';
+import { shardSample as sample } from '../../test/support/shard-sample.ts';
 import { createIndex, describeIndex, indexColumns, ROW_GROUP } from './index.ts';
 
 const { spec } = smallDataset();
-
-function sample(index: number, change: Partial<SampleRecord> = {}): ShardSample {
-  const key = sampleKey(index);
-  const at = 5e9 + 4096 * index;
-  return {
-    key,
-    image: { offset: at, size: 1000 + (index % 7), extension: 'png' },
-    text: { offset: at + 2048, size: 20 },
-    json: { offset: at + 3072, size: 400 },
-    record: {
-      apiVersion: 'cohortfarm.dev/sample/v1',
-      synthetic: true,
-      index,
-      cell: 'age=18-39,sex=male',
-      axes: { age: '18-39', sex: 'male' },
-      exact: { age: 18 + (index % 22) },
-      prompt: `${key} year old male`,
-      seed: 2 ** 32 - 1 - index,
-      attempt: index % 3,
-      scores: { sex: 0.625, age: 21.5 },
-      rejected: [],
-      planDigest: 'a'.repeat(64),
-      modelDigest: 'b'.repeat(64),
-      ...change,
-    },
-  };
-}
 
 const bufferOf = (chunks: readonly Uint8Array[]): ArrayBuffer => Uint8Array.from(Buffer.concat(chunks)).buffer;
 

@@ -8,12 +8,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { CellTallies } from '../../contract/account/tally.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
-import { CONTENT_TYPES, objects, sampleKey } from '../../contract/names.ts';
+import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { shardRange } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
+import { shardSample } from '../../test/support/shard-sample.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { createIndex, ROW_GROUP } from '../publish/index.ts';
 import { publish } from '../publish/publish.ts';
@@ -141,7 +142,9 @@ test('M10: what publish and verify keep of each shard does not grow with its cel
 
 test('M11: the footer and each row group of the index are read once, however many shards there are', async () => {
   const [rows, perShard] = [2 * ROW_GROUP + 500, 100];
-  const samples = Array.from({ length: rows }, (_, index) => sampleAt(index));
+  const samples = Array.from({ length: rows }, (_, index) =>
+    shardSample(index, { planDigest: plan.digest, modelDigest: plan.model.digest }),
+  );
   const shardOf = (at: number): string => objects.shard(plan.name, Math.floor(at / perShard));
   const index = createIndex(plan.spec, {});
   const chunks: [number, ShardSample[]][] = [];
@@ -171,31 +174,6 @@ test('M11: the footer and each row group of the index are read once, however man
   // To find the footer, the last 512 KiB are read first.
   assert.ok(bytes <= file.length + 2 ** 19, `${bytes} bytes of ${file.length}`);
 });
-
-function sampleAt(index: number): ShardSample {
-  const at = 4096 * index;
-  return {
-    key: sampleKey(index),
-    image: { offset: at, size: 1000, extension: 'png' },
-    text: { offset: at + 2048, size: 20 },
-    json: { offset: at + 3072, size: 400 },
-    record: {
-      apiVersion: 'cohortfarm.dev/sample/v1',
-      synthetic: true,
-      index,
-      cell: 'age=18-39,sex=male',
-      axes: { age: '18-39', sex: 'male' },
-      exact: { age: 18 + (index % 22) },
-      prompt: 'a prompt',
-      seed: index,
-      attempt: 0,
-      scores: { sex: 0.625, age: 21.5 },
-      rejected: [],
-      planDigest: plan.digest,
-      modelDigest: plan.model.digest,
-    },
-  };
-}
 
 test('M11: adding a shard to the sums costs what the shard has, not what all cells have', () => {
   const tally = (cell: number): CellTally => ({
