@@ -17,6 +17,6 @@ test('science 5: of results of another version one thing is said, and what to do
   const [view] = await readTraining(store);
   assert.equal(
     view!.problem,
-    'metrics.json is not as this version writes it (apiVersion: is cohortfarm.dev/metrics/v1, from another version of CohortFarm; run the training again to measure anew)',
+    'metrics.json is not as this version writes it (apiVersion: is cohortfarm.dev/metrics/v1, from another version of CohortFarm; train again to replace it)',
   );
 });

@@ -182,7 +182,7 @@ describe('H4: a plan that contradicts the accepted one', () => {
     }
   });
 
-  test('makes no difference to the sums, whenever it is told, with whichever shards', () => {
+  test('makes no difference to the sums, at any time and with any shards', () => {
     const events: ((progress: Progress) => void)[] = [
       (progress) => progress.addPlan(PLAN),
       ...[0, 1, 2].map((n) => (progress: Progress) => progress.addShard(shard(n), 1)),

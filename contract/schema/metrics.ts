@@ -171,7 +171,7 @@ const historySchema = z.strictObject({
 export const metricsSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/metrics/v2', {
     error: ({ input }) =>
-      `is ${String(input).slice(0, 60)}, from another version of CohortFarm; run the training again to measure anew`,
+      `is ${String(input).slice(0, 60)}, from another version of CohortFarm; train again to replace it`,
   }),
   stage: z.strictObject({ name: z.string(), type: z.enum(['Pretrain', 'Finetune', 'Evaluate', 'Compare', 'Audit']) }),
   configDigest: z

@@ -202,7 +202,7 @@ for (const [what, tamper, object, message] of TAMPERING) {
   });
 }
 
-test('a store that fails at any read is no fault of the dataset', async (t) => {
+test('a store that fails at any read is not a fault of the dataset', async (t) => {
   const store = await published(t);
   let [reads, failing] = [0, Number.POSITIVE_INFINITY];
   const get: ObjectStore['get'] = async (key, range) => {
