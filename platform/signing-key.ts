@@ -5,13 +5,13 @@ import { UsageError } from '../contract/failure.ts';
 
 /** Ed25519 keys, from a PEM file or a variable (`env:NAME`), as a Secret gives them to a pod; messages never repeat them. */
 
-/** A key that signs; its private part may be in another's hands. */
-interface KeyPair {
+/** A key that signs: a private key here, or a service that holds one. */
+export interface Signer {
   readonly publicKey: KeyObject;
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-export async function readPrivateKey(option: string, source: string): Promise<KeyPair> {
+export async function readPrivateKey(option: string, source: string): Promise<Signer> {
   const key = parseKey(option, source, 'private', createPrivateKey, await readPem(option, source));
   return { publicKey: createPublicKey(key), sign: async (message) => sign(null, message, key) };
 }
@@ -24,7 +24,7 @@ export async function readPublicKey(option: string, source: string): Promise<Key
  * A key in another's hands: the command gets the message on its standard input and prints the signature in base64.
  * @throws UsageError, when it signs, if the command fails or prints anything else
  */
-export function commandKey(option: string, command: string, publicKey: KeyObject): KeyPair {
+export function commandKey(option: string, command: string, publicKey: KeyObject): Signer {
   return {
     publicKey,
     async sign(message) {

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
-import type { Signer } from '../../dataset/provenance/envelope.ts';
 import { signDataset } from '../../dataset/provenance/sign.ts';
-import { commandKey, readPrivateKey, readPublicKey } from '../../platform/signing-key.ts';
+import { commandKey, readPrivateKey, readPublicKey, type Signer } from '../../platform/signing-key.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 import { countShards } from '../progress.ts';
 import { printFaults } from './verify.ts';

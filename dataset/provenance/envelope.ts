@@ -1,17 +1,12 @@
 import { createHash, type KeyObject, verify } from 'node:crypto';
 import { canonicalJson } from '../../contract/digest.ts';
 import { type Envelope, envelopeSchema, type Statement } from '../../contract/schema/provenance.ts';
+import type { Signer } from '../../platform/signing-key.ts';
 import { parseStored } from '../stored.ts';
 
 /** DSSE envelopes with one Ed25519 signature. Equal statements signed by one key have equal bytes. */
 
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json' satisfies Envelope['payloadType'];
-
-/** A key that signs: a private key here, or a service that holds one. */
-export interface Signer {
-  readonly publicKey: KeyObject;
-  sign(message: Uint8Array): Promise<Uint8Array>;
-}
 
 /** The id of a public key: the SHA-256 of its DER form (SubjectPublicKeyInfo). */
 export const keyIdOf = (publicKey: KeyObject): string =>

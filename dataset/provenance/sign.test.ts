@@ -7,10 +7,11 @@ import { type TestContext, test } from 'node:test';
 import { canonicalJson } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import type { Envelope } from '../../contract/schema/provenance.ts';
+import type { Signer } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { growSmall } from '../../test/support/grown.ts';
 import { verify } from '../verify/verify.ts';
-import { keyIdOf, openEnvelope, type Signer } from './envelope.ts';
+import { keyIdOf, openEnvelope } from './envelope.ts';
 import { signatureFault, signDataset } from './sign.ts';
 
 function newSigner(): Signer {

@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { UsageError } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
+import type { Signer } from '../../platform/signing-key.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { type Fault, type Verification, verify } from '../verify/verify.ts';
-import { keyIdOf, openEnvelope, type Signer, sealStatement } from './envelope.ts';
+import { keyIdOf, openEnvelope, sealStatement } from './envelope.ts';
 import { statementFault, statementOf } from './statement.ts';
 
 /**
