@@ -6,7 +6,7 @@ import { datasetOf } from './predicates.ts';
 
 /** `spec.workers.limits`: how long, how often and at what cost workers may run. */
 
-const KEPT = 'what is stored stays; raise it to go on';
+const KEPT = 'what is stored stays; raise it to resume';
 
 /** The limit of time or cost that the workers have reached; null for none. */
 export function limitReached(observed: Observed): Report | null {
