@@ -21,6 +21,14 @@ export function isGateFile(path: string): boolean {
   return /^(gate\.json|[^/]+\.(onnx|onnx_data|data|bin))$/.test(path);
 }
 
+/** Which files of an encoder's folder decide its features. */
+export function isEncoderFile(path: string): boolean {
+  return /^(encoder\.json|[^/]+\.(onnx|onnx_data|data|bin))$/.test(path);
+}
+
+/** Which files make a reference. */
+export const isReferenceFile = (path: string): boolean => /^(reference\.json|features\.npy|rows\.csv)$/.test(path);
+
 /** One digest for a folder: of the paths and digests of its files, whatever the order. */
 export function folderDigest(files: readonly FolderFile[]): string {
   return digestOf(Object.fromEntries(files.map(({ path, sha256 }) => [path, sha256])));

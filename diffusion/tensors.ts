@@ -1,3 +1,4 @@
+import { fromHalf, toHalf } from '../platform/half.ts';
 import { ModelError } from './errors.ts';
 import type { DataType, Port, Session, Tensor } from './onnx.ts';
 
@@ -117,18 +118,4 @@ export function checkShape(session: Session, port: Port, wanted: readonly (numbe
     `${session.file}: ${port.name} has the shape [${port.shape.join(', ')}], but [${wanted.map((dim) => dim ?? 'any').join(', ')}] is needed; ` +
       'export it with dynamic axes, or choose sampling.height and sampling.width to fit',
   );
-}
-
-/** Writes float16 as bit patterns, the form that ONNX Runtime takes: rounds to the nearest, ties to even. */
-export function toHalf(values: Float32Array, into: Uint16Array): void {
-  asHalf(into).set(values);
-}
-
-export function fromHalf(bits: Uint16Array): Float32Array {
-  return new Float32Array(asHalf(bits));
-}
-
-function asHalf(bits: Uint16Array): Float16Array {
-  if (typeof Float16Array === 'undefined') throw new ModelError('float16 graphs need Node.js 24 or newer');
-  return new Float16Array(bits.buffer, bits.byteOffset, bits.length);
 }

@@ -7,7 +7,7 @@ export type GateTypeName = (typeof GATE_TYPE_NAMES)[number];
 
 const statistics = z.array(z.number().min(-1e6).max(1e6)).min(1).max(3);
 
-/** The preprocessing of pixels for a gate's graph. */
+/** The preprocessing of pixels for the graph of a gate or an encoder. */
 export const gateInputSchema = z.strictObject({
   height: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),
   width: z.int().min(8).max(4096).describe('Pixels; images of another size are resized'),
@@ -15,6 +15,15 @@ export const gateInputSchema = z.strictObject({
   mean: statistics.describe('For each channel, of pixels in 0..1; what is fed is (pixel - mean) / std'),
   std: statistics.describe('For each channel, of pixels in 0..1; above 0'),
 });
+
+export type GraphInput = z.infer<typeof gateInputSchema>;
+
+/** The refinements of `gateInputSchema`, for the schemas that hold one. */
+export const hasStatistics = ({ input }: { input: GraphInput }): boolean =>
+  input.mean.length === input.channels && input.std.length === input.channels;
+export const hasSpread = ({ input }: { input: GraphInput }): boolean => input.std.every((value) => value > 0);
+export const STATISTICS_MESSAGE = 'mean and std need one number per channel';
+export const SPREAD_MESSAGE = 'std must be positive';
 
 export const activationSchema = z
   .enum(['softmax', 'sigmoid', 'identity'])
@@ -31,10 +40,7 @@ export const gateModelSchema = z
       unit: z.string().optional(),
     }),
   })
-  .refine(
-    ({ input }) => input.mean.length === input.channels && input.std.length === input.channels,
-    'mean and std need one number per channel',
-  )
-  .refine(({ input }) => input.std.every((value) => value > 0), 'std must be positive');
+  .refine(hasStatistics, STATISTICS_MESSAGE)
+  .refine(hasSpread, SPREAD_MESSAGE);
 
 export type GateModel = z.infer<typeof gateModelSchema>;

@@ -7,7 +7,7 @@ import type { Gate } from '../../contract/schema/spec.ts';
 import { ModelError } from '../../diffusion/errors.ts';
 import { openSession, type ProviderName, type Session } from '../../diffusion/onnx.ts';
 import type { RawImage } from '../../platform/image/image.ts';
-import { resizeImage } from '../../platform/image/image.ts';
+import { imagePorts, imageTensor } from '../graph-input.ts';
 import { activate, judge, type Verdict } from './verdict.ts';
 
 /** A gate in use: its graph, and how images go in and verdicts come out. */
@@ -30,7 +30,7 @@ export async function loadGate(
   const model = await readGateModel(gate, dir);
   const classes = classesOf(gate, model, options.values);
   const session = await openSession(join(dir, 'model.onnx'), options);
-  const { input, output } = portsOf(gate, session);
+  const { input, output } = imagePorts(session, `gate ${gate.name}`);
   return {
     name: gate.name,
     async judge(images, samples) {
@@ -115,18 +115,6 @@ function classesOf(gate: Gate, model: GateModel, values: readonly string[]): rea
   return classes;
 }
 
-function portsOf(gate: Gate, session: Session): { input: string; output: string } {
-  const [input, ...others] = session.inputs;
-  const [output] = session.outputs;
-  if (!input || !output || others.length > 0 || input.type !== 'float32' || output.type !== 'float32') {
-    const found = [...session.inputs, ...session.outputs].map(({ name, type }) => `${name} ${type}`).join(', ');
-    throw new ModelError(
-      `gate ${gate.name}: ${session.file} must have one float32 input (images) and a float32 output, it has ${found}; export it so`,
-    );
-  }
-  return { input: input.name, output: output.name };
-}
-
 interface Inference {
   readonly session: Session;
   readonly input: string;
@@ -141,16 +129,7 @@ async function infer(
   { session, input, output, model, width, gate }: Inference,
   images: readonly RawImage[],
 ): Promise<Float32Array[]> {
-  const { channels, height, width: columns } = model.input;
-  const size = channels * height * columns;
-  const pixels = new Float32Array(images.length * size);
-  for (const [i, image] of images.entries()) {
-    const fitted = await resizeImage(image, { width: columns, height });
-    normalise(fitted, model.input, pixels.subarray(i * size, (i + 1) * size));
-  }
-  const results = await session.run({
-    [input]: { type: 'float32', data: pixels, dims: [images.length, channels, height, columns] },
-  });
+  const results = await session.run({ [input]: await imageTensor(images, model.input) });
   const data = results[output]!.data as Float32Array;
   if (data.length !== images.length * width) {
     throw new ModelError(
@@ -158,23 +137,4 @@ async function infer(
     );
   }
   return images.map((_, i) => data.subarray(i * width, (i + 1) * width));
-}
-
-/** Interleaved bytes to planar floats, (v / 255 - mean) / std; grey from colour by ITU-R BT.601 luma, as PIL does. */
-function normalise(image: RawImage, { channels, mean, std }: GateModel['input'], out: Float32Array): void {
-  const { data } = image;
-  const pixels = data.length / image.channels;
-  for (let c = 0; c < channels; c++) {
-    const scale = 1 / (255 * std[c]!);
-    const shift = mean[c]! / std[c]!;
-    for (let i = 0; i < pixels; i++)
-      out[c * pixels + i] = sampleAt(data, i, image.channels, channels, c) * scale - shift;
-  }
-}
-
-function sampleAt(data: Uint8Array, pixel: number, from: number, to: number, channel: number): number {
-  if (from === 1) return data[pixel]!;
-  const at = 3 * pixel;
-  if (to === 3) return data[at + channel]!;
-  return Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
 }

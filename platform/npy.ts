@@ -1,0 +1,50 @@
+/** NumPy's array files (format 1.0), for float16 matrices in C order: the one kind that features are kept in. */
+
+export interface HalfMatrix {
+  readonly rows: number;
+  readonly columns: number;
+  /** Row by row, as bit patterns. */
+  readonly bits: Uint16Array;
+}
+
+const MAGIC = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
+/** NumPy aligns the data to this many bytes. */
+const ALIGNMENT = 64;
+const HEADER = /^\{'descr': '<f2', 'fortran_order': False, 'shape': \((\d{1,10}), (\d{1,10})\), \} *\n$/;
+
+/** The bytes of a file before its rows. */
+export function npyHeader(rows: number, columns: number): Uint8Array {
+  const text = `{'descr': '<f2', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`;
+  const length = Math.ceil((MAGIC.length + 2 + text.length + 1) / ALIGNMENT) * ALIGNMENT - MAGIC.length - 2;
+  const size = Buffer.alloc(2);
+  size.writeUInt16LE(length);
+  return Buffer.concat([MAGIC, size, Buffer.from(`${text.padEnd(length - 1)}\n`)]);
+}
+
+/** The bytes of bit patterns, little-endian, as they lie in a file; a view where this machine keeps them so. */
+export function npyBytes(bits: Uint16Array): Uint8Array {
+  const bytes = Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength);
+  return IS_LITTLE_ENDIAN ? bytes : Buffer.from(bytes).swap16();
+}
+
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Reads a file. @throws Error when it is not one of a float16 matrix in C order, or too short or too long */
+export function readNpy(file: Uint8Array): HalfMatrix {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('it is not a NumPy file of format 1.0');
+  const begin = MAGIC.length + 2 + (bytes.length < MAGIC.length + 2 ? 0 : bytes.readUInt16LE(MAGIC.length));
+  const header = HEADER.exec(bytes.subarray(MAGIC.length + 2, begin).toString('latin1'));
+  if (!header) throw new Error('it does not hold a float16 matrix in C order');
+  const [rows, columns] = [Number(header[1]), Number(header[2])];
+  if (bytes.length - begin !== rows * columns * 2)
+    throw new Error(`it has ${bytes.length - begin} bytes of numbers, not those of ${rows} x ${columns}`);
+  return { rows, columns, bits: npyBits(bytes.subarray(begin)) };
+}
+
+/** Bit patterns of little-endian bytes; a copy, since they may begin at an odd address. */
+export function npyBits(bytes: Uint8Array): Uint16Array {
+  const copy = Buffer.from(bytes);
+  if (!IS_LITTLE_ENDIAN) copy.swap16();
+  return new Uint16Array(Uint8Array.from(copy).buffer);
+}

@@ -1,0 +1,60 @@
+import type { GraphInput } from '../contract/schema/gate.ts';
+import { ModelError } from '../diffusion/errors.ts';
+import type { Session, Tensor } from '../diffusion/onnx.ts';
+import { type RawImage, resizeImage } from '../platform/image/image.ts';
+
+/** The input tensor of a graph that looks at images: a gate or an encoder. */
+
+/** The one input and the output of a graph that looks at images. @throws ModelError that begins with `what` */
+export function imagePorts(session: Session, what: string): { input: string; output: string } {
+  const [input, ...others] = session.inputs;
+  const [output] = session.outputs;
+  if (!input || !output || others.length > 0 || input.type !== 'float32' || output.type !== 'float32') {
+    const found = [...session.inputs, ...session.outputs].map(({ name, type }) => `${name} ${type}`).join(', ');
+    throw new ModelError(
+      `${what}: ${session.file} must have one float32 input (images) and a float32 output, it has ${found}; export it so`,
+    );
+  }
+  return { input: input.name, output: output.name };
+}
+
+/** Images as a float32 tensor of shape [images, channels, height, width], resized and normalised as the graph wants them. */
+export async function imageTensor(images: readonly RawImage[], input: GraphInput): Promise<Tensor> {
+  const { channels, height, width } = input;
+  const size = channels * height * width;
+  const data = new Float32Array(images.length * size);
+  for (const [i, image] of images.entries())
+    normalise(await fit(image, { width, height }), input, data.subarray(i * size, (i + 1) * size));
+  return { type: 'float32', data, dims: [images.length, channels, height, width] };
+}
+
+/** Images in the sizes that they were asked for: several graphs look at one image, often in the same size. */
+const fitted = new WeakMap<RawImage, Map<string, Promise<RawImage>>>();
+
+function fit(image: RawImage, size: { width: number; height: number }): Promise<RawImage> {
+  const sizes = fitted.get(image) ?? new Map<string, Promise<RawImage>>();
+  fitted.set(image, sizes);
+  const key = `${size.width}x${size.height}`;
+  const resized = sizes.get(key) ?? resizeImage(image, size);
+  sizes.set(key, resized);
+  return resized;
+}
+
+/** Interleaved bytes to planar floats, (v / 255 - mean) / std; grey from colour by ITU-R BT.601 luma, as PIL does. */
+function normalise(image: RawImage, { channels, mean, std }: GraphInput, out: Float32Array): void {
+  const { data } = image;
+  const pixels = data.length / image.channels;
+  for (let c = 0; c < channels; c++) {
+    const scale = 1 / (255 * std[c]!);
+    const shift = mean[c]! / std[c]!;
+    for (let i = 0; i < pixels; i++)
+      out[c * pixels + i] = sampleAt(data, i, image.channels, channels, c) * scale - shift;
+  }
+}
+
+function sampleAt(data: Uint8Array, pixel: number, from: number, to: number, channel: number): number {
+  if (from === 1) return data[pixel]!;
+  const at = 3 * pixel;
+  if (to === 3) return data[at + channel]!;
+  return Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
+}
