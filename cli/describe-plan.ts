@@ -1,3 +1,4 @@
+import { deficitOf } from '../contract/plan/deficit.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 
 /** A plan in words and tables, for people. */
@@ -41,5 +42,22 @@ export function describeCohort({ allocation }: Pick<Plan, 'allocation'>): string
       `It does not say ${cohort.unknownAxes.join(', ')}: its images are taken as spread evenly over the values.`,
     );
   }
+  return lines;
+}
+
+/** The number of cells that the evaluation of a Deficit finds missed, and of those that it does not know. */
+export function describeMisses({ allocation }: Pick<Plan, 'allocation'>): string[] {
+  const { misses, grid } = allocation;
+  if (!misses) return [];
+  const short = misses.cells.filter((cell) => deficitOf(cell) > 1).length;
+  const unknown = misses.cells.filter((cell) => cell === null).length;
+  const without = grid.axes.map(({ name }) => name).filter((name) => name !== 'finding' && !misses.axes.includes(name));
+  const lines = [
+    `Evaluation of ${misses.model} on ${misses.site}, by ${misses.axes.join(', ')}: ${count.format(short)} of ${count.format(grid.cells.length)} cells are missed more often than overall, beyond chance.`,
+  ];
+  if (unknown > 0)
+    lines.push(`It does not know ${count.format(unknown)} cells, which are taken as missed as often as overall.`);
+  if (without.length > 0)
+    lines.push(`It is not read by ${without.join(', ')}: cells that differ in that alone get the same.`);
   return lines;
 }

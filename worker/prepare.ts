@@ -1,4 +1,5 @@
 import { isGateFile, isModelFile } from '../contract/folder.ts';
+import { parseEvaluation } from '../contract/plan/evaluation.ts';
 import { readImpressions } from '../contract/plan/impressions.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
 import { SpecError } from '../contract/schema/issue.ts';
@@ -58,17 +59,22 @@ export async function prepareModel(uri: string, sha256: string, context: Resourc
   return dir;
 }
 
-/** The CSV files of a spec: cohort, table, impressions. */
+/** The files of a spec: cohort, table, evaluation, impressions. */
 export async function readTables(
   { spec }: SyntheticDataset,
   context: ResourceContext,
-): Promise<Pick<PlanInputs, 'cohort' | 'table' | 'impressions'>> {
-  const { cohort, table } = spec.quota.allocation;
+): Promise<Pick<PlanInputs, 'cohort' | 'table' | 'evaluation' | 'impressions'>> {
+  const { cohort, table, evaluation } = spec.quota.allocation;
   const { impressionsFrom } = spec.prompt;
   const rows = async (uri: string, field: string) => readCsv(await readResource(uri, field, context), uri);
   return {
     ...(cohort && { cohort: await rows(cohort.uri, 'spec.quota.allocation.cohort.uri') }),
     ...(table && { table: await rows(table.uri, 'spec.quota.allocation.table.uri') }),
+    ...(evaluation && {
+      evaluation: parseEvaluation(
+        Buffer.from(await readResource(evaluation.uri, 'spec.quota.allocation.evaluation.uri', context)).toString(),
+      ),
+    }),
     ...(impressionsFrom && {
       impressions: readImpressions(await rows(impressionsFrom.uri, 'spec.prompt.impressionsFrom.uri')),
     }),

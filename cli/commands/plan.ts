@@ -3,7 +3,7 @@ import { UsageError } from '../../contract/failure.ts';
 import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
-import { describeCohort, describePlan, gridTable } from '../describe-plan.ts';
+import { describeCohort, describeMisses, describePlan, gridTable } from '../describe-plan.ts';
 import {
   describeEstimate,
   describeExhaustion,
@@ -150,11 +150,11 @@ function planText(plan: Plan, unreachable: string | null): string {
     unreachable === null
       ? describePlan(plan)
       : `${plan.name}: ${plan.samples} images; no digest, since the model cannot be read from here: ${unreachable}`;
-  return `${[gridTable(plan), '', ...describeCohort(plan), head].join('\n')}\n`;
+  return `${[gridTable(plan), '', ...describeCohort(plan), ...describeMisses(plan), head].join('\n')}\n`;
 }
 
 function planJson(plan: Plan, unreachable: string | null) {
-  const { grid, shares, quotas, cohort } = plan.allocation;
+  const { grid, shares, quotas, cohort, misses } = plan.allocation;
   return {
     name: plan.name,
     planDigest: unreachable === null ? plan.digest : null,
@@ -176,5 +176,6 @@ function planJson(plan: Plan, unreachable: string | null) {
         unknownAxes: cohort.unknownAxes,
       },
     }),
+    ...(misses && { evaluation: misses }),
   };
 }

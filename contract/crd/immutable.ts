@@ -10,6 +10,7 @@ export const IMMUTABLE = ['seed', 'quota', 'prompt', 'model', 'quality', 'output
 export const MUTABLE = [
   'quota.allocation.cohort.uri',
   'quota.allocation.table.uri',
+  'quota.allocation.evaluation.uri',
   'prompt.impressionsFrom.uri',
   'model.uri',
   'model.sha256',

@@ -1,21 +1,25 @@
 import { type Issue, issueAt, SpecError } from '../schema/issue.ts';
+import type { Metrics } from '../schema/metrics.ts';
 import type { Quota } from '../schema/spec.ts';
 import { type CohortCounts, countCohort } from './cohort.ts';
 import type { Row } from './columns.ts';
 import { fillToLevel } from './complement.ts';
 import { crowdedValues, explainConflicts } from './conflicts.ts';
+import { weighDeficits } from './deficit.ts';
+import { type Misses, readMisses } from './evaluation.ts';
 import { buildGrid, type Cell, type Grid } from './grid.ts';
-import { largestRemainder, scaleShares } from './integers.ts';
+import { boundShares, largestRemainder, scaleShares } from './integers.ts';
 import { fitMarginals, targetsOf } from './marginals.ts';
 import { partialMatcher } from './partial.ts';
 import { readTable, type WantedRow } from './table-strategy.ts';
 
 /** From a quota to whole numbers per cell. */
 
-/** The rows of the CSV files that a quota names. */
+/** The files that a quota names: rows of CSV files, and an evaluation. */
 export interface QuotaInputs {
   readonly cohort?: Iterable<Row>;
   readonly table?: Iterable<Row>;
+  readonly evaluation?: Metrics;
 }
 
 export interface Allocation {
@@ -27,9 +31,17 @@ export interface Allocation {
   readonly quotas: readonly number[];
   /** For Complement, what the real cohort has. */
   readonly cohort: CohortCounts | null;
+  /** For Deficit, what the model misses. */
+  readonly misses?: Misses;
   /** For Table, each cell's rows in file order. */
   readonly table: readonly (readonly WantedRow[])[] | null;
 }
+
+const FROM_FILES: ReadonlySet<string> = new Set(['Complement', 'Table', 'Deficit']);
+
+/** Whether the whole numbers follow from the resource alone, and not from a file that it names. */
+export const followsFromResource = ({ allocation }: Pick<Quota, 'allocation'>): boolean =>
+  !FROM_FILES.has(allocation.strategy);
 
 /** Shares a quota's samples among its cells. @throws SpecError when it cannot be met, with the conflict. */
 export function allocate(quota: Quota, inputs: QuotaInputs = {}): Allocation {
@@ -42,6 +54,8 @@ export function allocate(quota: Quota, inputs: QuotaInputs = {}): Allocation {
       return allocateTable(quota, grid, given(inputs.table, 'table'));
     case 'Complement':
       return allocateComplement(quota, grid, given(inputs.cohort, 'cohort'));
+    case 'Deficit':
+      return allocateDeficit(quota, grid, given(inputs.evaluation, 'evaluation'));
     case 'Marginals':
       return allocateWeights(quota, grid, weighMarginals(grid, quota.allocation.shares!));
     case 'Cells':
@@ -51,9 +65,9 @@ export function allocate(quota: Quota, inputs: QuotaInputs = {}): Allocation {
   }
 }
 
-function given(rows: Iterable<Row> | undefined, name: string): Iterable<Row> {
-  if (!rows) throw new TypeError(`the quota names a ${name}, but its rows are not given`);
-  return rows;
+function given<T>(content: T | undefined, name: string): T {
+  if (!content) throw new TypeError(`the quota names a file (${name}) whose content is not given`);
+  return content;
 }
 
 function allocateWeights(quota: Quota, grid: Grid, weights: readonly number[]): Allocation {
@@ -67,6 +81,16 @@ function allocateComplement(quota: Quota, grid: Grid, rows: Iterable<Row>): Allo
   return round(quota, grid, fillToLevel(cohort.counts, quota.samples!, quota.minPerCell), cohort);
 }
 
+function allocateDeficit(quota: Quota, grid: Grid, metrics: Metrics): Allocation {
+  const wanted = quota.allocation.evaluation!;
+  checkLeast(quota, grid);
+  checkMost(wanted.maxPerCell, quota, grid);
+  const misses = readMisses(grid, wanted, metrics);
+  const weights = weighDeficits(misses.cells, wanted.power);
+  const shares = boundShares(weights, quota.samples!, quota.minPerCell, wanted.maxPerCell ?? quota.samples!);
+  return { ...round(quota, grid, shares, null), misses };
+}
+
 function round(quota: Quota, grid: Grid, shares: readonly number[], cohort: CohortCounts | null): Allocation {
   const ids = grid.cells.map((cell) => cell.id);
   return { grid, shares, quotas: largestRemainder(shares, quota.samples!, ids), cohort, table: null };
@@ -78,6 +102,14 @@ function checkLeast({ minPerCell, samples }: Quota, { cells }: Grid): void {
   const fix = `raise samples to at least ${least}, or lower minPerCell`;
   const message = `${minPerCell} for each of ${cells.length} cells is ${least}, more than samples (${samples}); ${fix}`;
   throw new SpecError([issueAt(['spec', 'quota', 'minPerCell'], message)]);
+}
+
+function checkMost(maxPerCell: number | undefined, { samples }: Quota, { cells }: Grid): void {
+  if (maxPerCell === undefined || maxPerCell * cells.length >= samples!) return;
+  const most = maxPerCell * cells.length;
+  const fix = `raise it to at least ${Math.ceil(samples! / cells.length)}, or lower samples`;
+  const message = `${maxPerCell} for each of ${cells.length} cells is ${most}, fewer than samples (${samples}); ${fix}`;
+  throw new SpecError([issueAt(['spec', 'quota', 'allocation', 'evaluation', 'maxPerCell'], message)]);
 }
 
 function weighMarginals(grid: Grid, shares: NonNullable<Quota['allocation']['shares']>): readonly number[] {

@@ -25,6 +25,24 @@ export function scaleShares(weights: readonly number[], total: number, min: numb
 }
 
 /**
+ * As `scaleShares`, with none above `max`: each share is factor * weight, kept between the two.
+ * @param weights all above 0
+ * @param max times the number of weights is at least `total`
+ */
+export function boundShares(weights: readonly number[], total: number, min: number, max: number): number[] {
+  const full = weights.map(() => false);
+  for (;;) {
+    const open = weights.filter((_, i) => !full[i]);
+    const shares = scaleShares(open, total - max * (weights.length - open.length), min).values();
+    const all = full.map((isFull) => (isFull ? max : shares.next().value!));
+    // The factor can only grow when others are cut off, so that a share above the most stays there.
+    const over = all.flatMap((share, i) => (!full[i] && share > max ? [i] : []));
+    if (over.length === 0 || over.length === open.length) return all.map((share) => Math.min(share, max));
+    for (const i of over) full[i] = true;
+  }
+}
+
+/**
  * Largest remainder (Hamilton's method): every share is rounded down, and what is left goes one by one to the largest
  * remainders. Equal remainders are ordered by a hash of the cell's id: independent of the order in which the spec
  * lists its values, and without favouring the first cells.

@@ -68,7 +68,42 @@ const table = z
   })
   .describe('Table: a list of wanted images');
 
-export const STRATEGIES = ['Balanced', 'Marginals', 'Cells', 'Complement', 'Table'] as const;
+const evaluation = z
+  .strictObject({
+    uri: uri.describe('metrics.json of an evaluation: of a training stage, or of any model by cohortfarm audit'),
+    model: z.string().min(1).max(253).optional().describe('Model to read; needed where the file has several'),
+    site: z.string().min(1).max(253).optional().describe('Site to read; default: pooled, or else the only one'),
+    groups: z
+      .record(
+        axisName,
+        z.strictObject({
+          name: z.string().min(1).max(253).describe('Axis of the evaluation'),
+          values: z
+            .record(z.string(), axisValue)
+            .meta({ maxProperties: MAX_VALUES })
+            .optional()
+            .describe('From what the evaluation says to the axis value; default: the same; bins may lie inside a bin'),
+        }),
+      )
+      .meta({ maxProperties: MAX_AXES })
+      .optional()
+      .describe('For each axis the one of the evaluation that groups by it; default: all that both have by name'),
+    labels: z
+      .record(axisValue, z.string().min(1).max(253))
+      .meta({ maxProperties: MAX_VALUES })
+      .optional()
+      .describe('For each finding its label; one left out counts as overall. Default: every finding by its name'),
+    power: z
+      .number()
+      .min(0)
+      .max(4)
+      .default(1)
+      .describe('How strongly a deficit counts: 1 gives twice as many images where twice as much is missed'),
+    maxPerCell: z.int().min(1).max(1e9).optional().describe('No cell gets more'),
+  })
+  .describe('Deficit: what a model misses, cell by cell');
+
+export const STRATEGIES = ['Balanced', 'Marginals', 'Cells', 'Complement', 'Table', 'Deficit'] as const;
 
 export const allocationSchema = z.strictObject({
   strategy: z.enum(STRATEGIES).default('Balanced').describe('How samples are shared among the allowed cells'),
@@ -91,6 +126,7 @@ export const allocationSchema = z.strictObject({
     ),
   cohort: cohort.optional(),
   table: table.optional(),
+  evaluation: evaluation.optional(),
 });
 
 /** Keys have nine digits. */

@@ -1,5 +1,5 @@
 import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
-import { allocationSchema } from '../schema/spec.ts';
+import { allocationSchema, quotaSchema } from '../schema/spec.ts';
 import { type Axes, checkAxisName, checkCell, checkValue } from './axes.ts';
 import { type DraftSpec, entries, isWhole, soundItems, withDefault } from './draft.ts';
 import { isKnown, namesOf, type Rule, type Validation, withKnown } from './rule.ts';
@@ -8,7 +8,13 @@ import { isKnown, namesOf, type Rule, type Validation, withKnown } from './rule.
 
 const ALLOCATION: Path = ['spec', 'quota', 'allocation'];
 /** Each parameter and the strategy that it belongs to. */
-const PARAMETERS = { shares: 'Marginals', cells: 'Cells', cohort: 'Complement', table: 'Table' } as const;
+const PARAMETERS = {
+  shares: 'Marginals',
+  cells: 'Cells',
+  cohort: 'Complement',
+  table: 'Table',
+  evaluation: 'Deficit',
+} as const;
 type Parameter = keyof typeof PARAMETERS;
 /** Tolerance of the sum of the shares of an axis: rounding by a person. */
 const ROUNDING = 1e-6;
@@ -179,9 +185,89 @@ function checkColumn(
     const message = `means nothing here: axis ${axis} has bins, and a number finds its own; remove it`;
     return [issueAt([...path, 'values'], message)];
   }
+  return checkValues(axes, axis, values, [...path, 'values']);
+}
+
+/** Issues of a map from what a file says to values of an axis. */
+function checkValues(
+  axes: Axes | null,
+  axis: string,
+  values: Readonly<Record<string, string | null | undefined>> | null | undefined,
+  path: Path,
+): Issue[] {
   return entries(values).flatMap(([text, value]) =>
-    typeof value === 'string' ? checkValue(axes, axis, value, [...path, 'values', text]) : [],
+    typeof value === 'string' ? checkValue(axes, axis, value, [...path, text]) : [],
   );
 }
 
-export const ALLOCATION_VALIDATIONS: readonly Validation[] = [strategy, shares, cells, columns];
+const EVALUATION: Path = [...ALLOCATION, 'evaluation'];
+const HAS_EVALUATION = 'has(self.allocation.evaluation)';
+
+/** The part of an evaluation that the resource itself decides; the planner judges the file. */
+const evaluation: Validation = {
+  check: checkEvaluation,
+  cel: {
+    quota: [
+      {
+        rule: `!${HAS_EVALUATION} || 'finding' in self.axes`,
+        message: 'needs an axis finding, whose values are what a model can miss; add one or change the strategy',
+        fieldPath: '.allocation.evaluation',
+      },
+      {
+        rule: `!${HAS_EVALUATION} || !has(self.allocation.evaluation.groups) || self.allocation.evaluation.groups.all(name, name in self.axes && name != 'finding')`,
+        message: 'names an axis that spec.quota.axes does not have, or finding, which belongs into labels',
+        fieldPath: '.allocation.evaluation.groups',
+      },
+      {
+        rule: `!${HAS_EVALUATION} || !has(self.allocation.evaluation.labels) || !('finding' in self.axes) ||
+self.allocation.evaluation.labels.all(value, value in ${namesOf("self.axes['finding']")})`,
+        message: 'names a value that the axis finding does not have',
+        fieldPath: '.allocation.evaluation.labels',
+      },
+      {
+        rule: `!${HAS_EVALUATION} || !has(self.allocation.evaluation.maxPerCell) || self.allocation.evaluation.maxPerCell >= self.minPerCell`,
+        message: 'is below spec.quota.minPerCell; raise it or lower the other',
+        fieldPath: '.allocation.evaluation.maxPerCell',
+      },
+    ],
+    'quota.allocation.evaluation': [
+      {
+        rule: '(!has(self.groups) || self.groups.size() > 0) && (!has(self.labels) || self.labels.size() > 0)',
+        message: 'groups or labels are empty; name at least one, or leave them out for what both have by name',
+      },
+    ],
+  },
+};
+
+function checkEvaluation({ quota }: DraftSpec, axes: Axes | null): Issue[] {
+  const given = quota?.allocation?.evaluation;
+  if (!given) return [];
+  const issues: Issue[] = [];
+  if (axes && !axes.has('finding')) {
+    const message = 'needs an axis finding, whose values are what a model can miss; add one or change the strategy';
+    issues.push(issueAt(EVALUATION, message));
+  }
+  for (const [axis, group] of entries(given.groups)) {
+    const at = [...EVALUATION, 'groups', axis];
+    if (axis === 'finding') issues.push(issueAt(at, 'is not a group: map findings in labels; remove it'));
+    else issues.push(...checkAxisName(axes, axis, at), ...checkValues(axes, axis, group?.values, [...at, 'values']));
+  }
+  for (const [finding] of entries(given.labels))
+    issues.push(...checkValue(axes, 'finding', finding, [...EVALUATION, 'labels', finding]));
+  for (const field of ['groups', 'labels'] as const) {
+    const map = given[field];
+    if (!map || Object.keys(map).length > 0) continue;
+    issues.push(
+      issueAt([...EVALUATION, field], 'is empty; name at least one, or leave it out for what both have by name'),
+    );
+  }
+  const least = withDefault(quota.minPerCell, quotaSchema.shape.minPerCell) ?? 0;
+  const { maxPerCell } = given;
+  if (typeof maxPerCell === 'number' && maxPerCell < least) {
+    const message = `${maxPerCell} is below spec.quota.minPerCell (${least}); raise it or lower the other`;
+    issues.push(issueAt([...EVALUATION, 'maxPerCell'], message));
+  }
+  return issues;
+}
+
+export const ALLOCATION_VALIDATIONS: readonly Validation[] = [strategy, shares, cells, columns, evaluation];

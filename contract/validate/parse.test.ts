@@ -199,6 +199,28 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       ],
     },
     {
+      name: 'an evaluation that fits nothing',
+      changes: {
+        'spec.quota.minPerCell': 3,
+        'spec.quota.allocation': {
+          strategy: 'Deficit',
+          evaluation: {
+            uri: 'metrics.json',
+            groups: { race: { name: 'race' }, sex: { name: 's', values: { F: 'woman' } }, finding: { name: 'f' } },
+            labels: { nodule: 'Nodule' },
+            maxPerCell: 2,
+          },
+        },
+      },
+      lines: [
+        'spec.quota.allocation.evaluation.groups.race: there is no axis "race"; the axes are age, finding, sex',
+        'spec.quota.allocation.evaluation.groups.sex.values.F: "woman" is not a value of axis sex; its values are female, male',
+        'spec.quota.allocation.evaluation.groups.finding: is not a group: map findings in labels; remove it',
+        'spec.quota.allocation.evaluation.labels.nodule: "nodule" is not a value of axis finding; its values are no-finding, edema',
+        'spec.quota.allocation.evaluation.maxPerCell: 2 is below spec.quota.minPerCell (3); raise it or lower the other',
+      ],
+    },
+    {
       name: 'a cohort without columns',
       changes: { 'spec.quota.allocation': { strategy: 'Complement', cohort: { uri: 'c.csv', columns: {} } } },
       lines: ['spec.quota.allocation.cohort.columns: is empty; name the column of at least one axis'],

@@ -1,5 +1,5 @@
 import { canonicalJson, digestOf } from '../../contract/digest.ts';
-import { type Allocation, allocate } from '../../contract/plan/allocate.ts';
+import { type Allocation, allocate, followsFromResource } from '../../contract/plan/allocate.ts';
 import { buildGrid } from '../../contract/plan/grid.ts';
 import { identityOf } from '../../contract/plan/identity.ts';
 import { type Plan, type Sample, samplesBetween, usedImpressions } from '../../contract/plan/plan.ts';
@@ -92,8 +92,7 @@ function identityFaults(manifest: Manifest, allocation: Allocation): string[] {
 
 /** For a strategy whose quotas follow from the resource alone, those. */
 function expectedAllocation({ dataset: { spec } }: Manifest, stated: Allocation): Allocation {
-  const { strategy } = spec.quota.allocation;
-  return strategy === 'Table' || strategy === 'Complement' ? stated : allocate(spec.quota);
+  return followsFromResource(spec.quota) ? allocate(spec.quota) : stated;
 }
 
 /** `onExhausted` decides no byte; plans of former versions say what it was. */

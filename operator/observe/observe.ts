@@ -1,7 +1,7 @@
 import type { AcceptedPlan } from '../../contract/account/progress.ts';
 import { LABELS } from '../../contract/cluster.ts';
 import { ADOPT_ANNOTATION, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
-import { allocate } from '../../contract/plan/allocate.ts';
+import { allocate, followsFromResource } from '../../contract/plan/allocate.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
@@ -174,8 +174,7 @@ function parsedOf(object: Stored): Observed['parsed'] {
   }
 }
 
-/** Whether the quota can be met. One that needs a CSV file is judged by the workers, who can read it. */
+/** Whether the quota can be met. One that needs a file is judged by the workers, who can read it. */
 function checkQuota({ spec }: SyntheticDataset): void {
-  if (spec.quota.allocation.strategy !== 'Complement' && spec.quota.allocation.strategy !== 'Table')
-    allocate(spec.quota);
+  if (followsFromResource(spec.quota)) allocate(spec.quota);
 }

@@ -1,4 +1,4 @@
-import { ALLOCATION, QUOTA, type Refused, TABLE, tableWith } from './verdicts.ts';
+import { ALLOCATION, deficitWith, QUOTA, type Refused, TABLE, tableWith } from './verdicts.ts';
 
 /** Resources whose quota, or form, is wrong. */
 export const QUOTAS_REFUSED: readonly Refused[] = [
@@ -138,5 +138,46 @@ export const QUOTAS_REFUSED: readonly Refused[] = [
     name: 'a least number of images for a table',
     changes: { ...tableWith({}), 'spec.quota.minPerCell': 1 },
     causes: [[`${QUOTA}.minPerCell`, /means nothing with strategy Table/]],
+  },
+  {
+    name: 'Deficit without an evaluation',
+    changes: { [ALLOCATION]: { strategy: 'Deficit' } },
+    causes: [[`${ALLOCATION}.evaluation`, /is required by strategy Deficit/]],
+  },
+  {
+    name: 'an evaluation of another strategy',
+    changes: { [ALLOCATION]: { evaluation: { uri: 'm.json' } } },
+    causes: [[`${ALLOCATION}.evaluation`, /belongs to strategy Deficit; remove it/]],
+  },
+  {
+    name: 'groups and labels that there are not, and a cap below the floor',
+    changes: {
+      ...deficitWith({ groups: { race: { name: 'race' } }, labels: { nodule: 'Nodule' }, maxPerCell: 1 }),
+      'spec.quota.minPerCell': 2,
+    },
+    causes: [
+      [`${ALLOCATION}.evaluation.groups`, /names an axis that spec.quota.axes does not have/],
+      [`${ALLOCATION}.evaluation.labels`, /names a value that the axis finding does not have/],
+      [`${ALLOCATION}.evaluation.maxPerCell`, /is below spec.quota.minPerCell/],
+    ],
+  },
+  {
+    name: 'the finding as a group',
+    changes: deficitWith({ groups: { finding: { name: 'label' } } }),
+    causes: [[`${ALLOCATION}.evaluation.groups`, /or finding, which belongs into labels/]],
+  },
+  {
+    name: 'an evaluation without groups',
+    changes: deficitWith({ groups: {} }),
+    causes: [[`${ALLOCATION}.evaluation`, /groups or labels are empty/]],
+  },
+  {
+    name: 'an evaluation without findings',
+    changes: {
+      ...deficitWith({}),
+      'spec.quota.axes': { sex: { values: ['female', 'male'] } },
+      'spec.prompt': { template: '{sex}' },
+    },
+    causes: [[`${ALLOCATION}.evaluation`, /needs an axis finding/]],
   },
 ];

@@ -23,6 +23,10 @@ export const tableWith = (changed: object) => ({
   'spec.quota.allocation': { strategy: 'Table', table: { ...TABLE, ...changed } },
 });
 
+export const deficitWith = (changed: object) => ({
+  'spec.quota.allocation': { strategy: 'Deficit', evaluation: { uri: 'metrics.json', ...changed } },
+});
+
 export const PRETRAIN = { name: 'pretrain', type: 'Pretrain' };
 export const FINETUNE = { name: 'finetune', type: 'Finetune', from: 'pretrain', data: 's3://real/train' };
 export const SITES_TO_MEASURE = { sites: [{ name: 'site-a', uri: 's3://real/site-a' }] };
@@ -76,6 +80,20 @@ export const ACCEPTED: readonly Case[] = [
         strategy: 'Complement',
         cohort: { uri: 'c.csv', columns: { sex: { name: 'G', values: { F: 'female' } } } },
       },
+    },
+  },
+  {
+    name: 'what an evaluation says is missed',
+    changes: {
+      ...deficitWith({
+        model: 'finetune',
+        site: 'pooled',
+        groups: { sex: { name: 'gender', values: { F: 'female' } }, age: { name: 'age' } },
+        labels: { edema: 'Edema' },
+        power: 0.5,
+        maxPerCell: 4,
+      }),
+      'spec.quota.minPerCell': 1,
     },
   },
   {
