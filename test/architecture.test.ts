@@ -199,6 +199,7 @@ test('only the engine program, the trial of a model and a program of doctor load
     'cli/doctor/sampling-program.ts',
     'cli/model/trial-program.ts',
     'cli/model/trial.ts',
+    'worker/encoder/encoder.ts',
     'worker/engine/load.ts',
     'worker/engine/main.ts',
     'worker/gate/gate.ts',
