@@ -104,13 +104,13 @@ function shardOf(plan: Plan, shard: number, image: Uint8Array): { body: Uint8Arr
 }
 
 /** Writes what workers would have left. */
-async function grow(store: ObjectStore, plan: Plan, { withShards }: { withShards: boolean }): Promise<void> {
+async function grow(store: ObjectStore, plan: Plan): Promise<void> {
   const data = Uint8Array.from({ length: SIDE * SIDE }, (_, i) => (Math.imul(i + 1, 2654435761) >>> 24) & 0xff);
   const image = await encodeImage({ width: SIDE, height: SIDE, channels: 1, data }, { format: 'png', quality: 95 });
   const shards = Array.from({ length: plan.shards }, (_, shard) => shard);
   const write = async (shard: number): Promise<void> => {
     const { body, record } = shardOf(plan, shard, image);
-    if (withShards) await store.replace(record.key, body, { contentType: CONTENT_TYPES.tar });
+    await store.replace(record.key, body, { contentType: CONTENT_TYPES.tar });
     const text = Buffer.from(`${canonicalJson(record)}\n`);
     await store.replace(objects.record(shard), text, { contentType: CONTENT_TYPES.json });
   };
@@ -154,7 +154,7 @@ async function measure(step: Step, uri: string, options: object, shards: number)
   return JSON.parse(text);
 }
 
-async function measureAll(sizes: readonly number[], recordsOnly: number): Promise<string[]> {
+async function measureAll(sizes: readonly number[]): Promise<string[]> {
   const rows: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-scale-'));
   const server = await startS3Server();
@@ -164,19 +164,17 @@ async function measureAll(sizes: readonly number[], recordsOnly: number): Promis
       { name: 'directory', uri: (size: number) => join(folder, String(size)), options: {} },
       { name: 'S3', uri: (size: number) => `s3://scale/${size}`, options: server.options },
     ];
-    const add = async (place: (typeof places)[number], size: number, steps: readonly Step[]): Promise<void> => {
-      await grow(openStore(place.uri(size), place.options), planOf(size), { withShards: steps.includes('publish') });
-      const cells = new Map<Step, string>();
-      for (const step of steps) {
+    const add = async (place: (typeof places)[number], size: number): Promise<void> => {
+      await grow(openStore(place.uri(size), place.options), planOf(size));
+      const row = [size.toLocaleString('en'), place.name];
+      for (const step of STEPS) {
         const { seconds, megabytes } = await measure(step, place.uri(size), place.options, size);
-        cells.set(step, `${seconds.toFixed(1)} s, ${Math.round(megabytes)} MB`);
+        row.push(`${seconds.toFixed(1)} s, ${Math.round(megabytes)} MB`);
+        process.stderr.write(`${size} on ${place.name}, ${step}: ${row.at(-1)}\n`);
       }
-      const row = [size.toLocaleString('en'), place.name, ...STEPS.map((step) => cells.get(step) ?? '')];
       rows.push(`| ${row.join(' | ')} |`);
-      process.stderr.write(`${rows.at(-1)}\n`);
     };
-    for (const size of sizes) for (const place of places) await add(place, size, STEPS);
-    if (recordsOnly > 0) await add(places[0]!, recordsOnly, ['resume', 'records']);
+    for (const size of sizes) for (const place of places) await add(place, size);
   } finally {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
@@ -186,8 +184,7 @@ async function measureAll(sizes: readonly number[], recordsOnly: number): Promis
 
 const { values } = parseArgs({
   options: {
-    sizes: { type: 'string', default: '1000,10000' },
-    'records-only': { type: 'string', default: '100000' },
+    sizes: { type: 'string', default: '1000,10000,100000' },
     step: { type: 'string' },
     uri: { type: 'string' },
     options: { type: 'string' },
@@ -198,12 +195,12 @@ const { values } = parseArgs({
 if (values.step !== undefined) {
   await runStep(values.step as Step, openStore(values.uri!, JSON.parse(values.options!)), Number(values.shards));
 } else {
-  const rows = await measureAll(values.sizes.split(',').map(Number), Number(values['records-only']));
+  const rows = await measureAll(values.sizes.split(',').map(Number));
   const page = `# Datasets of many shards
 
 Written by \`npm run bench:scale\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}: seconds and peak
 memory of each step, in a process of its own. Shards hold ${SAMPLES_PER_SHARD} images of ${SIDE}x${SIDE}, so that the shards are what is measured, not the images; the
-grid has 800 cells. The S3 server (versitygw) shares the machine, as did other work. With 100,000 shards, only records were written.
+grid has 800 cells. The S3 server (versitygw) shares the machine, as did other work.
 
 - **resume**: a run finds out that every shard is committed.
 - **records**: every record is read and checked, as before publishing.

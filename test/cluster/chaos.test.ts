@@ -16,11 +16,12 @@ import { storedShards } from './shards.ts';
 /**
  * Workers, the leading operator, NATS, S3 and the API server are killed at random while a dataset grows, the disk of the S3 server
  * fills up, parts are damaged at rest, a node fails every pod, the API server answers 429 and 500; and it is the same dataset.
- * `SEEDS=100 node --test test/cluster/chaos.test.ts` runs a hundred seeds, a minute each; `SEEDS=3,7,11` runs these. What the store
- * alone has to bear is tried much faster by test/chaos.
+ * `SEEDS=100 node --test test/cluster/chaos.test.ts` runs a hundred seeds, a minute each; `SEEDS=3,7,11` runs these. With every
+ * tenth seed the errors of the API server last a whole minute. What the store alone has to bear is tried much faster by test/chaos.
  */
 
 const seeds = seedsOf(process.env.SEEDS ?? '2');
+const LONG_ERRORS_SECONDS = 60;
 
 describe('chaos', { skip: await missingForPods() }, () => {
   let rig: Rig;
@@ -56,11 +57,16 @@ describe('chaos', { skip: await missingForPods() }, () => {
     test(`seed ${seed}: the shards are those of a quiet run`, async () => {
       const name = `chaos-${seed}`;
       const quiet = await quietShards(name);
-      const run: ChaosRun = await runChaos(rig, { seed, kills: 8, pause: 2, patience: 240, badNodes });
+      const apiErrors = seed % 10 === 0 ? LONG_ERRORS_SECONDS : 0;
+      const patience = 240 + apiErrors;
+      const before = rig.refusingProxy!.refused;
+      const run: ChaosRun = await runChaos(rig, { seed, kills: 8, pause: 2, patience, badNodes, apiErrors });
+      const refused = rig.refusingProxy!.refused - before;
       process.stdout.write(
-        `# seed ${seed}: ${run.seconds.toFixed(0)} s; ${run.faults.join(' ')}; ${run.story.join(' -> ')}\n`,
+        `# seed ${seed}: ${run.seconds.toFixed(0)} s; ${run.faults.join(' ')}; ${refused} requests refused; ${run.story.join(' -> ')}\n`,
       );
       assert.ok(run.faults.length >= 3, 'something happened');
+      assert.ok(apiErrors === 0 || refused > 0, 'the operators asked while the API server refused');
       assert.deepEqual(await storedShards(rig.s3, `s3://cohorts/${name}`), quiet);
       const { code, stderr } = await runCli(['verify', `s3://cohorts/${name}`], rig.s3.env);
       assert.equal(code, 0, stderr);

@@ -32,6 +32,8 @@ export interface ChaosOptions {
   readonly patience: number;
   /** Nodes that fail every pod now. */
   readonly badNodes: Set<string>;
+  /** Seconds for which the API server answers the operators with 429 and 500 once workers run, beside all else. */
+  readonly apiErrors: number;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface ChaosOptions {
  * @throws Error that says what the dataset was doing when patience ended
  */
 export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRun> {
-  const { seed, kills, pause, patience, badNodes } = options;
+  const { seed, kills, pause, patience, badNodes, apiErrors } = options;
   const random = randomOf(seed);
   const name = `chaos-${seed}`;
   const begun = performance.now();
@@ -54,13 +56,17 @@ export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRu
   const story: string[] = [];
   const watch = new AbortController();
   const watching = follow(rig, name, story, watch.signal);
+  const possible = FAULTS.filter((fault) => apiErrors === 0 || fault !== 'apiErrors');
+  let refusing: Promise<true> | null = null;
   try {
     while (faults.length < kills) {
       await sleep(waitOf(pause, random));
       if (story.at(-1) === 'Complete') break;
-      const fault = pick(FAULTS, random)!;
+      if (apiErrors > 0 && story.at(-1) === 'Generating') refusing ??= refuseFor(rig, 1000 * apiErrors);
+      const fault = pick(possible, random)!;
       if (await strike({ rig, name, random, badNodes }, fault)) faults.push(fault);
     }
+    if (await refusing) faults.push('apiErrors');
     while (story.at(-1) !== 'Complete') {
       if (seconds() > patience) {
         const status = JSON.stringify(await statusOf(rig, name));
@@ -70,7 +76,7 @@ export async function runChaos(rig: Rig, options: ChaosOptions): Promise<ChaosRu
     }
   } finally {
     watch.abort();
-    await watching;
+    await Promise.all([watching, refusing]);
   }
   return { seed, faults, story, seconds: seconds() };
 }
@@ -131,13 +137,16 @@ async function strike({ rig, name, random, badNodes }: Situation, fault: Fault):
         () => badNodes.clear(),
       );
     case 'apiErrors':
-      return during(
-        4 * away,
-        () => rig.refusingProxy!.refuse(),
-        () => rig.refusingProxy!.heal(),
-      );
+      return refuseFor(rig, 4 * away);
   }
 }
+
+const refuseFor = ({ refusingProxy }: Rig, ms: number): Promise<true> =>
+  during(
+    ms,
+    () => refusingProxy!.refuse(),
+    () => refusingProxy!.heal(),
+  );
 
 async function during(ms: number, begin: () => unknown, end: () => unknown): Promise<true> {
   await begin();
