@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
-import { HEAT_CSS, PALETTE_CSS } from './look.ts';
+import { PARTS_CSS } from './parts/style.ts';
 
 /**
  * Builds the page of `cohortfarm browse` into browse/dist/, which is committed: a clone, an image without development
@@ -34,7 +34,7 @@ const read = (name: string, folder: URL): Promise<string> => readFile(new URL(na
 
 const built = new Map([
   ['page.js', await bundle()],
-  ['page.css', PALETTE_CSS + HEAT_CSS + (await read('page.css', SOURCE))],
+  ['page.css', PARTS_CSS + (await read('page.css', SOURCE))],
 ]);
 for (const name of COPIED) built.set(name, await read(name, SOURCE));
 if (process.argv.includes('--check')) {

@@ -51,25 +51,3 @@ const shades = (colours: readonly string[]): Record<string, string> =>
 export const PALETTE_CSS = `:root{color-scheme:light dark;${variables({ ...LIGHT, ...shades(LIGHT_SHADES), ...FONTS })}}
 @media (prefers-color-scheme:dark){:root{${variables({ ...DARK, ...shades(DARK_SHADES) })}}}
 `;
-
-/**
- * Rules of a heat map in a region that scrolls sideways. The spacing around the outer cells is taken back on three sides; taken
- * back below, the rows would be higher than their region, which would then scroll up and down.
- */
-export const HEAT_CSS = `.scroll{overflow-x:auto}
-.heat{width:auto;border-collapse:separate;border-spacing:3px;margin:-3px -3px 0}
-.heat th,.heat td{border:0}
-.heat thead th{text-align:center}
-.heat thead tr:last-child th:first-child{padding-left:0;text-align:left}
-.heat thead th[scope=colgroup],.heat thead tr:last-child th:first-child{color:var(--ink);font-weight:650}
-.heat tbody th{vertical-align:middle}
-.heat td{border-radius:.35rem;text-align:center}
-.heat td b{font-size:1rem}
-.heat td small{color:inherit}
-.heat td.lacking{box-shadow:inset 0 -3px var(--warn)}
-.heat td.none{background:repeating-linear-gradient(135deg,transparent 0 5px,var(--line) 5px 6px)}
-.scale{display:flex;align-items:center;gap:.2rem;color:var(--muted);font-size:.8125rem}
-.scale i{height:.7rem;border-radius:.15rem}
-.scale span:first-child{margin-right:.4rem}
-.scale span:last-child{margin-left:.4rem}
-`;

@@ -8,6 +8,12 @@ export const EXIT = { done: 0, checkFailed: 1, usage: 2, shortfall: 3, tryAgain:
 
 /** Images that show nothing (black, constant, not a number) are counted under this name, like a gate's rejections. */
 export const DEGENERATE = 'degenerate';
+/** When an image is not counted under it, as gates say when one passes. */
+export const DEGENERATE_RULE = 'image is finite and not constant';
+
+/** Stands on every page, card and report about a dataset. */
+export const NOTICE =
+  'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
 
 /** Label of an image that shows none of the findings, whatever they are. */
 export const NO_FINDING = 'no-finding';

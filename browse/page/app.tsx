@@ -1,6 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Tally } from '../../contract/account/tally.ts';
 import { grouped, percent } from '../../contract/format.ts';
+import { NOTICE } from '../../contract/names.ts';
+import { facts, tiles } from '../parts/elements.ts';
+import { cellsWhere, sumOf } from '../parts/sums.ts';
 import type { DatasetView, SamplesView } from '../wire.ts';
 import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
 import { Controls } from './controls.tsx';
@@ -8,9 +11,8 @@ import { Accepted, Failure, Pager, Rejected, selectionName, useRejected } from '
 import { NavigationContext } from './link.tsx';
 import { HeatMap } from './map.tsx';
 import { readState, type State, writeState } from './state.ts';
-import { cellsWhere, sumOf } from './sums.ts';
 import { Gates, HardestCells, Training } from './tables.tsx';
-import { Facts, Viewer } from './viewer.tsx';
+import { Viewer } from './viewer.tsx';
 import { many } from './words.ts';
 
 /** The page: the dataset, reloaded while it grows, and the part of it that the URL names. */
@@ -128,7 +130,7 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
         <section aria-labelledby="gates">
           <h2 id="gates">Acceptance by gate</h2>
           <p class="lede">{name}</p>
-          <Gates view={view} sum={sum} />
+          <Gates view={view} cells={cells} />
         </section>
         <section aria-labelledby="cells">
           <h2 id="cells">Hardest cells</h2>
@@ -143,7 +145,7 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
         )}
         <section aria-labelledby="provenance">
           <h2 id="provenance">Provenance</h2>
-          <Facts facts={view.provenance} />
+          {facts(view.provenance)}
         </section>
       </main>
       <Viewer neighbours={neighbours} rejected={rejected.images} />
@@ -175,15 +177,6 @@ function Header({ view, whole }: { view: DatasetView; whole: Tally }) {
   const { wanted, accepted, exhausted } = view.cells;
   const filled = wanted.filter((n) => n > 0).length;
   const complete = wanted.filter((n, cell) => n > 0 && accepted[cell]! + exhausted[cell]! >= n).length;
-  const tile = (term: string, value: string, note: string) => (
-    <div>
-      <dt>{term}</dt>
-      <dd>
-        <b>{value}</b>
-        <span>{note}</span>
-      </dd>
-    </div>
-  );
   const missing = whole.exhausted > 0 ? `, ${grouped(whole.exhausted)} exhausted` : '';
   return (
     <header>
@@ -192,15 +185,13 @@ function Header({ view, whole }: { view: DatasetView; whole: Tally }) {
       </p>
       <h1>{view.title}</h1>
       <p class="lede place">{view.uri}</p>
-      <dl class="tiles">
-        {tile('Images', grouped(whole.accepted), `of ${grouped(whole.wanted)} wanted${missing}`)}
-        {tile('Acceptance', percent(whole.accepted, whole.attempts), `of ${many(whole.attempts, 'attempt')}`)}
-        {tile('Cells settled', grouped(complete), `of ${grouped(filled)}`)}
-        {tile('Shards', grouped(view.shards.committed), `of ${grouped(view.shards.total)} committed`)}
-      </dl>
-      <p class="notice">
-        Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.
-      </p>
+      {tiles([
+        ['Images', grouped(whole.accepted), `of ${grouped(whole.wanted)} wanted${missing}`],
+        ['Acceptance', percent(whole.accepted, whole.attempts), `of ${many(whole.attempts, 'attempt')}`],
+        ['Cells settled', grouped(complete), `of ${grouped(filled)}`],
+        ['Shards', grouped(view.shards.committed), `of ${grouped(view.shards.total)} committed`],
+      ])}
+      <p class="notice">{NOTICE}</p>
     </header>
   );
 }

@@ -1,5 +1,7 @@
+import { Fragment } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { grouped } from '../../contract/format.ts';
+import { caption, quiet, sheetItem } from '../parts/elements.ts';
 import {
   type DatasetView,
   PAGE_SIZE,
@@ -29,6 +31,9 @@ const captionOf = (axes: Readonly<Record<string, string>>, where: State['where']
     .map(([, value]) => value)
     .join(' · ');
 
+const afterAttempts = ({ attempt = 0 }: SampleView): string | undefined =>
+  attempt > 0 ? `after ${many(attempt, 'rejected attempt')}` : undefined;
+
 interface AcceptedProps {
   readonly asked: Asked<SamplesView>;
 }
@@ -51,17 +56,14 @@ export function Accepted({ asked }: AcceptedProps) {
   return (
     <ul class="sheet" aria-label="Accepted images">
       {samples.map((sample) => (
-        <li key={sample.key} class="tile">
-          <Link to={{ ...state, image: sample.key, rejected: null }}>
-            <Picture sample={sample} />
-            <span class="caption">
-              {captionOf(sample.axes, state.where) || sample.key}
-              {sample.attempt !== undefined && sample.attempt > 0 && (
-                <small>after {many(sample.attempt, 'rejected attempt')}</small>
-              )}
-            </span>
-          </Link>
-        </li>
+        <Fragment key={sample.key}>
+          {sheetItem(
+            <Link to={{ ...state, image: sample.key, rejected: null }}>
+              <Picture sample={sample} />
+              {caption(captionOf(sample.axes, state.where) || sample.key, afterAttempts(sample))}
+            </Link>,
+          )}
+        </Fragment>
       ))}
     </ul>
   );
@@ -171,16 +173,15 @@ export function Rejected({
       )}
       <ul class="sheet" aria-label="Rejected images">
         {images.images.map(({ id, prompt, gate, scores }) => (
-          <li key={id} class="tile refused">
-            <Link to={{ ...state, rejected: id, image: null }}>
-              <Thumbnail source={pathOf('rejected/thumbnail', { id })} text={prompt} />
-              <span class="caption">
-                <span class="quiet">Rejected by </span>
-                {gate}
-                <small>{reasonOf(scores, gate)}</small>
-              </span>
-            </Link>
-          </li>
+          <Fragment key={id}>
+            {sheetItem(
+              <Link to={{ ...state, rejected: id, image: null }}>
+                <Thumbnail source={pathOf('rejected/thumbnail', { id })} text={prompt} />
+                {caption([quiet('Rejected by '), gate], reasonOf(scores, gate))}
+              </Link>,
+              'refused',
+            )}
+          </Fragment>
         ))}
       </ul>
       {images.next !== null && (

@@ -1,18 +1,18 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Tally } from '../../contract/account/tally.ts';
 import { grouped, percent } from '../../contract/format.ts';
-import { SHADES, shadeOf } from '../look.ts';
-import type { AxisView, DatasetView } from '../wire.ts';
+import { type Markup, quiet } from '../parts/elements.ts';
+import { heatMap, type MapAxis, type MapNote, mapCell, scale, shadeClass } from '../parts/map.ts';
+import { sumGrid } from '../parts/sums.ts';
+import type { DatasetView } from '../wire.ts';
 import { Link, useNavigation } from './link.tsx';
 import { GATE_TONE, selecting, withValue } from './state.ts';
-import { sumGrid } from './sums.ts';
 
 /** The quota grid as a heat map of two axes. Each cell, row and column is a link that picks its images. */
 
 /** Rows and columns drawn at first; the rest on demand. */
 const ROWS = 60;
 const COLUMNS = 24;
-const shade = (share: number): string => `n${shadeOf(share)}`;
 
 /** From 0 to 1, what a colour stands for. */
 function toneOf(tone: string, most: number): { share: (sum: Tally) => number; low: string; high: string } {
@@ -29,13 +29,7 @@ function toneOf(tone: string, most: number): { share: (sum: Tally) => number; lo
   return { share: ({ accepted }) => accepted / Math.max(1, most), low: '0', high: `${grouped(most)} images` };
 }
 
-interface Note {
-  readonly share: string;
-  /** For those who do not see the colour. */
-  readonly meaning: string;
-}
-
-function noteOf(sum: Tally, tone: string): Note {
+function noteOf(sum: Tally, tone: string): MapNote {
   if (tone === 'filled') return { share: percent(sum.accepted, sum.wanted), meaning: 'of the quota' };
   if (!tone.startsWith(GATE_TONE))
     return { share: percent(sum.accepted, sum.attempts), meaning: 'of attempts accepted' };
@@ -43,7 +37,7 @@ function noteOf(sum: Tally, tone: string): Note {
   return { share: percent(sum.rejected.get(gate) ?? 0, sum.attempts), meaning: `rejected by ${gate}` };
 }
 
-const NO_NOTE: Note = { share: '', meaning: '' };
+const NO_NOTE: MapNote = { share: '', meaning: '' };
 
 export function HeatMap({ view }: { view: DatasetView }) {
   const { state, go } = useNavigation();
@@ -72,74 +66,45 @@ export function HeatMap({ view }: { view: DatasetView }) {
     link.focus();
   };
 
+  const cell = (r: number, c: number): Markup => {
+    const [value, column] = [rowValues[r]!, columnValues[c]!];
+    const sum = at(r, c);
+    const isPicked = pickedRow === value && (columns === null || pickedColumn === column || pickedColumn === undefined);
+    const inColumn = pickedRow === undefined && columns !== null && pickedColumn === column;
+    return mapCell({
+      sum,
+      note: sum ? noteOf(sum, state.tone) : NO_NOTE,
+      classes: [...(sum ? [shadeClass(tone.share(sum))] : []), ...(isPicked || inColumn ? ['picked'] : [])],
+      wrap: (content) => (
+        <Link
+          to={selecting(state, withValue(withValue(state.where, rows.name, value), columns?.name ?? '', column))}
+          tabIndex={focused[0] === r && focused[1] === c ? 0 : -1}
+          current={isPicked || inColumn}
+          place={`${r}-${c}`}
+          onFocus={() => setFocused([r, c])}
+        >
+          {quiet(`${columns ? `${value}, ${column}` : value}: `)}
+          {content}
+        </Link>
+      ),
+    });
+  };
+
   return (
     <>
       <div class="scroll">
-        {/* biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: cells are walked with arrow keys, as in a grid */}
-        <table class="heat" role="grid" ref={table} onKeyDown={onKeyDown} aria-describedby="map-help">
-          <caption class="quiet">
-            {columns ? `Images by ${rows.name} and ${columns.name}` : `Images by ${rows.name}`}
-          </caption>
-          <thead>
-            {columns && (
-              <tr>
-                <td />
-                <th scope="colgroup" colSpan={columnValues.length}>
-                  {columns.name}
-                </th>
-              </tr>
-            )}
-            <tr>
-              <th scope="col">{rows.name}</th>
-              {columns ? (
-                columnValues.map((value) => (
-                  <th scope="col" key={value}>
-                    <AxisLink axis={columns} value={value} other={rows} />
-                  </th>
-                ))
-              ) : (
-                <th scope="col">images</th>
-              )}
-            </tr>
-          </thead>
-          <tbody>
-            {rowValues.map((value, r) => (
-              <tr key={value}>
-                <th scope="row">
-                  <AxisLink axis={rows} value={value} other={columns} />
-                </th>
-                {columnValues.map((column, c) => {
-                  const sum = at(r, c);
-                  const isPicked =
-                    pickedRow === value && (columns === null || pickedColumn === column || pickedColumn === undefined);
-                  const inColumn = pickedRow === undefined && columns !== null && pickedColumn === column;
-                  return (
-                    <MapCell
-                      key={column}
-                      sum={sum}
-                      names={columns ? [value, column] : [value]}
-                      shade={sum && sum.wanted > 0 ? shade(tone.share(sum)) : ''}
-                      note={sum ? noteOf(sum, state.tone) : NO_NOTE}
-                      picked={isPicked || inColumn}
-                      place={`${r}-${c}`}
-                      focusable={focused[0] === r && focused[1] === c}
-                      onFocus={() => setFocused([r, c])}
-                      where={withValue(withValue(state.where, rows.name, value), columns?.name ?? '', column)}
-                    />
-                  );
-                })}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        {heatMap({
+          rows: { name: rows.name, values: rowValues },
+          columns: columns && { name: columns.name, values: columnValues },
+          cell,
+          label: (axis, value) => (
+            <AxisLink axis={axis} value={value} other={axis.name === rows.name ? columns : rows} />
+          ),
+          // Cells are walked with arrow keys, as in a grid.
+          attributes: { role: 'grid', ref: table, onKeyDown, 'aria-describedby': 'map-help' },
+        })}
       </div>
-      <p class="scale" aria-hidden="true">
-        <span>{tone.low}</span>
-        {Array.from({ length: SHADES }, (_, i) => (
-          <i key={`n${i}`} class={`n${i}`} />
-        ))}
-        <span>{tone.high}</span>
-      </p>
+      {scale(tone)}
       <p class="note" id="map-help">
         Pick a combination, a row or a column to see its images; arrow keys move, Enter picks.
       </p>
@@ -186,7 +151,7 @@ function neighbour(key: string, place: string, { rows, columns }: { rows: number
 }
 
 /** A row's or column's name, which picks all of it; again, none of it. */
-function AxisLink({ axis, value, other }: { axis: AxisView; value: string; other: AxisView | null }) {
+function AxisLink({ axis, value, other }: { axis: MapAxis; value: string; other: MapAxis | null }) {
   const { state } = useNavigation();
   const isPicked = state.where[axis.name] === value && (other === null || state.where[other.name] === undefined);
   const alone = withValue(withValue(state.where, other?.name ?? '', null), axis.name, isPicked ? null : value);
@@ -194,44 +159,5 @@ function AxisLink({ axis, value, other }: { axis: AxisView; value: string; other
     <Link to={selecting(state, alone)} current={isPicked} label={`${axis.name} ${value}, all images`}>
       {value}
     </Link>
-  );
-}
-
-interface MapCellProps {
-  readonly sum: Tally | null;
-  readonly names: readonly string[];
-  readonly shade: string;
-  readonly note: Note;
-  readonly picked: boolean;
-  readonly place: string;
-  readonly focusable: boolean;
-  readonly onFocus: () => void;
-  readonly where: Readonly<Record<string, string>>;
-}
-
-function MapCell({ sum, names, shade, note, picked, place, focusable, onFocus, where }: MapCellProps) {
-  const { state } = useNavigation();
-  const isEmpty = !sum || sum.wanted === 0;
-  const isShort = sum !== null && sum.accepted < sum.wanted;
-  const classes = [shade, isEmpty ? 'none' : '', sum && sum.exhausted > 0 ? 'lacking' : '', picked ? 'picked' : ''];
-  return (
-    <td class={classes.filter((name) => name !== '').join(' ')}>
-      <Link to={selecting(state, where)} tabIndex={focusable ? 0 : -1} current={picked} place={place} onFocus={onFocus}>
-        <span class="quiet">{names.join(', ')}: </span>
-        {isEmpty ? (
-          <small>excluded</small>
-        ) : (
-          <>
-            <b>{grouped(sum.accepted)}</b>
-            {isShort && `/${grouped(sum.wanted)}`}
-            <span class="quiet"> images, </span>
-            <small>
-              {note.share}
-              <span class="quiet"> {note.meaning}</span>
-            </small>
-          </>
-        )}
-      </Link>
-    </td>
   );
 }

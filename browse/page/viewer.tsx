@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { facts } from '../parts/elements.ts';
 import type { RejectedView, SampleDetail } from '../wire.ts';
 import { pathOf, useAsked } from './ask.ts';
 import { Failure, Thumbnail } from './gallery.tsx';
@@ -43,7 +44,7 @@ export function Viewer({ neighbours, rejected }: ViewerProps) {
     >
       {isOpen && (
         <div class="viewer">
-          <div class="bar">
+          <div class="tools">
             <Step to={before} name="Previous" />
             <Step to={after} name="Next" />
             <button type="button" class="close" onClick={close}>
@@ -90,16 +91,14 @@ function Sample({ name }: { name: string }) {
       {detail && (
         <>
           {detail.prompt !== undefined && <blockquote>{detail.prompt}</blockquote>}
-          <Facts
-            facts={[
-              ...Object.entries(detail.axes).map(
-                ([axis, value]) => [axis, withExact(value, detail.exact[axis])] as const,
-              ),
-              ...(detail.seed === undefined ? [] : [['Seed', String(detail.seed)] as const]),
-              ...(detail.attempt === undefined ? [] : [['Attempt', attemptWords(detail.attempt)] as const]),
-              ...(detail.sourceId === undefined ? [] : [['Source', detail.sourceId] as const]),
-            ]}
-          />
+          {facts([
+            ...Object.entries(detail.axes).map(
+              ([axis, value]) => [axis, withExact(value, detail.exact[axis])] as const,
+            ),
+            ...(detail.seed === undefined ? [] : [['Seed', String(detail.seed)] as const]),
+            ...(detail.attempt === undefined ? [] : [['Attempt', attemptWords(detail.attempt)] as const]),
+            ...(detail.sourceId === undefined ? [] : [['Source', detail.sourceId] as const]),
+          ])}
           {detail.scores && (
             <section>
               <h3>Gates</h3>
@@ -132,7 +131,7 @@ function Sample({ name }: { name: string }) {
           {detail.facts.length > 0 && (
             <section>
               <h3>Where it lies</h3>
-              <Facts facts={detail.facts} />
+              {facts(detail.facts)}
             </section>
           )}
         </>
@@ -163,15 +162,11 @@ function Refused({ id, known }: { id: string; known: RejectedView | undefined })
       {image && (
         <>
           <blockquote>{image.prompt}</blockquote>
-          <Facts
-            facts={[
-              ...Object.entries(image.axes).map(
-                ([axis, value]) => [axis, withExact(value, image.exact[axis])] as const,
-              ),
-              ['Seed', String(image.seed)],
-              ['Attempt', attemptWords(image.attempt)],
-            ]}
-          />
+          {facts([
+            ...Object.entries(image.axes).map(([axis, value]) => [axis, withExact(value, image.exact[axis])] as const),
+            ['Seed', String(image.seed)],
+            ['Attempt', attemptWords(image.attempt)],
+          ])}
           <section>
             <h3>Gates</h3>
             <Scores scores={image.scores} refusedBy={image.gate} />
@@ -213,19 +208,6 @@ function FullImage({ source, text }: { source: string; text: string }) {
     <a href={source} target="_blank" rel="noreferrer" aria-label="Open the image file">
       <img key={source} src={source} alt={alt} onError={() => setBroken(source)} />
     </a>
-  );
-}
-
-export function Facts({ facts }: { facts: readonly (readonly [string, string])[] }) {
-  return (
-    <dl class="facts">
-      {facts.map(([term, value]) => (
-        <div key={term}>
-          <dt>{term}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
   );
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { renderStatic } from '../../browse/parts/static.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { draftOf } from '../../test/readers/draft.ts';
@@ -128,7 +129,7 @@ test('science 1.8: the card and the report say what the model and the gates were
   const draft = draftOf(dataset);
   const card = renderCard(draft);
   assert.match(card, /\| Training data of the model \| mimic-cxr-jpg &#40;train&#41; \|/);
-  const page = provenance(draft, publicationOf(draft)).markup;
+  const page = renderStatic(provenance(draft, publicationOf(draft)));
   assert.match(page, /<dt>Training data of the model<\/dt><dd>mimic-cxr-jpg \(train\)<\/dd>/);
   for (const { name } of quality.gates) assert.ok(card.includes(`| Training data of the gate ${name} | chexpert |`));
   assert.doesNotMatch(renderCard(draftOf()), /Training data/);

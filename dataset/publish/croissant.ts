@@ -1,11 +1,11 @@
 import { grouped, percent } from '../../contract/format.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
 import { describeGuidance } from '../../contract/guidance.ts';
-import { objects } from '../../contract/names.ts';
+import { NOTICE, objects } from '../../contract/names.ts';
 import type { ManifestObject } from '../../contract/schema/manifest.ts';
 import { describeIndex, type IndexColumn, indexColumns } from './index.ts';
 import type { Draft } from './manifest.ts';
-import { limitations, listed, NOTICE, publicationOf } from './publication.ts';
+import { limitations, listed, publicationOf } from './publication.ts';
 
 /**
  * `croissant.json`: Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html) with the RAI 1.0

@@ -48,9 +48,6 @@ function readLicense(text: string): License {
   return { hub: text.toLowerCase(), url: `https://spdx.org/licenses/${text}`, label: text };
 }
 
-export const NOTICE =
-  'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
-
 /** Training data of the model and of the gates, as far as the resource says, by their names. */
 export function trainedOn({ dataset: { spec } }: Pick<Draft, 'dataset'>): { name: string; sets: string }[] {
   const models = [{ name: 'model', trainedOn: spec.model.trainedOn }, ...spec.quality.gates];

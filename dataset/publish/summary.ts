@@ -1,4 +1,8 @@
+import type { Grid } from '../../browse/parts/sums.ts';
+import type { GateView } from '../../browse/wire.ts';
 import { type Counts, totals } from '../../contract/account/tally.ts';
+import { gateRule } from '../../contract/gates/gate-types.ts';
+import { DEGENERATE, DEGENERATE_RULE } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { Draft } from './manifest.ts';
 
@@ -22,6 +26,42 @@ function compareValues(a: string, b: string): number {
   const [low, high] = [Number.parseInt(a, 10), Number.parseInt(b, 10)];
   const bins = /^\d+-\d+$/.test(a) && /^\d+-\d+$/.test(b);
   return (bins ? low - high : 0) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/** A cell with the values of its axes. */
+interface CellOf {
+  readonly axes: Readonly<Record<string, string>>;
+  readonly wanted: number;
+}
+
+/** Cells and their counts as columns, as the page and the report add them up; a cell without counts has none yet. */
+export function gridOf(cells: readonly CellOf[], countsAt: (cell: number) => Counts | undefined): Grid {
+  const counts = cells.map((_, cell) => countsAt(cell));
+  const rejected = counts.map((one) => new Map(Object.entries(one?.rejected ?? {})));
+  const gates = new Set(rejected.flatMap((by) => [...by.keys()]));
+  return {
+    axes: axesOf({ cells }).map(({ name, values }) => {
+      const positions = new Map(values.map((value, i) => [value, i]));
+      return { name, values, ofCell: cells.map(({ axes }) => positions.get(axes[name]!)!) };
+    }),
+    cells: {
+      wanted: cells.map(({ wanted }) => wanted),
+      accepted: counts.map((one) => one?.accepted ?? 0),
+      exhausted: counts.map((one) => one?.exhausted ?? 0),
+      attempts: counts.map((one) => one?.attempts ?? 0),
+      rejected: Object.fromEntries([...gates].map((gate) => [gate, rejected.map((by) => by.get(gate) ?? 0)])),
+    },
+  };
+}
+
+/** The gates with their rules; last, what the worker rejects by itself. */
+export function gateViews({ dataset }: Pick<Draft, 'dataset'>): GateView[] {
+  const gates = dataset.spec.quality.gates.map((gate) => ({
+    name: gate.name,
+    axis: gate.axis,
+    rule: gate.appliesTo ? `${gateRule(gate)}; only ${gate.appliesTo.join(', ')}` : gateRule(gate),
+  }));
+  return [...gates, { name: DEGENERATE, axis: null, rule: DEGENERATE_RULE }];
 }
 
 /** The sum for each value of each axis. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readState, type State, selecting, withValue, writeState } from '../../browse/page/state.ts';
-import { cellsWhere, hardestCells, sumGrid, sumOf, valuesOf } from '../../browse/page/sums.ts';
+import { cellsWhere, hardestCells, sumGrid, sumOf, valuesOf } from '../../browse/parts/sums.ts';
 import type { AxisView } from '../../browse/wire.ts';
 
 /** The pure parts of the page: its URL and its sums. */
