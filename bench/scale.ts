@@ -120,7 +120,7 @@ async function grow(store: ObjectStore, plan: Plan): Promise<void> {
 /** Runs one step in this process and prints its figures. */
 async function runStep(step: Step, store: ObjectStore, shards: number): Promise<void> {
   const plan = planOf(shards);
-  const begin = performance.now();
+  const [begin, busy] = [performance.now(), process.cpuUsage()];
   if (step === 'resume') {
     const { pending } = await readProgress(store, plan);
     if (pending.length > 0) throw new Error(`${pending.length} shards are pending`);
@@ -136,11 +136,15 @@ async function runStep(step: Step, store: ObjectStore, shards: number): Promise<
     if (faults.length > 0) throw new Error(JSON.stringify(faults.slice(0, 3)));
   }
   const seconds = (performance.now() - begin) / 1000;
-  process.stdout.write(JSON.stringify({ seconds, megabytes: process.resourceUsage().maxRSS / 1024 }));
+  const { user, system } = process.cpuUsage(busy);
+  const megabytes = process.resourceUsage().maxRSS / 1024;
+  process.stdout.write(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, megabytes }));
 }
 
 interface Figures {
   readonly seconds: number;
+  /** Summed over all cores. */
+  readonly cpuSeconds: number;
   readonly megabytes: number;
 }
 
@@ -168,13 +172,13 @@ async function measureAll(sizes: readonly number[]): Promise<string[]> {
       await grow(openStore(place.uri(size), place.options), planOf(size));
       const row = [size.toLocaleString('en'), place.name];
       for (const step of STEPS) {
-        const { seconds, megabytes } = await measure(step, place.uri(size), place.options, size);
-        row.push(`${seconds.toFixed(1)} s, ${Math.round(megabytes)} MB`);
+        const { seconds, cpuSeconds, megabytes } = await measure(step, place.uri(size), place.options, size);
+        row.push(`${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s, ${Math.round(megabytes)} MB`);
         process.stderr.write(`${size} on ${place.name}, ${step}: ${row.at(-1)}\n`);
       }
       rows.push(`| ${row.join(' | ')} |`);
     };
-    for (const size of sizes) for (const place of places) await add(place, size);
+    for (const place of places) for (const size of sizes) await add(place, size);
   } finally {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
@@ -198,8 +202,8 @@ if (values.step !== undefined) {
   const rows = await measureAll(values.sizes.split(',').map(Number));
   const page = `# Datasets of many shards
 
-Written by \`npm run bench:scale\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}: seconds and peak
-memory of each step, in a process of its own. Shards hold ${SAMPLES_PER_SHARD} images of ${SIDE}x${SIDE}, so that the shards are what is measured, not the images; the
+Written by \`npm run bench:scale\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}: seconds, CPU
+seconds and peak memory of each step, in a process of its own. Shards hold ${SAMPLES_PER_SHARD} images of ${SIDE}x${SIDE}, so that the shards are what is measured, not the images; the
 grid has 800 cells. The S3 server (versitygw) shares the machine, as did other work.
 
 - **resume**: a run finds out that every shard is committed.
