@@ -47,6 +47,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
   { packages: /^dcmjs$/, files: ['dataset/export/dicom.ts'] },
+  { packages: /^ml-matrix$/, files: ['dataset/evidence/'] },
   { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },
   { packages: /^@kubernetes\/client-node$/, files: ['kube/'] },
   { packages: /^@nats-io\//, files: ['platform/queue/'] },

@@ -1,0 +1,50 @@
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import type { Estimate } from '../../contract/schema/evidence.ts';
+import { type Features, ownProducts, unitRows } from './features.ts';
+import { bootstrap } from './interval.ts';
+import type { Random } from './random.ts';
+
+/** How much the images of one set differ from one another. */
+export interface Diversity {
+  /** Cosine distance of two images, on average over all pairs. */
+  readonly meanDistance: Estimate;
+  /** Effective number of different images (Friedman and Dieng 2023), with the cosine as similarity. */
+  readonly vendi: number;
+}
+
+export function diversity(features: Features, random: Random): Diversity {
+  const unit = unitRows(features);
+  const mean = (times: Uint32Array): number => meanDistance(unit, times);
+  return {
+    meanDistance: {
+      value: mean(new Uint32Array(unit.rows).fill(1)),
+      interval: bootstrap(unit.rows, random, mean),
+    },
+    vendi: vendi(unit),
+  };
+}
+
+/** 1 - cosine over pairs of different rows, from the sum of the rows: |sum of w x|^2 holds every pair. */
+function meanDistance({ rows, dimensions, values }: Features, times: Uint32Array): number {
+  const sum = new Float64Array(dimensions);
+  let [count, squares] = [0, 0];
+  for (let i = 0; i < rows; i++) {
+    const weight = times[i]!;
+    if (weight === 0) continue;
+    count += weight;
+    squares += weight * weight;
+    for (let k = 0; k < dimensions; k++) sum[k]! += weight * values[i * dimensions + k]!;
+  }
+  const all = sum.reduce((total, value) => total + value * value, 0);
+  return 1 - (all - squares) / (count * count - squares);
+}
+
+/** The exponential of the entropy of the similarities' eigenvalues, which are those of the smaller of X'X and XX'. */
+function vendi(unit: Features): number {
+  const own = ownProducts(unit);
+  const x = Matrix.from1DArray(unit.rows, unit.dimensions, unit.values);
+  const square = unit.rows < unit.dimensions ? x.mmul(x.transpose()) : x.transpose().mmul(x);
+  const total = own.reduce((sum, value) => sum + value, 0);
+  const { realEigenvalues } = new EigenvalueDecomposition(square.div(total), { assumeSymmetric: true });
+  return Math.exp(-realEigenvalues.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0));
+}

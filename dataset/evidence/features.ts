@@ -1,0 +1,80 @@
+/** Feature vectors of images, a row each, and the products and samples that the measures are made of. */
+
+export interface Features {
+  readonly rows: number;
+  readonly dimensions: number;
+  /** Row after row. */
+  readonly values: Float32Array;
+}
+
+export const featuresOf = (vectors: readonly ArrayLike<number>[], dimensions: number): Features => {
+  const values = new Float32Array(vectors.length * dimensions);
+  vectors.forEach((vector, i) => void values.set(vector, i * dimensions));
+  return { rows: vectors.length, dimensions, values };
+};
+
+export const rowOf = ({ dimensions, values }: Features, i: number): Float32Array =>
+  values.subarray(i * dimensions, (i + 1) * dimensions);
+
+/** The rows at some places, in that order. */
+export const takeRows = (features: Features, places: ArrayLike<number>): Features =>
+  featuresOf(
+    Array.from(places, (i) => rowOf(features, i)),
+    features.dimensions,
+  );
+
+/** The rows scaled to length 1; a row of zeros stays. */
+export function unitRows(features: Features): Features {
+  const values = new Float32Array(features.values);
+  for (let i = 0; i < features.rows; i++) {
+    const row = values.subarray(i * features.dimensions, (i + 1) * features.dimensions);
+    const length = Math.hypot(...row);
+    if (length > 0) for (let k = 0; k < row.length; k++) row[k]! /= length;
+  }
+  return { ...features, values };
+}
+
+/** The product of two rows, in double precision. */
+export function product(a: Float32Array, atA: number, b: Float32Array, atB: number, dimensions: number): number {
+  let [first, second, k] = [0, 0, 0];
+  for (; k + 1 < dimensions; k += 2) {
+    first += a[atA + k]! * b[atB + k]!;
+    second += a[atA + k + 1]! * b[atB + k + 1]!;
+  }
+  if (k < dimensions) first += a[atA + k]! * b[atB + k]!;
+  return first + second;
+}
+
+/** A table with a value for each row of one set (down) and each row of another (across). */
+export interface Table {
+  readonly down: number;
+  readonly across: number;
+  readonly values: Float64Array;
+}
+
+/** The products of all pairs of rows. */
+export function products(a: Features, b: Features): Table {
+  const values = new Float64Array(a.rows * b.rows);
+  const { dimensions } = a;
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = a === b ? i : 0; j < b.rows; j++) {
+      const value = product(a.values, i * dimensions, b.values, j * dimensions, dimensions);
+      values[i * b.rows + j] = value;
+      if (a === b) values[j * b.rows + i] = value;
+    }
+  }
+  return { down: a.rows, across: b.rows, values };
+}
+
+/** The squared Euclidean distances of all pairs, from their products and the rows' own. */
+export function squaredDistances({ down, across, values }: Table, ownA: Float64Array, ownB: Float64Array): Table {
+  const result = new Float64Array(values.length);
+  for (let i = 0, at = 0; i < down; i++) {
+    for (let j = 0; j < across; j++, at++) result[at] = Math.max(0, ownA[i]! + ownB[j]! - 2 * values[at]!);
+  }
+  return { down, across, values: result };
+}
+
+/** The product of each row with itself. */
+export const ownProducts = ({ rows, dimensions, values }: Features): Float64Array =>
+  Float64Array.from({ length: rows }, (_, i) => product(values, i * dimensions, values, i * dimensions, dimensions));

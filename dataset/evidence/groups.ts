@@ -1,0 +1,26 @@
+/** The groups of a cohort that figures are given for: all of it, the values of single axes, and cells. */
+
+/** Values by axis. */
+export type Group = Readonly<Record<string, string>>;
+
+/**
+ * The groups of a cohort, the whole first. Where there is one axis only, its values are the cells.
+ * @param cells the values of all axes of each cell, in order of the grid
+ */
+export function groupsOf(cells: readonly Group[]): readonly Group[] {
+  const axes = Object.keys(cells[0] ?? {});
+  const single = axes.flatMap((axis) =>
+    [...new Set(cells.map((cell) => cell[axis]!))].map((value): Group => ({ [axis]: value })),
+  );
+  return [{}, ...single, ...(axes.length > 1 ? cells : [])];
+}
+
+/** Whether an image is of a group. */
+export const isOf = (group: Group, image: Group): boolean =>
+  Object.entries(group).every(([axis, value]) => Object.hasOwn(image, axis) && image[axis] === value);
+
+/** The name of a group, for messages and keys. */
+export const groupName = (group: Group): string =>
+  Object.entries(group)
+    .map(([axis, value]) => `${axis}=${value}`)
+    .join(',') || 'all';
