@@ -12,8 +12,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from .data import SEED, Phantoms, phantoms
 from .diffusion import new_models, pipeline, train_cycle
+from .encoder import encoder_metrics, train_encoder
 from .evaluate import GUIDANCE, STEPS, TOLERANCE, gate_metrics, generate, pass_rates
-from .export import export_gate, export_pipeline, largest_differences
+from .export import export_encoder, export_gate, export_pipeline, largest_differences
 from .gates import GATES, GateNet, decoded, fuse_norms, train_gate
 from .prompts import write_tokenizer
 from .sheet import write_sheet
@@ -28,6 +29,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     work, output = args.work, args.output
     work.mkdir(parents=True, exist_ok=True)
+    if args.only_encoder:
+        add_encoder(work, output, args)
+        return
     data = phantoms(args.phantoms, "train")
     tokenizer = write_tokenizer(work / "tokenizer")
     vae = stage_vae(work, data, args)
@@ -41,6 +45,7 @@ def main() -> None:
     say("exported")
     metrics = evaluate(pipe, nets, output, args)
     (output / "metrics.json").write_text(json.dumps(rounded(metrics), indent=2) + "\n")
+    add_encoder(work, output, args)
     write_sheet(output, output / "docs" / "sheet.png")
     say(json.dumps(rounded(metrics), indent=2))
 
@@ -54,6 +59,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vae-steps", type=int, default=900)
     parser.add_argument("--diffusion-steps", type=int, nargs="+", default=[1000, 800], help="steps of each cycle")
     parser.add_argument("--gate-steps", type=int, default=500)
+    parser.add_argument("--encoder-phantoms", type=int, default=3000)
+    parser.add_argument("--encoder-steps", type=int, default=400)
+    parser.add_argument("--only-encoder", action="store_true", help="train the encoder for a finished model folder")
     parser.add_argument("--each", type=int, default=6, help="images per cell in the evaluation")
     return parser.parse_args()
 
@@ -103,6 +111,23 @@ def stage_gates(work: Path, vae, args) -> dict[str, GateNet]:
         fuse_norms(nets[gate.name])
         nets[gate.name].load_state_dict(saved[gate.name])
     return nets
+
+
+def add_encoder(work: Path, output: Path, args) -> None:
+    """Trains the encoder on films and the finished model's drawings of them; adds its figures to metrics.json."""
+    vae = AutoencoderKL.from_pretrained(output / "diffusers" / "vae", torch_dtype=torch.float32).eval()
+    data = phantoms(args.encoder_phantoms, "encoder", several_findings=0.15)
+    start = time.time()
+    net = train_encoder(data, vae, args.encoder_steps, say)
+    minutes = (time.time() - start) / 60
+    export_encoder(net, output / "encoder")
+    path = output / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["training minutes"]["encoder"] = minutes
+    metrics["steps"]["encoder"] = args.encoder_steps
+    metrics["parameters"]["encoder"] = sum(parameter.numel() for parameter in net.parameters())
+    metrics["encoder on held-out phantoms"] = encoder_metrics(net, vae, data, phantoms(2000, "test"))
+    path.write_text(json.dumps(rounded(metrics), indent=2) + "\n")
 
 
 def timed(work: Path, stage: str, run) -> None:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from optimum.exporters.onnx import main_export
 
 from .data import MEAN, STD
+from .encoder import EncoderNet, encoder_description
 from .gates import Gate, GateNet
 from .render import SIZE
 
@@ -75,20 +76,31 @@ def halve(path: Path) -> None:
     onnx.save(model, path)
 
 
-def export_gate(gate: Gate, net: GateNet, folder: Path) -> None:
-    """`folder`/model.onnx and the gate.json that says how to feed and read it."""
+def export_image_graph(net: torch.nn.Module, output: str, folder: Path) -> None:
+    """`folder`/model.onnx of a net that takes one batch of films and gives one output of that name; the batch is dynamic."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         net,
         (torch.zeros(1, 1, SIZE, SIZE),),
         str(folder / "model.onnx"),
         input_names=["image"],
-        output_names=["years" if gate.name == "age" else "logits"],
-        dynamic_axes={"image": {0: "batch"}, "years" if gate.name == "age" else "logits": {0: "batch"}},
+        output_names=[output],
+        dynamic_axes={"image": {0: "batch"}, output: {0: "batch"}},
         opset_version=OPSET,
         dynamo=False,
     )
     halve(folder / "model.onnx")
+
+
+def export_encoder(net: EncoderNet, folder: Path) -> None:
+    """`folder`/model.onnx and the encoder.json that says how to feed it."""
+    export_image_graph(net, "features", folder)
+    (folder / "encoder.json").write_text(json.dumps(encoder_description(SIZE, SIZE), indent=2) + "\n")
+
+
+def export_gate(gate: Gate, net: GateNet, folder: Path) -> None:
+    """`folder`/model.onnx and the gate.json that says how to feed and read it."""
+    export_image_graph(net, "years" if gate.name == "age" else "logits", folder)
     answer = {"unit": "years"} if gate.kind == "Regressor" else {"classes": list(gate.classes)}
     description = {
         "apiVersion": "cohortfarm.dev/gate/v1",
