@@ -70,7 +70,7 @@ export const evidenceSchema = z.strictObject({
   limits: z.strictObject({ images: count, groupImages: count, minimum: count, level: z.number() }),
   groups: z.array(groupEvidenceSchema).describe('The whole dataset, then single axes, then cells'),
   leftOut: z.array(
-    z.strictObject({ group: groupSchema, part: z.enum(['all', 'fidelity', 'privacy']), reason: z.string() }),
+    z.strictObject({ group: groupSchema, part: z.enum(['all', 'cells', 'fidelity', 'privacy']), reason: z.string() }),
   ),
   suspicious: z
     .array(z.strictObject({ key: z.string(), distance: z.number(), image: digest.describe('Training image, SHA-256') }))

@@ -4,7 +4,7 @@ import { type Features, ownProducts, unitRows } from './features.ts';
 import { bootstrap } from './interval.ts';
 import type { Random } from './random.ts';
 
-/** How much the images of one set differ from one another. */
+/** The variety of the images of one set. */
 export interface Diversity {
   /** Cosine distance of two images, on average over all pairs. */
   readonly meanDistance: Estimate;

@@ -2,18 +2,19 @@ import type { Evidence, Fidelity, GroupEvidence } from '../../contract/schema/ev
 import { diversity } from './diversity.ts';
 import { type Features, ownProducts, products, squaredDistances, takeRows, unitRows } from './features.ts';
 import { frechet, IMAGES_PER_DIMENSION } from './frechet.ts';
-import { type Group, groupName, groupsOf, isOf } from './groups.ts';
+import { type Group, groupName, isOf } from './groups.ts';
 import { LEVEL } from './interval.ts';
 import { kernelDistance } from './kernel.ts';
 import { manifold } from './manifold.ts';
 import { distancesOf, nearestOther } from './nearest.ts';
 import { type PrivacyFindings, privacy } from './privacy.ts';
-import { type Random, randomOf, sampleOf } from './random.ts';
+import { type Random, randomOf } from './random.ts';
+import { boundedGroups, type Limits, limitOf, priorityOf } from './sample.ts';
 import { separability } from './separability.ts';
 
 /** The evidence about a cohort, from features in memory (pure): docs/evidence.md says what each figure means. */
 
-/** Features with what is known of each row. */
+/** Features and what each row is of. */
 export interface Described {
   readonly features: Features;
   /** Keys of synthetic images, SHA-256 of real ones. */
@@ -21,7 +22,7 @@ export interface Described {
   readonly groups: readonly Group[];
 }
 
-export interface Reference {
+export interface RealImages {
   readonly sha256: string;
   readonly training: Described;
   readonly heldOut: Described;
@@ -31,15 +32,13 @@ export interface EvidenceInput {
   readonly encoder: { readonly name: string; readonly sha256: string };
   /** Decides which images are drawn: the plan's digest. */
   readonly seed: string;
+  /** The images that a `Sampler` of the same seed keeps. */
   readonly synthetic: Described;
   /** Accepted images of a group, of which `synthetic` may hold a part. */
   readonly imagesOf: (group: Group) => number;
   readonly cells: readonly Group[];
-  readonly reference: Reference | null;
+  readonly reference: RealImages | null;
 }
-
-/** Most images that a figure is computed from, of the whole and of a group, and the fewest. */
-export const LIMITS = { images: 2000, groupImages: 500, minimum: 50 } as const;
 
 const SUSPICIOUS = 20;
 
@@ -48,22 +47,27 @@ type LeftOut = Evidence['leftOut'][number];
 export function evidenceOf(input: EvidenceInput): Evidence {
   const { reference, synthetic } = input;
   const leftOut: LeftOut[] = [];
-  const real = reference && realOf(reference);
+  const bounded = boundedGroups(input.cells);
+  const { limits } = bounded;
+  const real = reference && realOf(reference, limits);
+  const drawSynthetic = drawerOf(synthetic, input.seed, limits);
+  const drawReal = real && drawerOf(real.images, input.seed, limits);
+  if (bounded.cellsLeftOut > 0)
+    leftOut.push({ group: {}, part: 'cells', reason: `${bounded.cellsLeftOut} cells are too many` });
   let suspicious: Evidence['suspicious'] = [];
-  const groups = groupsOf(input.cells).flatMap((group): GroupEvidence[] => {
+  const groups = bounded.groups.flatMap((group): GroupEvidence[] => {
     const random = randomOf(`cohortfarm evidence ${input.seed} ${groupName(group)}`);
     const skip = (part: LeftOut['part'], reason: string): null => {
       leftOut.push({ group: { ...group }, part, reason });
       return null;
     };
-    const places = drawn(synthetic, group, random);
+    const { features, places } = drawSynthetic(group);
     const images = input.imagesOf(group);
-    if (places.length < LIMITS.minimum) {
-      skip('all', `${images} images, fewer than ${LIMITS.minimum}`);
+    if (features.rows < limits.minimum) {
+      skip('all', `${images} images, fewer than ${limits.minimum}`);
       return [];
     }
-    const features = takeRows(synthetic.features, places);
-    const found = reference && privacyOf(reference, group, features, random, (reason) => skip('privacy', reason));
+    const found = reference && canJudgeCopies(reference, limits) ? privacyOf(reference, features, random) : null;
     if (reference && found && Object.keys(group).length === 0)
       suspicious = mostSuspicious(found, (i) => synthetic.keys[places[i]!]!, reference.training.keys);
     return [
@@ -75,11 +79,17 @@ export function evidenceOf(input: EvidenceInput): Evidence {
           ...diversity(features, random),
           nearestOther: distancesOf(nearestOther(unitRows(features)).distances),
         },
-        fidelity: real && fidelityOf(real.images, group, features, random, (reason) => skip('fidelity', reason)),
-        privacy: found && found.privacy,
+        fidelity:
+          drawReal &&
+          fidelityOf(drawReal(group).features, features, limits, random, (reason) => skip('fidelity', reason)),
+        privacy: found?.privacy ?? null,
       },
     ];
   });
+  if (reference && !canJudgeCopies(reference, limits)) {
+    const counts = `${reference.training.features.rows} training and ${reference.heldOut.features.rows} held-out images`;
+    leftOut.push({ group: {}, part: 'privacy', reason: `${counts} in the reference, fewer than ${limits.minimum}` });
+  }
   return rounded({
     apiVersion: 'cohortfarm.dev/evidence/v1',
     encoder: { ...input.encoder, dimensions: synthetic.features.dimensions },
@@ -88,8 +98,8 @@ export function evidenceOf(input: EvidenceInput): Evidence {
       training: reference.training.features.rows,
       heldOut: reference.heldOut.features.rows,
     },
-    against: real && real.against,
-    limits: { ...LIMITS, level: LEVEL },
+    against: real?.against ?? null,
+    limits: { ...limits, level: LEVEL },
     groups,
     leftOut,
     suspicious,
@@ -97,26 +107,45 @@ export function evidenceOf(input: EvidenceInput): Evidence {
 }
 
 /** The real images that fidelity is measured against: held-out ones, which a copy of the training images is not near to. */
-function realOf({ heldOut, training }: Reference): { images: Described; against: 'HeldOut' | 'Training' } {
-  return heldOut.features.rows >= LIMITS.minimum
+function realOf(
+  { heldOut, training }: RealImages,
+  { minimum }: Limits,
+): { images: Described; against: 'HeldOut' | 'Training' } {
+  return heldOut.features.rows >= minimum
     ? { images: heldOut, against: 'HeldOut' }
     : { images: training, against: 'Training' };
 }
 
-/** Places of the images of a group, as many as its figures are computed from. */
-function drawn({ groups }: Described, group: Group, random: Random): Uint32Array {
-  const limit = Object.keys(group).length === 0 ? LIMITS.images : LIMITS.groupImages;
-  const places = groups.flatMap((image, i) => (isOf(group, image) ? [i] : []));
-  return sampleOf(places.length, limit, random).map((i) => places[i]!);
+const canJudgeCopies = ({ training, heldOut }: RealImages, { minimum }: Limits): boolean =>
+  Math.min(training.features.rows, heldOut.features.rows) >= minimum;
+
+interface Drawn {
+  readonly features: Features;
+  /** Rows that they were. */
+  readonly places: readonly number[];
+}
+
+/** Draws the images that the figures of a group are computed from: the first of it by priority. */
+function drawerOf({ features, keys, groups }: Described, seed: string, limits: Limits): (group: Group) => Drawn {
+  const priorities = keys.map((key) => priorityOf(seed, key));
+  const order = keys.map((_, i) => i).sort((a, b) => priorities[a]! - priorities[b]! || (keys[a]! < keys[b]! ? -1 : 1));
+  return (group) => {
+    const places = order.filter((i) => isOf(group, groups[i]!)).slice(0, limitOf(group, limits));
+    return { features: takeRows(features, places), places };
+  };
 }
 
 /** Says why there is no figure. */
 type Skip = (reason: string) => null;
 
-function fidelityOf(real: Described, group: Group, synthetic: Features, random: Random, skip: Skip): Fidelity | null {
-  const places = drawn(real, group, random);
-  if (places.length < LIMITS.minimum) return skip(`${places.length} real images, fewer than ${LIMITS.minimum}`);
-  const features = takeRows(real.features, places);
+function fidelityOf(
+  features: Features,
+  synthetic: Features,
+  { minimum }: Limits,
+  random: Random,
+  skip: Skip,
+): Fidelity | null {
+  if (features.rows < minimum) return skip(`${features.rows} real images, fewer than ${minimum}`);
   const { dimensions } = features;
   const tables = {
     aa: products(features, features),
@@ -126,7 +155,7 @@ function fidelityOf(real: Described, group: Group, synthetic: Features, random: 
   const [ownReal, ownSynthetic] = [ownProducts(features), ownProducts(synthetic)];
   const enough = Math.min(features.rows, synthetic.rows) >= IMAGES_PER_DIMENSION * dimensions;
   return {
-    real: places.length,
+    real: features.rows,
     ...(enough ? frechet(features, synthetic, random) : { fid: null, fidInfinity: null }),
     kid: kernelDistance(tables, dimensions, random),
     ...manifold(
@@ -141,21 +170,9 @@ function fidelityOf(real: Described, group: Group, synthetic: Features, random: 
   };
 }
 
-function privacyOf(
-  { training, heldOut }: Reference,
-  group: Group,
-  synthetic: Features,
-  random: Random,
-  skip: Skip,
-): PrivacyFindings | null {
-  // A copy may carry another label than the image that it copies, so all real images are searched for every group.
-  if (training.features.rows < LIMITS.minimum || heldOut.features.rows < LIMITS.minimum) {
-    if (Object.keys(group).length > 0) return null;
-    const counts = `${training.features.rows} training and ${heldOut.features.rows} held-out images`;
-    return skip(`${counts} in the reference, fewer than ${LIMITS.minimum}`);
-  }
-  return privacy({ synthetic, training: training.features, heldOut: heldOut.features }, random);
-}
+/** A copy may carry another label than the image that it copies, so all real images are searched for every group. */
+const privacyOf = ({ training, heldOut }: RealImages, synthetic: Features, random: Random): PrivacyFindings =>
+  privacy({ synthetic, training: training.features, heldOut: heldOut.features }, random);
 
 function mostSuspicious(
   { nearest: { distances, places: neighbours }, places }: PrivacyFindings,
@@ -175,4 +192,3 @@ function rounded<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, rounded(item)])) as T;
 }
-

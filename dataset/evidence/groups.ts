@@ -15,9 +15,9 @@ export function groupsOf(cells: readonly Group[]): readonly Group[] {
   return [{}, ...single, ...(axes.length > 1 ? cells : [])];
 }
 
-/** Whether an image is of a group. */
+/** Whether an image is of a group; one that has several values of an axis (`edema|effusion`) is of the group of each. */
 export const isOf = (group: Group, image: Group): boolean =>
-  Object.entries(group).every(([axis, value]) => Object.hasOwn(image, axis) && image[axis] === value);
+  Object.entries(group).every(([axis, value]) => Object.hasOwn(image, axis) && image[axis]!.split('|').includes(value));
 
 /** The name of a group, for messages and keys. */
 export const groupName = (group: Group): string =>

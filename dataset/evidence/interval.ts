@@ -1,7 +1,7 @@
 import type { Estimate } from '../../contract/schema/evidence.ts';
 import { type Random, resample } from './random.ts';
 
-/** Bootstrap intervals (Efron 1979): images are drawn again, with replacement, and the statistic is computed anew. */
+/** Bootstrap intervals (Efron 1979): images are drawn again, with replacement, and the statistic is computed again. */
 
 export const LEVEL = 0.95;
 export const RESAMPLES = 200;

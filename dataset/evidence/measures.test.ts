@@ -116,7 +116,10 @@ describe('manifold', () => {
     const [left, right] = [normal('a', 100, 8), normal('b', 100, 8, 20)];
     const real = featuresOf([...rowsOf(left), ...rowsOf(right)], 8);
     const { precision, recall, coverage, density } = manifoldOf(real, normal('c', 200, 8));
-    assert.ok(precision.value > 0.8 && recall.value < 0.6 && coverage.value < 0.6, JSON.stringify({ precision, recall }));
+    assert.ok(
+      precision.value > 0.8 && recall.value < 0.6 && coverage.value < 0.6,
+      JSON.stringify({ precision, recall }),
+    );
     assert.ok(density.value > 0.8);
   });
 });

@@ -33,7 +33,11 @@ export function nearest(queries: Features, base: Features, own?: ArrayLike<numbe
 
 /** The nearest other row of the same set. */
 export const nearestOther = (features: Features): Nearest =>
-  nearest(features, features, Uint32Array.from({ length: features.rows }, (_, i) => i));
+  nearest(
+    features,
+    features,
+    Uint32Array.from({ length: features.rows }, (_, i) => i),
+  );
 
 export function distancesOf(values: Float64Array): Distances {
   const sorted = values.slice().sort();

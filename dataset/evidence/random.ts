@@ -34,7 +34,7 @@ export function shuffled(count: number, random: Random): Uint32Array {
 export const sampleOf = (count: number, maximum: number, random: Random): Uint32Array =>
   shuffled(count, random).subarray(0, maximum).sort();
 
-/** How often each of `count` rows is drawn when as many are drawn with replacement: a resample of the bootstrap. */
+/** Counts how often each of `count` rows is drawn when as many are drawn with replacement: a resample of the bootstrap. */
 export function resample(count: number, random: Random): Uint32Array {
   const times = new Uint32Array(count);
   for (let i = 0; i < count; i++) times[Math.floor(random() * count)]!++;

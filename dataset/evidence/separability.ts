@@ -4,10 +4,10 @@ import type { Features } from './features.ts';
 import { bootstrap } from './interval.ts';
 import { type Random, shuffled } from './random.ts';
 
-/** Whether a classifier can tell real from synthetic images by their features: 0.5 when it cannot, 1 when it always can. */
+/** Whether a classifier separates real from synthetic images by their features: 0.5 when it cannot, 1 when it always does. */
 
 const FOLDS = 5;
-/** Of the weights, whose squares are added to the loss as scikit-learn's LogisticRegression does with C = 1. */
+/** Weight of the penalty: the squares of the weights are added to the loss as scikit-learn's LogisticRegression does with C = 1. */
 const PENALTY = 1;
 const MAX_STEPS = 25;
 
@@ -48,14 +48,14 @@ function crossFitted(real: Features, synthetic: Features, random: Random): Float
 
 function foldsOf(rows: number, random: Random): number[] {
   const folds = new Array<number>(rows);
-  shuffled(rows, random).forEach((row, i) => void (folds[row] = i % FOLDS));
+  for (const [i, row] of shuffled(rows, random).entries()) folds[row] = i % FOLDS;
   return folds;
 }
 
 function scaleOf(rows: readonly Float32Array[], dimensions: number) {
   const [center, squares] = [new Float64Array(dimensions), new Float64Array(dimensions)];
-  for (const row of rows) row.forEach((value, k) => void (center[k]! += value / rows.length));
-  for (const row of rows) row.forEach((value, k) => void (squares[k]! += (value - center[k]!) ** 2 / rows.length));
+  for (const row of rows) for (let k = 0; k < dimensions; k++) center[k]! += row[k]! / rows.length;
+  for (const row of rows) for (let k = 0; k < dimensions; k++) squares[k]! += (row[k]! - center[k]!) ** 2 / rows.length;
   return { center, spread: squares.map((value) => Math.sqrt(value) || 1) };
 }
 
@@ -89,14 +89,21 @@ export function fitLogistic(rows: readonly (readonly number[])[], isOne: readonl
 
 function lossOf(weights: readonly number[], rows: readonly (readonly number[])[], isOne: readonly number[]): number {
   const penalty = weights.slice(0, -1).reduce((sum, weight) => sum + weight * weight, 0);
-  return rows.reduce((sum, row, i) => {
-    const score = linear(weights, row) * (isOne[i] ? -1 : 1);
-    return sum + Math.max(0, score) + Math.log1p(Math.exp(-Math.abs(score)));
-  }, (PENALTY / 2) * penalty);
+  return rows.reduce(
+    (sum, row, i) => {
+      const score = linear(weights, row) * (isOne[i] ? -1 : 1);
+      return sum + Math.max(0, score) + Math.log1p(Math.exp(-Math.abs(score)));
+    },
+    (PENALTY / 2) * penalty,
+  );
 }
 
 /** The inverse of the loss's second derivative times its first. */
-function newtonStep(weights: readonly number[], rows: readonly (readonly number[])[], isOne: readonly number[]): number[] {
+function newtonStep(
+  weights: readonly number[],
+  rows: readonly (readonly number[])[],
+  isOne: readonly number[],
+): number[] {
   const size = weights.length;
   const gradient = weights.map((weight, k) => (k < size - 1 ? PENALTY * weight : 0));
   const curvature = new Float64Array(size * size);

@@ -8,7 +8,6 @@ import numpy as np
 from cleanfid.fid import frechet_distance as clean_frechet
 from prdc import compute_prdc
 from sklearn.linear_model import LogisticRegression
-
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 from torch_fidelity.metric_kid import kernel_poly, mmd2
 from vendi_score import vendi

@@ -5,7 +5,14 @@ import { json } from 'node:stream/consumers';
 import { before, describe, test } from 'node:test';
 import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { diversity } from '../../dataset/evidence/diversity.ts';
-import { type Features, featuresOf, ownProducts, products, rowOf, squaredDistances } from '../../dataset/evidence/features.ts';
+import {
+  type Features,
+  featuresOf,
+  ownProducts,
+  products,
+  rowOf,
+  squaredDistances,
+} from '../../dataset/evidence/features.ts';
 import { frechet } from '../../dataset/evidence/frechet.ts';
 import { kernelDistance } from '../../dataset/evidence/kernel.ts';
 import { manifold } from '../../dataset/evidence/manifold.ts';
