@@ -36,6 +36,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm model push roentgen-v2 s3://models/roentgen-v2',
   ],
   'check-data': ['cohortfarm check-data --file examples/demo.yaml'],
+  features: [
+    'cohortfarm features real.csv --output out/reference --encoder embedded:phantom/encoder --file examples/demo.yaml',
+    'cohortfarm features s3://real/chests --output s3://cohorts/reference --encoder ./rad-dino --columns columns.yaml',
+  ],
   audit: ['cohortfarm audit predictions.csv --output out/audit --ages 18-39,40-59,60-79,80-120'],
   train: ['cohortfarm train -f examples/roentgen-v2.yaml --output out/roentgen-v2'],
 };

@@ -7,6 +7,7 @@ import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
 import { addExport } from './commands/export.ts';
+import { addFeatures } from './commands/features.ts';
 import { addInit } from './commands/init.ts';
 import { addModel } from './commands/model.ts';
 import { addPlan } from './commands/plan.ts';
@@ -30,6 +31,7 @@ const COMMANDS = [
   addTrain,
   addAudit,
   addCheckData,
+  addFeatures,
   addVerify,
   addSign,
   addExport,

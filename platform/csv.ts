@@ -121,3 +121,7 @@ function fail(path: string, message: string, cause?: unknown): never {
   if (cause !== undefined) error.cause = cause;
   throw error;
 }
+
+/** One line of a CSV file, with its end; fields that hold a comma, a quote or a line break are quoted. */
+export const csvLine = (fields: readonly string[]): string =>
+  `${fields.map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',')}\n`;
