@@ -1,7 +1,7 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import type { Estimate } from '../../contract/schema/evidence.ts';
 import type { Features } from './features.ts';
-import { basicInterval } from './interval.ts';
+import { normalInterval } from './interval.ts';
 import { type Random, resample, shuffled } from './random.ts';
 
 /** The Fréchet distance of two sets of features (FID, Heusel et al. 2017), and what it tends to with more images. */
@@ -14,10 +14,10 @@ interface Sums {
   readonly products: Float64Array;
 }
 
-/** Disjoint parts of a set; a number that halves twice. */
-const PARTS = 4;
-/** Resamples of the interval: each takes as long as the distance itself. */
-const RESAMPLES = 100;
+type Halves = readonly [Sums, Sums];
+
+/** Resamples of the interval, few: each takes as long as the distance itself, and only their spread is used. */
+const RESAMPLES = 30;
 /** Dimensions above which no interval is given: decompositions would take minutes. */
 const MAX_RESAMPLED = 256;
 /** Images of each set for each dimension, at least: below that even the extrapolated distance is far off. */
@@ -31,40 +31,27 @@ export interface Frechet {
 }
 
 /**
- * The Fréchet distance and its extrapolation. The distance of n images is too large by about c / n, so it is fitted as a
- * line in 1 / n over disjoint quarters, halves and the whole of both sets; both, since a finite reference adds its own part.
+ * The Fréchet distance and its extrapolation. The distance of n images is too large by about c / n, so it is fitted as a line in
+ * 1 / n. Both sets are halved for that, since a finite reference adds its own part. Smaller parts would not make it more
+ * precise, and with few images c / n bends there.
  */
 export function frechet(a: Features, b: Features, random: Random): Frechet {
   const orders = [shuffled(a.rows, random), shuffled(b.rows, random)] as const;
   const once = [new Uint32Array(a.rows).fill(1), new Uint32Array(b.rows).fill(1)] as const;
-  const [value, fid] = extrapolated(partSums(a, orders[0], once[0]), partSums(b, orders[1], once[1]));
+  const [value, fid] = extrapolated(halvesOf(a, orders[0], once[0]), halvesOf(b, orders[1], once[1]));
   if (a.dimensions > MAX_RESAMPLED) return { fid, fidInfinity: { value, interval: null } };
   const values = Array.from({ length: RESAMPLES }, () => {
     const [timesA, timesB] = [resample(a.rows, random), resample(b.rows, random)];
-    return extrapolated(partSums(a, orders[0], timesA), partSums(b, orders[1], timesB))[0];
+    return extrapolated(halvesOf(a, orders[0], timesA), halvesOf(b, orders[1], timesB))[0];
   });
-  // To a resample, the images themselves are all there is: what it extrapolates to is their distance.
-  return { fid, fidInfinity: { value, interval: basicInterval(value, fid, values) } };
+  return { fid, fidInfinity: { value, interval: normalInterval(value, values) } };
 }
 
-/** The distance at 1 / n = 0, and of the whole sets. */
-function extrapolated(a: readonly Sums[], b: readonly Sums[]): [number, number] {
-  const points: { x: number; y: number }[] = [];
-  let [levelA, levelB] = [a, b];
-  for (;;) {
-    for (let i = 0; i < levelA.length; i++) points.push({ x: levelA.length, y: distance(levelA[i]!, levelB[i]!) });
-    if (levelA.length === 1) break;
-    [levelA, levelB] = [pairwise(levelA), pairwise(levelB)];
-  }
-  const mean = (of: (point: { x: number; y: number }) => number): number =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const [x, y] = [mean((p) => p.x), mean((p) => p.y)];
-  const slope = mean((p) => (p.x - x) * (p.y - y)) / mean((p) => (p.x - x) ** 2);
-  return [y - slope * x, points.at(-1)!.y];
+/** The distance at 1 / n = 0, and of the whole sets: a line through the distances of halves, at 2 / n, and of all. */
+function extrapolated([a1, a2]: Halves, [b1, b2]: Halves): [number, number] {
+  const whole = distance(added(a1, a2), added(b1, b2));
+  return [2 * whole - (distance(a1, b1) + distance(a2, b2)) / 2, whole];
 }
-
-const pairwise = (sums: readonly Sums[]): Sums[] =>
-  sums.flatMap((one, i) => (i % 2 === 0 ? [added(one, sums[i + 1]!)] : []));
 
 const added = (a: Sums, b: Sums): Sums => ({
   count: a.count + b.count,
@@ -72,15 +59,16 @@ const added = (a: Sums, b: Sums): Sums => ({
   products: a.products.map((value, k) => value + b.products[k]!),
 });
 
-/** Sums of disjoint parts of the rows, which are drawn so many `times`. Row `order[i]` belongs to part i mod PARTS. */
-function partSums({ rows, dimensions, values }: Features, order: Uint32Array, times: Uint32Array): Sums[] {
-  const parts = Array.from({ length: PARTS }, () => ({
+/** Sums of two halves of the rows, which are drawn so many `times`: of those at even and at odd places of the order. */
+function halvesOf({ rows, dimensions, values }: Features, order: Uint32Array, times: Uint32Array): Halves {
+  const empty = () => ({
     count: 0,
     sum: new Float64Array(dimensions),
     products: new Float64Array(dimensions * dimensions),
-  }));
+  });
+  const halves = [empty(), empty()] as const;
   for (let i = 0; i < rows; i++) {
-    const [part, at, weight] = [parts[i % PARTS]!, order[i]! * dimensions, times[order[i]!]!];
+    const [part, at, weight] = [halves[(i % 2) as 0 | 1], order[i]! * dimensions, times[order[i]!]!];
     if (weight === 0) continue;
     part.count += weight;
     for (let k = 0; k < dimensions; k++) {
@@ -89,7 +77,7 @@ function partSums({ rows, dimensions, values }: Features, order: Uint32Array, ti
       for (let l = k; l < dimensions; l++) part.products[k * dimensions + l]! += value * values[at + l]!;
     }
   }
-  return parts;
+  return halves;
 }
 
 /** The Fréchet distance of two normal distributions with the sets' means and covariances. */

@@ -4,7 +4,7 @@ import { type Random, resample } from './random.ts';
 /** Bootstrap intervals (Efron 1979): images are drawn again, with replacement, and the statistic is computed again. */
 
 export const LEVEL = 0.95;
-export const RESAMPLES = 200;
+const RESAMPLES = 100;
 
 /** The value at a share of sorted values, interpolated as numpy does. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
@@ -22,13 +22,14 @@ export function percentileInterval(values: readonly number[]): [number, number] 
   return [quantile(sorted, (1 - LEVEL) / 2), quantile(sorted, (1 + LEVEL) / 2)];
 }
 
-/**
- * The basic interval (Davison and Hinkley 1997, 5.2): the resampled values vary around `centre`, what they estimate, as the
- * value varies around the truth. For statistics that resampling moves, since images drawn twice look alike.
- */
-export function basicInterval(value: number, centre: number, values: readonly number[]): [number, number] {
-  const [low, high] = percentileInterval(values);
-  return [value + centre - high, value + centre - low];
+/** Half the width of a normal distribution's middle `LEVEL`, in standard deviations. */
+const NORMAL = 1.96;
+
+/** Around the value as wide as resampled values spread: for statistics that are costly to compute many times. */
+export function normalInterval(value: number, values: readonly number[]): [number, number] {
+  const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
+  const spread = Math.sqrt(values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (values.length - 1));
+  return [value - NORMAL * spread, value + NORMAL * spread];
 }
 
 /** A statistic of resamples: `times` says how often each row is drawn. */

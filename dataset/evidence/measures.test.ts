@@ -55,6 +55,14 @@ describe('Fréchet distance', () => {
     assert.ok(Math.abs(found.fidInfinity.value) < found.fid / 4, JSON.stringify(found));
   });
 
+  test('has an interval that holds the truth', () => {
+    const held = Array.from({ length: 20 }, (_, i) => {
+      const { fidInfinity } = frechet(normal(`a${i}`, 200, 8), normal(`b${i}`, 200, 8, 0.5, 1.5), randomOf('x'));
+      return holds(fidInfinity.interval, 8 * 0.25 + 8 * 0.25);
+    });
+    assert.ok(held.filter(Boolean).length >= 17, String(held));
+  });
+
   test('is the same for the same images, and the same both ways', () => {
     const [a, b] = [normal('a', 200, 8), normal('b', 200, 8, 0.5)];
     assert.deepEqual(frechet(a, b, randomOf('x')), frechet(a, b, randomOf('x')));
