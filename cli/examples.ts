@@ -40,6 +40,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm features real.csv --output out/reference --encoder embedded:phantom/encoder --file examples/demo.yaml',
     'cohortfarm features s3://real/chests --output s3://cohorts/reference --encoder ./rad-dino --columns columns.yaml',
   ],
+  'compare-cohorts': [
+    'cohortfarm compare-cohorts out/unipc-20 out/pndm-75',
+    'cohortfarm compare-cohorts out/first s3://cohorts/second --json',
+  ],
   audit: ['cohortfarm audit predictions.csv --output out/audit --ages 18-39,40-59,60-79,80-120'],
   train: ['cohortfarm train -f examples/roentgen-v2.yaml --output out/roentgen-v2'],
 };

@@ -3,6 +3,7 @@ import { VERSION } from '../platform/version.ts';
 import { addAudit } from './commands/audit.ts';
 import { addBrowse } from './commands/browse.ts';
 import { addCheckData } from './commands/check-data.ts';
+import { addCompareCohorts } from './commands/compare-cohorts.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
@@ -32,6 +33,7 @@ const COMMANDS = [
   addAudit,
   addCheckData,
   addFeatures,
+  addCompareCohorts,
   addVerify,
   addSign,
   addExport,

@@ -208,13 +208,15 @@ test('the rooms and the arrows between them', (t) => {
   assert.match(lines.at(-1)!, /imports of a higher layer: 0$/);
 });
 
-test('only the engine program, the trial of a model and a program of doctor load ONNX Runtime, lazily or not', () => {
+test('only the engine program, the trial of a model and programs of features and doctor load ONNX Runtime, lazily or not', () => {
   const imports = productImports();
   const loads = (file: string): boolean =>
     [...loadedBy(file, imports)].some((name) => /^onnxruntime-|^diffusion\/onnx\.ts$/.test(name));
   const inWorker = productFiles().filter((file) => /^(worker|cli|dataset|operator)\//.test(file) && loads(file));
   assert.deepEqual(inWorker.sort(), [
     'cli/doctor/sampling-program.ts',
+    'cli/features/encode-program.ts',
+    'cli/features/encode.ts',
     'cli/model/trial-program.ts',
     'cli/model/trial.ts',
     'worker/encoder/encoder.ts',

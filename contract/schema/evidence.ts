@@ -64,7 +64,7 @@ export type GroupEvidence = z.infer<typeof groupEvidenceSchema>;
 
 export const evidenceSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/evidence/v1'),
-  encoder: z.strictObject({ name: z.string(), sha256: digest, dimensions: z.int().min(1) }),
+  encoder: z.strictObject({ sha256: digest, dimensions: z.int().min(1) }),
   reference: z.strictObject({ sha256: digest, training: count, heldOut: count }).nullable(),
   against: z.enum(['HeldOut', 'Training']).nullable().describe('Real images of fidelity'),
   limits: z.strictObject({ images: count, groupImages: count, minimum: count, level: z.number() }),

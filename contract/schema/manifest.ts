@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { evidenceSchema } from './evidence.ts';
 import { datasetSchema } from './spec.ts';
 
 /** dataset.json, the manifest: written last, its presence says that the dataset is complete; and the outline before it. */
@@ -47,6 +48,8 @@ export const manifestSchema = z.strictObject({
       rejected: z.record(z.string(), count),
     }),
   ),
+  /** Fidelity, diversity and privacy of the images; missing without an encoder. */
+  evidence: evidenceSchema.optional(),
   shards: z.array(manifestObject.extend({ start: count, end: count, accepted: count, record: z.string() })),
   /** The published objects beside the shards. */
   files: z.array(manifestObject),

@@ -25,7 +25,7 @@ function described(name: string, counts: readonly number[], shift = 0): Describe
 const real = { training: described('t', [80, 80, 80, 80]), heldOut: described('h', [80, 80, 80, 20]) };
 
 const inputOf = (synthetic: Described, change: Partial<EvidenceInput> = {}): EvidenceInput => ({
-  encoder: { name: 'e', sha256: 'a'.repeat(64) },
+  encoder: 'a'.repeat(64),
   seed: 'plan',
   synthetic,
   imagesOf: (group) => synthetic.groups.filter((image) => isOf(group, image)).length,

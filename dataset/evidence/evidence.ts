@@ -7,7 +7,7 @@ import { LEVEL } from './interval.ts';
 import { kernelDistance } from './kernel.ts';
 import { manifold } from './manifold.ts';
 import { distancesOf, nearestOther } from './nearest.ts';
-import { type PrivacyFindings, privacy } from './privacy.ts';
+import { type CopySearch, createCopySearch, type PrivacyFindings } from './privacy.ts';
 import { type Random, randomOf } from './random.ts';
 import { boundedGroups, type Limits, limitOf, priorityOf } from './sample.ts';
 import { separability } from './separability.ts';
@@ -29,7 +29,8 @@ export interface RealImages {
 }
 
 export interface EvidenceInput {
-  readonly encoder: { readonly name: string; readonly sha256: string };
+  /** SHA-256 of the encoder. */
+  readonly encoder: string;
   /** Decides which images are drawn: the plan's digest. */
   readonly seed: string;
   /** The images that a `Sampler` of the same seed keeps. */
@@ -46,53 +47,26 @@ type LeftOut = Evidence['leftOut'][number];
 
 export function evidenceOf(input: EvidenceInput): Evidence {
   const { reference, synthetic } = input;
-  const leftOut: LeftOut[] = [];
-  const bounded = boundedGroups(input.cells);
-  const { limits } = bounded;
+  const { groups, cellsLeftOut, limits } = boundedGroups(input.cells);
   const real = reference && realOf(reference, limits);
-  const drawSynthetic = drawerOf(synthetic, input.seed, limits);
-  const drawReal = real && drawerOf(real.images, input.seed, limits);
-  if (bounded.cellsLeftOut > 0)
-    leftOut.push({ group: {}, part: 'cells', reason: `${bounded.cellsLeftOut} cells are too many` });
-  let suspicious: Evidence['suspicious'] = [];
-  const groups = bounded.groups.flatMap((group): GroupEvidence[] => {
-    const random = randomOf(`cohortfarm evidence ${input.seed} ${groupName(group)}`);
-    const skip = (part: LeftOut['part'], reason: string): null => {
-      leftOut.push({ group: { ...group }, part, reason });
-      return null;
-    };
-    const { features, places } = drawSynthetic(group);
-    const images = input.imagesOf(group);
-    if (features.rows < limits.minimum) {
-      skip('all', `${images} images, fewer than ${limits.minimum}`);
-      return [];
-    }
-    const found = reference && canJudgeCopies(reference, limits) ? privacyOf(reference, features, random) : null;
-    if (reference && found && Object.keys(group).length === 0)
-      suspicious = mostSuspicious(found, (i) => synthetic.keys[places[i]!]!, reference.training.keys);
-    return [
-      {
-        group: { ...group },
-        images,
-        used: places.length,
-        diversity: {
-          ...diversity(features, random),
-          nearestOther: distancesOf(nearestOther(unitRows(features)).distances),
-        },
-        fidelity:
-          drawReal &&
-          fidelityOf(drawReal(group).features, features, limits, random, (reason) => skip('fidelity', reason)),
-        privacy: found?.privacy ?? null,
-      },
-    ];
-  });
+  const leftOut: LeftOut[] = [];
+  if (cellsLeftOut > 0) leftOut.push({ group: {}, part: 'cells', reason: `${cellsLeftOut} cells are too many` });
   if (reference && !canJudgeCopies(reference, limits)) {
     const counts = `${reference.training.features.rows} training and ${reference.heldOut.features.rows} held-out images`;
     leftOut.push({ group: {}, part: 'privacy', reason: `${counts} in the reference, fewer than ${limits.minimum}` });
   }
+  const tools: Tools = {
+    limits,
+    seed: input.seed,
+    drawSynthetic: drawerOf(synthetic, input.seed, limits),
+    drawReal: real && drawerOf(real.images, input.seed, limits),
+    searchCopies: reference && canJudgeCopies(reference, limits) ? copySearchOf(reference, input.seed) : null,
+  };
+  const found = groups.map((group) => ofGroup(group, input.imagesOf(group), tools));
+  const copies = found[0]?.copies ?? null;
   return rounded({
     apiVersion: 'cohortfarm.dev/evidence/v1',
-    encoder: { ...input.encoder, dimensions: synthetic.features.dimensions },
+    encoder: { sha256: input.encoder, dimensions: synthetic.features.dimensions },
     reference: reference && {
       sha256: reference.sha256,
       training: reference.training.features.rows,
@@ -100,10 +74,66 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     },
     against: real?.against ?? null,
     limits: { ...limits, level: LEVEL },
-    groups,
-    leftOut,
-    suspicious,
+    groups: found.flatMap(({ evidence }) => evidence ?? []),
+    leftOut: [...leftOut, ...found.flatMap((one) => one.leftOut)],
+    suspicious: copies ? mostSuspicious(copies, synthetic.keys, reference!.training.keys) : [],
   });
+}
+
+interface Tools {
+  readonly limits: Limits;
+  readonly seed: string;
+  readonly drawSynthetic: Draw;
+  readonly drawReal: Draw | null;
+  readonly searchCopies: CopySearch | null;
+}
+
+const randomFor = (seed: string, ...what: readonly string[]): Random =>
+  randomOf(`cohortfarm evidence ${seed} ${what.join(' ')}`);
+
+const copySearchOf = ({ training, heldOut }: RealImages, seed: string): CopySearch =>
+  createCopySearch({ training: training.features, heldOut: heldOut.features }, randomFor(seed, 'copies'));
+
+interface GroupFindings {
+  readonly evidence: GroupEvidence | null;
+  readonly leftOut: readonly LeftOut[];
+  /** The nearest training images, with the rows that `places` of the search are. */
+  readonly copies: (PrivacyFindings & { readonly rows: readonly number[] }) | null;
+}
+
+/**
+ * The figures of one group. Each measure has random numbers of its own, so that it does not depend on which others are computed.
+ * A copy may carry another label than the image that it copies: all real images are searched for every group.
+ */
+function ofGroup(
+  group: Group,
+  images: number,
+  { limits, seed, drawSynthetic, drawReal, searchCopies }: Tools,
+): GroupFindings {
+  const random = (measure: string): Random => randomFor(seed, groupName(group), measure);
+  const left = (part: LeftOut['part'], count: number, what: string): LeftOut => ({
+    group: { ...group },
+    part,
+    reason: `${count} ${what}, fewer than ${limits.minimum}`,
+  });
+  const { features, rows } = drawSynthetic(group);
+  if (features.rows < limits.minimum) return { evidence: null, leftOut: [left('all', images, 'images')], copies: null };
+  const others = nearestOther(unitRows(features)).distances;
+  const copies = searchCopies?.(features, others, random('privacy')) ?? null;
+  const real = drawReal?.(group).features ?? null;
+  const enough = real !== null && real.rows >= limits.minimum;
+  return {
+    evidence: {
+      group: { ...group },
+      images,
+      used: features.rows,
+      diversity: { ...diversity(features, random('diversity')), nearestOther: distancesOf(others) },
+      fidelity: enough ? fidelityOf(real, features, random('fidelity')) : null,
+      privacy: copies?.privacy ?? null,
+    },
+    leftOut: real && !enough ? [left('fidelity', real.rows, 'real images')] : [],
+    copies: copies && { ...copies, rows },
+  };
 }
 
 /** The real images that fidelity is measured against: held-out ones, which a copy of the training images is not near to. */
@@ -119,33 +149,20 @@ function realOf(
 const canJudgeCopies = ({ training, heldOut }: RealImages, { minimum }: Limits): boolean =>
   Math.min(training.features.rows, heldOut.features.rows) >= minimum;
 
-interface Drawn {
-  readonly features: Features;
-  /** Rows that they were. */
-  readonly places: readonly number[];
-}
+/** Draws the images that the figures of a group are computed from. `rows` says which they are. */
+type Draw = (group: Group) => { readonly features: Features; readonly rows: readonly number[] };
 
-/** Draws the images that the figures of a group are computed from: the first of it by priority. */
-function drawerOf({ features, keys, groups }: Described, seed: string, limits: Limits): (group: Group) => Drawn {
+/** Takes the first images of a group by priority. */
+function drawerOf({ features, keys, groups }: Described, seed: string, limits: Limits): Draw {
   const priorities = keys.map((key) => priorityOf(seed, key));
   const order = keys.map((_, i) => i).sort((a, b) => priorities[a]! - priorities[b]! || (keys[a]! < keys[b]! ? -1 : 1));
   return (group) => {
-    const places = order.filter((i) => isOf(group, groups[i]!)).slice(0, limitOf(group, limits));
-    return { features: takeRows(features, places), places };
+    const rows = order.filter((i) => isOf(group, groups[i]!)).slice(0, limitOf(group, limits));
+    return { features: takeRows(features, rows), rows };
   };
 }
 
-/** Says why there is no figure. */
-type Skip = (reason: string) => null;
-
-function fidelityOf(
-  features: Features,
-  synthetic: Features,
-  { minimum }: Limits,
-  random: Random,
-  skip: Skip,
-): Fidelity | null {
-  if (features.rows < minimum) return skip(`${features.rows} real images, fewer than ${minimum}`);
+function fidelityOf(features: Features, synthetic: Features, random: Random): Fidelity {
   const { dimensions } = features;
   const tables = {
     aa: products(features, features),
@@ -170,18 +187,14 @@ function fidelityOf(
   };
 }
 
-/** A copy may carry another label than the image that it copies, so all real images are searched for every group. */
-const privacyOf = ({ training, heldOut }: RealImages, synthetic: Features, random: Random): PrivacyFindings =>
-  privacy({ synthetic, training: training.features, heldOut: heldOut.features }, random);
-
 function mostSuspicious(
-  { nearest: { distances, places: neighbours }, places }: PrivacyFindings,
-  keyOf: (i: number) => string,
+  { nearest: { distances, places: neighbours }, places, rows }: PrivacyFindings & { readonly rows: readonly number[] },
+  keys: readonly string[],
   images: readonly string[],
 ): Evidence['suspicious'] {
   const order = Uint32Array.from(distances, (_, i) => i).sort((a, b) => distances[a]! - distances[b]!);
   return Array.from(order.subarray(0, SUSPICIOUS), (i) => {
-    return { key: keyOf(places[i]!), distance: distances[i]!, image: images[neighbours[i]!]! };
+    return { key: keys[rows[places[i]!]!]!, distance: distances[i]!, image: images[neighbours[i]!]! };
   });
 }
 

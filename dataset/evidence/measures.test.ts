@@ -5,8 +5,8 @@ import { type Features, featuresOf, ownProducts, products, squaredDistances, tak
 import { frechet } from './frechet.ts';
 import { kernelDistance } from './kernel.ts';
 import { manifold } from './manifold.ts';
-import { nearest } from './nearest.ts';
-import { privacy } from './privacy.ts';
+import { nearest, nearestOther } from './nearest.ts';
+import { createCopySearch } from './privacy.ts';
 import { randomOf, sampleOf } from './random.ts';
 import { separability } from './separability.ts';
 
@@ -170,9 +170,15 @@ describe('separability', () => {
 describe('privacy', () => {
   const training = normal('training', 400, 16);
   const heldOut = normal('held out', 400, 16);
+  const search = (synthetic: Features) =>
+    createCopySearch({ training, heldOut }, randomOf('x'))(
+      synthetic,
+      nearestOther(unitRows(synthetic)).distances,
+      randomOf('y'),
+    );
 
   test('of new images says that there is nothing', () => {
-    const { privacy: found } = privacy({ synthetic: normal('new', 400, 16), training, heldOut }, randomOf('x'));
+    const { privacy: found } = search(normal('new', 400, 16));
     assert.ok(holds(found.nearerToTraining.interval, 0.5), JSON.stringify(found));
     assert.ok(found.nearTraining.value < 0.05 && Math.abs(found.authenticity.value - 0.5) < 0.1, JSON.stringify(found));
     assert.ok(found.duplicates.value < 0.05, JSON.stringify(found));
@@ -186,7 +192,7 @@ describe('privacy', () => {
       rowsOf(copies).map((row, i) => row.map((value, k) => value + rowsOf(noise)[i]![k]!)),
       16,
     );
-    const { privacy: found, nearest: neighbours } = privacy({ synthetic: near, training, heldOut }, randomOf('x'));
+    const { privacy: found, nearest: neighbours } = search(near);
     assert.deepEqual([...neighbours.places], [...copied]);
     assert.equal(found.nearTraining.value, 1);
     assert.equal(found.nearerToTraining.value, 1);
@@ -196,7 +202,7 @@ describe('privacy', () => {
   test('of an image made twice counts both', () => {
     const once = normal('new', 60, 16);
     const twice = featuresOf([...rowsOf(once), rowsOf(once)[0]!], 16);
-    const { privacy: found } = privacy({ synthetic: twice, training, heldOut }, randomOf('x'));
+    const { privacy: found } = search(twice);
     assert.ok(Math.abs(found.duplicates.value - 2 / 61) < 1e-12, String(found.duplicates.value));
   });
 });

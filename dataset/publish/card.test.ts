@@ -6,6 +6,7 @@ import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { draftOf } from '../../test/readers/draft.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
+import { inventedEvidence } from '../../test/support/evidence.ts';
 import { renderCard } from './card.ts';
 import { publicationOf } from './publication.ts';
 import { provenance } from './report/provenance.ts';
@@ -133,4 +134,14 @@ test('science 1.8: the card and the report say what the model and the gates were
   assert.match(page, /<dt>Training data of the model<\/dt><dd>mimic-cxr-jpg \(train\)<\/dd>/);
   for (const { name } of quality.gates) assert.ok(card.includes(`| Training data of the gate ${name} | chexpert |`));
   assert.doesNotMatch(renderCard(draftOf()), /Training data/);
+});
+
+test('the evidence is shown for all images and by group, where there is any', () => {
+  assert.doesNotMatch(renderCard(draftOf()), /## Evidence/);
+  const card = renderCard({ ...draftOf(), evidence: inventedEvidence() });
+  const [, section] = /## Evidence\n([\s\S]*?)\n## /.exec(card)!;
+  assert.match(section!, /\| KID \| -?[\d.e-]+ \(-?[\d.e-]+ to [\d.e-]+\) \|/);
+  assert.match(section!, /\| sex=female \|/);
+  assert.match(section!, /260 training and 260 held-out real images/);
+  assert.match(section!, /1 groups have too few images/);
 });

@@ -4,6 +4,7 @@ import { describeGuidance } from '../../contract/guidance.ts';
 import { DEGENERATE_RULE, NOTICE, objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
+import { basisOf, FIGURES, GROUP_FIGURES, groupText } from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
 import { limitations, listed, type Publication, publicationOf, trainedOn } from './publication.ts';
@@ -21,6 +22,7 @@ export function renderCard(draft: Draft): string {
     making(draft),
     gates(draft),
     quotas(draft),
+    ...evidence(draft),
     loadingSection(draft),
     regeneratingSection(draft),
     FILES,
@@ -149,6 +151,31 @@ function quotas(draft: Draft): string {
         )
       : `Its ${grouped(draft.cells.length)} cells are listed in \`${objects.manifest}\`.`;
   return `## Quota\n\n${table(['Axis', 'Value', ...head], margins)}\n\n${cells}`;
+}
+
+/** Groups that the card lists; the manifest has all. */
+const MAX_GROUP_ROWS = 32;
+
+function evidence({ evidence: found }: Draft): string[] {
+  const [all, ...groups] = found?.groups ?? [];
+  if (!found || !all) return [];
+  const whole = FIGURES.flatMap(({ name, value, meaning }) => {
+    const shown = value(all);
+    return shown === null ? [] : [[text(name), shown, text(meaning)]];
+  });
+  const figures = GROUP_FIGURES.filter(({ value }) => groups.some((group) => value(group) !== null));
+  const rows = groups
+    .slice(0, MAX_GROUP_ROWS)
+    .map((group) => [text(groupText(group.group)), ...figures.map(({ value }) => value(group) ?? '')]);
+  return [
+    `## Evidence\n\n${text(basisOf(found))}\n\n${table(['Figure', 'All images', 'Meaning'], whole)}`,
+    ...(rows.length > 0 ? [table(['Group', ...figures.map(({ name }) => text(name))], rows)] : []),
+    ...(found.leftOut.length > 0
+      ? [
+          `${grouped(found.leftOut.length)} groups have too few images for some figures; \`${objects.manifest}\` lists them.`,
+        ]
+      : []),
+  ];
 }
 
 const FILES = `## Files

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { draftOf } from '../../../test/readers/draft.ts';
 import { smallDataset } from '../../../test/support/dataset.ts';
+import { inventedEvidence } from '../../../test/support/evidence.ts';
 import type { Thumbnail } from '../thumbnails.ts';
 import { renderReport } from './report.ts';
 
@@ -134,4 +135,14 @@ test('one axis, no gates and no images make a page too', () => {
 
 test('equal manifests make equal pages', () => {
   assert.equal(renderReport(draftOf(), [thumbnail()]), renderReport(draftOf(), [thumbnail()]));
+});
+
+test('the evidence is a section of its own, with the images to look at first', () => {
+  assert.ok(!renderReport(draftOf(), []).includes('id="evidence"'));
+  const evidence = inventedEvidence();
+  const page = renderReport({ ...draftOf(), evidence }, []);
+  for (const text of ['id="evidence"', 'Vendi score', 'sex=female', 'Images nearest to a training image', 'Left out'])
+    assert.ok(page.includes(text), text);
+  assert.ok(page.includes(evidence.suspicious[0]!.key));
+  assert.deepEqual(page.match(/<script|https?:|\sstyle=/g), null);
 });

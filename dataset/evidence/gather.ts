@@ -1,0 +1,89 @@
+import type { Evidence } from '../../contract/schema/evidence.ts';
+import { fromHalf } from '../../platform/half.ts';
+import type { HalfMatrix } from '../../platform/npy.ts';
+import type { Reference } from '../reference.ts';
+import { type Described, evidenceOf, type RealImages } from './evidence.ts';
+import { featuresOf } from './features.ts';
+import { type Group, groupName, isOf } from './groups.ts';
+import { boundedGroups, createSampler } from './sample.ts';
+
+/** The evidence about a cohort whose shards are read one after another, in bounded memory. */
+
+export interface Cohort {
+  /** Digest of the plan. */
+  readonly planDigest: string;
+  /** SHA-256 of the encoder. */
+  readonly encoder: string;
+  /** The values of all axes of each cell, in order of the grid. */
+  readonly cells: readonly Group[];
+}
+
+/** An image as far as it counts here. */
+export interface GatheredSample {
+  readonly key: string;
+  readonly record: { readonly axes: Group };
+}
+
+export interface Gatherer {
+  /** Takes the images of a shard, and their features in the same order. */
+  add(samples: readonly GatheredSample[], features: HalfMatrix): void;
+  /** Null when there were no images. */
+  finish(reference: RealImages | null): Evidence | null;
+}
+
+export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer {
+  const sampler = createSampler<Uint16Array>(boundedGroups(cells), planDigest);
+  const counts = new Map<string, { readonly group: Group; images: number }>();
+  return {
+    add(samples, { columns, bits }) {
+      for (const [row, { key, record }] of samples.entries()) {
+        const group = record.axes;
+        sampler.add({ key, group, item: bits.slice(row * columns, (row + 1) * columns) });
+        const count = counts.get(groupName(group)) ?? { group, images: 0 };
+        count.images++;
+        counts.set(groupName(group), count);
+      }
+    },
+    finish(reference) {
+      const kept = sampler.finish();
+      if (kept.length === 0) return null;
+      return evidenceOf({
+        encoder,
+        seed: planDigest,
+        synthetic: {
+          features: featuresOf(
+            kept.map(({ item }) => fromHalf(item)),
+            kept[0]!.item.length,
+          ),
+          keys: kept.map(({ key }) => key),
+          groups: kept.map(({ group }) => group),
+        },
+        imagesOf: (group) =>
+          [...counts.values()].reduce((sum, cell) => sum + (isOf(group, cell.group) ? cell.images : 0), 0),
+        cells,
+        reference,
+      });
+    },
+  };
+}
+
+/** Columns of a reference beside those of axes. */
+const OWN = new Set(['split', 'image', 'patient', 'nearest']);
+
+/** The two sides of a reference. @param sha256 digest of its folder */
+export function realImagesOf({ description, features, rows }: Reference, sha256: string): RealImages {
+  const { columns, bits } = features;
+  const { training, heldOut } = description.images;
+  const side = (start: number, end: number): Described => ({
+    features: {
+      rows: end - start,
+      dimensions: columns,
+      values: fromHalf(bits.subarray(start * columns, end * columns)),
+    },
+    keys: rows.slice(start, end).map((row) => row.image!),
+    groups: rows
+      .slice(start, end)
+      .map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !OWN.has(name)))),
+  });
+  return { sha256, training: side(0, training), heldOut: side(training, training + heldOut) };
+}
