@@ -15,6 +15,8 @@ export interface EstimateInput {
   readonly imagesPerSecond: number;
   /** Share of the generated images that pass the gates. */
   readonly acceptance: number;
+  /** Samples that pass together or not at all; 1 without pairs. */
+  readonly pairSize?: number;
   /** Price of one GPU (or of one worker without a GPU) for one hour. */
   readonly price?: number;
   /** Price of one gigabyte (10^9 bytes) for one month. */
@@ -36,8 +38,8 @@ export interface Estimate {
 }
 
 export function estimate(input: EstimateInput): Estimate {
-  const { samples, workers, gpus, imagesPerSecond, acceptance, price, storagePrice } = input;
-  const generated = Math.ceil(samples / acceptance);
+  const { samples, workers, gpus, imagesPerSecond, acceptance, pairSize = 1, price, storagePrice } = input;
+  const generated = Math.ceil(samples / acceptance ** pairSize);
   const workerHours = generated / imagesPerSecond / 3600;
   const deviceHours = workerHours * Math.max(1, gpus);
   const bytes = Math.ceil(samples * sampleBytes(input.format, input.pixels, input.imageBytes));

@@ -15,6 +15,10 @@ export const DEGENERATE_RULE = 'image is finite and not constant';
 export const NOTICE =
   'Every image is synthetic. None shows a patient, and none is fit for diagnosis or any other clinical use.';
 
+/** Images that pass, but of whose pair another image is rejected, are counted under this name. */
+export const PAIR = 'pair';
+export const PAIR_RULE = 'the other images of the pair pass';
+
 /** Label of an image that shows none of the findings, whatever they are. */
 export const NO_FINDING = 'no-finding';
 

@@ -12,6 +12,7 @@ import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill 
 import { BatchCounts } from './counts.ts';
 import type { Engine } from './engine/engine.ts';
 import type { SampledImage, Verdicts } from './engine/messages.ts';
+import { createPairJoiner, isByPair, type Judged, type PairJoiner, wholePairs } from './pair-joiner.ts';
 import type { Keeper } from './rejected-store.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */
@@ -87,16 +88,17 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   const { parts, missing } = chainParts(
     await listParts(store, shard),
     shardRange(plan, shard),
-    context.checkpointSamples,
+    wholePairs(plan, context.checkpointSamples),
   );
   context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
+  const joiner = createPairJoiner<JudgedImage>(plan);
   const storing = new Sequence();
   const keeping = new Sequence();
   const keepPart = (part: FinishedPart): void => storing.add(() => storePart(context, shard, part));
   try {
     for await (const { batch, images } of sampleBatches(context, refill)) {
-      for (const part of settleBatch(context, { refill, keeping }, shard, batch, images)) keepPart(part);
+      for (const part of settleBatch(context, { refill, joiner, keeping }, shard, batch, images)) keepPart(part);
       storing.throwIfFailed();
       await keeping.shorterThan(MAX_KEPT_WAITING);
     }
@@ -173,36 +175,53 @@ class Sequence {
   }
 }
 
+interface JudgedImage extends Judged, SampledImage {}
+
+interface Settling {
+  readonly refill: Refill;
+  readonly joiner: PairJoiner<JudgedImage>;
+  readonly keeping: Sequence;
+}
+
 function settleBatch(
   context: ShardContext,
-  { refill, keeping }: { readonly refill: Refill; readonly keeping: Sequence },
+  settling: Settling,
   shard: number,
   batch: readonly Attempt[],
   images: readonly SampledImage[],
 ): FinishedPart[] {
-  const finished: (FinishedPart | null)[] = [];
   const counts = new BatchCounts();
-  for (const [i, attempt] of batch.entries()) {
+  const finished = batch.flatMap((attempt, i) => {
     const { image, verdicts } = images[i]!;
-    const gate = refusedBy(image, verdicts);
-    if (gate === undefined) {
-      const members = encodeSample(context, attempt, image, verdicts);
-      members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
-      finished.push(refill.accept({ attempt, members }));
-      counts.accept(attempt.sample.cell);
-    } else {
-      const refusal = { gate, scores: scoresOf(verdicts) };
-      if (context.keeper.wants(attempt.sample.cell)) {
-        const encode = () => context.encode(image, attempt.sample.prompt);
-        keeping.add(() => context.keeper.keep({ attempt, refusal, encode }));
-      }
-      const outcome = refill.reject(attempt, refusal);
-      counts.reject(attempt.sample.cell, gate, outcome.exhausted !== null);
-      finished.push(outcome.finished);
-    }
-  }
+    const judged = settling.joiner.add({ attempt, image, verdicts, gate: refusedBy(image, verdicts) });
+    return judged.map((one) => settleImage(context, settling, counts, one));
+  });
   context.onBatch({ shard, ...counts.progress() });
   return finished.filter((part) => part !== null);
+}
+
+function settleImage(
+  context: ShardContext,
+  { refill, keeping }: Settling,
+  counts: BatchCounts,
+  { attempt, image, verdicts, gate }: JudgedImage,
+): FinishedPart | null {
+  const { cell, prompt } = attempt.sample;
+  if (gate === undefined) {
+    const members = encodeSample(context, attempt, image, verdicts);
+    members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
+    counts.accept(cell);
+    return refill.accept({ attempt, members });
+  }
+  const refusal = { gate, scores: scoresOf(verdicts) };
+  // An image that passes by itself shows nothing of why its pair was rejected.
+  if (!isByPair(gate) && context.keeper.wants(cell)) {
+    const encode = () => context.encode(image, prompt);
+    keeping.add(() => context.keeper.keep({ attempt, refusal, encode }));
+  }
+  const outcome = refill.reject(attempt, refusal);
+  counts.reject(cell, gate, outcome.exhausted !== null);
+  return outcome.finished;
 }
 
 /** The name that an image's refusal is counted under: the first gate in order that refuses it; undefined if none does. */
@@ -230,6 +249,7 @@ async function encodeSample(
     axes: { ...sample.axes },
     exact: { ...sample.exact },
     ...(sample.sourceId !== undefined && { sourceId: sample.sourceId }),
+    ...(sample.pair !== undefined && { pair: sample.pair }),
     prompt: sample.prompt,
     seed: attempt.seed,
     attempt: attempt.attempt,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
+import { pairSize } from '../../contract/plan/pairs.ts';
 import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { prepare, readTables } from '../../worker/prepare.ts';
@@ -96,6 +97,7 @@ function estimateInput(options: PlanOptions, { dataset }: Loaded, plan: Plan): E
     gpus: workers.gpus,
     imagesPerSecond: parsePositive('--images-per-second', imagesPerSecond),
     acceptance: acceptanceOf(options, plan),
+    pairSize: pairSize(plan.spec.quota),
     ...(gpuPrice !== undefined && { price: parsePositive('--gpu-price', gpuPrice) }),
     ...(storagePrice !== undefined && { storagePrice: parsePositive('--storage-price', storagePrice) }),
     ...(imageBytes !== undefined && { imageBytes: parsePositive('--image-bytes', imageBytes) }),
@@ -111,7 +113,12 @@ function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan): number {
 /** Without gates every image is accepted, so no sample can fail. */
 function exhaustionOf(options: PlanOptions, plan: Plan): Exhaustion | null {
   const acceptance = acceptanceOf(options, plan);
-  return acceptance === 1 ? null : exhaustion(plan.samples, plan.spec.quality.maxAttempts, acceptance);
+  if (acceptance === 1) return null;
+  const size = pairSize(plan.spec.quota);
+  const { maxAttempts } = plan.spec.quality;
+  // A pair passes when all its samples do, and is exhausted as a whole.
+  const pairs = exhaustion(plan.samples / size, maxAttempts, acceptance ** size);
+  return { ...pairs, acceptance, expected: pairs.expected * size };
 }
 
 function parsePositive(option: string, text: string, most = 1e12): number {

@@ -239,7 +239,7 @@ const settled = (tally: Tally | undefined): number => (tally ? tally.accepted + 
 function addBounded(into: Tally, { rejected, ...count }: CellCount): void {
   addCounts(into, { ...count, rejected: {} });
   for (const [gate, n] of Object.entries(rejected))
-    if (into.rejected.size <= MAX_GATES || into.rejected.has(gate)) addRejected(into, gate, n);
+    if (into.rejected.size <= MAX_GATES + 1 || into.rejected.has(gate)) addRejected(into, gate, n);
 }
 
 function totalsOf(cells: Iterable<Tally>): Pick<ProgressSummary, 'samples' | 'rejected'> {

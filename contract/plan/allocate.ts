@@ -10,6 +10,7 @@ import { type Misses, readMisses } from './evaluation.ts';
 import { buildGrid, type Cell, type Grid } from './grid.ts';
 import { boundShares, largestRemainder, scaleShares } from './integers.ts';
 import { fitMarginals, targetsOf } from './marginals.ts';
+import { membersOf, pairSize } from './pairs.ts';
 import { partialMatcher } from './partial.ts';
 import { readTable, type WantedRow } from './table-strategy.ts';
 
@@ -93,7 +94,39 @@ function allocateDeficit(quota: Quota, grid: Grid, metrics: Metrics): Allocation
 
 function round(quota: Quota, grid: Grid, shares: readonly number[], cohort: CohortCounts | null): Allocation {
   const ids = grid.cells.map((cell) => cell.id);
+  if (quota.pairs) return { grid, ...roundPairs(quota, grid, shares), cohort, table: null };
   return { grid, shares, quotas: largestRemainder(shares, quota.samples!, ids), cohort, table: null };
+}
+
+/** Whole numbers of pairs: members get the mean of what their cells would get. */
+function roundPairs(quota: Quota, grid: Grid, wanted: readonly number[]): Pick<Allocation, 'shares' | 'quotas'> {
+  const members = membersOf(grid, quota);
+  checkEqual(quota, grid, members, wanted);
+  const means = members.map((cells) => cells.reduce((sum, cell) => sum + wanted[cell]!, 0) / cells.length);
+  const ids = members.map((cells) => grid.cells[cells[0]!]!.id);
+  const pairs = largestRemainder(means, quota.samples! / pairSize(quota), ids);
+  const [shares, quotas] = [new Array<number>(wanted.length), new Array<number>(wanted.length)];
+  for (const [i, cells] of members.entries())
+    for (const cell of cells) [shares[cell], quotas[cell]] = [means[i]!, pairs[i]!];
+  return { shares, quotas };
+}
+
+/** Shares and weights that a person wrote may not say that members differ. @throws SpecError with the first that does */
+function checkEqual(
+  { allocation, pairs }: Quota,
+  { cells }: Grid,
+  members: number[][],
+  wanted: readonly number[],
+): void {
+  if (allocation.strategy !== 'Marginals' && allocation.strategy !== 'Cells') return;
+  for (const [first, ...others] of members) {
+    const other = others.find((cell) => Math.abs(wanted[cell]! - wanted[first!]!) > 1e-6);
+    if (other === undefined) continue;
+    const [a, b] = [first!, other].map((cell) => `${cells[cell]!.id} ${Number(wanted[cell]!.toPrecision(6))}`);
+    const fix = `give all values of ${pairs!.axis} the same ${allocation.strategy === 'Cells' ? 'weight' : 'share'}, or remove pairs`;
+    const message = `members of a pair come in equal numbers, but ${a} and ${b} are wanted; ${fix}`;
+    throw new SpecError([issueAt(['spec', 'quota', 'pairs', 'axis'], message)]);
+  }
 }
 
 function checkLeast({ minPerCell, samples }: Quota, { cells }: Grid): void {

@@ -167,6 +167,12 @@ const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   'the attempts': [{ 'spec.quality': { gates: [GATE], maxAttempts: 9 } }],
   'the format': [{ 'spec.output.image': { format: 'png' } }],
   'the quality': [{ 'spec.output.image': { quality: 94 } }],
+  'pairs that differ in one axis': [
+    { 'spec.quota.exclude': [], 'spec.output.shard': { samples: 6 }, 'spec.quota.pairs': { axis: 'sex' } },
+  ],
+  'pairs that differ in another axis': [
+    { 'spec.quota.exclude': [], 'spec.output.shard': { samples: 6 }, 'spec.quota.pairs': { axis: 'age' } },
+  ],
   'the size of a shard': [{ 'spec.output.shard.samples': 6 }],
 };
 

@@ -45,6 +45,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     /** The same cells ask for other prompts where an axis has numbers. */
     numericAxes: grid.axes.filter((axis) => axis.bins).map((axis) => axis.name),
     quotas: Object.fromEntries(grid.cells.map((cell, i) => [cell.id, quotas[i]!])),
+    ...(spec.quota.pairs && { pairs: spec.quota.pairs.axis }),
     ...(table && { table: digestOfLines(table.map(digestOfLines)) }),
     template: spec.prompt.template,
     impressions: parts.impressions,

@@ -6,6 +6,7 @@ import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
 import type { Impressions } from './impressions.ts';
 import { seedIssues, shardIssues, shardSizeIssues } from './limits.ts';
+import { pairSize } from './pairs.ts';
 import { placeholders } from './prompts.ts';
 import { attemptSeed, seedKeys } from './seeds.ts';
 
@@ -110,9 +111,10 @@ export function shardRange(plan: Plan, shard: number): { start: number; end: num
   return { start: shard * size, end: Math.min(plan.samples, (shard + 1) * size) };
 }
 
-/** The seed of a sample's attempt: `torch.manual_seed` of its initial noise. */
+/** The seed of a sample's attempt: `torch.manual_seed` of its initial noise. The members of a pair have that of the first. */
 export function seedOf(plan: Pick<Plan, 'seedKeys' | 'spec'>, index: number, attempt: number): number {
   const { maxAttempts } = plan.spec.quality;
   if (attempt < 0 || attempt >= maxAttempts) throw new RangeError(`attempt ${attempt} of ${maxAttempts}`);
-  return attemptSeed(plan.seedKeys, index * maxAttempts + attempt);
+  const first = index - (index % pairSize(plan.spec.quota));
+  return attemptSeed(plan.seedKeys, first * maxAttempts + attempt);
 }

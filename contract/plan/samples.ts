@@ -1,8 +1,10 @@
 import { sampleKey } from '../names.ts';
+import type { Quota } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import type { Impressions } from './impressions.ts';
-import { type Place, placesBetween } from './order.ts';
+import type { Place } from './order.ts';
+import { memberPlaces, membersOf, pairSize } from './pairs.ts';
 import { renderPrompt } from './prompts.ts';
 import { type CellCycles, itemAt, planCycles } from './value-cycles.ts';
 
@@ -20,19 +22,22 @@ export interface Sample {
   readonly exact: Readonly<Record<string, number>>;
   readonly prompt: string;
   readonly sourceId?: string;
+  /** Key of the first sample of its pair. */
+  readonly pair?: string;
 }
 
 /** The parts of a plan that determine its samples. */
 export interface SamplePlan {
   readonly allocation: Allocation;
   readonly impressions: Impressions;
-  readonly spec: { readonly prompt: { readonly template: string } };
+  readonly spec: { readonly prompt: { readonly template: string }; readonly quota: Pick<Quota, 'axes' | 'pairs'> };
 }
 
 /** The samples with indices `start` to `end` (exclusive). Memory and, but for sorting, time O(cells + samples asked for). */
 export function samplesBetween(plan: SamplePlan, start: number, end: number): Sample[] {
   const cycles = planCycles(plan);
-  return placesBetween(plan.allocation.quotas, start, end).map((place, i) => {
+  const { grid, quotas } = plan.allocation;
+  return memberPlaces(quotas, membersOf(grid, plan.spec.quota), start, end).map((place, i) => {
     return sampleOf(plan, cycles[place.cell]!, start + i, place);
   });
 }
@@ -53,6 +58,7 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
     exact,
     prompt: renderPrompt(plan.spec.prompt.template, words),
     ...(row?.sourceId !== undefined && { sourceId: row.sourceId }),
+    ...(plan.spec.quota.pairs && { pair: sampleKey(index - (index % pairSize(plan.spec.quota))) }),
   };
 }
 

@@ -48,25 +48,32 @@ export function planCycles(plan: SamplePlan): CellCycles[] {
   }));
 }
 
-function cyclesOfCell({ allocation, impressions }: SamplePlan, cell: Cell): Cycles<Cycle> {
+function cyclesOfCell({ allocation, impressions, spec: { quota } }: SamplePlan, cell: Cell): Cycles<Cycle> {
   const { axes } = allocation.grid;
+  const pairAxis = quota.pairs?.axis;
+  // Members of a pair take the same turns: each value of the axis has turns of its own, those at its own items come last.
+  const among = pairAxis === undefined ? '' : `${cell.values[axes.findIndex(({ name }) => name === pairAxis)]}: `;
   const numbers: { axis: string; low: number; cycle: Cycle }[] = [];
   let period = 1;
-  for (const [k, axis] of allocation.table ? [] : axes.entries()) {
-    if (!axis.bins) continue;
-    const value = cell.values[k]!;
-    const { low, high } = axis.bins[axis.values.indexOf(value)]!;
-    const length = high - low + 1;
-    numbers.push({
-      axis: axis.name,
-      low,
-      cycle: { group: `${axis.name}=${value}`, length, period, step: stride(length) },
-    });
-    period *= length;
-  }
+  const addNumbers = (isPaired: boolean): void => {
+    for (const [k, axis] of allocation.table ? [] : axes.entries()) {
+      if (!axis.bins || (axis.name === pairAxis) !== isPaired) continue;
+      const value = cell.values[k]!;
+      const { low, high } = axis.bins[axis.values.indexOf(value)]!;
+      const length = high - low + 1;
+      const group = `${among}${axis.name}=${value}`;
+      numbers.push({ axis: axis.name, low, cycle: { group, length, period, step: stride(length) } });
+      period *= length;
+    }
+  };
+  addNumbers(false);
   const finding = cell.values[axes.findIndex(({ name }) => name === 'finding')] ?? '';
   const length = Object.hasOwn(impressions, finding) ? impressions[finding]!.length : 0;
-  return { numbers, phrases: length > 0 ? { group: `impression of ${finding}`, length, period, step: 1 } : null };
+  const group = `${among}impression of ${finding}`;
+  const phrases = length > 0 ? { group, length, period, step: 1 } : null;
+  period *= Math.max(1, length);
+  addNumbers(true);
+  return { numbers, phrases };
 }
 
 /** Which item of a cycle the sample in a cell's `slot` gets, from 0. */

@@ -23,6 +23,8 @@ export const sampleRecordSchema = z.strictObject({
   axes: z.record(z.string(), z.string()),
   exact: z.record(z.string(), z.number()),
   sourceId: z.string().optional(),
+  /** Key of the first sample of its pair. */
+  pair: z.string().optional(),
   prompt: z.string(),
   seed: count,
   attempt: count,

@@ -141,6 +141,10 @@ export const quotaSchema = z.strictObject({
   allocation: allocationSchema.prefault({}).describe('How the samples are shared among the cells'),
   exclude: z.array(cellMap).max(10_000).default([]).describe('Cells that make no sense, by any subset of the axes'),
   minPerCell: z.int().min(0).max(1e9).default(0).describe('No allowed cell gets fewer'),
+  pairs: z
+    .strictObject({ axis: axisName.describe('The axis in which the samples of a pair differ, one for each value') })
+    .optional()
+    .describe('Counterfactual pairs: samples that share everything, seed included, but one axis'),
 });
 
 export const promptSchema = z.strictObject({

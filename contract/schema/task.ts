@@ -19,7 +19,7 @@ const ordinal = z
   .int()
   .min(0)
   .max(MAX_CELLS - 1);
-/** A gate's name, or `degenerate`. */
+/** A gate's name, `degenerate` or `pair`. */
 const gateName = z.string().min(1).max(63);
 /** All axes of a cell with their values. */
 const MAX_CELL_ID = 2048;
@@ -38,7 +38,7 @@ const cellCount = z.strictObject({
   attempts: count,
   rejected: z
     .record(gateName, count)
-    .refine((gates) => Object.keys(gates).length <= MAX_GATES + 1, `must not name more than ${MAX_GATES + 1} gates`),
+    .refine((gates) => Object.keys(gates).length <= MAX_GATES + 2, `must not name more than ${MAX_GATES + 2} gates`),
 });
 export type CellCount = z.infer<typeof cellCount>;
 

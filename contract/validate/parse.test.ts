@@ -199,6 +199,29 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       ],
     },
     {
+      name: 'pairs that are cut in two',
+      changes: {
+        'spec.quota.samples': 17,
+        'spec.quota.pairs': { axis: 'sex' },
+        'spec.quality.gates': [{ name: 'pair', axis: 'sex', type: 'Classifier', modelUri: 'g' }],
+      },
+      lines: [
+        'spec.quality.gates[0].name: "pair" is what images are counted under when another of their pair is rejected; choose another name',
+        'spec.quota.samples: 17 is not a multiple of 2, the samples of a pair (values of axis sex); write 16 or 18',
+        'spec.output.shard.samples: 5 is not a multiple of 2, the samples of a pair (values of axis sex); write 4 or 6',
+      ],
+    },
+    {
+      name: 'pairs of an axis that there is not',
+      changes: { 'spec.quota.pairs': { axis: 'race' } },
+      lines: ['spec.quota.pairs.axis: there is no axis "race"; the axes are age, finding, sex'],
+    },
+    {
+      name: 'pairs of an axis of one value',
+      changes: { 'spec.quota.pairs': { axis: 'sex' }, 'spec.quota.axes.sex.values': ['female'] },
+      lines: ['spec.quota.pairs.axis: "sex" has one value, in which no two samples can differ; name another axis'],
+    },
+    {
       name: 'an evaluation that fits nothing',
       changes: {
         'spec.quota.minPerCell': 3,

@@ -1,4 +1,5 @@
 import { ALLOCATION_VALIDATIONS } from './allocation.ts';
+import { PAIRS_VALIDATIONS } from './pairs.ts';
 import { PROMPT_VALIDATIONS } from './prompt.ts';
 import { QUALITY_VALIDATIONS } from './quality.ts';
 import { QUOTA_VALIDATIONS } from './quota.ts';
@@ -10,6 +11,7 @@ import { TRAINING_VALIDATIONS } from './training.ts';
 export const VALIDATIONS: readonly Validation[] = [
   ...QUOTA_VALIDATIONS,
   ...ALLOCATION_VALIDATIONS,
+  ...PAIRS_VALIDATIONS,
   ...PROMPT_VALIDATIONS,
   ...SAMPLING_VALIDATIONS,
   ...QUALITY_VALIDATIONS,

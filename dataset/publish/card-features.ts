@@ -44,6 +44,7 @@ export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']
       bins.map(([name]) => field(name, 'int64')),
     ),
     ...(quota.allocation.table?.idColumn !== undefined ? [field('sourceId', 'string')] : []),
+    ...(quota.pairs ? [field('pair', 'string')] : []),
     field('prompt', 'string'),
     field('seed', 'int64'),
     field('attempt', 'int64'),

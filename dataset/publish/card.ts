@@ -1,14 +1,14 @@
 import { grouped, percent } from '../../contract/format.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
 import { describeGuidance } from '../../contract/guidance.ts';
-import { DEGENERATE_RULE, NOTICE, objects } from '../../contract/names.ts';
+import { NOTICE, objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import { basisOf, FIGURES, GROUP_FIGURES, groupText } from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
 import { limitations, listed, type Publication, publicationOf, trainedOn } from './publication.ts';
-import { byAxisValue, rejectedBy } from './summary.ts';
+import { byAxisValue, rejectedBy, workerRule } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */
 
@@ -120,7 +120,7 @@ function gates(draft: Draft): string {
   const rows = rejectedBy(draft).map(({ name, gate, rejected }) => [
     text(name),
     gate ? text(gate.axis) : '',
-    gate ? text(gateRule(gate)) : DEGENERATE_RULE,
+    gate ? text(gateRule(gate)) : workerRule(name),
     gate?.appliesTo ? text(listed(gate.appliesTo)) : 'all',
     grouped(rejected),
     percent(rejected, draft.samples.attempts),

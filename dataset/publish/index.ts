@@ -1,5 +1,6 @@
 import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter, schemaFromColumnData, type Writer } from 'hyparquet-writer';
+import { PAIR } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { Extent, ShardSample } from '../shard/read.ts';
 
@@ -36,7 +37,7 @@ const FIXED = [
 
 /** Names the columns; an axis that is called like another column gets a prefix. */
 export function indexColumns({ quota, quality }: SyntheticDataset['spec']): IndexColumns {
-  const taken = new Set<string>(FIXED);
+  const taken = new Set<string>(quota.pairs ? [...FIXED, PAIR] : FIXED);
   const free = (name: string): string => {
     const column = taken.has(name) ? free(`axis_${name}`) : name;
     taken.add(column);
@@ -98,6 +99,16 @@ export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
     column('seed', 'INT64', 'Seed of the initial noise: torch.Generator("cpu").manual_seed(seed)', (_, s) =>
       BigInt(s.record.seed),
     ),
+    ...(spec.quota.pairs
+      ? [
+          column(
+            PAIR,
+            'STRING',
+            `Key of the first sample of its pair: samples that share all but ${spec.quota.pairs.axis}`,
+            (_, s) => s.record.pair!,
+          ),
+        ]
+      : []),
     column('attempt', 'INT32', 'How many earlier images of the sample were rejected', (_, s) => s.record.attempt),
     ...Object.entries(scores).map(([gate, name]) => ({
       ...column(

@@ -2,7 +2,7 @@ import type { Grid } from '../../browse/parts/sums.ts';
 import type { GateView } from '../../browse/wire.ts';
 import { type Counts, totals } from '../../contract/account/tally.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
-import { DEGENERATE, DEGENERATE_RULE } from '../../contract/names.ts';
+import { DEGENERATE, DEGENERATE_RULE, PAIR, PAIR_RULE } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { Draft } from './manifest.ts';
 
@@ -54,6 +54,9 @@ export function gridOf(cells: readonly CellOf[], countsAt: (cell: number) => Cou
   };
 }
 
+/** The rule by which the worker itself rejects an image, by the name under which that is counted. */
+export const workerRule = (name: string): string => (name === PAIR ? PAIR_RULE : DEGENERATE_RULE);
+
 /** The gates with their rules; last, what the worker rejects by itself. */
 export function gateViews({ dataset }: Pick<Draft, 'dataset'>): GateView[] {
   const gates = dataset.spec.quality.gates.map((gate) => ({
@@ -61,7 +64,8 @@ export function gateViews({ dataset }: Pick<Draft, 'dataset'>): GateView[] {
     axis: gate.axis,
     rule: gate.appliesTo ? `${gateRule(gate)}; only ${gate.appliesTo.join(', ')}` : gateRule(gate),
   }));
-  return [...gates, { name: DEGENERATE, axis: null, rule: DEGENERATE_RULE }];
+  const others = [DEGENERATE, ...(dataset.spec.quota.pairs ? [PAIR] : [])];
+  return [...gates, ...others.map((name) => ({ name, axis: null, rule: workerRule(name) }))];
 }
 
 /** The sum for each value of each axis. */

@@ -1,4 +1,5 @@
-import { indexOfPlace, placesBetween } from '../../contract/plan/order.ts';
+import { placesBetween } from '../../contract/plan/order.ts';
+import { indexOfMember, memberCells, memberPlaces } from '../../contract/plan/pairs.ts';
 import type { Wanted } from './source.ts';
 
 /** Which samples the selected cells have, by the plan's own arithmetic: nothing is read for it. */
@@ -21,27 +22,40 @@ export function cellsWhere({ cells }: Pick<Wanted, 'cells'>, where: Where): numb
   );
 }
 
+type Cells = Pick<Wanted, 'cells' | 'dataset'>;
+
+/** The cells of each pair; each cell by itself without pairs. */
+const membersOf = ({ cells, dataset }: Cells): number[][] =>
+  memberCells(
+    cells.map(({ cell }) => cell),
+    dataset.spec.quota,
+  );
+
 /** Samples `start` to `end` (exclusive) of some cells, in order of their index, and how many there are in all. */
 export function selectSamples(
-  { cells }: Pick<Wanted, 'cells'>,
+  wanted: Cells,
   selected: readonly number[],
   { start, end }: { start: number; end: number },
 ): { total: number; samples: Selected[] } {
-  const quotas = cells.map(({ wanted }) => wanted);
-  const alone = selected.map((cell) => quotas[cell]!);
+  const quotas = wanted.cells.map((cell) => cell.wanted);
+  const members = membersOf(wanted);
+  const chosen = new Set(selected);
+  // Of equal positions, the order of the pairs decides.
+  const ordered = members.flat().filter((cell) => chosen.has(cell));
+  const alone = ordered.map((cell) => quotas[cell]!);
   const total = alone.reduce((sum, quota) => sum + quota, 0);
   const places = placesBetween(alone, Math.min(start, total), Math.min(end, total));
   const samples = places.map(({ cell, slot }) => ({
-    index: indexOfPlace(quotas, { cell: selected[cell]!, slot }),
-    cell: selected[cell]!,
+    index: indexOfMember(quotas, members, { cell: ordered[cell]!, slot }),
+    cell: ordered[cell]!,
   }));
   return { total, samples };
 }
 
 /** The cell of a sample; null when the plan has no such sample. */
-export function cellOfSample({ cells }: Pick<Wanted, 'cells'>, index: number): number | null {
-  const quotas = cells.map(({ wanted }) => wanted);
+export function cellOfSample(wanted: Cells, index: number): number | null {
+  const quotas = wanted.cells.map((cell) => cell.wanted);
   const total = quotas.reduce((sum, quota) => sum + quota, 0);
   if (!Number.isInteger(index) || index < 0 || index >= total) return null;
-  return placesBetween(quotas, index, index + 1)[0]!.cell;
+  return memberPlaces(quotas, membersOf(wanted), index, index + 1)[0]!.cell;
 }

@@ -1,11 +1,13 @@
 import { canonicalJson, digestOf } from '../../contract/digest.ts';
 import { type Allocation, allocate, followsFromResource } from '../../contract/plan/allocate.ts';
-import { buildGrid } from '../../contract/plan/grid.ts';
+import { buildGrid, type Grid } from '../../contract/plan/grid.ts';
 import { identityOf } from '../../contract/plan/identity.ts';
+import { membersOf } from '../../contract/plan/pairs.ts';
 import { type Plan, type Sample, samplesBetween, usedImpressions } from '../../contract/plan/plan.ts';
 import { seedKeys } from '../../contract/plan/seeds.ts';
 import { SpecError } from '../../contract/schema/issue.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { Quota } from '../../contract/schema/spec.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 
 /** The plan of a published dataset, rebuilt from its resource: enough to say what every sample was to be. */
@@ -38,6 +40,8 @@ export function rebuildPlan(manifest: Manifest): Rebuilt | string {
     return 'plan.quotas names cells that the grid of the dataset does not have';
   const cells = chosen.map((cell, ordinal) => ({ ...cell, ordinal }));
   const quotas = cells.map((cell) => manifest.plan.quotas[cell.id]!);
+  const unpaired = pairsFault({ ...whole, cells }, quotas, spec.quota);
+  if (unpaired !== null) return unpaired;
   const allocation = { grid: { ...whole, cells }, quotas, shares: quotas, cohort: null, table: null };
   const plan = {
     spec,
@@ -53,6 +57,18 @@ export function rebuildPlan(manifest: Manifest): Rebuilt | string {
     fromTable: spec.quota.allocation.strategy === 'Table',
     faults: identityFaults(manifest, allocation),
   };
+}
+
+/** Why the quotas of a plan make no pairs as the resource asks for, or null. */
+function pairsFault(grid: Grid, quotas: readonly number[], quota: Quota): string | null {
+  try {
+    const members = membersOf(grid, quota);
+    const uneven = members.find((cells) => cells.some((cell) => quotas[cell] !== quotas[cells[0]!]));
+    return uneven ? `plan.quotas differ within the pairs of cell ${grid.cells[uneven[0]!]!.id}` : null;
+  } catch (error) {
+    if (error instanceof SpecError) return error.message;
+    throw error;
+  }
 }
 
 /** The gates of a plan, with the digests that only it holds. */

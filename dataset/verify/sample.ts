@@ -1,5 +1,5 @@
 import { appliesTo, isRecordedWithin, passInterval } from '../../contract/gates/gate-types.ts';
-import { DEGENERATE, DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
+import { DEGENERATE, DIGITAL_SOURCE_TYPE, PAIR } from '../../contract/names.ts';
 import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
@@ -25,6 +25,7 @@ export function recordFaults(
   same('index', record.index, expected.index);
   same('cell', record.cell, rebuilt.cells[expected.cell]);
   same('axes', sorted(record.axes), sorted(expected.axes));
+  same('pair', record.pair, expected.pair);
   same('planDigest', record.planDigest, manifest.planDigest);
   same('the .txt member', text, record.prompt);
   if (!rebuilt.fromTable) {
@@ -41,7 +42,7 @@ export function recordFaults(
   );
   const { gates } = manifest.dataset.spec.quality;
   same('modelDigest', record.modelDigest, manifest.model.digest);
-  return [...faults, ...gates.flatMap((gate) => gateFaults(gate, record)), ...rejectionFaults(gates, record)];
+  return [...faults, ...gates.flatMap((gate) => gateFaults(gate, record)), ...rejectionFaults(gates, record, expected)];
 }
 
 const sorted = (map: object): unknown => Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -50,16 +51,15 @@ const earlierAttempts = (record: SampleRecord, { plan }: Rebuilt): number[][] =>
   Array.from({ length: record.attempt }, (_, attempt) => [attempt, seedOf(plan, record.index, attempt)]);
 
 /** Scores of gates that judge the sample, and rejections by one of them: of no other name. */
-function rejectionFaults(gates: readonly Gate[], record: SampleRecord): string[] {
+function rejectionFaults(gates: readonly Gate[], record: SampleRecord, { pair }: Sample): string[] {
   const judging = gates.filter((gate) => appliesTo(gate, record.axes)).map(({ name }) => name);
+  const rejecting = [...judging, DEGENERATE, ...(pair === undefined ? [] : [PAIR])];
   const strange = (scores: object): string[] => Object.keys(scores).filter((name) => !judging.includes(name));
   return [
     ...strange(record.scores).map((name) => `gate ${name} does not judge it`),
     ...record.rejected.flatMap(({ attempt, gate, scores }) => [
       ...strange(scores).map((name) => `gate ${name} did not judge attempt ${attempt}`),
-      ...(judging.includes(gate) || gate === DEGENERATE
-        ? []
-        : [`gate ${gate} cannot have rejected attempt ${attempt}`]),
+      ...(rejecting.includes(gate) ? [] : [`gate ${gate} cannot have rejected attempt ${attempt}`]),
     ]),
   ];
 }

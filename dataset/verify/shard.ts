@@ -5,6 +5,7 @@ import type { ShardRecord } from '../../contract/schema/record.ts';
 import { checkShard, DatasetError } from '../publish/records.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import type { IndexRows } from './index.ts';
+import { pairFaults } from './pairs.ts';
 import type { Rebuilt } from './rebuild.ts';
 import { imageFaults, recordFaults } from './sample.ts';
 
@@ -48,7 +49,8 @@ export async function verifyShard(
     ];
     faults.push(...found.map((fault) => `sample ${sample.key}: ${fault}`));
   }
-  return { faults: [...faults, ...countFaults(record, samples, published.rebuilt.plan)], images: samples.length };
+  faults.push(...pairFaults(samples, published.rebuilt), ...countFaults(record, samples, published.rebuilt.plan));
+  return { faults, images: samples.length };
 }
 
 /**

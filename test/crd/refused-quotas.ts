@@ -1,4 +1,4 @@
-import { ALLOCATION, deficitWith, QUOTA, type Refused, TABLE, tableWith } from './verdicts.ts';
+import { ALLOCATION, CLASSIFIER, deficitWith, gates, QUOTA, type Refused, TABLE, tableWith } from './verdicts.ts';
 
 /** Resources whose quota, or form, is wrong. */
 export const QUOTAS_REFUSED: readonly Refused[] = [
@@ -179,5 +179,33 @@ export const QUOTAS_REFUSED: readonly Refused[] = [
       'spec.prompt': { template: '{sex}' },
     },
     causes: [[`${ALLOCATION}.evaluation`, /needs an axis finding/]],
+  },
+  {
+    name: 'pairs of an axis that there is not',
+    changes: { 'spec.quota.pairs': { axis: 'race' } },
+    causes: [[`${QUOTA}.pairs.axis`, /names an axis that spec.quota.axes does not have/]],
+  },
+  {
+    name: 'pairs of an axis of one value',
+    changes: { 'spec.quota.pairs': { axis: 'sex' }, 'spec.quota.axes.sex.values': ['female'] },
+    causes: [[`${QUOTA}.pairs.axis`, /names an axis of one value/]],
+  },
+  {
+    name: 'pairs that are cut in two, and a gate of their name',
+    changes: {
+      'spec.quota.samples': 17,
+      'spec.quota.pairs': { axis: 'sex' },
+      ...gates({ ...CLASSIFIER, name: 'pair' }),
+    },
+    causes: [
+      [`${QUOTA}.samples`, /is not a multiple of the number of values/],
+      ['spec.output.shard.samples', /a pair lies in one shard/],
+      ['spec.quality.gates', /choose another name for the gate/],
+    ],
+  },
+  {
+    name: 'pairs of a table',
+    changes: { ...tableWith({}), 'spec.quota.pairs': { axis: 'sex' }, 'spec.output.shard.samples': 6 },
+    causes: [[`${QUOTA}.pairs`, /means nothing with strategy Table/]],
   },
 ];

@@ -97,6 +97,10 @@ export const ACCEPTED: readonly Case[] = [
     },
   },
   {
+    name: 'pairs of an axis of names, and of one of numbers',
+    changes: { 'spec.quota.pairs': { axis: 'age' }, 'spec.output.shard.samples': 6 },
+  },
+  {
     name: 'a table, whose rows are the samples',
     changes: { ...tableWith({ idColumn: 'id' }), 'spec.quota.samples': undefined },
   },
