@@ -1,13 +1,17 @@
+import { sha256 } from '../contract/digest.ts';
 import { isGateFile, isModelFile } from '../contract/folder.ts';
 import { parseEvaluation } from '../contract/plan/evaluation.ts';
 import { readImpressions } from '../contract/plan/impressions.ts';
+import type { Parent } from '../contract/plan/origin.ts';
 import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
 import { SpecError } from '../contract/schema/issue.ts';
+import { manifestSchema } from '../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { parseStored } from '../dataset/stored.ts';
 import { assertSelfContained } from '../diffusion/external-data.ts';
 import { readModelDefaults } from '../diffusion/model-defaults.ts';
 import { readCsv } from '../platform/csv.ts';
-import { type Folder, fetchFolder, type ResourceContext, readResource } from '../platform/resource.ts';
+import { type Folder, fetchFolder, type ResourceContext, readResource, resolveUri } from '../platform/resource.ts';
 
 /** From a spec to a plan: fetches what the spec names and hands it to the pure planner. */
 
@@ -29,6 +33,7 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
       return undefined;
     });
   const tables = await attempt(readTables(dataset, context));
+  const parent = await attempt(readParent(dataset, context));
   const modelFolder = await attempt(
     fetchFolder({ uri: model.uri, includes: isModelFile, sha256: model.sha256, field: 'spec.model.uri' }, context),
   );
@@ -38,7 +43,7 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
     const folder = await attempt(fetchFolder({ ...wanted, field: `spec.quality.gates[${i}].modelUri` }, context));
     if (folder) gateFolders.push(folder);
   }
-  if (!tables || !modelFolder || errors.length > 0) {
+  if (!tables || parent === undefined || !modelFolder || errors.length > 0) {
     throw new SpecError(
       errors.flatMap(({ issues }) => issues),
       { reason: errors[0]!.reason },
@@ -47,8 +52,25 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
   await assertSelfContained(modelFolder.dir, isModelFile);
   for (const { dir } of gateFolders) await assertSelfContained(dir, isGateFile);
   const identity = { digest: modelFolder.digest, defaults: await readModelDefaults(modelFolder.dir) };
-  const plan = makePlan(dataset, { ...tables, model: identity, gateDigests: gateFolders.map(({ digest }) => digest) });
+  const plan = makePlan(dataset, {
+    ...tables,
+    ...(parent && { parent }),
+    model: identity,
+    gateDigests: gateFolders.map(({ digest }) => digest),
+  });
   return { plan, modelDir: modelFolder.dir, gateDirs: gateFolders.map(({ dir }) => dir) };
+}
+
+/** Reads the manifest of the dataset that a spec extends; null where it extends none. @throws SpecError when it is not one */
+export async function readParent({ spec }: SyntheticDataset, context: ResourceContext): Promise<Parent | null> {
+  if (!spec.extends) return null;
+  const { manifest: uri } = spec.extends;
+  const field = 'spec.extends.manifest';
+  const bytes = await readResource(uri, field, context);
+  const parsed = parseStored(bytes, manifestSchema);
+  if (typeof parsed !== 'string')
+    return { manifest: parsed.value, sha256: sha256(bytes), uri: resolveUri(uri, context.baseDir) };
+  throw new SpecError([{ path: field, message: `${uri} ${parsed}; name the dataset.json of a published dataset` }]);
 }
 
 /** Fetches the model of a published dataset. @throws StoreError when it is not the one the dataset was made with */

@@ -25,7 +25,7 @@ export async function readPublished(store: ObjectStore, manifest: Manifest, key:
   if (!shard)
     throw new Failure(
       'DatasetDamaged',
-      `there is no sample ${JSON.stringify(key)}; keys go from 0 to ${manifest.samples.wanted - 1}`,
+      `there is no sample ${JSON.stringify(key)}; keys go from ${manifest.shards[0]?.start ?? 0} to ${(manifest.shards.at(-1)?.end ?? 0) - 1}`,
     );
   const bytes = await store.get(shard.key);
   if (!bytes) throw new Failure('DatasetDamaged', `${store.uri}/${shard.key} is missing`);

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { pairSize } from '../../contract/plan/pairs.ts';
-import { makePlan, type Plan, samplesBetween } from '../../contract/plan/plan.ts';
+import { firstSamples, makePlan, type Plan } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { prepare, readTables } from '../../worker/prepare.ts';
+import { prepare, readParent, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describeMisses, describePlan, gridTable } from '../describe-plan.ts';
 import {
   describeEstimate,
@@ -53,7 +53,7 @@ export function addPlan(program: Command): void {
   ).action(async (options: PlanOptions) => {
     const loaded = await loadDataset(options.file, options);
     const { plan, unreachable } = await planWithOrWithoutModel(loaded);
-    const prompts = samplesBetween(plan, 0, Math.min(plan.samples, parseCount(options.prompts)));
+    const prompts = firstSamples(plan, parseCount(options.prompts));
     const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
     const risk = exhaustionOf(options, plan);
     if (options.json) {
@@ -146,9 +146,13 @@ async function planWithOrWithoutModel({
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const tables = await readTables(dataset, resources);
+    const parent = await readParent(dataset, resources);
     const model = { digest: '', defaults: { scheduler: '', height: 0, width: 0 } };
     const gateDigests = dataset.spec.quality.gates.map(() => '');
-    return { plan: makePlan(dataset, { ...tables, model, gateDigests }), unreachable: error.message };
+    return {
+      plan: makePlan(dataset, { ...tables, ...(parent && { parent }), model, gateDigests }),
+      unreachable: error.message,
+    };
   }
 }
 

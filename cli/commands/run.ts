@@ -10,7 +10,7 @@ import { type Claimant, claim, standing } from '../../dataset/claim.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import { readProgress } from '../../dataset/shard/committed.ts';
 import { resolveUri } from '../../platform/resource.ts';
-import { type ObjectStore, openStore, storesAbove } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, type S3Options, storesAbove } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
 import { arraySource } from '../../worker/array-source.ts';
 import { type Prepared, prepare } from '../../worker/prepare.ts';
@@ -59,7 +59,7 @@ async function run(options: RunOptions): Promise<number> {
   if (!options.json) process.stderr.write(`${describePlan(plan)}\n`);
   const owner: PrefixOwner = { kind: 'Run', id: randomUUID() };
   const claimant = { owner, adoptFrom: options.adopt, above: storesAbove(output, loaded.resources.s3) };
-  const job: Job = { dataset, prepared, store, workers, claimant };
+  const job: Job = { dataset, prepared, store, workers, claimant, s3: loaded.resources.s3 };
   if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
   else await claim(store, plan, claimant);
   const manifest = await publish({ plan, dataset, store, owner, version: VERSION });
@@ -84,6 +84,7 @@ interface Job {
   readonly store: ObjectStore;
   readonly workers: number;
   readonly claimant: Claimant;
+  readonly s3: S3Options | undefined;
 }
 
 async function grow({ prepared, dataset, store, workers, claimant }: Job): Promise<void> {
@@ -148,7 +149,11 @@ function stopOnSignals(view: ProgressView): { stop: AbortSignal; release: () => 
   return { stop: stopping.signal, release };
 }
 
-async function conclude(manifest: Manifest, { store, prepared: { plan } }: Job, options: RunOptions): Promise<number> {
+async function conclude(
+  manifest: Manifest,
+  { store, prepared: { plan }, s3 }: Job,
+  options: RunOptions,
+): Promise<number> {
   const { accepted, wanted, attempts } = manifest.samples;
   const report = `${store.uri}/${objects.report}`;
   if (options.json) {
@@ -164,6 +169,6 @@ async function conclude(manifest: Manifest, { store, prepared: { plan } }: Job, 
         `${manifest.shards.length} shards in ${store.uri}\nReport: ${report}\n`,
     );
   }
-  const verified = options.verify ? await reportVerification(store, { quiet: options.json === true }) : EXIT.done;
+  const verified = options.verify ? await reportVerification(store, { quiet: options.json === true, s3 }) : EXIT.done;
   return verified !== EXIT.done || accepted === wanted ? verified : EXIT.shortfall;
 }

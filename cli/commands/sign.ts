@@ -3,7 +3,8 @@ import { UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import { signDataset } from '../../dataset/provenance/sign.ts';
 import { commandKey, readPrivateKey, readPublicKey, type Signer } from '../../platform/signing-key.ts';
-import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { openStore } from '../../platform/store/store.ts';
+import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
 import { printFaults } from './verify.ts';
 
@@ -38,7 +39,9 @@ async function chooseSigner({ key, keyCommand, publicKey }: SignOptions): Promis
 
 async function signAndReport(uri: string, options: SignOptions, signer: Signer): Promise<number> {
   const store = openDataset(uri, options);
-  const { verification, object, written } = await signDataset(store, signer, countShards(process.stderr));
+  const { verification, object, written } = await signDataset(store, signer, countShards(process.stderr), (parent) =>
+    openStore(parent, s3FromFlags(options)),
+  );
   if (object === null) {
     printFaults(verification.faults);
     process.stderr.write(`NOT signed: ${store.uri} does not verify\n`);

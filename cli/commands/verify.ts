@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
-import { type Fault, verify } from '../../dataset/verify/verify.ts';
+import { type Fault, type Verification, verify } from '../../dataset/verify/verify.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
-import type { ObjectStore } from '../../platform/store/store.ts';
-import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
+import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
 import { plain } from '../status/text.ts';
 
@@ -24,16 +24,20 @@ export function addVerify(program: Command): void {
       .option('--json', 'print JSON with every fault'),
   ).action(async (uri: string, options: S3Flags & { json?: boolean; key?: string }) => {
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
-    process.exitCode = await reportVerification(openDataset(uri, options), { json: options.json === true, key });
+    process.exitCode = await reportVerification(openDataset(uri, options), {
+      json: options.json === true,
+      key,
+      s3: s3FromFlags(options),
+    });
   });
 }
 
 /** Verifies, prints the result, and returns the exit code: 0, 1 for a fault, 3 for a sound dataset with a shortfall. */
 export async function reportVerification(
   store: ObjectStore,
-  options: { json?: boolean; quiet?: boolean; key?: KeyObject | null } = {},
+  options: { json?: boolean; quiet?: boolean; key?: KeyObject | null; s3?: S3Options | undefined } = {},
 ): Promise<number> {
-  const verification = await verify(store, countShards(process.stderr));
+  const verification = await verify(store, countShards(process.stderr), (uri) => openStore(uri, options.s3));
   const { manifest, images } = verification;
   const key = options.key ?? null;
   const signature = key && (await signatureFault(store, verification, key));
@@ -54,12 +58,16 @@ export async function reportVerification(
   }
   if (!options.json && !options.quiet) {
     const quota = shortfall === 0 ? 'every quota met' : `but a SHORTFALL of ${shortfall} images, as recorded`;
+    const before = imagesBefore(verification);
     process.stdout.write(
-      `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}${signedBy ? `, signed by key ${signedBy}` : ''}.\n`,
+      `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}${before > 0 ? `, and ${before} images of the datasets that it extends` : ''}${signedBy ? `, signed by key ${signedBy}` : ''}.\n`,
     );
   }
   return shortfall === 0 ? EXIT.done : EXIT.shortfall;
 }
+
+/** Images of the datasets that a dataset extends. */
+const imagesBefore = ({ parent }: Verification): number => (parent ? parent.images + imagesBefore(parent) : 0);
 
 /** Prints the first faults to standard error. */
 export function printFaults(faults: readonly Fault[]): void {

@@ -1,7 +1,7 @@
 import { UsageError } from '../../contract/failure.ts';
 import { isModelFile } from '../../contract/folder.ts';
 import { EXIT } from '../../contract/names.ts';
-import { samplesBetween } from '../../contract/plan/plan.ts';
+import { firstSamples } from '../../contract/plan/plan.ts';
 import { assertSelfContained } from '../../diffusion/external-data.ts';
 import { readModelDefaults } from '../../diffusion/model-defaults.ts';
 import { fetchFolder, type ResourceContext, resolveUri } from '../../platform/resource.ts';
@@ -87,7 +87,7 @@ async function fromDataset(uri: string | undefined, options: CheckOptions, file:
   const prepared = await prepare(chosen, context);
   const { plan } = prepared;
   const count = parseCount('--batch-size', options.batchSize ?? String(plan.spec.workers.batchSize), 256);
-  const samples = samplesBetween(plan, 0, Math.min(count, plan.samples));
+  const samples = firstSamples(plan, count);
   const { gates, sampling } = engineStart(prepared, { provider: options.provider, threads: null });
   return {
     model: prepared.modelDir,

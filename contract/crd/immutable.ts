@@ -34,7 +34,9 @@ export function immutableRules(spec: Structural): Rules {
     const schema = schemaAt(spec, section);
     return { rule: sameObject(schema, section, 'self'), message: MESSAGE };
   };
-  return Object.fromEntries(IMMUTABLE.map((section) => [section, [ruleOf(section)]]));
+  // Its place may change, as the digest of the manifest guards what is there.
+  const parent: Rule = { rule: 'has(self.extends) == has(oldSelf.extends)', message: MESSAGE, fieldPath: '.extends' };
+  return { '': [parent], ...Object.fromEntries(IMMUTABLE.map((section) => [section, [ruleOf(section)]])) };
 }
 
 const isMutable = (path: string): boolean => (MUTABLE as readonly string[]).includes(path);

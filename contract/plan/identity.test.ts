@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { documentWith, INPUTS } from '../../test/support/spec.ts';
 import { digestOf } from '../digest.ts';
 import { parseDataset } from '../validate/parse.ts';
+import type { Parent } from './origin.ts';
 import { makePlan, type PlanInputs } from './plan.ts';
 
 const GATE = { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'gates/sex' };
@@ -117,6 +118,13 @@ test('an exclusion, however it is written, is its cells', () => {
   assert.equal(digest({ 'spec.quota.allocation': { strategy: 'Cells', cells: cells(1).toReversed() } }), before);
 });
 
+/** As far as a plan reads it. */
+const PARENT = {
+  manifest: { plan: {}, samples: { wanted: 24 }, dataset: { spec: { seed: 7, quality: { maxAttempts: 8 } } } },
+  sha256: 'f'.repeat(64),
+  uri: '/one/dataset.json',
+} as unknown as Parent;
+
 /** Changes that decide bytes, alone or of the inputs. */
 const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   'the name': [{ 'metadata.name': 'other' }],
@@ -172,6 +180,11 @@ const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   ],
   'pairs that differ in another axis': [
     { 'spec.quota.exclude': [], 'spec.output.shard': { samples: 6 }, 'spec.quota.pairs': { axis: 'age' } },
+  ],
+  'a dataset that it extends': [{ 'spec.extends': { manifest: 'one/dataset.json' } }, { parent: PARENT }],
+  'another dataset that it extends': [
+    { 'spec.extends': { manifest: 'one/dataset.json' } },
+    { parent: { ...PARENT, sha256: 'e'.repeat(64) } },
   ],
   'the size of a shard': [{ 'spec.output.shard.samples': 6 }],
 };

@@ -4,6 +4,7 @@ import type { Gate, SyntheticDataset } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
 import type { Grid } from './grid.ts';
 import type { Impressions } from './impressions.ts';
+import { type Origin, originIdentity } from './origin.ts';
 
 /** The identity of a plan: all that decides the bytes of its shards, and nothing else. */
 
@@ -24,6 +25,7 @@ export type PlanIdentity = Readonly<Record<string, unknown>> & { readonly quotas
 
 interface Parts {
   readonly allocation: Allocation;
+  readonly origin: Origin;
   readonly sampling: ResolvedSampling;
   readonly impressions: Impressions;
   readonly modelDigest: string;
@@ -42,6 +44,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     contract: 1,
     name: metadata.name,
     seed: spec.seed,
+    ...originIdentity(parts.origin),
     /** The same cells ask for other prompts where an axis has numbers. */
     numericAxes: grid.axes.filter((axis) => axis.bins).map((axis) => axis.name),
     quotas: Object.fromEntries(grid.cells.map((cell, i) => [cell.id, quotas[i]!])),

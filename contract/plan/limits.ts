@@ -4,10 +4,10 @@ import { SEED_SPACE } from './seeds.ts';
 
 /** The number of attempts and shards that a plan can have, and how large a shard can be. */
 
-/** @returns an issue when the attempts do not fit in 32-bit seeds */
-export function seedIssues(samples: number, attempts: number): Issue[] {
-  if (samples * attempts <= SEED_SPACE) return [];
-  const message = `${attempts} attempts for each of ${samples} samples need ${samples * attempts} seeds, but there are only ${SEED_SPACE} (32 bits); lower it to ${Math.floor(SEED_SPACE / samples)}`;
+/** @param used seeds of the datasets that this one extends @returns an issue when the attempts do not fit in 32-bit seeds */
+export function seedIssues(samples: number, attempts: number, used = 0): Issue[] {
+  if (used + samples * attempts <= SEED_SPACE) return [];
+  const message = `${attempts} attempts for each of ${samples} samples need ${samples * attempts} seeds, but there are only ${SEED_SPACE} (32 bits)${used > 0 ? `, of which the datasets before it have ${used}` : ''}; lower it to ${Math.floor((SEED_SPACE - used) / samples)}`;
   return [issueAt(['spec', 'quality', 'maxAttempts'], message)];
 }
 

@@ -6,8 +6,10 @@ import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
 import type { Impressions } from './impressions.ts';
 import { seedIssues, shardIssues, shardSizeIssues } from './limits.ts';
+import { type Origin, originAfter, type Parent, parentIssues } from './origin.ts';
 import { pairSize } from './pairs.ts';
 import { placeholders } from './prompts.ts';
+import { type Sample, samplesBetween } from './samples.ts';
 import { attemptSeed, seedKeys } from './seeds.ts';
 
 export type { PlanIdentity, ResolvedSampling } from './identity.ts';
@@ -28,6 +30,8 @@ export interface PlanInputs extends QuotaInputs {
   readonly gateDigests: readonly string[];
   /** The phrases of `spec.prompt.impressionsFrom`. */
   readonly impressions?: Impressions;
+  /** The dataset of `spec.extends`. */
+  readonly parent?: Parent;
 }
 
 export interface Plan {
@@ -38,6 +42,9 @@ export interface Plan {
   readonly identity: PlanIdentity;
   readonly spec: Spec;
   readonly allocation: Allocation;
+  readonly origin: Origin;
+  /** The dataset that this one extends. */
+  readonly parent?: Parent;
   /** Accepted images wanted. */
   readonly samples: number;
   readonly shards: number;
@@ -56,21 +63,33 @@ export function makePlan(dataset: SyntheticDataset, inputs: PlanInputs): Plan {
   const samples = allocation.quotas.reduce((sum, quota) => sum + quota, 0);
   const size = spec.output.shard.samples;
   const sampling = { ...spec.model.sampling, ...resolve(spec, inputs.model) };
+  const { parent } = inputs;
+  const origin = originAfter(parent);
   const issues = [
-    ...seedIssues(samples, spec.quality.maxAttempts),
+    ...(parent ? parentIssues(spec, samples, parent, origin) : []),
+    ...seedIssues(samples, spec.quality.maxAttempts, origin.attempts),
     ...shardIssues(samples, size),
     ...shardSizeIssues(samples, size, { ...sampling, ...spec.output.image }),
   ];
   if (issues.length > 0) throw new SpecError(issues);
   const impressions = usedImpressions(spec, allocation, inputs.impressions);
   const { model, gateDigests } = inputs;
-  const identity = identityOf(dataset, { allocation, sampling, impressions, modelDigest: model.digest, gateDigests });
+  const identity = identityOf(dataset, {
+    allocation,
+    origin,
+    sampling,
+    impressions,
+    modelDigest: model.digest,
+    gateDigests,
+  });
   return {
     name: dataset.metadata.name,
     digest: digestOf(identity),
     identity,
     spec,
     allocation,
+    origin,
+    ...(parent && { parent }),
     samples,
     shards: Math.ceil(samples / size),
     model,
@@ -103,18 +122,24 @@ export function usedImpressions(spec: Spec, { grid }: Allocation, loaded: Impres
   return Object.fromEntries(findings.map((finding) => [finding, source[finding]!]));
 }
 
+/** The first samples of a plan, or all if there are fewer. */
+export const firstSamples = (plan: Plan, count: number): Sample[] =>
+  samplesBetween(plan, plan.origin.index, plan.origin.index + Math.min(plan.samples, count));
+
 /** The sample indices of a shard, `end` exclusive. */
 export function shardRange(plan: Plan, shard: number): { start: number; end: number } {
   if (!Number.isInteger(shard) || shard < 0 || shard >= plan.shards)
     throw new RangeError(`shard ${shard} of ${plan.shards}`);
   const size = plan.spec.output.shard.samples;
-  return { start: shard * size, end: Math.min(plan.samples, (shard + 1) * size) };
+  const { index } = plan.origin;
+  return { start: index + shard * size, end: index + Math.min(plan.samples, (shard + 1) * size) };
 }
 
 /** The seed of a sample's attempt: `torch.manual_seed` of its initial noise. The members of a pair have that of the first. */
-export function seedOf(plan: Pick<Plan, 'seedKeys' | 'spec'>, index: number, attempt: number): number {
+export function seedOf(plan: Pick<Plan, 'seedKeys' | 'spec' | 'origin'>, index: number, attempt: number): number {
   const { maxAttempts } = plan.spec.quality;
   if (attempt < 0 || attempt >= maxAttempts) throw new RangeError(`attempt ${attempt} of ${maxAttempts}`);
-  const first = index - (index % pairSize(plan.spec.quota));
-  return attemptSeed(plan.seedKeys, first * maxAttempts + attempt);
+  const position = index - plan.origin.index;
+  const first = position - (position % pairSize(plan.spec.quota));
+  return attemptSeed(plan.seedKeys, plan.origin.attempts + first * maxAttempts + attempt);
 }

@@ -4,6 +4,7 @@ import type { Allocation } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import type { Impressions } from './impressions.ts';
 import type { Place } from './order.ts';
+import type { Origin } from './origin.ts';
 import { memberPlaces, membersOf, pairSize } from './pairs.ts';
 import { renderPrompt } from './prompts.ts';
 import { type CellCycles, itemAt, planCycles } from './value-cycles.ts';
@@ -29,6 +30,7 @@ export interface Sample {
 /** The parts of a plan that determine its samples. */
 export interface SamplePlan {
   readonly allocation: Allocation;
+  readonly origin: Pick<Origin, 'index'>;
   readonly impressions: Impressions;
   readonly spec: { readonly prompt: { readonly template: string }; readonly quota: Pick<Quota, 'axes' | 'pairs'> };
 }
@@ -37,9 +39,16 @@ export interface SamplePlan {
 export function samplesBetween(plan: SamplePlan, start: number, end: number): Sample[] {
   const cycles = planCycles(plan);
   const { grid, quotas } = plan.allocation;
-  return memberPlaces(quotas, membersOf(grid, plan.spec.quota), start, end).map((place, i) => {
+  const { index: origin } = plan.origin;
+  const members = membersOf(grid, plan.spec.quota);
+  return memberPlaces(quotas, members, start - origin, end - origin).map((place, i) => {
     return sampleOf(plan, cycles[place.cell]!, start + i, place);
   });
+}
+
+/** Key of the first sample of the pair that a sample belongs to. */
+function pairKey({ origin, spec }: SamplePlan, index: number): string {
+  return sampleKey(index - ((index - origin.index) % pairSize(spec.quota)));
 }
 
 function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, slot }: Place): Sample {
@@ -58,7 +67,7 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
     exact,
     prompt: renderPrompt(plan.spec.prompt.template, words),
     ...(row?.sourceId !== undefined && { sourceId: row.sourceId }),
-    ...(plan.spec.quota.pairs && { pair: sampleKey(index - (index % pairSize(plan.spec.quota))) }),
+    ...(plan.spec.quota.pairs && { pair: pairKey(plan, index) }),
   };
 }
 

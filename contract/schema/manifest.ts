@@ -18,6 +18,8 @@ export const outlineSchema = z.strictObject({
   name: z.string(),
   planDigest: digest,
   model: modelEntry,
+  /** Index of the first sample; 0 where it is left out. */
+  first: count.optional(),
   /** In order of the grid. */
   cells: z.array(z.strictObject({ cell: z.string(), axes: z.record(z.string(), z.string()), wanted: count })),
   /** The resource as accepted, without credentials. */
@@ -33,6 +35,17 @@ export const manifestSchema = z.strictObject({
   planDigest: digest,
   /** The preimage of the plan digest (see `PlanIdentity`). */
   plan: z.looseObject({ quotas: z.record(z.string(), count) }),
+  /** The dataset that this one extends. */
+  parent: z
+    .strictObject({
+      /** Its manifest: s3://, or relative to this dataset. */
+      manifest: z.string(),
+      sha256: digest,
+      name: z.string(),
+      /** Samples of it and of all before it. */
+      samples: count,
+    })
+    .optional(),
   model: modelEntry,
   providers: z.array(z.string()),
   samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),

@@ -376,6 +376,13 @@ const publishPods = z.strictObject({
     .describe("Strategic merge patch over their pod template, after the workers' podTemplate"),
 });
 
+const parent = z.strictObject({
+  manifest: uri
+    .refine((text) => /(^|\/)dataset\.json$/.test(text), 'must name the dataset.json of a published dataset')
+    .meta({ pattern: '(^|/)dataset[.]json$' })
+    .describe('dataset.json of a published dataset: s3://, file:// or a path'),
+});
+
 export const specSchema = z.strictObject({
   seed: z.int().min(0).default(0).describe('Decides every image; another seed is another dataset'),
   suspend: z
@@ -392,6 +399,9 @@ export const specSchema = z.strictObject({
     .prefault({})
     .describe('The pods that publish the dataset or remove its objects; they need no GPU'),
   training: trainingSchema.optional().describe('What is trained once the dataset is published'),
+  extends: parent
+    .optional()
+    .describe('Grows a published dataset: its samples are numbered on after it, no seed repeats, it stays as it is'),
   operatorClass: label
     .optional()
     .describe(

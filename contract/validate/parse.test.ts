@@ -222,6 +222,13 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       lines: ['spec.quota.pairs.axis: "sex" has one value, in which no two samples can differ; name another axis'],
     },
     {
+      name: 'a dataset to extend that is not named by its manifest',
+      changes: { 'spec.extends': { manifest: 's3://cohorts/one' } },
+      lines: [
+        'spec.extends.manifest: "s3://cohorts/one" is not valid: it must name the dataset.json of a published dataset',
+      ],
+    },
+    {
       name: 'an evaluation that fits nothing',
       changes: {
         'spec.quota.minPerCell': 3,

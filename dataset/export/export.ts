@@ -2,6 +2,7 @@ import { parquetReadObjects } from 'hyparquet';
 import { canonicalJson } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
+import { originOf } from '../../contract/plan/origin.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -51,7 +52,13 @@ export async function exportDataset(request: ExportRequest): Promise<Exported> {
   const exporter = exporterOf(format, manifest, request);
   await claimTarget(request, manifest);
   const { name, planDigest, samples, shards } = manifest;
-  const expected = { name, digest: planDigest, shards: shards.length, samples: samples.wanted };
+  const expected = {
+    name,
+    digest: planDigest,
+    shards: shards.length,
+    samples: samples.wanted,
+    origin: originOf(manifest),
+  };
   let written = 0;
   for await (const record of readRecords(source, expected)) {
     const listed = shards[record.shard]!;

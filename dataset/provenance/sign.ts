@@ -3,6 +3,7 @@ import { UsageError } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Signer } from '../../platform/signing-key.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import type { OpenStore } from '../verify/parent.ts';
 import { type Fault, type Verification, verify } from '../verify/verify.ts';
 import { keyIdOf, openEnvelope, sealStatement } from './envelope.ts';
 import { statementFault, statementOf } from './statement.ts';
@@ -24,8 +25,9 @@ export async function signDataset(
   store: ObjectStore,
   signer: Signer,
   onShard?: (done: number, all: number) => void,
+  open?: OpenStore,
 ): Promise<Signing> {
-  const verification = await verify(store, onShard);
+  const verification = await verify(store, onShard, open);
   const { manifest, digests, faults } = verification;
   if (!manifest || !digests || faults.length > 0) return { verification, object: null, written: false };
   const envelope = await sealStatement(statementOf(manifest, digests), signer);

@@ -109,6 +109,8 @@ function making(draft: Draft): string {
     ['Hardware', text(listed(providers))],
     ['Made by', `${generator.name} ${text(generator.version)}`],
   ];
+  const { parent } = draft;
+  if (parent) rows.push(['Extends', `${text(parent.name)}, ${code(parent.manifest)}, SHA-256 ${code(parent.sha256)}`]);
   const story =
     `A quota fixes how many images each cell gets. For each wanted image up to ${quality.maxAttempts} were generated, each from ` +
     `a seed of its own, and the first that passed every gate was kept: ${grouped(samples.accepted)} of ` +

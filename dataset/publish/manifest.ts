@@ -1,10 +1,12 @@
 import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { API_VERSION, KIND, objects, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
+import { originAfter, type Parent } from '../../contract/plan/origin.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest, Outline } from '../../contract/schema/manifest.ts';
 import type { CellTally, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import { relativePlace } from '../parent.ts';
 import { DatasetError } from './records.ts';
 
 /** The manifest: what the plan wanted, what the records say came of it, and the resource without its secrets. */
@@ -38,8 +40,11 @@ export function draftManifest(context: {
   dataset: SyntheticDataset;
   version: string;
   counted: Counted;
+  /** Absolute URI of the dataset, from which its parent has a place. */
+  uri?: string;
 }): Draft {
-  const { plan, dataset, version, counted } = context;
+  const { plan, dataset, version, counted, uri = '' } = context;
+  const parent = plan.parent && parentEntry(plan.parent, uri);
   const cells = cellsOf(plan, counted.tallies);
   const { wanted, accepted, exhausted, attempts, rejected } = totals(cells);
   return {
@@ -49,14 +54,20 @@ export function draftManifest(context: {
     generator: { name: 'cohortfarm', version },
     planDigest: plan.digest,
     plan: { ...plan.identity, quotas: { ...plan.identity.quotas } },
+    ...(parent && { parent }),
     model: modelOf(plan),
     providers: [...counted.providers].sort(),
     samples: { wanted, accepted, exhausted, attempts },
     rejected: { ...rejected },
     cells,
     shards: [...counted.shards],
-    dataset: publicDataset(dataset),
+    dataset: publicDataset(dataset, parent?.manifest),
   };
+}
+
+function parentEntry({ manifest, sha256, uri: place }: Parent, uri: string): NonNullable<Manifest['parent']> {
+  const { index: samples } = originAfter({ manifest, sha256 });
+  return { manifest: relativePlace(uri, place), sha256, name: manifest.name, samples };
 }
 
 function modelOf({ spec, model, sampling }: Plan): Manifest['model'] {
@@ -72,6 +83,7 @@ export function outlineOf(plan: Plan): Outline {
     name: plan.name,
     planDigest: plan.digest,
     model: modelOf(plan),
+    ...(plan.origin.index > 0 && { first: plan.origin.index }),
     cells: grid.cells.map((cell, i) => ({ cell: cell.id, axes: cellRecord(grid, cell), wanted: quotas[i]! })),
     dataset: publicDataset({ apiVersion: API_VERSION, kind: KIND, metadata: { name: plan.name }, spec: plan.spec }),
   };
@@ -102,15 +114,27 @@ function cellsOf({ allocation }: Plan, tallies: readonly CellTally[]): Manifest[
  * image and may hold anything, such as secrets in environment variables. So does a local output folder, which means nothing
  * to others and would make a moved dataset another one. Of other paths of this machine the last name stays.
  */
-export function publicDataset({ apiVersion, kind, metadata, spec }: SyntheticDataset): SyntheticDataset {
+export function publicDataset(
+  { apiVersion, kind, metadata, spec }: SyntheticDataset,
+  parent?: string,
+): SyntheticDataset {
   const { seed, quota, prompt, model, quality, output } = spec;
+  const manifest = spec.extends && (parent ?? publicUri(spec.extends.manifest));
   const uri = /^s3:/i.test(output.uri) ? output.uri : '.';
   const annotations = publicationAnnotations(metadata);
   const published = {
     apiVersion,
     kind,
     metadata: { name: metadata.name, ...(Object.keys(annotations).length > 0 && { annotations }) },
-    spec: { seed, quota, prompt, model, quality, output: { ...output, uri } },
+    spec: {
+      seed,
+      quota,
+      prompt,
+      model,
+      quality,
+      output: { ...output, uri },
+      ...(manifest !== undefined && { extends: { manifest } }),
+    },
   };
   // A reader of the manifest gets the defaults of absent fields from the schema.
   return withoutCredentials(published) as SyntheticDataset;

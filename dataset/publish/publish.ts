@@ -52,7 +52,7 @@ export async function publish(context: PublishContext): Promise<Manifest> {
     await refuseShortfall(plan, store);
     await refuseStrays(plan, store);
     const { counted, index, thumbnails } = await readShards(context);
-    const draft = draftManifest({ ...context, counted });
+    const draft = draftManifest({ ...context, counted, uri: store.uri });
     manifest = await finishPublication(store, plan, draft, deriveFiles(draft, { index, thumbnails }));
   }
   await checkPresence(store, manifest);

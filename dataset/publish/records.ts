@@ -12,7 +12,7 @@ import { DAMAGED_AT_REST, getUnlessDamaged } from '../stored.ts';
 /** The output of the workers: the records of all shards, and the shards, each checked against its record. */
 
 /** The values with which a dataset's records must agree; a plan has them. */
-export type Expected = Pick<Plan, 'name' | 'digest' | 'shards' | 'samples'>;
+export type Expected = Pick<Plan, 'name' | 'digest' | 'shards' | 'samples' | 'origin'>;
 
 /** An object of the dataset that is not what it should be. */
 export class DatasetError extends Failure {
@@ -39,7 +39,7 @@ const AHEAD = 16;
  * @throws StoreError (retryable) when shards are not committed yet, DatasetError when a record is not as it should be
  */
 export async function* readRecords(store: ObjectStore, expected: Expected): AsyncGenerator<ShardRecord, void> {
-  let [shard, start] = [0, 0];
+  let [shard, start] = [0, expected.origin.index];
   const fetched = workAhead(range(expected.shards), (shard) => getSound(store, objects.record(shard)), {
     items: AHEAD,
   });
@@ -104,8 +104,9 @@ function recordFault(record: ShardRecord, place: { expected: Expected; shard: nu
   const key = objects.shard(expected.name, shard);
   if (record.key !== key) return `names the shard ${record.key}, not ${key}`;
   const last = shard === expected.shards - 1;
-  if (record.start !== start || record.end <= start || (last && record.end !== expected.samples)) {
-    return `covers samples ${record.start} to ${record.end}, not those from ${start}${last ? ` to ${expected.samples}` : ''}`;
+  const end = expected.origin.index + expected.samples;
+  if (record.start !== start || record.end <= start || (last && record.end !== end)) {
+    return `covers samples ${record.start} to ${record.end}, not those from ${start}${last ? ` to ${end}` : ''}`;
   }
   return countFault(record);
 }

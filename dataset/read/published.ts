@@ -1,5 +1,6 @@
 import { Failure } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
+import { originOf } from '../../contract/plan/origin.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { shardRecordSchema } from '../../contract/schema/record.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -44,7 +45,7 @@ export function openPublished(store: ObjectStore, manifest: Manifest): Source {
   };
   return {
     state: 'published',
-    wanted: manifest,
+    wanted: { ...manifest, first: originOf(manifest).index },
     shards: shards.length,
     counts: async () => ({ tallies: manifest.cells, committed: shards.length }),
     async locate(sample): Promise<Located> {

@@ -30,6 +30,8 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
   const size = wanted.dataset.spec.output.shard.samples;
   const samples = wanted.cells.reduce((sum, cell) => sum + cell.wanted, 0);
   const shards = Math.ceil(samples / size);
+  const { first = 0 } = wanted;
+  const shardOf = (sample: number): number => Math.floor((sample - first) / size);
   const records = new Map<number, ShardRecord>();
   const reader = limited(READERS);
   const partRecord = memoize(KEPT_PARTS, (key: string) => reader(() => fetchPartRecord(store, key)));
@@ -54,7 +56,7 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
     const stored = new Map<number, (StoredPart & { bytes: number })[]>();
     for await (const { key, size: bytes } of store.list(objects.work)) {
       const range = parsePartKey(key);
-      const shard = range ? Math.floor(range.start / size) : Number.NaN;
+      const shard = range ? shardOf(range.start) : Number.NaN;
       if (!range || key !== objects.part(shard, range.start, range.end)) continue;
       stored.set(shard, [...(stored.get(shard) ?? []), { key, ...range, bytes }]);
     }
@@ -65,7 +67,7 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
       records,
       parts: new Map(
         open.map(([shard, list]) => {
-          const range = { start: shard * size, end: Math.min(samples, (shard + 1) * size) };
+          const range = { start: first + shard * size, end: first + Math.min(samples, (shard + 1) * size) };
           const bytesOf = new Map(list.map((part) => [part.key, part.bytes]));
           const chain = chainParts(list, range, size).parts;
           return [shard, chain.map(({ key, start, end }) => ({ key, start, end, bytes: bytesOf.get(key)! }))];
@@ -98,7 +100,7 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
 
   async function locate(sample: number): Promise<Located> {
     const { parts } = await work();
-    const shard = Math.floor(sample / size);
+    const shard = shardOf(sample);
     const record = records.get(shard);
     if (record) return find(objects.shard(wanted.name, shard), record, sample, record.exhausted);
     const part = parts.get(shard)?.find(({ start, end }) => start <= sample && sample < end);

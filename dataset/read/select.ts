@@ -22,7 +22,7 @@ export function cellsWhere({ cells }: Pick<Wanted, 'cells'>, where: Where): numb
   );
 }
 
-type Cells = Pick<Wanted, 'cells' | 'dataset'>;
+type Cells = Pick<Wanted, 'cells' | 'dataset' | 'first'>;
 
 /** The cells of each pair; each cell by itself without pairs. */
 const membersOf = ({ cells, dataset }: Cells): number[][] =>
@@ -39,6 +39,7 @@ export function selectSamples(
 ): { total: number; samples: Selected[] } {
   const quotas = wanted.cells.map((cell) => cell.wanted);
   const members = membersOf(wanted);
+  const { first = 0 } = wanted;
   const chosen = new Set(selected);
   // Of equal positions, the order of the pairs decides.
   const ordered = members.flat().filter((cell) => chosen.has(cell));
@@ -46,7 +47,7 @@ export function selectSamples(
   const total = alone.reduce((sum, quota) => sum + quota, 0);
   const places = placesBetween(alone, Math.min(start, total), Math.min(end, total));
   const samples = places.map(({ cell, slot }) => ({
-    index: indexOfMember(quotas, members, { cell: ordered[cell]!, slot }),
+    index: first + indexOfMember(quotas, members, { cell: ordered[cell]!, slot }),
     cell: ordered[cell]!,
   }));
   return { total, samples };
@@ -56,6 +57,7 @@ export function selectSamples(
 export function cellOfSample(wanted: Cells, index: number): number | null {
   const quotas = wanted.cells.map((cell) => cell.wanted);
   const total = quotas.reduce((sum, quota) => sum + quota, 0);
-  if (!Number.isInteger(index) || index < 0 || index >= total) return null;
-  return memberPlaces(quotas, membersOf(wanted), index, index + 1)[0]!.cell;
+  const position = index - (wanted.first ?? 0);
+  if (!Number.isInteger(position) || position < 0 || position >= total) return null;
+  return memberPlaces(quotas, membersOf(wanted), position, position + 1)[0]!.cell;
 }

@@ -59,10 +59,11 @@ export function manifestFaults(manifest: Manifest, rebuilt: Rebuilt, recount: Re
   const gates = (plan.quality as { gates?: readonly { digest?: string }[] }).gates ?? [];
   for (const [i, { sha256 }] of dataset.spec.quality.gates.entries())
     if (sha256 !== undefined) same(`dataset.spec.quality.gates[${i}].sha256`, sha256, gates[i]?.digest);
+  const { index: first } = rebuilt.plan.origin;
   const covered = manifest.shards.every(
-    (shard, i) => shard.start === (manifest.shards[i - 1]?.end ?? 0) && shard.end > shard.start,
+    (shard, i) => shard.start === (manifest.shards[i - 1]?.end ?? first) && shard.end > shard.start,
   );
-  if (!covered || (manifest.shards.at(-1)?.end ?? 0) !== rebuilt.samples)
+  if (!covered || (manifest.shards.at(-1)?.end ?? 0) !== first + rebuilt.samples)
     faults.push('the shards do not cover the samples without gaps');
   return faults;
 }

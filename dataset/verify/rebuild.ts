@@ -2,6 +2,7 @@ import { canonicalJson, digestOf } from '../../contract/digest.ts';
 import { type Allocation, allocate, followsFromResource } from '../../contract/plan/allocate.ts';
 import { buildGrid, type Grid } from '../../contract/plan/grid.ts';
 import { identityOf } from '../../contract/plan/identity.ts';
+import { originOf } from '../../contract/plan/origin.ts';
 import { membersOf } from '../../contract/plan/pairs.ts';
 import { type Plan, type Sample, samplesBetween, usedImpressions } from '../../contract/plan/plan.ts';
 import { seedKeys } from '../../contract/plan/seeds.ts';
@@ -13,7 +14,7 @@ import { parseDataset } from '../../contract/validate/parse.ts';
 /** The plan of a published dataset, rebuilt from its resource: enough to say what every sample was to be. */
 
 export interface Rebuilt {
-  readonly plan: Pick<Plan, 'seedKeys' | 'spec' | 'allocation'>;
+  readonly plan: Pick<Plan, 'seedKeys' | 'spec' | 'allocation' | 'origin'>;
   /** Cell ids in grid order. */
   readonly cells: readonly string[];
   readonly samples: number;
@@ -46,6 +47,7 @@ export function rebuildPlan(manifest: Manifest): Rebuilt | string {
   const plan = {
     spec,
     allocation,
+    origin: originOf(manifest),
     seedKeys: seedKeys(spec.seed),
     impressions: (manifest.plan.impressions ?? {}) as Plan['impressions'],
   };
@@ -90,6 +92,7 @@ function identityFaults(manifest: Manifest, allocation: Allocation): string[] {
   try {
     const identity = identityOf(dataset, {
       allocation: expectedAllocation(manifest, allocation),
+      origin: originOf(manifest),
       sampling: { ...spec.model.sampling, scheduler, height, width },
       impressions: usedImpressions(spec, allocation, plan.impressions as Plan['impressions']),
       modelDigest: model.digest,

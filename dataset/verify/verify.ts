@@ -5,7 +5,7 @@ import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
-import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
@@ -13,6 +13,7 @@ import { renderWids } from '../publish/wids.ts';
 import { DAMAGED_AT_REST, digestStored, getUnlessDamaged, parseStored } from '../stored.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
+import { type OpenStore, openParent, statedParentFault } from './parent.ts';
 import { rebuildPlan } from './rebuild.ts';
 import { type Published, verifyShard } from './shard.ts';
 
@@ -29,21 +30,34 @@ export interface Verification {
   readonly manifest: Manifest | null;
   readonly faults: readonly Fault[];
   readonly images: number;
+  /** The dataset that it extends, checked as well; null where it extends none, or where that is not the one it names. */
+  readonly parent: Verification | null;
   /** The digests that a signature covers; null when there is no manifest whose plan can be rebuilt. */
   readonly digests: Digests | null;
 }
 
-/** @param onShard called after each shard, with how many are done */
+/**
+ * Checks a dataset, and those that it extends.
+ * @param onShard called after each shard, with how many are done
+ * @param open opens the dataset that it extends
+ */
 export async function verify(
   store: ObjectStore,
   onShard: (done: number, all: number) => void = () => {},
+  open: OpenStore = openStore,
 ): Promise<Verification> {
   const read = await readManifestStrictly(store);
-  if ('object' in read) return { manifest: null, faults: [read], images: 0, digests: null };
+  if ('object' in read) return { manifest: null, faults: [read], images: 0, parent: null, digests: null };
   const { value: manifest } = read;
   const rebuilt = rebuildPlan(manifest);
   if (typeof rebuilt === 'string')
-    return { manifest, faults: [{ object: objects.manifest, message: rebuilt }], images: 0, digests: null };
+    return {
+      manifest,
+      faults: [{ object: objects.manifest, message: rebuilt }],
+      images: 0,
+      parent: null,
+      digests: null,
+    };
   const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
   const faults: Fault[] = [];
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
@@ -64,7 +78,27 @@ export async function verify(
   faults.push(...(await strayFaults(store, manifest)));
   if (published.index.fault) faults.push({ object: objects.index, message: published.index.fault });
   const digests = { manifest: read.sha256, records: records.digest('hex') };
-  return { manifest, faults, images, digests };
+  const { parent, faults: before } = await verifyParent(store, manifest, onShard, open);
+  return { manifest, faults: [...faults, ...before], images, parent, digests };
+}
+
+/** The dataset before, with its faults named by where it is. */
+async function verifyParent(
+  store: ObjectStore,
+  manifest: Manifest,
+  onShard: (done: number, all: number) => void,
+  open: OpenStore,
+): Promise<Pick<Verification, 'parent' | 'faults'>> {
+  const stated = statedParentFault(manifest);
+  const found = stated ?? (await openParent(store, manifest, open));
+  if (typeof found === 'string') return { parent: null, faults: [{ object: objects.manifest, message: found }] };
+  if (!found) return { parent: null, faults: [] };
+  const parent = await verify(found, onShard, open);
+  const named = parent.faults.map(({ object, message }) => ({
+    object: object.includes(':') ? object : `${found.uri}/${object}`,
+    message,
+  }));
+  return { parent, faults: named };
 }
 
 /** A shard of the manifest, and the row of the index at which it begins. */

@@ -168,6 +168,20 @@ describe('SyntheticDataset on a real API server', { skip }, () => {
       assert.match(faultsOf(other)[0]!, /^spec\.quota: .*decides the images and cannot change/);
     });
 
+    it('lets the dataset that one extends move, but not begin or end to be extended', async () => {
+      const extending = (manifest: string) => changed({ 'metadata.name': 'with-parent', 'spec.extends': { manifest } });
+      assert.equal((await applyDataset(plane, extending('s3://cohorts/one/dataset.json'))).code, 201);
+      assert.equal((await applyDataset(plane, extending('s3://moved/one/dataset.json'))).code, 200);
+      for (const document of [
+        changed({ 'metadata.name': 'with-parent' }),
+        changed({ 'spec.extends': { manifest: 's3://c/one/dataset.json' } }),
+      ]) {
+        const answer = await applyDataset(plane, document);
+        assert.equal(answer.code, 422);
+        assert.match(faultsOf(answer)[0]!, /^spec\.extends: .*decides the images and cannot change/);
+      }
+    });
+
     it('takes a status apart from the spec, and none that has no form', async () => {
       const before = (await callApi(plane, pathOf('small'))).body.metadata!.generation;
       const status = sampleStatus();

@@ -208,4 +208,9 @@ export const QUOTAS_REFUSED: readonly Refused[] = [
     changes: { ...tableWith({}), 'spec.quota.pairs': { axis: 'sex' }, 'spec.output.shard.samples': 6 },
     causes: [[`${QUOTA}.pairs`, /means nothing with strategy Table/]],
   },
+  {
+    name: 'a dataset to extend that is no manifest',
+    changes: { 'spec.extends': { manifest: 's3://cohorts/one' } },
+    causes: [['spec.extends.manifest', /should match/]],
+  },
 ];

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
+import { allocate } from '../../contract/plan/allocate.ts';
 import { makePlan } from '../../contract/plan/plan.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { readCsv } from '../../platform/csv.ts';
@@ -13,6 +14,7 @@ import { missingForServers } from '../../testbed/servers/tools.ts';
 import { applyDataset, eventually, faultsOf, startWithDefinition, succeeds } from '../crd/definition-server.ts';
 import { dataFile } from '../data/shared.ts';
 import { runCli } from '../support/cli.ts';
+import { evaluationOf, metricsOf } from '../support/evaluation.ts';
 import { INPUTS } from '../support/spec.ts';
 import { EXAMPLES, readExample } from './files.ts';
 
@@ -93,5 +95,29 @@ describe('the complement of NIH ChestX-ray14', () => {
     assert.equal(allocation.cohort!.rows, 112_120);
     assert.equal(allocation.cohort!.outside, 38_078);
     assert.deepEqual(allocation.cohort!.unknownAxes, ['race']);
+  });
+});
+
+describe('the second round of the demo', () => {
+  it('extends what the demo publishes, and reads what it measures', async () => {
+    const [demo, loop] = await Promise.all(
+      ['demo.yaml', 'loop.yaml'].map(async (n) => parseDataset(await readExample(n))),
+    );
+    const { spec } = loop!;
+    const { output, training, quota, seed } = demo!.spec;
+    assert.equal(spec.seed, seed);
+    assert.equal(spec.extends!.manifest, `${output.uri}/dataset.json`);
+    const { uri, model } = spec.quota.allocation.evaluation!;
+    assert.equal(uri, `${output.uri}/training/evaluate/metrics.json`);
+    assert.ok(training!.stages.some(({ name }) => name === model));
+    // The evaluation groups by the ages of the demo's own quota, and has its findings as labels.
+    const groups = quota.axes.sex!.values!.flatMap((sex) => quota.axes.age!.bins!.map((age) => `${sex},${age}`));
+    const rates = Object.fromEntries(groups.map((group, i) => [group, [i === 0 ? 60 : 20, 80] as const]));
+    const labels = Object.fromEntries(quota.axes.finding!.values!.map((finding) => [finding, rates]));
+    const evaluation = metricsOf(evaluationOf(['sex', 'age'], labels, { model: model! }));
+    const { quotas, misses } = allocate(spec.quota, { evaluation });
+    assert.ok(misses!.cells.every((cell) => cell !== null));
+    // 0.645 / 0.375 = 1.72 times as many in young women: 4.37 of 96 images against 2.54.
+    assert.deepEqual([Math.min(...quotas), Math.max(...quotas)], [2, 4]);
   });
 });

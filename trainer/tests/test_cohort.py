@@ -59,6 +59,30 @@ def test_a_sound_cohort_is_read(tmp_path):
     assert [blob.key for blob in records.blobs] == list(SHARDS)
 
 
+def test_a_cohort_is_read_with_all_that_it_extends(tmp_path):
+    first, second, third = (tmp_path / name for name in ("one", "two", "three"))
+    cohort(first), cohort(second), cohort(third)
+    for before, after in ((first, second), (second, third)):
+        parent = {"manifest": f"../{before.name}/dataset.json", "sha256": stated(before, "dataset.json")["sha256"]}
+        write_manifest(after, parent=parent, planDigest=after.name)
+    records = read_source(str(third), LABELS, {})
+    assert records.labels.tolist() == [[1], [0], [1]] * 3
+    assert [blob.store.uri for blob in records.blobs] == [str(one) for one in (first, second, third) for _ in SHARDS]
+    assert records.patient_count() == 9
+    write_manifest(first, planDigest="0" * 64)
+    with pytest.raises(TerminalError, match="one/dataset.json has SHA-256 .*two, which extends it, states"):
+        read_source(str(third), LABELS, {})
+
+
+def test_both_images_of_a_pair_are_one_patient(tmp_path):
+    cohort(tmp_path)
+    table = parquet.read_table(tmp_path / "index.parquet")
+    parquet.write_table(table.append_column("pair", [["0", "0", "2"]]), tmp_path / "index.parquet")
+    spec = {"quota": {"axes": {"finding": {"values": ["edema", "none"]}}, "pairs": {"axis": "sex"}}}
+    write_manifest(tmp_path, dataset={"spec": spec})
+    assert read_source(str(tmp_path), LABELS, {}).patients.tolist() == [f"{'f' * 64}#{key}" for key in "002"]
+
+
 @pytest.mark.parametrize("key", [*SHARDS, "index.parquet"])
 @pytest.mark.parametrize("how", ["flip", "cut", "longer", "swap"])
 def test_a_damaged_object_is_named_and_nothing_is_trained_on_it(tmp_path, key, how):

@@ -1,7 +1,9 @@
 """A published CohortFarm dataset: dataset.json says what it is, index.parquet where each image lies."""
 
+import hashlib
 import io
 import json
+import os
 import re
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow.parquet as parquet
 from ..errors import TerminalError, UsageError
 from ..store import Store, open_store, split_uri
 from .digests import check_bytes, check_shards
-from .records import UNKNOWN, Blob, Declared, Records, label_matrix, label_name, race_of, sex_of
+from .records import UNKNOWN, Blob, Declared, Records, concat, label_matrix, label_name, race_of, sex_of
 
 MANIFEST, INDEX = "dataset.json", "index.parquet"
 HASH = re.compile("[0-9a-f]{16}")
@@ -52,9 +54,32 @@ def _hashes(uri: str, s3: dict[str, Any]) -> list[str]:
     return lines
 
 
+def open_parent(store: Store, parent: dict[str, Any]) -> Store:
+    """The dataset that another one extends. Raises TerminalError when what is there is not the one that the manifest names."""
+    place = str(parent["manifest"])
+    if place.startswith("s3://"):
+        uri = split_uri(place)[0]
+    elif store.uri.startswith("s3://") or place.startswith("/"):
+        raise TerminalError(f"{store.uri}/{MANIFEST} names its parent {place}, which cannot be reached from here", "DatasetDamaged")
+    else:
+        uri = os.path.normpath(os.path.join(store.uri, split_uri(place)[0]))
+    found = open_store(uri, getattr(store, "options", {}))
+    digest = hashlib.sha256(found.get(MANIFEST)).hexdigest()
+    if digest != parent["sha256"]:
+        raise TerminalError(f"{uri}/{MANIFEST} has SHA-256 {digest}; {store.uri}, which extends it, states {parent['sha256']}", "DatasetDamaged")
+    return found
+
+
 def read_cohort(store: Store, labels: list[str]) -> Records:
-    """Every image of the dataset; each person was made up for one image, so each image is a patient of its own."""
+    """Every image of the dataset, after those of the dataset that it extends."""
     manifest = read_manifest(store)
+    own = read_own(store, manifest, labels)
+    parent = manifest.get("parent")
+    return concat([read_cohort(open_parent(store, parent), labels), own]) if parent else own
+
+
+def read_own(store: Store, manifest: dict[str, Any], labels: list[str]) -> Records:
+    """The images of one manifest; each person was made up for one image, or for one pair of them, and is a patient of its own."""
     index = store.get(INDEX)
     check_bytes(store, manifest["files"][INDEX], index)
     table = parquet.read_table(io.BytesIO(index))
@@ -79,9 +104,10 @@ def read_cohort(store: Store, labels: list[str]) -> Records:
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
     if not values:
         matrix[:] = np.nan
+    people = "pair" if "pairs" in manifest["dataset"]["spec"]["quota"] else "key"
     declared = read_declared(said_of(manifest["dataset"]["spec"]), store.options)
     return Records(
-        patients=np.array([f"{manifest['planDigest']}#{key}" for key in column("key", "")]),
+        patients=np.array([f"{manifest['planDigest']}#{key}" for key in column(people, "")]),
         labels=matrix,
         sex=np.array([sex_of(value) for value in column(axes.get("sex"), UNKNOWN)]),
         race=np.array([race_of(value) for value in column(axes.get("race"), UNKNOWN)]),
