@@ -1,3 +1,4 @@
+import { sampleKey } from '../contract/names.ts';
 import { deficitOf } from '../contract/plan/deficit.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 
@@ -43,6 +44,14 @@ export function describeCohort({ allocation }: Pick<Plan, 'allocation'>): string
     );
   }
   return lines;
+}
+
+/** The dataset that a plan extends. */
+export function describeParent({ parent, origin }: Plan): string[] {
+  if (!parent) return [];
+  return [
+    `Extends ${parent.manifest.name} and its ${count.format(origin.index)} samples: keys from ${sampleKey(origin.index)}, seeds from attempt ${count.format(origin.attempts)} on.`,
+  ];
 }
 
 /** The number of cells that the evaluation of a Deficit finds missed, and of those that it does not know. */

@@ -4,7 +4,7 @@ import { pairSize } from '../../contract/plan/pairs.ts';
 import { firstSamples, makePlan, type Plan } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { prepare, readParent, readTables } from '../../worker/prepare.ts';
-import { describeCohort, describeMisses, describePlan, gridTable } from '../describe-plan.ts';
+import { describeCohort, describeMisses, describeParent, describePlan, gridTable } from '../describe-plan.ts';
 import {
   describeEstimate,
   describeExhaustion,
@@ -161,7 +161,7 @@ function planText(plan: Plan, unreachable: string | null): string {
     unreachable === null
       ? describePlan(plan)
       : `${plan.name}: ${plan.samples} images; no digest, since the model cannot be read from here: ${unreachable}`;
-  return `${[gridTable(plan), '', ...describeCohort(plan), ...describeMisses(plan), head].join('\n')}\n`;
+  return `${[gridTable(plan), '', ...describeCohort(plan), ...describeMisses(plan), ...describeParent(plan), head].join('\n')}\n`;
 }
 
 function planJson(plan: Plan, unreachable: string | null) {
@@ -188,5 +188,6 @@ function planJson(plan: Plan, unreachable: string | null) {
       },
     }),
     ...(misses && { evaluation: misses }),
+    ...(plan.parent && { extends: { name: plan.parent.manifest.name, manifest: plan.parent.uri, ...plan.origin } }),
   };
 }
