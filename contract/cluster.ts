@@ -36,6 +36,8 @@ export const LABELS = {
   stage: `${GROUP}/stage`,
   /** Kueue's LocalQueue. */
   queue: 'kueue.x-k8s.io/queue-name',
+  /** Kueue's, on a Workload: the UID of its Job. */
+  workloadOf: 'kueue.x-k8s.io/job-uid',
 } as const;
 
 export const MANAGED_BY = 'cohortfarm';
@@ -51,6 +53,12 @@ export const ANNOTATIONS = {
   queue: `${GROUP}/queue-name`,
   /** Digest of the whole pod template, with what is for the next pods only, such as a log level. */
   rendered: `${GROUP}/rendered-digest`,
+  /** Workers that the Job was made for; Kueue may have admitted fewer. */
+  replicas: `${GROUP}/replicas`,
+  /** Kueue's: as few pods of a Job as it may admit. */
+  minParallelism: 'kueue.x-k8s.io/job-min-parallelism',
+  /** Kueue's: an Indexed Job admitted with fewer pods has fewer indexes, too. */
+  equalCompletions: 'kueue.x-k8s.io/job-completions-equal-parallelism',
 } as const;
 
 /** Longest name of a Job: its pods add an index and a random ending, and all of it must fit into a label. */

@@ -20,6 +20,8 @@ export const RESOURCES = {
   TokenReview: { apiVersion: 'authentication.k8s.io/v1', plural: 'tokenreviews' },
   /** A kind of Kubeflow Trainer, which may not be installed. */
   TrainJob: { apiVersion: 'trainer.kubeflow.org/v1alpha1', plural: 'trainjobs' },
+  /** A kind of Kueue, which may not be installed. */
+  Workload: { apiVersion: 'kueue.x-k8s.io/v1beta2', plural: 'workloads' },
 } as const satisfies Record<string, Resource>;
 
 export type Kind = keyof typeof RESOURCES;

@@ -62,6 +62,12 @@ export interface JobView {
   readonly state: 'running' | 'complete' | 'failed';
   readonly suspended: boolean;
   readonly parallelism: number;
+  /** Workers that it was made for; unknown of Jobs of former versions. Kueue may have admitted fewer. */
+  readonly replicas?: number;
+  /** As few workers as Kueue may admit, where it need not be all. */
+  readonly minReplicas?: number;
+  /** Kueue's own words on why it does not admit the Job, once it has any. */
+  readonly admission?: string;
   /** Pods that exist, have not ended and are not asked to. */
   readonly active: number;
   /** Those among them whose containers run. */

@@ -357,6 +357,12 @@ const workers = z.strictObject({
     .describe('When running workers get a new image of the installation: with the next Job, or at once'),
   limits: limits.optional(),
   queueName: z.string().min(1).optional().describe('Kueue LocalQueue that admits the Jobs of this dataset'),
+  minReplicas: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('Workers with which Kueue may start where its queue has no room for replicas; default: all or none'),
   podTemplate: passThrough
     .optional()
     .describe('Strategic merge patch over the pod template of the workers, for all that has no field here'),

@@ -16,7 +16,8 @@ const RECENT_MS = 600_000;
 /** The trouble that keeps a running Job from progress; null when at least one of its pods works. */
 export function troubleOf(observed: Observed, job: JobView): Trouble | null {
   if (job.suspended && job.queueName !== undefined) {
-    const message = `${job.kind} ${job.name} waits for Kueue to admit it (queue ${job.queueName})`;
+    const why = job.admission === undefined ? '' : `: ${job.admission}`;
+    const message = `${job.kind} ${job.name} waits for Kueue to admit it (queue ${job.queueName})${why}`;
     return { reason: 'AwaitingAdmission', message };
   }
   const failed = recentFailure(observed, job);

@@ -1,6 +1,6 @@
 import { grouped } from '../../contract/format.ts';
 import { retryDelay } from '../../contract/reasons.ts';
-import { buildWorkers, type DesiredJob, type StepContext } from '../desired/job.ts';
+import { buildWorkers, type DesiredJob, leastWorkers, type StepContext } from '../desired/job.ts';
 import { currentJob, type JobView, type Observed } from '../observed.ts';
 import { usageOf } from '../usage.ts';
 import type { Action, Advance, Report, StepDecision } from './decision.ts';
@@ -41,7 +41,7 @@ export const generate: Advance = (observed, settings) => {
   if (isNowhereElse(observed, job)) return startRound(observed, context, { before: [removal(job)] });
   if (job.state !== 'running') return ended(observed, context, job);
   const edit = editOf(observed, job);
-  if (edit !== null && !hasSameTemplate(job, wanted)) return replaceJob(observed, context, job);
+  if (edit !== null && (isAdmitted(job) || !hasSameTemplate(job, wanted))) return replaceJob(observed, context, job);
   return running(observed, job, wanted, edit);
 };
 
@@ -49,8 +49,18 @@ export const generate: Advance = (observed, settings) => {
 function editOf(observed: Observed, job: JobView): string | null {
   if (job.suspended && job.queueName === undefined) return `Resumed Job ${job.name}`;
   const replicas = runningReplicas(observed, job);
-  return job.parallelism === replicas ? null : `Scaled Job ${job.name} to ${replicas}`;
+  if (askedReplicas(job) !== replicas) return `Scaled Job ${job.name} to ${replicas}`;
+  const least = leastWorkers(datasetOf(observed).spec.workers, replicas);
+  const mayStart = job.suspended && job.minReplicas !== least;
+  return mayStart ? `Job ${job.name} may start with ${least ?? replicas} workers` : null;
 }
+
+/** Kueue admits a Job as it is: what it has added to the pod template is not the operator's to know, nor to take away. */
+const isAdmitted = ({ queueName, suspended }: JobView): boolean => queueName !== undefined && !suspended;
+
+/** Workers that a Job was made for: Kueue may have admitted fewer. */
+const askedReplicas = ({ queueName, replicas, parallelism }: JobView): number =>
+  (queueName === undefined ? undefined : replicas) ?? parallelism;
 
 /** As many as there are shards to do: more pods would only hold their GPUs. */
 function replicasFor(observed: Observed, round: number): number {
@@ -76,7 +86,7 @@ function openShards({ progress, parsed }: Observed): number | undefined {
 /** A running Job shrinks only by an edit: each pod that goes is in the middle of a shard. */
 function runningReplicas(observed: Observed, job: JobView): number {
   const { replicas } = datasetOf(observed).spec.workers;
-  return Math.min(replicas, Math.max(job.parallelism, replicasFor(observed, job.round)));
+  return Math.min(replicas, Math.max(askedReplicas(job), replicasFor(observed, job.round)));
 }
 
 /** So long may other nodes take to turn up, where an autoscaler makes them. */
@@ -137,16 +147,19 @@ function readyQueue({ queue, progress }: Observed): Action[] {
   return queue.parked > 0 ? [{ type: 'resetConsumer' }] : [];
 }
 
-/** The pod template or the queue changed: running pods store what they have accepted, then a new round starts. */
+/** The pod template, the queue, or the size of a Job of Kueue changed: running pods store what they have accepted, then a new round starts. */
 function replaceJob(observed: Observed, context: StepContext, job: JobView): StepDecision {
   const former: Action[] =
-    job.state === 'running' ? [removal(job, `Replaced Job ${job.name}: its pod template or queue has changed`)] : [];
+    job.state === 'running'
+      ? [removal(job, `Replaced Job ${job.name}: its pod template, queue or size has changed`)]
+      : [];
   return startRound(observed, context, { before: former, avoidedNodes: job.avoidedNodes });
 }
 
 function running(observed: Observed, job: JobView, wanted: DesiredJob, edit: string | null): StepDecision {
   const edited: Action[] = edit === null ? [] : [{ type: 'apply', object: wanted.job, event: edit }];
-  const look = job.ready < job.active || job.terminating > 0 || job.missing > 0 ? 10 : 60;
+  const isSettled = job.ready === job.active && job.terminating === 0 && job.missing === 0 && !job.suspended;
+  const look = isSettled ? 60 : 10;
   return {
     policy: 'generating',
     actions: [...edited, ...fill(observed), ...removeFormer(observed.jobs, job), ...restore(observed, job, wanted)],
@@ -193,9 +206,15 @@ function progressReport(observed: Observed, job: JobView): Report {
   const waiting = idle > 0 ? `; ${idle} pods are not running yet${whyWaiting(observed, job)}` : lostPods(observed, job);
   return {
     reason: 'Generating',
-    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${ignored}${short}`,
+    message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${fewer(job)}${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${ignored}${short}`,
   };
 }
+
+/** Said where Kueue has admitted fewer workers than were asked for. */
+const fewer = (job: JobView): string =>
+  job.queueName !== undefined && job.parallelism < askedReplicas(job)
+    ? `; Kueue has admitted ${ofAll(job.parallelism, askedReplicas(job))}`
+    : '';
 
 /** Pods that failed for what is wrong with their nodes, while others work. */
 function badNodes({ pods }: Observed, job: JobView): string {

@@ -132,6 +132,53 @@ describe('an edit of spec.workers', () => {
     );
   });
 
+  describe('A13: under Kueue', () => {
+    const many = (workers: object = {}) => workersWith({ queueName: 'gpus', replicas: 3, ...workers });
+    const waits = { suspended: true, active: 0, ready: 0, replicas: 3 };
+    /** A plan with more shards than workers. */
+    const sized = (dataset: typeof plain, change: Partial<JobView>) =>
+      growing(dataset, jobOf('workers', { dataset, round: 1, ...change }));
+    const annotationsOf = (given: Observed) => jobsApplied(given).map(({ metadata }) => metadata.annotations ?? {});
+
+    test('a Job that runs is never scaled, which would take away what Kueue has added to its pods: another follows it', () => {
+      const given = sized(many({ replicas: 2 }), { parallelism: 3, replicas: 3, active: 3, ready: 3 });
+      assert.deepEqual(removed(given), ['small-workers-1']);
+      assert.deepEqual(
+        jobsApplied(given).map(({ metadata }) => metadata.name),
+        ['small-workers-2'],
+      );
+    });
+
+    test('a Job that waits keeps its place in the queue when it is scaled', () => {
+      const given = sized(many({ replicas: 2 }), { ...waits, parallelism: 3 });
+      assert.deepEqual(removed(given), []);
+      assert.deepEqual(
+        jobsApplied(given).map(({ metadata, spec }) => [metadata.name, (spec as { parallelism: number }).parallelism]),
+        [['small-workers-1', 2]],
+      );
+    });
+
+    test('a Job that was admitted with fewer workers is left as it is, and says so', () => {
+      const given = sized(many({ minReplicas: 1 }), { parallelism: 1, replicas: 3, minReplicas: 1 });
+      assert.deepEqual(decide(given, SETTINGS).actions, []);
+      assert.match(decide(given, SETTINGS).stepStatus!.message, /1 workers run; Kueue has admitted 1 of 3/);
+    });
+
+    test('a Job that waits is told with how few workers it may start', () => {
+      const given = sized(many({ minReplicas: 1 }), { ...waits, parallelism: 3 });
+      const [annotations] = annotationsOf(given);
+      assert.equal(annotations?.['kueue.x-k8s.io/job-min-parallelism'], '1');
+      assert.equal(annotations?.['kueue.x-k8s.io/job-completions-equal-parallelism'], 'true');
+    });
+
+    test('a Job that waits says why, in the words of Kueue', () => {
+      const given = sized(many(), { ...waits, parallelism: 3, admission: 'insufficient quota for nvidia.com/gpu' });
+      const { reason, message } = decide(given, SETTINGS).stepStatus!;
+      assert.equal(reason, 'AwaitingAdmission');
+      assert.match(message, /to admit it \(queue gpus\): insufficient quota for nvidia\.com\/gpu$/);
+    });
+  });
+
   test('A22: a publish Job that waits for Kueue says so, and what it has done is not done again in another queue', () => {
     const at = (change: Partial<JobView>) =>
       observed({

@@ -259,6 +259,18 @@ describe('the Job of the workers', () => {
     assert.notEqual(workersOf(own).templateDigest, before.templateDigest, 'an image of the spec is an edit of it');
   });
 
+  test('A13: lets Kueue admit fewer workers only where that is fewer, and then no more failed indexes than those', () => {
+    const job = (workers: object) =>
+      workersOf((spec) => {
+        spec.workers = { ...spec.workers, queueName: 'gpus', replicas: 40, ...workers };
+      }).job;
+    const least = (workers: object) => job(workers).metadata.annotations?.['kueue.x-k8s.io/job-min-parallelism'];
+    assert.deepEqual([least({}), least({ minReplicas: 2 }), least({ minReplicas: 40 })], [undefined, '2', undefined]);
+    assert.equal(least({ queueName: undefined, minReplicas: 2 }), undefined, 'without Kueue');
+    const failing = (workers: object) => (job(workers).spec as { maxFailedIndexes: number }).maxFailedIndexes;
+    assert.deepEqual([failing({}), failing({ minReplicas: 2 })], [4, 1]);
+  });
+
   test('mounts the NATS credentials only where there are any', () => {
     const names = (settings: Partial<PodSettings>) =>
       podOf(workersOf(() => {}, settings)).volumes.map(({ name }: { name: string }) => name);

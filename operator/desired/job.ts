@@ -65,12 +65,38 @@ export function buildWorkers(context: StepContext, { round, replicas, ...wanted 
     completions: replicas,
     parallelism: replicas,
     backoffLimitPerIndex: BACKOFF_LIMIT,
-    maxFailedIndexes: maxFailedIndexes(replicas),
+    // Never more than the indexes of a Job that Kueue admits with fewer, which the API server would refuse.
+    maxFailedIndexes: maxFailedIndexes(leastWorkers(context.dataset.spec.workers, replicas) ?? replicas),
     podFailurePolicy: WORKERS_FAILURE_POLICY,
     ...suspension(context, suspend),
   });
-  return avoidedNodes.length === 0 ? desired : { ...desired, job: avoiding(desired.job, avoidedNodes) };
+  const asked = annotated(desired.job, sizeAnnotations(context.dataset, replicas));
+  return { ...desired, job: avoidedNodes.length === 0 ? asked : avoiding(asked, avoidedNodes) };
 }
+
+/** Workers asked for; where Kueue may admit fewer, how few, which it takes only if that is fewer. */
+function sizeAnnotations({ spec }: SyntheticDataset, replicas: number): Readonly<Record<string, string>> {
+  const least = leastWorkers(spec.workers, replicas);
+  return {
+    [ANNOTATIONS.replicas]: String(replicas),
+    ...(least !== undefined && {
+      [ANNOTATIONS.minParallelism]: String(least),
+      [ANNOTATIONS.equalCompletions]: 'true',
+    }),
+  };
+}
+
+/** As few workers as Kueue may admit of so many; undefined where it must be all. */
+export const leastWorkers = (
+  { queueName, minReplicas }: SyntheticDataset['spec']['workers'],
+  replicas: number,
+): number | undefined =>
+  queueName !== undefined && minReplicas !== undefined && minReplicas < replicas ? minReplicas : undefined;
+
+const annotated = (job: KubeObject, annotations: Readonly<Record<string, string>>): KubeObject => ({
+  ...job,
+  metadata: { ...job.metadata, annotations: { ...job.metadata.annotations, ...annotations } },
+});
 
 export interface WorkersWanted {
   readonly round: number;
@@ -82,9 +108,8 @@ export interface WorkersWanted {
 
 function avoiding(job: KubeObject, nodes: readonly string[]): KubeObject {
   const spec = job.spec as { readonly template: Template };
-  const annotations = { ...job.metadata.annotations, [ANNOTATIONS.avoided]: nodes.join(',') };
   const template = avoidNodes(spec.template, nodes);
-  return { ...job, metadata: { ...job.metadata, annotations }, spec: { ...spec, template } };
+  return annotated({ ...job, spec: { ...spec, template } }, { [ANNOTATIONS.avoided]: nodes.join(',') });
 }
 
 /** A Job of one pod. */

@@ -54,7 +54,19 @@ export function jobView(object: unknown): JobView | null {
     succeeded: status.succeeded,
     failed: status.failed,
     missing: base.state === 'running' && !spec.suspend && !base.deleting ? missingPods(spec.parallelism, status) : 0,
+    ...sizeOf(metadata.annotations),
     ...(status.completionTime !== undefined && { endedAt: millis(status.completionTime) }),
+  };
+}
+
+/** Workers that a Job was made for, and how few of them Kueue may admit. */
+function sizeOf(annotations: Readonly<Record<string, string>>): Pick<JobView, 'replicas' | 'minReplicas'> {
+  const [replicas, minReplicas] = [ANNOTATIONS.replicas, ANNOTATIONS.minParallelism].map((name) =>
+    Number(annotations[name] ?? Number.NaN),
+  ) as [number, number];
+  return {
+    ...(Number.isInteger(replicas) && { replicas }),
+    ...(Number.isInteger(minReplicas) && { minReplicas }),
   };
 }
 

@@ -15,6 +15,7 @@ import { childJobs, jobSetPods } from './job-sets.ts';
 import { jobView, trainJobView } from './jobs.ts';
 import { MAX_PODS, podsView, unexplainedPods } from './pods.ts';
 import type { ProgressStore } from './progress-store.ts';
+import { withAdmission } from './workloads.ts';
 
 /** Gathers what decide/ needs to know of one dataset: always read fresh, so that nothing is stale. */
 
@@ -42,10 +43,10 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     context.observeQueue(uid),
     usesTrainJobs(parsed) ? context.observeTrainer() : undefined,
   ]);
-  const jobs = [
+  const jobs = await withAdmission(context.kube, namespace, [
     ...list.items.flatMap((job) => jobView(job) ?? []),
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
-  ];
+  ]);
   const children = await childJobs(context.kube, namespace, jobs);
   const now = context.now();
   const progress = context.progress.of(uid);

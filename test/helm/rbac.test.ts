@@ -16,7 +16,7 @@ import { rightsOf, servedResources } from './rights.ts';
 
 const skip = await missingForServers();
 
-/** All that the operator may do in a namespace with datasets. TrainJobs are not served here; see the rule for them. */
+/** All that the operator may do in a namespace with datasets. Workloads and TrainJobs are not served here; see the rules for them. */
 const NEEDED = {
   'syntheticdatasets.cohortfarm.dev': 'get list watch patch',
   'syntheticdatasets/status.cohortfarm.dev': 'patch',
@@ -140,16 +140,21 @@ describe("the operator's rights on a real API server", { skip }, () => {
     });
   });
 
-  it('include TrainJobs only where they are wanted', async () => {
+  it('include Workloads and TrainJobs only where they are wanted', async () => {
     const groups = async (...args: string[]) => {
       const role = (await renderChart(...args)).find(
         ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'farm-cohortfarm',
       )!;
       return role.rules.flatMap((rule: { apiGroups: string[] }) => rule.apiGroups);
     };
-    assert.ok((await groups()).includes('trainer.kubeflow.org'));
-    const without = await groups('--set', 'rbac.kubeflowTrainer=false');
-    assert.equal(without.includes('trainer.kubeflow.org'), false);
+    for (const [value, group] of [
+      ['kueue', 'kueue.x-k8s.io'],
+      ['kubeflowTrainer', 'trainer.kubeflow.org'],
+    ] as const) {
+      assert.ok((await groups()).includes(group), group);
+      const without = await groups('--set', `rbac.${value}=false`);
+      assert.equal(without.includes(group), false, group);
+    }
   });
 });
 

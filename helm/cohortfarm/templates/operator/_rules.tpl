@@ -15,6 +15,10 @@
 - {apiGroups: [""], resources: [services], verbs: [get, create, patch]}
 # Read for the count of one that was said before, listed for why a pod cannot be made or its volumes not mounted.
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [get, list, create, patch]}
+{{- if .Values.rbac.kueue }}
+# Why Kueue does not admit a Job.
+- {apiGroups: [kueue.x-k8s.io], resources: [workloads], verbs: [list]}
+{{- end }}
 {{- if .Values.rbac.kubeflowTrainer }}
 - {apiGroups: [trainer.kubeflow.org], resources: [trainjobs], verbs: [get, list, watch, create, patch, delete]}
 {{- end }}
