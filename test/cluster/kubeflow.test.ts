@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openStore } from '../../platform/store/store.ts';
 import { missingForNetworks, missingForPods } from '../../testbed/available.ts';
-import { type Kubeflow, startKubeflow } from '../../testbed/kubeflow/kubeflow.ts';
+import { type Kubeflow, startKubeflow } from '../../testbed/controllers/kubeflow.ts';
 import { until } from '../../testbed/replica.ts';
 import { isReady, isReason, type Rig, rigDataset, startRig, statusOf, waitForReady } from '../../testbed/rig.ts';
 import { REPO } from '../support/cli.ts';

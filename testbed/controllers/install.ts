@@ -9,47 +9,17 @@ import type { ServerProcess } from '../servers/process.ts';
 import { type GoTool, goTool } from '../servers/tools.ts';
 import { type ControllerNetwork, type ControllerSpec, openNetwork } from './controller.ts';
 
-/** Kubeflow Trainer and the JobSet controller that it works through, as their own manifests install them. */
+/** Installs controllers of other projects by their own manifests, and runs them. */
 
-interface Part extends Omit<ControllerSpec, 'command'> {
+/** A controller, and the Go module that holds its program and its manifests. */
+export interface Part extends Omit<ControllerSpec, 'command'> {
   readonly tool: GoTool;
   /** Folders of manifests in its module. */
   readonly manifests: readonly string[];
 }
 
-const JOBSET: Part = {
-  name: 'jobset',
-  tool: { module: 'jobset', versionOf: 'sigs.k8s.io/jobset', package: 'sigs.k8s.io/jobset', name: 'jobset-controller' },
-  args: ['--leader-elect=false'],
-  manifests: ['config/default'],
-  namespace: 'jobset-system',
-  serviceAccount: 'jobset-controller-manager',
-  secret: 'jobset-webhook-server-cert',
-};
-
-const TRAINER: Part = {
-  name: 'trainer',
-  tool: {
-    module: 'trainer',
-    versionOf: 'github.com/kubeflow/trainer/v2',
-    package: 'github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager',
-    name: 'trainer-controller-manager',
-  },
-  args: [],
-  manifests: ['crds', 'manager', 'rbac', 'webhook'].map((name) => `manifests/base/${name}`),
-  namespace: 'kubeflow-system',
-  serviceAccount: 'kubeflow-trainer-controller-manager',
-  secret: 'kubeflow-trainer-webhook-cert',
-};
-
-export interface Kubeflow {
-  /** File of the runtime `torch-distributed` that it brings along. */
-  readonly torchRuntime: string;
-  stop(): Promise<void>;
-}
-
-/** Installs and starts both; resolves when TrainJobs can be made. Needs root, for networks. */
-export async function startKubeflow(plane: ControlPlane): Promise<Kubeflow> {
+/** Installs and starts controllers one after another; returns what stops them. Needs root, for networks. */
+export async function startParts(plane: ControlPlane, parts: readonly Part[]): Promise<() => Promise<void>> {
   const networks: ControllerNetwork[] = [];
   const servers: ServerProcess[] = [];
   const stop = async () => {
@@ -57,21 +27,24 @@ export async function startKubeflow(plane: ControlPlane): Promise<Kubeflow> {
     for (const network of networks) await network.close();
   };
   try {
-    for (const part of [JOBSET, TRAINER]) {
+    for (const part of parts) {
       const network = await openNetwork({ ...part, command: await goTool(part.tool) });
       networks.push(network);
       await install(plane, part, network.webhookPort);
       servers.push(await network.start(plane));
     }
-    return { torchRuntime: join(await moduleOf(TRAINER), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
+    return stop;
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Kinds that need a network between pods: what they would start runs here, or is not needed. */
+const LEFT_OUT = new Set(['Deployment', 'APIService']);
+
 async function install(plane: ControlPlane, part: Part, webhookPort: number): Promise<void> {
-  const rendered = (await kustomize(plane, part)).filter(({ kind }) => kind !== 'Deployment');
+  const rendered = (await kustomize(plane, part)).filter(({ kind }) => !LEFT_OUT.has(kind));
   const { namespace, secret } = part;
   const own = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
@@ -88,10 +61,17 @@ async function install(plane: ControlPlane, part: Part, webhookPort: number): Pr
 interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string };
-  readonly webhooks?: readonly { readonly clientConfig: { readonly service: object } }[];
+  readonly webhooks?: readonly { readonly clientConfig: ServiceConfig }[];
+  /** Conversion of the objects of a CustomResourceDefinition between versions. */
+  readonly spec?: { readonly conversion?: { readonly webhook?: { readonly clientConfig: ServiceConfig } } };
 }
 
-const moduleOf = ({ tool }: Part): Promise<string> => goModuleFolder({ folder: tool.module, module: tool.versionOf });
+interface ServiceConfig {
+  readonly service: object;
+}
+
+export const moduleOf = ({ tool }: Part): Promise<string> =>
+  goModuleFolder({ folder: tool.module, module: tool.versionOf });
 
 async function kustomize(plane: ControlPlane, part: Part): Promise<Manifest[]> {
   const { manifests, namespace } = part;
@@ -111,10 +91,12 @@ async function kustomize(plane: ControlPlane, part: Part): Promise<Manifest[]> {
 function reachable(object: Manifest, port: number): Manifest {
   if (object.kind === 'Service')
     return { ...object, spec: { type: 'ExternalName', externalName: '127.0.0.1' } } as Manifest;
-  if (!object.webhooks) return object;
-  const webhooks = object.webhooks.map((webhook) => ({
+  const at = <T extends { readonly clientConfig: ServiceConfig }>(webhook: T): T => ({
     ...webhook,
     clientConfig: { service: { ...webhook.clientConfig.service, port } },
-  }));
-  return { ...object, webhooks };
+  });
+  if (object.webhooks) return { ...object, webhooks: object.webhooks.map(at) };
+  const conversion = object.spec?.conversion;
+  if (!conversion?.webhook) return object;
+  return { ...object, spec: { ...object.spec, conversion: { ...conversion, webhook: at(conversion.webhook) } } };
 }
