@@ -29,7 +29,8 @@ export function datasetNamed(name: string): KubeObject {
       prompt: { template: '{age} year old {sex} with {finding}' },
       model: { uri: 's3://models/some' },
       output: { uri: `s3://cohorts/${name}` },
-      workers: { replicas: REPLICAS },
+      // All at once: no worker runs that could prepare a plan.
+      workers: { replicas: REPLICAS, probe: false },
     },
   };
 }

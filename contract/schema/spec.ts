@@ -314,6 +314,10 @@ const limits = z
 
 const workers = z.strictObject({
   replicas: z.int().min(1).max(10_000).default(1).describe('Worker pods; may change while they run'),
+  probe: z
+    .boolean()
+    .default(true)
+    .describe('One worker starts alone and prepares the plan, then the others follow; under Kueue all start at once'),
   gpus: z.int().min(0).max(64).default(0).describe('GPUs of each worker'),
   gpuResourceName: z
     .string()

@@ -44,8 +44,21 @@ const outcome = (reason: ReasonName) => ({ apiVersion: 'cohortfarm.dev/outcome/v
 describe('A14: as many workers as there are shards', () => {
   test('also before the plan is known, where the spec says how many those are', () => {
     // 24 samples in shards of 10.
-    assert.equal(appliedJob(observed({ parsed: { dataset: datasetWith(64) } }))?.parallelism, 3);
-    assert.equal(appliedJob(observed({ parsed: { dataset: datasetWith(2) } }))?.parallelism, 2);
+    const atOnce = (replicas: number) => observed({ parsed: { dataset: datasetWith(replicas, { probe: false }) } });
+    assert.equal(appliedJob(atOnce(64))?.parallelism, 3);
+    assert.equal(appliedJob(atOnce(2))?.parallelism, 2);
+  });
+
+  test('and one that probes in the first round, unless the spec has them start at once; the others follow in the same Job', () => {
+    const dataset = datasetWith(3);
+    assert.equal(appliedJob(observed({ parsed: { dataset } }))?.parallelism, 1);
+    const probe = jobOf('workers', { dataset, parallelism: 1 });
+    const running = observed({ parsed: { dataset }, jobs: [probe], queue: filledQueue(0, { filledFor: null }) });
+    assert.equal(appliedJob(running), undefined);
+    assert.match(decide(running, SETTINGS).stepStatus!.message, /^Workers are starting: 1 of 1 run; the others follow/);
+    const planned = { ...running, progress: progressOf({ planned: true }).summary(NOW) };
+    assert.equal(appliedJob(planned)?.parallelism, 3);
+    assert.deepEqual(removed(planned), []);
   });
 
   test('and one that probes after a round that found out no plan; the others follow once it has one', () => {
@@ -65,6 +78,7 @@ describe('A14: as many workers as there are shards', () => {
 
   test('but under Kueue no probe, which would have to be queued again', () => {
     const dataset = datasetWith(3, { queueName: 'gpus' });
+    assert.equal(appliedJob(observed({ parsed: { dataset } }))?.parallelism, 3);
     const failed = jobOf('workers', { dataset, parallelism: 3, state: 'failed', endedAt: NOW - 600_000 });
     const pods = { ...NO_PODS, failed: [failedPod(failed, { outcome: outcome('BucketNotFound') })] };
     assert.equal(appliedJob(observed({ parsed: { dataset }, jobs: [failed], pods }))?.parallelism, 3);

@@ -65,16 +65,18 @@ const askedReplicas = ({ queueName, replicas, parallelism }: JobView): number =>
 /** As many as there are shards to do: more pods would only hold their GPUs. */
 function replicasFor(observed: Observed, round: number): number {
   const { workers } = datasetOf(observed).spec;
-  if (isProbe(observed, round)) return 1;
-  return Math.max(1, Math.min(workers.replicas, openShards(observed) ?? workers.replicas));
+  const useful = Math.max(1, Math.min(workers.replicas, openShards(observed) ?? workers.replicas));
+  return isProbe(observed, round) ? 1 : useful;
 }
 
 /**
- * After a round that has not even found out the plan one pod tries, and the others follow when it has one. Kueue would
- * queue a Job that grows once more.
+ * Until the plan is known one pod tries, and the others follow: what is wrong with the spec, the bucket or the model costs
+ * one GPU. Kueue would queue a Job that grows once more.
  */
-const isProbe = (observed: Observed, round: number): boolean =>
-  round > 1 && !isAccepted(observed) && datasetOf(observed).spec.workers.queueName === undefined;
+function isProbe(observed: Observed, round: number): boolean {
+  const { queueName, probe } = datasetOf(observed).spec.workers;
+  return (probe || round > 1) && !isAccepted(observed) && queueName === undefined;
+}
 
 /** Shards that are not committed; undefined where only the workers can find out how many there are. */
 function openShards({ progress, parsed }: Observed): number | undefined {
@@ -195,7 +197,7 @@ function progressReport(observed: Observed, job: JobView): Report {
     const message = `Of ${attempts} images for cell ${cell} ${accepted} were accepted, most were rejected by gate ${gate}; check that gate and the model, relax the gate, or exclude the cell`;
     return { reason: 'AcceptanceTooLow', message };
   }
-  if (!plan) return { reason: 'Starting', message: `Workers are starting: ${ofAll(job.ready, job.parallelism)} run` };
+  if (!plan) return { reason: 'Starting', message: startingMessage(observed, job) };
   const short = shortOf(observed);
   const ignored =
     ignoredPlan === null
@@ -208,6 +210,12 @@ function progressReport(observed: Observed, job: JobView): Report {
     reason: 'Generating',
     message: `${ofAll(progress.samples.accepted, plan.samples)} images in ${ofAll(progress.shardsCommitted, plan.shards)} shards; ${grouped(job.ready)} workers run${fewer(job)}${waiting}${badNodes(observed, job)}${refused ? `; ${refused.message}` : ''}${ignored}${short}`,
   };
+}
+
+function startingMessage(observed: Observed, job: JobView): string {
+  const others = datasetOf(observed).spec.workers.replicas > 1 && isProbe(observed, job.round);
+  const follow = others ? '; the others follow once one has prepared the plan (spec.workers.probe)' : '';
+  return `Workers are starting: ${ofAll(job.ready, job.parallelism)} run${follow}`;
 }
 
 /** Said where Kueue has admitted fewer workers than were asked for. */

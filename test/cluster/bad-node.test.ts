@@ -30,7 +30,7 @@ describe('a node that fails every pod', { skip: await missingForPods() }, () => 
     rig.plane.apply(
       await rigDataset(rig, name, ({ spec }) => {
         spec.model.executionProvider = 'cpu';
-        spec.workers = { ...spec.workers, replicas, gpus: 1 };
+        spec.workers = { ...spec.workers, replicas, gpus: 1, probe: false };
       }),
     );
   const messageOf = async (name: string) =>

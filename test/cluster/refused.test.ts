@@ -43,7 +43,7 @@ describe('a dataset in a namespace that refuses its pods', { skip: await missing
       (await rig.plane.kubectl('get', 'quota', 'tight', '-o', 'json')).includes('"used"'),
     );
     const dataset = await rigDataset(rig, 'tight', ({ spec }) => {
-      spec.workers.replicas = 3;
+      spec.workers = { ...spec.workers, replicas: 3, probe: false };
     });
     await rig.plane.apply(dataset);
     const { conditions } = await waitForReady(rig, 'tight', isReason('PodsRefused'), NAMED_WITHIN_MS);
