@@ -49,6 +49,8 @@ const CATCH_UP_MS = 5_000;
 const HANGS_MS = 60_000;
 /** A single lost call is not reported. */
 const AWAY_MS = 5_000;
+/** Longest wait for Events that are not written yet, when the operator ends. */
+const FLUSH_MS = 5_000;
 
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const { config, log, onLost } = options;
@@ -101,9 +103,10 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       stopping = true;
       log.info('stopping');
       const ended = (await work?.controller.stop(config.shutdownSeconds * 1000)) ?? true;
-      await work?.events.flush();
       // Keep the lease while a reconcile is in flight; it expires on its own.
       if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
+      // Events are for people, and another leader may write its own meanwhile.
+      await Promise.race([work?.events.flush(), sleep(FLUSH_MS, undefined, { ref: false })]);
       await work?.progressWatch.close();
       await queue.close();
       await http.close();
