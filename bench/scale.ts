@@ -4,7 +4,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sumTallies } from '../contract/account/tally.ts';
-import { canonicalJson, sha256 } from '../contract/digest.ts';
+import { canonicalFile, sha256 } from '../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../contract/names.ts';
 import { makePlan, type Plan, type Sample, samplesBetween, seedOf, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
@@ -111,7 +111,7 @@ async function grow(store: ObjectStore, plan: Plan): Promise<void> {
   const write = async (shard: number): Promise<void> => {
     const { body, record } = shardOf(plan, shard, image);
     await store.replace(record.key, body, { contentType: CONTENT_TYPES.tar });
-    const text = Buffer.from(`${canonicalJson(record)}\n`);
+    const text = canonicalFile(record);
     await store.replace(objects.record(shard), text, { contentType: CONTENT_TYPES.json });
   };
   for await (const _ of workAhead(shards, write, { items: WRITERS }));

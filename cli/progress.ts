@@ -12,8 +12,9 @@ export interface ProgressState {
   readonly seconds: number;
 }
 
-/** `63 %`; a dash before anything is known. */
-const percent = (part: number, whole: number): string => (whole > 0 ? `${Math.floor((100 * part) / whole)} %` : '-');
+/** `63 %`, never more than there is; a dash where there is nothing to divide by. */
+export const percent = (part: number, whole: number): string =>
+  whole > 0 ? `${Math.floor((100 * part) / whole)} %` : '-';
 
 /** Seconds as `m:ss` or `h:mm:ss`. */
 export function clock(seconds: number): string {

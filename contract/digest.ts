@@ -22,6 +22,9 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** The canonical JSON of a value as the content of a file. */
+export const canonicalFile = (value: unknown): Buffer => Buffer.from(`${canonicalJson(value)}\n`);
+
 /** Node hashes no more than 2^31 - 1 bytes in one call. */
 const HASHED_AT_ONCE = 2 ** 30;
 

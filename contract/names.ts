@@ -22,6 +22,9 @@ export const PAIR_RULE = 'the other images of the pair pass';
 /** Label of an image that shows none of the findings, whatever they are. */
 export const NO_FINDING = 'no-finding';
 
+/** The member of a sample's image in a shard, by the format of the spec. */
+export const imageExtension = (format: 'jpeg' | 'png'): 'jpg' | 'png' => (format === 'jpeg' ? 'jpg' : 'png');
+
 export const SAMPLE_KEY_DIGITS = 9;
 
 /** The WebDataset key of a sample: its global index in nine digits. */

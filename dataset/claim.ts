@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalJson } from '../contract/digest.ts';
+import { canonicalFile } from '../contract/digest.ts';
 import { Failure, otherPlanFailure } from '../contract/failure.ts';
 import { ADOPT_ANNOTATION, CONTENT_TYPES, objects } from '../contract/names.ts';
 import type { Plan } from '../contract/plan/plan.ts';
@@ -79,7 +79,8 @@ export async function claim(store: ObjectStore, plan: Plan, claimant: Claimant):
   const { state, claim } = await standing(store, plan, claimant);
   if (state === 'open') await store.assertConditional(objects.probe(randomUUID()));
   if (claim !== 'ours') await writeClaim(store, plan, claimant, claim);
-  if (state === 'open') await store.create(objects.outline, json(outlineOf(plan)), { contentType: CONTENT_TYPES.json });
+  if (state === 'open')
+    await store.create(objects.outline, canonicalFile(outlineOf(plan)), { contentType: CONTENT_TYPES.json });
 }
 
 async function writeClaim(
@@ -88,7 +89,7 @@ async function writeClaim(
   claimant: Claimant,
   how: 'create' | 'replace',
 ): Promise<void> {
-  const body = json({
+  const body = canonicalFile({
     apiVersion: 'cohortfarm.dev/claim/v2',
     planDigest: plan.digest,
     dataset: plan.name,
@@ -107,8 +108,6 @@ export async function assertOwned(store: ObjectStore, plan: Plan, owner: PrefixO
   refuseOther(store, plan, claim);
   if (claim.owner && !isSameOwner(claim.owner, owner)) throw otherOwnerFailure(store, claim.owner);
 }
-
-const json = (value: unknown): Uint8Array => Buffer.from(`${canonicalJson(value)}\n`);
 
 function refuseOther(store: ObjectStore, plan: Plan, found: Pick<Claim, 'planDigest' | 'dataset'>): void {
   if (found.planDigest !== plan.digest) throw otherPlanFailure(store.uri, found, plan);

@@ -1,5 +1,5 @@
 import { canonicalJson, sha256 } from '../contract/digest.ts';
-import { CONTENT_TYPES, objects } from '../contract/names.ts';
+import { CONTENT_TYPES, imageExtension, objects } from '../contract/names.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import type { RejectedRecord } from '../contract/schema/record.ts';
 import { workAhead } from '../dataset/ahead.ts';
@@ -46,7 +46,7 @@ const READERS = 16;
 /** One for all shards of a worker. */
 export function createKeeper(plan: Plan, store: ObjectStore): Keeper {
   const limit = plan.spec.quality.keepRejected;
-  const extension = plan.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  const extension = imageExtension(plan.spec.output.image.format);
   const cells = new Map<number, Places>();
   /** By cell: the last call that was made for it. */
   const last = new Map<number, Promise<void>>();

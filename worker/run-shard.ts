@@ -1,5 +1,5 @@
 import { roundScore } from '../contract/gates/gate-types.ts';
-import { CONTENT_TYPES, DEGENERATE, objects } from '../contract/names.ts';
+import { CONTENT_TYPES, DEGENERATE, imageExtension, objects } from '../contract/names.ts';
 import { type Plan, shardRange } from '../contract/plan/plan.ts';
 import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
@@ -258,7 +258,7 @@ async function encodeSample(
     planDigest: plan.digest,
     modelDigest: plan.model.digest,
   };
-  const extension = plan.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  const extension = imageExtension(plan.spec.output.image.format);
   return sampleMembers(sample.key, extension, await context.encode(image, record.prompt), record);
 }
 

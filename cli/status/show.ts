@@ -1,5 +1,5 @@
 import type { DatasetStatus } from '../../contract/schema/status.ts';
-import { clock } from '../progress.ts';
+import { clock, percent } from '../progress.ts';
 import type { ClusterDataset, ClusterPod } from './cluster.ts';
 import { bar, cut, plain, since, table } from './text.ts';
 
@@ -11,9 +11,6 @@ export interface Screen {
   /** Milliseconds since 1970. */
   readonly now: number;
 }
-
-/** `77 %`; a dash where there is nothing to divide by. */
-const percent = (part: number, whole: number): string => (whole > 0 ? `${Math.floor((100 * part) / whole)} %` : '-');
 
 const rateOf = ({ imagesPerSecond }: DatasetStatus): string =>
   imagesPerSecond === undefined ? '-' : `${imagesPerSecond.toFixed(1)} images/s`;

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { evidenceSchema } from './evidence.ts';
+import { digest } from './digest.ts';
 import { datasetSchema } from './spec.ts';
 
 /** dataset.json, the manifest: written last, its presence says that the dataset is complete; and the outline before it. */
 
 const count = z.int().min(0);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 const manifestObject = z.strictObject({ key: z.string(), bytes: count, sha256: digest });
 export type ManifestObject = z.infer<typeof manifestObject>;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { REASONS, type ReasonName } from '../reasons.ts';
+import { digest } from './digest.ts';
 
 /** The outcome of a pod: the JSON of its termination message, which the API server cuts off at 4,096 bytes. */
 
 const count = z.int().min(0);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const MAX_OUTCOME_BYTES = 4096;
 export const MAX_OUTCOME_MESSAGE = 1000;

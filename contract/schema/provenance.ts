@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { DIGITAL_SOURCE_TYPE } from '../names.ts';
+import { digest } from './digest.ts';
 
 /** signatures/KEYID.json: an in-toto statement on a published dataset in a DSSE envelope. */
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const base64 = z.base64();
 
 /** DSSE 1.0: https://github.com/secure-systems-lab/dsse/blob/v1.0.0/envelope.md */

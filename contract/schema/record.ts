@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { digest } from './digest.ts';
 
 /** The texts that CohortFarm writes: a sample's JSON, a part's and a shard's record, the manifest. */
 
 const count = z.int().min(0);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const index = z.int().min(0);
 
 /** One generated image that was refused, by which gate (the first in order), and what every gate said. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { digest } from './digest.ts';
 import { MAX_DIMENSIONS } from './encoder.ts';
 
 /** `reference.json`: feature vectors of real images, to compare a cohort with. */
 
 const count = z.int().min(0);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const file = z.strictObject({ bytes: count, sha256: digest });
 
 /** The files of a reference beside `reference.json`. */

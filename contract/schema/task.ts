@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MAX_SHARDS } from '../names.ts';
 import { MAX_CELLS } from '../plan/grid.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
+import { digest } from './digest.ts';
 import { MAX_GATES, MAX_SAMPLES } from './spec.ts';
 
 /**
@@ -23,7 +24,6 @@ const ordinal = z
 const gateName = z.string().min(1).max(63);
 /** All axes of a cell with their values. */
 const MAX_CELL_ID = 2048;
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** A message of the work queue: one shard to do. The worker refuses one of another plan. */
 export const taskSchema = z.strictObject({ planDigest: digest, shard: shardNumber });

@@ -1,5 +1,5 @@
 import { parquetReadObjects } from 'hyparquet';
-import { canonicalJson } from '../../contract/digest.ts';
+import { canonicalFile } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
@@ -92,7 +92,7 @@ async function claimTarget({ target, format, bodyPart }: ExportRequest, manifest
     format,
     ...(format === 'dicom' && { bodyPart }),
   };
-  const body = Buffer.from(`${canonicalJson(claim)}\n`);
+  const body = canonicalFile(claim);
   if ((await target.stat(EXPORT)) === null)
     for await (const { key } of target.list(''))
       throw new Failure('OutputTaken', `${target.uri} is not empty (${key}); export to an empty place`);

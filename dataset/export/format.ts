@@ -1,4 +1,4 @@
-import { CONTENT_TYPES } from '../../contract/names.ts';
+import { CONTENT_TYPES, imageExtension } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ObjectBody } from '../../platform/store/store.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
@@ -36,10 +36,10 @@ export interface Exporter {
 }
 
 export function exporterOf(format: Format, manifest: Manifest, options: DicomOptions): Exporter {
-  const isJpeg = manifest.dataset.spec.output.image.format === 'jpeg';
+  const extension = imageExtension(manifest.dataset.spec.output.image.format);
   const images = {
-    extension: isJpeg ? 'jpg' : 'png',
-    contentType: isJpeg ? CONTENT_TYPES.jpg : CONTENT_TYPES.png,
+    extension,
+    contentType: CONTENT_TYPES[extension],
     render: async ({ image }: DicomSample) => image,
   };
   switch (format) {

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, verify } from 'node:crypto';
-import { canonicalJson } from '../../contract/digest.ts';
+import { canonicalFile, canonicalJson } from '../../contract/digest.ts';
 import { type Envelope, envelopeSchema, type Statement } from '../../contract/schema/provenance.ts';
 import type { Signer } from '../../platform/signing-key.ts';
 import { parseStored } from '../stored.ts';
@@ -38,7 +38,7 @@ export async function sealStatement(statement: Statement, signer: Signer): Promi
   });
 }
 
-const render = (envelope: Envelope): Buffer => Buffer.from(`${canonicalJson(envelope)}\n`);
+const render = (envelope: Envelope): Buffer => canonicalFile(envelope);
 
 /** The payload of an envelope that this key signed, or what is wrong. Other bytes of the same meaning are wrong, too. */
 export function openEnvelope(bytes: Uint8Array, publicKey: KeyObject): { payload: Uint8Array } | string {

@@ -1,3 +1,4 @@
+import { imageExtension } from '../../contract/names.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 
 /**
@@ -54,7 +55,7 @@ export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']
     field('modelDigest', 'string'),
   ];
   const members = [
-    field(output.image.format === 'jpeg' ? 'jpg' : 'png', 'image'),
+    field(imageExtension(output.image.format), 'image'),
     field('txt', 'string'),
     group('struct', 'json', record),
     field('__key__', 'string'),

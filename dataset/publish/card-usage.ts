@@ -1,12 +1,12 @@
 import { describeGuidance } from '../../contract/guidance.ts';
-import { objects } from '../../contract/names.ts';
+import { imageExtension, objects } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
 import { code, text } from './markdown.ts';
 
 /** The parts of the dataset card on how to use the data. Each snippet runs unchanged in a copy of the dataset. */
 
 export function loadingSection({ name, shards, samples, dataset }: Draft): string {
-  const extension = dataset.spec.output.image.format === 'jpeg' ? 'jpg' : 'png';
+  const extension = imageExtension(dataset.spec.output.image.format);
   const any = Math.max(0, Math.min(17, samples.accepted - 1));
   const last = String(shards.length - 1).padStart(6, '0');
   return `## Load it

@@ -1,4 +1,4 @@
-import { canonicalJson, digestOf, sha256 } from '../../contract/digest.ts';
+import { canonicalFile, digestOf, sha256 } from '../../contract/digest.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
@@ -49,7 +49,7 @@ export async function finishPublication(
   draft: Draft,
   files: readonly DerivedFile[],
 ): Promise<Manifest> {
-  const body = Buffer.from(`${canonicalJson({ ...draft, files: files.map(({ object }) => object) })}\n`);
+  const body = canonicalFile({ ...draft, files: files.map(({ object }) => object) });
   // Read as its readers will, before it is there for good.
   const own: Publication = { manifest: manifestSchema.parse(JSON.parse(body.toString())), body, files };
   for (let attempt = 1; ; attempt++) {

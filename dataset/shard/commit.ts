@@ -1,5 +1,5 @@
 import { sumTallies, totals } from '../../contract/account/tally.ts';
-import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { canonicalFile, sha256 } from '../../contract/digest.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects, parsePartKey } from '../../contract/names.ts';
 import { type Plan, shardRange } from '../../contract/plan/plan.ts';
@@ -130,7 +130,7 @@ export async function commitShard(store: ObjectStore, plan: Plan, { seal, assemb
 }
 
 async function writeRecord(store: ObjectStore, record: ShardRecord): Promise<ShardRecord> {
-  const body = Buffer.from(`${canonicalJson(record)}\n`);
+  const body = canonicalFile(record);
   await store.create(objects.record(record.shard), body, { contentType: CONTENT_TYPES.json });
   return record;
 }

@@ -1,4 +1,4 @@
-import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { canonicalFile, canonicalJson, sha256 } from '../../contract/digest.ts';
 import { type PartRecord, partRecordSchema, type SampleRecord } from '../../contract/schema/record.ts';
 import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
@@ -14,7 +14,7 @@ export function sampleMembers(key: string, extension: string, image: Uint8Array,
   return [
     tarMember(`${key}.${extension}`, image),
     tarMember(`${key}.txt`, Buffer.from(record.prompt)),
-    tarMember(`${key}.json`, Buffer.from(`${canonicalJson(record)}\n`)),
+    tarMember(`${key}.json`, canonicalFile(record)),
   ];
 }
 

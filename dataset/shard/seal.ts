@@ -1,4 +1,4 @@
-import { canonicalJson, digestOf } from '../../contract/digest.ts';
+import { canonicalFile, digestOf } from '../../contract/digest.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
@@ -20,7 +20,7 @@ export class LostPartError extends StoreError {
 
 /** Seals a shard, unless another worker has. */
 export async function createSeal(store: ObjectStore, seal: Seal): Promise<'created' | 'exists'> {
-  const body = Buffer.from(`${canonicalJson({ ...seal, digest: digestOf(seal) })}\n`);
+  const body = canonicalFile({ ...seal, digest: digestOf(seal) });
   return store.create(objects.seal(seal.record.shard), body, { contentType: CONTENT_TYPES.json });
 }
 

@@ -138,7 +138,7 @@ describe('the Job of the workers', () => {
     assert.equal(podOf(workers.publish).nodeSelector, undefined);
   });
 
-  test('A12: gives pods that publish small resources of their own, and no GPU of a template for workers', () => {
+  test('A12, M13: gives pods that publish small resources of their own, and no GPU of a template for workers', () => {
     const gpuTemplate: Change = (spec) => {
       spec.workers = {
         tolerations: [{ key: 'gpu' }],
