@@ -84,7 +84,7 @@ test('a damaged checkpoint is ignored', async (t) => {
   assert.deepEqual(await filesIn(store), files);
 });
 
-test('a shard that was lost or made anew since its checkpoint is read again', async (t) => {
+test('a shard that was lost or written again since its checkpoint is read again', async (t) => {
   const { store, whole } = await interrupted(t, 100);
   const [lost, other] = [objects.shard(plan.name, 5), objects.shard(plan.name, 6)];
   const work = (await Array.fromAsync(store.list(objects.shardWork(6)))).map(({ key }) => key);

@@ -191,7 +191,7 @@ test("another plan's dataset is not touched", async (t) => {
   assert.deepEqual(await digests(folder), published);
 });
 
-test('the report of a published dataset is the same when rendered anew', async (t) => {
+test('the report of a published dataset is the same when rendered again', async (t) => {
   const { folder, store } = await copy(t);
   const manifest = await publishTo(store);
   assert.equal(await renderPublishedReport(store, manifest), await readFile(join(folder, objects.report), 'utf8'));

@@ -85,7 +85,7 @@ test('a growing dataset shows what is committed, and the parts of what is not', 
   assert.equal(totals(tallies).wanted, made.length, 'the tallies count what can be seen');
 });
 
-test('a growing dataset that is published is opened anew', async () => {
+test('a growing dataset that is published is opened again', async () => {
   const store = storeAt('followed');
   await claim(store, plan, RUN);
   let clock = 0;

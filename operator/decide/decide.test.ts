@@ -133,7 +133,7 @@ const CASES: readonly Case[] = [
     says: /8 of 24 images in 1 of 3 shards; 1 workers run/,
   },
   {
-    when: 'the queue has lost its disk, it is made anew and filled',
+    when: 'the queue has lost its disk, it is created again and filled',
     given: observed({ jobs: [workers], queue: { state: 'missing' }, progress: planned }),
     policy: 'generating',
     actions: ['ensureQueue', 'fillQueue'],
@@ -420,7 +420,7 @@ const CASES: readonly Case[] = [
     reason: 'ShardUndeliverable',
   },
   {
-    when: 'its deliveries are counted anew in the next round',
+    when: 'its deliveries are counted from zero in the next round',
     given: observed({
       jobs: [jobOf('workers', { state: 'complete', endedAt: NOW - 30_000 })],
       queue: filledQueue(2, { parked: 1 }),

@@ -20,7 +20,7 @@ function workersOf(change: Change = () => {}, settings: Partial<PodSettings> = {
 const podOf = ({ job }: { job: { spec?: any } }) => job.spec.template.spec;
 
 describe('the Job of the workers', () => {
-  test('has as many indexes as pods, gives up on what no restart mends, and forgives disruptions', () => {
+  test('has as many indexes as pods, gives up on what no restart fixes, and forgives disruptions', () => {
     const { job } = workersOf((spec) => {
       spec.workers!.replicas = 8;
     });

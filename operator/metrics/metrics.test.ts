@@ -37,7 +37,7 @@ describe('metrics', () => {
     assert.equal((await lines(metrics, 'process_resident_memory_bytes')).length, 1);
   });
 
-  it('tell totals of a dataset, not sums of what was told, and begin anew with another dataset of its name', async () => {
+  it('report totals of a dataset, not sums of what was reported, and restart with another dataset of its name', async () => {
     const metrics = createMetrics(() => 0);
     const key = { namespace: 'ns', name: 'a' };
     metrics.counted(key, { ...counts, accepted: 5, rejected: { age: 2 } });

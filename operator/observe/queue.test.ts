@@ -4,7 +4,7 @@ import { createQueueObserver } from './queue.ts';
 
 const STATE = { messages: 1, available: 1, inFlight: 0, parked: 0, added: 1, filledFor: null, created: '' };
 
-test('a queue that is away for a moment is no news, one that stays away is, and one that is back counts anew', async () => {
+test('a queue that is unreachable for a moment is not reported, one that stays so is, and one that is back counts from zero', async () => {
   let [now, problem]: [number, string | null] = [0, null];
   const queue = {
     get problem() {

@@ -108,7 +108,7 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     causes: [['spec.quality.gates', /must hold each value/]],
   },
   {
-    name: 'a gate for what is no value',
+    name: 'a gate for what is not a value',
     changes: gates({ ...CLASSIFIER, appliesTo: ['man'] }),
     causes: [['spec.quality.gates', /appliesTo of a gate/]],
   },

@@ -169,7 +169,7 @@ test('M4: a sample is regenerated on hardware that is asked for, or not at all',
   assert.match(unknown.stderr, /--provider.*auto, cpu, cuda/);
 });
 
-test('a complete dataset that has lost a shard is no success, and the advice mends it', async () => {
+test('a complete dataset that has lost a shard is a failure, and the advice fixes it', async () => {
   const output = join(dir, 'killed');
   const args = ['run', '-f', file, '-o', output, '--workers', '1'];
   await rm(join(output, 'shards/phantom-demo-000002.tar'));
