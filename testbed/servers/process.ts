@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 const STOP_MS = 5_000;
 
 /** A server that this process started and alone may end. */
@@ -47,7 +47,7 @@ export interface ServerStart {
 
 /**
  * Starts a server and waits until `isReady` says so. The kernel ends it when this process ends, however that happens.
- * @throws Error with the server's output when it ends early or is not ready within 20 seconds
+ * @throws Error with the server's output when it ends early or is not ready within a minute
  */
 export async function startServer(start: ServerStart): Promise<ServerProcess> {
   let child = await readyChild(start);
