@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { digest } from './digest.ts';
 
 /** Evidence about a cohort, from features of its images: how good, how varied, and whose copy; overall and by group. */
 
 const count = z.int().min(0);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
 const estimateSchema = z.strictObject({
   value: z.number(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { evidenceSchema } from './evidence.ts';
 import { digest } from './digest.ts';
+import { evidenceSchema } from './evidence.ts';
 import { datasetSchema } from './spec.ts';
 
 /** dataset.json, the manifest: written last, its presence says that the dataset is complete; and the outline before it. */
