@@ -7,7 +7,7 @@ import { LEVEL } from './interval.ts';
 import { kernelDistance } from './kernel.ts';
 import { manifold } from './manifold.ts';
 import { distancesOf, nearestOther } from './nearest.ts';
-import { type CopySearch, createCopySearch, type PrivacyFindings } from './privacy.ts';
+import { type CopySearch, createCopySearch, type Neighbour } from './privacy.ts';
 import { type Random, randomOf } from './random.ts';
 import { boundedGroups, type Limits, limitOf, priorityOf } from './sample.ts';
 import { separability } from './separability.ts';
@@ -60,10 +60,10 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     seed: input.seed,
     drawSynthetic: drawerOf(synthetic, input.seed, limits),
     drawReal: real && drawerOf(real.images, input.seed, limits),
-    searchCopies: reference && canJudgeCopies(reference, limits) ? copySearchOf(reference, input.seed) : null,
+    searchCopies:
+      reference && canJudgeCopies(reference, limits) ? copySearchOf(reference, synthetic, input.seed) : null,
   };
   const found = groups.map((group) => ofGroup(group, input.imagesOf(group), tools));
-  const copies = found[0]?.copies ?? null;
   return rounded({
     apiVersion: 'cohortfarm.dev/evidence/v1',
     encoder: { sha256: input.encoder, dimensions: synthetic.features.dimensions },
@@ -76,7 +76,7 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     limits: { ...limits, level: LEVEL },
     groups: found.flatMap(({ evidence }) => evidence ?? []),
     leftOut: [...leftOut, ...found.flatMap((one) => one.leftOut)],
-    suspicious: copies ? mostSuspicious(copies, synthetic.keys, reference!.training.keys) : [],
+    suspicious: mostSuspicious(found[0]?.neighbours ?? [], synthetic.keys, reference?.training.keys ?? []),
   });
 }
 
@@ -91,14 +91,13 @@ interface Tools {
 const randomFor = (seed: string, ...what: readonly string[]): Random =>
   randomOf(`cohortfarm evidence ${seed} ${what.join(' ')}`);
 
-const copySearchOf = ({ training, heldOut }: RealImages, seed: string): CopySearch =>
-  createCopySearch({ training: training.features, heldOut: heldOut.features }, randomFor(seed, 'copies'));
+const copySearchOf = ({ training, heldOut }: RealImages, { features }: Described, seed: string): CopySearch =>
+  createCopySearch({ training: training.features, heldOut: heldOut.features }, features, randomFor(seed, 'copies'));
 
 interface GroupFindings {
   readonly evidence: GroupEvidence | null;
   readonly leftOut: readonly LeftOut[];
-  /** The nearest training images, with the rows that `places` of the search are. */
-  readonly copies: (PrivacyFindings & { readonly rows: readonly number[] }) | null;
+  readonly neighbours: readonly Neighbour[];
 }
 
 /**
@@ -117,9 +116,10 @@ function ofGroup(
     reason: `${count} ${what}, fewer than ${limits.minimum}`,
   });
   const { features, rows } = drawSynthetic(group);
-  if (features.rows < limits.minimum) return { evidence: null, leftOut: [left('all', images, 'images')], copies: null };
+  if (features.rows < limits.minimum)
+    return { evidence: null, leftOut: [left('all', images, 'images')], neighbours: [] };
   const others = nearestOther(unitRows(features)).distances;
-  const copies = searchCopies?.(features, others, random('privacy')) ?? null;
+  const copies = searchCopies?.(rows, others, random('privacy')) ?? null;
   const real = drawReal?.(group).features ?? null;
   const enough = real !== null && real.rows >= limits.minimum;
   return {
@@ -132,7 +132,7 @@ function ofGroup(
       privacy: copies?.privacy ?? null,
     },
     leftOut: real && !enough ? [left('fidelity', real.rows, 'real images')] : [],
-    copies: copies && { ...copies, rows },
+    neighbours: copies?.neighbours ?? [],
   };
 }
 
@@ -187,16 +187,15 @@ function fidelityOf(features: Features, synthetic: Features, random: Random): Fi
   };
 }
 
-function mostSuspicious(
-  { nearest: { distances, places: neighbours }, places, rows }: PrivacyFindings & { readonly rows: readonly number[] },
+const mostSuspicious = (
+  neighbours: readonly Neighbour[],
   keys: readonly string[],
   images: readonly string[],
-): Evidence['suspicious'] {
-  const order = Uint32Array.from(distances, (_, i) => i).sort((a, b) => distances[a]! - distances[b]!);
-  return Array.from(order.subarray(0, SUSPICIOUS), (i) => {
-    return { key: keys[rows[places[i]!]!]!, distance: distances[i]!, image: images[neighbours[i]!]! };
-  });
-}
+): Evidence['suspicious'] =>
+  neighbours
+    .toSorted((a, b) => a.distance - b.distance)
+    .slice(0, SUSPICIOUS)
+    .map(({ row, place, distance }) => ({ key: keys[row]!, distance, image: images[place]! }));
 
 /** Numbers to six significant digits, all the way down. */
 function rounded<T>(value: T): T {

@@ -171,8 +171,8 @@ describe('privacy', () => {
   const training = normal('training', 400, 16);
   const heldOut = normal('held out', 400, 16);
   const search = (synthetic: Features) =>
-    createCopySearch({ training, heldOut }, randomOf('x'))(
-      synthetic,
+    createCopySearch({ training, heldOut }, synthetic, randomOf('x'))(
+      Array.from({ length: synthetic.rows }, (_, i) => i),
       nearestOther(unitRows(synthetic)).distances,
       randomOf('y'),
     );
@@ -192,8 +192,11 @@ describe('privacy', () => {
       rowsOf(copies).map((row, i) => row.map((value, k) => value + rowsOf(noise)[i]![k]!)),
       16,
     );
-    const { privacy: found, nearest: neighbours } = search(near);
-    assert.deepEqual([...neighbours.places], [...copied]);
+    const { privacy: found, neighbours } = search(near);
+    assert.deepEqual(
+      neighbours.map(({ place }) => place),
+      [...copied],
+    );
     assert.equal(found.nearTraining.value, 1);
     assert.equal(found.nearerToTraining.value, 1);
     assert.equal(found.authenticity.value, 0);
