@@ -65,6 +65,28 @@ describe('evidence', () => {
     assert.ok(group.fidelity === null && group.privacy !== null && group.diversity.vendi > 1);
   });
 
+  test('real images of groups that the cohort does not have do not count', () => {
+    const elsewhere = described('elsewhere', [40, 40, 40, 40], 9);
+    const groups = elsewhere.groups.map((group, i): Group => ({ ...group, sex: i % 2 ? 'unknown' : '' }));
+    const { heldOut } = real;
+    const more: Described = {
+      features: featuresOf(
+        [...heldOut.groups.keys()]
+          .map((i) => rowOf(heldOut.features, i))
+          .concat(groups.map((_, i) => rowOf(elsewhere.features, i))),
+        DIMENSIONS,
+      ),
+      keys: [...heldOut.keys, ...elsewhere.keys],
+      groups: [...heldOut.groups, ...groups],
+    };
+    const found = evidenceOf(inputOf(synthetic, { reference: { ...inputOf(synthetic).reference!, heldOut: more } }));
+    assert.deepEqual(
+      found.groups.map(({ fidelity }) => fidelity),
+      evidence.groups.map(({ fidelity }) => fidelity),
+    );
+    assert.equal(found.reference!.heldOut, 420);
+  });
+
   test('without a reference tells how varied the images are', () => {
     const found = evidenceOf(inputOf(synthetic, { reference: null }));
     assert.ok(found.groups.every(({ fidelity, privacy }) => fidelity === null && privacy === null));

@@ -48,7 +48,7 @@ type LeftOut = Evidence['leftOut'][number];
 export function evidenceOf(input: EvidenceInput): Evidence {
   const { reference, synthetic } = input;
   const { groups, cellsLeftOut, limits } = boundedGroups(input.cells);
-  const real = reference && realOf(reference, limits);
+  const real = reference && realOf(reference, input.cells, limits);
   const leftOut: LeftOut[] = [];
   if (cellsLeftOut > 0) leftOut.push({ group: {}, part: 'cells', reason: `${cellsLeftOut} cells are too many` });
   if (reference && !canJudgeCopies(reference, limits)) {
@@ -136,14 +136,37 @@ function ofGroup(
   };
 }
 
-/** The real images that fidelity is measured against: held-out ones, which a copy of the training images is not near to. */
+/**
+ * The real images that fidelity is measured against: held-out ones, which a copy of the training images is not near to. Images
+ * of groups that the cohort does not have are left out.
+ */
 function realOf(
   { heldOut, training }: RealImages,
+  cells: readonly Group[],
   { minimum }: Limits,
 ): { images: Described; against: 'HeldOut' | 'Training' } {
-  return heldOut.features.rows >= minimum
-    ? { images: heldOut, against: 'HeldOut' }
-    : { images: training, against: 'Training' };
+  const images = withinGrid(heldOut, cells);
+  return images.features.rows >= minimum
+    ? { images, against: 'HeldOut' }
+    : { images: withinGrid(training, cells), against: 'Training' };
+}
+
+/** The images of which some cell has the values, on the axes that the reference knows. */
+function withinGrid({ features, keys, groups }: Described, cells: readonly Group[]): Described {
+  const known = new Map<string, boolean>();
+  const isWithin = (group: Group): boolean => {
+    const name = groupName(group);
+    const within =
+      known.get(name) ??
+      cells.some((cell) =>
+        Object.entries(cell).every(([axis, value]) => !Object.hasOwn(group, axis) || isOf({ [axis]: value }, group)),
+      );
+    known.set(name, within);
+    return within;
+  };
+  const rows = groups.flatMap((group, i) => (isWithin(group) ? [i] : []));
+  if (rows.length === groups.length) return { features, keys, groups };
+  return { features: takeRows(features, rows), keys: rows.map((i) => keys[i]!), groups: rows.map((i) => groups[i]!) };
 }
 
 const canJudgeCopies = ({ training, heldOut }: RealImages, { minimum }: Limits): boolean =>
