@@ -60,6 +60,9 @@ export const objects = {
   work: '_work/',
   records: 'records/',
   shards: 'shards/',
+  /** Feature vectors of the images of each shard. */
+  featuresFolder: 'features/',
+  features: (name: string, shard: number): string => `features/${name}-${shardDigits(shard)}.npy`,
   shard: (name: string, shard: number): string => `shards/${name}-${shardDigits(shard)}.tar`,
   record: (shard: number): string => `records/${shardDigits(shard)}.json`,
   /** Parts and the seal of one unfinished shard. */
@@ -76,6 +79,8 @@ export const objects = {
   signatures: 'signatures/',
   training: 'training/',
   seal: (shard: number): string => `_work/${shardDigits(shard)}/seal.json`,
+  /** The feature vectors of a shard, by their SHA-256, before they get their name. */
+  stagedFeatures: (shard: number, digest: string): string => `_work/${shardDigits(shard)}/features-${digest}.npy`,
   /** A seal that was discarded, by the digest of the tar that it fixed. */
   retiredSeal: (shard: number, digest: string): string => `_work/${shardDigits(shard)}/seal-${digest}.json`,
 } as const;
@@ -101,6 +106,7 @@ export const CONTENT_TYPES = {
   html: 'text/html; charset=utf-8',
   markdown: 'text/markdown; charset=utf-8',
   parquet: 'application/vnd.apache.parquet',
+  npy: 'application/octet-stream',
   jpg: 'image/jpeg',
   png: 'image/png',
 } as const;

@@ -7,6 +7,7 @@ import { type ObjectStore, StoreError } from '../platform/store/store.ts';
 const FILES = [objects.card, objects.croissant, objects.index, objects.wids, objects.report] as const;
 const FOLDERS = [
   objects.shards,
+  objects.featuresFolder,
   objects.records,
   objects.work,
   'rejected/',

@@ -80,12 +80,13 @@ const PATTERNS: readonly RegExp[] = [
   /^records\/\d{6}\.json$/,
   /^signatures\/[0-9a-f]{64}\.json$/,
   /^rejected\/\d{6}\/\d{4}\.(jpg|png|json)$/,
-  /^_work\/(dataset\.json|publication-[0-9a-f]{64}\.json|staged\/[0-9a-f]{64}|checked\/\d{6}-[0-9a-f]{64}\.json\.gz|\d{6}\/(seal(-[0-9a-f]{64})?\.json|\d{9,}-\d{9,}\.tar))$/,
+  /^_work\/(dataset\.json|publication-[0-9a-f]{64}\.json|staged\/[0-9a-f]{64}|checked\/\d{6}-[0-9a-f]{64}\.json\.gz|\d{6}\/(seal(-[0-9a-f]{64})?\.json|features-[0-9a-f]{64}\.npy|\d{9,}-\d{9,}\.tar))$/,
 ];
 
 /** Whether CohortFarm writes objects of this name for a dataset. */
 export function ownedBy({ metadata, spec }: Pick<SyntheticDataset, 'metadata' | 'spec'>): (key: string) => boolean {
   const shards = `${objects.shards}${metadata.name}-`;
+  const features = `${objects.featuresFolder}${metadata.name}-`;
   // Results of a stage that was changed and trained again lie in a folder with a digest.
   const stages = [...(spec.training?.stages ?? []).map(({ name }) => name), 'evaluate', 'compare'];
   const folder = new RegExp(`^${objects.training}(${stages.join('|')})(-[0-9a-f]{8})?/.`);
@@ -93,5 +94,6 @@ export function ownedBy({ metadata, spec }: Pick<SyntheticDataset, 'metadata' | 
     PATTERNS.some((pattern) => pattern.test(key)) ||
     isProbe(key) ||
     (key.startsWith(shards) && /^\d{6}\.tar$/.test(key.slice(shards.length))) ||
+    (key.startsWith(features) && /^\d{6}\.npy$/.test(key.slice(features.length))) ||
     (spec.training !== undefined && folder.test(key));
 }

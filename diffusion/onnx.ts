@@ -65,10 +65,17 @@ function useBitPatternsForFloat16(): void {
 }
 
 /** @throws ModelError that names the file when it is missing, damaged or not runnable */
-export async function openSession(file: string, { provider, threads }: SessionOptions): Promise<Session> {
+export const openSession = (file: string, options: SessionOptions): Promise<Session> => openGraph(file, file, options);
+
+/** As `openSession`, of a graph in memory, which errors call by its name. */
+export async function openGraph(
+  graph: string | Uint8Array,
+  file: string,
+  { provider, threads }: SessionOptions,
+): Promise<Session> {
   let session: ort.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(file, {
+    session = await ort.InferenceSession.create(graph as string, {
       executionProviders: [provider],
       // One graph runs at a time; operators within it run in parallel.
       executionMode: 'sequential',

@@ -7,6 +7,10 @@ export interface HalfMatrix {
   readonly bits: Uint16Array;
 }
 
+/** One row; a view. */
+export const rowOf = ({ bits, columns }: HalfMatrix, row: number): Uint16Array =>
+  bits.subarray(row * columns, (row + 1) * columns);
+
 const MAGIC = Buffer.from('\x93NUMPY\x01\x00', 'latin1');
 /** NumPy aligns the data to this many bytes. */
 const ALIGNMENT = 64;

@@ -12,6 +12,8 @@ import type { PartRecord, SampleRecord } from '../contract/schema/record.ts';
  */
 
 export type Rejection = SampleRecord['rejected'][number];
+/** Why an image is refused. */
+export type Refusal = Pick<Rejection, 'gate' | 'scores' | 'nearest'>;
 
 /** One image to generate. */
 export interface Attempt {
@@ -32,6 +34,8 @@ export interface Accepted {
   readonly attempt: Attempt;
   /** The tar members of the sample; a promise so that encoding overlaps the next batch. */
   readonly members: Promise<readonly Uint8Array[]>;
+  /** Where there is an encoder. */
+  readonly features?: Uint16Array | undefined;
 }
 
 export interface FinishedPart {
@@ -47,10 +51,7 @@ export interface Refill {
   next(limit: number, options?: { full: boolean }): Attempt[];
   accept(accepted: Accepted): FinishedPart | null;
   /** Sends the sample back for its next attempt; without one left it is exhausted. */
-  reject(
-    attempt: Attempt,
-    refusal: Pick<Rejection, 'gate' | 'scores'>,
-  ): { finished: FinishedPart | null; exhausted: Attempt | null };
+  reject(attempt: Attempt, refusal: Refusal): { finished: FinishedPart | null; exhausted: Attempt | null };
   /** The decided samples at the start of each part that is not finished, as a part of their own. */
   decided(): FinishedPart[];
 }

@@ -1,3 +1,4 @@
+import { hasModel } from '../contract/gates/gate-types.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
@@ -11,16 +12,17 @@ import type { ShardContext } from './run-shard.ts';
 /** The parts of a plan that an engine and an encoder need. */
 export interface PlanParts {
   readonly spec: Plan['spec'];
+  readonly gates: Plan['gates'];
   readonly sampling: Plan['sampling'];
   readonly model: { readonly digest: string };
 }
 
 /** Everything that an engine of a plan loads. */
 export function engineStart(
-  { plan, modelDir, gateDirs }: Omit<Prepared, 'plan'> & { readonly plan: PlanParts },
+  { plan, modelDir, gateDirs, encoderDir }: Omit<Prepared, 'plan'> & { readonly plan: PlanParts },
   { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,
 ): EngineOptions['start'] {
-  const { quality, workers, quota } = plan.spec;
+  const { workers, quota } = plan.spec;
   const valuesOf = (axis: string): readonly string[] => quota.axes[axis]?.values ?? quota.axes[axis]?.bins ?? [];
   return {
     model: modelDir,
@@ -28,7 +30,11 @@ export function engineStart(
     batchSize: workers.batchSize,
     provider,
     threads,
-    gates: quality.gates.map((gate, i) => ({ gate, dir: gateDirs[i]!, values: valuesOf(gate.axis) })),
+    gates: plan.gates.flatMap((gate, i): EngineOptions['start']['gates'] => {
+      if (hasModel(gate)) return [{ gate, dir: gateDirs[i]!, values: valuesOf(gate.axis) }];
+      return gate.against === 'Training' ? [{ gate, reference: gateDirs[i]! }] : [];
+    }),
+    encoder: encoderDir,
   };
 }
 

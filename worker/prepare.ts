@@ -1,5 +1,6 @@
 import { sha256 } from '../contract/digest.ts';
-import { isGateFile, isModelFile } from '../contract/folder.ts';
+import { isEncoderFile, isGateFile, isModelFile, isReferenceFile } from '../contract/folder.ts';
+import { hasModel } from '../contract/gates/gate-types.ts';
 import { parseEvaluation } from '../contract/plan/evaluation.ts';
 import { readImpressions } from '../contract/plan/impressions.ts';
 import type { Parent } from '../contract/plan/origin.ts';
@@ -7,19 +8,29 @@ import { makePlan, type Plan, type PlanInputs } from '../contract/plan/plan.ts';
 import { SpecError } from '../contract/schema/issue.ts';
 import { manifestSchema } from '../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { heldOutQuantile, readReference } from '../dataset/reference.ts';
 import { parseStored } from '../dataset/stored.ts';
 import { assertSelfContained } from '../diffusion/external-data.ts';
 import { readModelDefaults } from '../diffusion/model-defaults.ts';
 import { readCsv } from '../platform/csv.ts';
-import { type Folder, fetchFolder, type ResourceContext, readResource, resolveUri } from '../platform/resource.ts';
+import {
+  type Folder,
+  type FolderWanted,
+  fetchFolder,
+  type ResourceContext,
+  readResource,
+  resolveUri,
+} from '../platform/resource.ts';
 
 /** From a spec to a plan: fetches what the spec names and hands it to the pure planner. */
 
 export interface Prepared {
   readonly plan: Plan;
   readonly modelDir: string;
-  /** One per gate, in order. */
+  /** One per gate, in order: of its graph, or of the reference that a Novelty gate compares with. */
   readonly gateDirs: readonly string[];
+  /** Null where no features are wanted. */
+  readonly encoderDir: string | null;
 }
 
 /** @throws SpecError with all that the spec names and is not there; StoreError or ModelError */
@@ -37,8 +48,14 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
   const modelFolder = await attempt(
     fetchFolder({ uri: model.uri, includes: isModelFile, sha256: model.sha256, field: 'spec.model.uri' }, context),
   );
+  const evidence = await fetchEvidence(quality, (wanted) => attempt(fetchFolder(wanted, context)));
   const gateFolders: Folder[] = [];
   for (const [i, gate] of quality.gates.entries()) {
+    if (!hasModel(gate)) {
+      const compared = gate.against === 'Training' ? evidence.reference : evidence.encoder;
+      if (compared) gateFolders.push(compared);
+      continue;
+    }
     const wanted = { uri: gate.modelUri, includes: isGateFile, sha256: gate.sha256 };
     const folder = await attempt(fetchFolder({ ...wanted, field: `spec.quality.gates[${i}].modelUri` }, context));
     if (folder) gateFolders.push(folder);
@@ -51,14 +68,59 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
   }
   await assertSelfContained(modelFolder.dir, isModelFile);
   for (const { dir } of gateFolders) await assertSelfContained(dir, isGateFile);
+  const { encoder, reference } = evidence;
+  if (encoder) await assertSelfContained(encoder.dir, isEncoderFile);
   const identity = { digest: modelFolder.digest, defaults: await readModelDefaults(modelFolder.dir) };
   const plan = makePlan(dataset, {
     ...tables,
     ...(parent && { parent }),
     model: identity,
     gateDigests: gateFolders.map(({ digest }) => digest),
+    ...(encoder && { encoderDigest: encoder.digest }),
+    ...(reference && { reference: { digest: reference.digest, quantile: await quantilesOf(reference, encoder) } }),
   });
-  return { plan, modelDir: modelFolder.dir, gateDirs: gateFolders.map(({ dir }) => dir) };
+  return {
+    plan,
+    modelDir: modelFolder.dir,
+    gateDirs: gateFolders.map(({ dir }) => dir),
+    encoderDir: encoder?.dir ?? null,
+  };
+}
+
+/** Fetches the encoder and the reference, where the spec names them. */
+async function fetchEvidence(
+  { encoder, reference }: SyntheticDataset['spec']['quality'],
+  fetch: (wanted: FolderWanted) => Promise<Folder | undefined>,
+): Promise<{ encoder: Folder | undefined; reference: Folder | undefined }> {
+  return {
+    encoder:
+      encoder &&
+      (await fetch({
+        uri: encoder.modelUri,
+        includes: isEncoderFile,
+        sha256: encoder.sha256,
+        field: 'spec.quality.encoder.modelUri',
+      })),
+    reference:
+      reference &&
+      (await fetch({
+        uri: reference.uri,
+        includes: isReferenceFile,
+        sha256: reference.sha256,
+        field: 'spec.quality.reference.uri',
+      })),
+  };
+}
+
+/** @throws SpecError when another encoder made the reference; Failure when it is damaged */
+async function quantilesOf(folder: Folder, encoder: Folder | undefined): Promise<(share: number) => number> {
+  const reference = await readReference(folder.dir);
+  const made = reference.description.encoder;
+  if (made.sha256 !== encoder?.digest) {
+    const message = `was made by the encoder ${made.name} (${made.sha256.slice(0, 12)}), not by that of spec.quality.encoder (${encoder?.digest.slice(0, 12)}); make it anew with \`cohortfarm features\`, or name its encoder`;
+    throw new SpecError([{ path: 'spec.quality.reference.uri', message }]);
+  }
+  return (share) => heldOutQuantile(reference, share);
 }
 
 /** Reads the manifest of the dataset that a spec extends; null where it extends none. @throws SpecError when it is not one */

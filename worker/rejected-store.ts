@@ -4,7 +4,7 @@ import type { Plan } from '../contract/plan/plan.ts';
 import type { RejectedRecord } from '../contract/schema/record.ts';
 import { workAhead } from '../dataset/ahead.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
-import type { Attempt, Rejection } from './attempt-queue.ts';
+import type { Attempt, Refusal } from './attempt-queue.ts';
 
 /**
  * Keeping rejected images to look at: `quality.keepRejected` places per cell, first come, first kept. A place is taken by
@@ -14,7 +14,7 @@ import type { Attempt, Rejection } from './attempt-queue.ts';
 
 export interface RejectedImage {
   readonly attempt: Attempt;
-  readonly refusal: Pick<Rejection, 'gate' | 'scores'>;
+  readonly refusal: Refusal;
   /** Encodes the image; called only if it is kept. */
   encode(): Promise<Uint8Array>;
 }

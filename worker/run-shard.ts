@@ -1,19 +1,19 @@
-import { roundScore } from '../contract/gates/gate-types.ts';
-import { CONTENT_TYPES, DEGENERATE, imageExtension, objects } from '../contract/names.ts';
+import { CONTENT_TYPES, objects } from '../contract/names.ts';
 import { type Plan, shardRange } from '../contract/plan/plan.ts';
-import type { SampleRecord, ShardRecord } from '../contract/schema/record.ts';
+import type { ShardRecord } from '../contract/schema/record.ts';
 import type { CellCount } from '../contract/schema/task.ts';
 import { commitShard, listParts, readRecord, sealShard } from '../dataset/shard/commit.ts';
-import { chainParts, encodePart, sampleMembers } from '../dataset/shard/part.ts';
+import { chainParts, encodePart } from '../dataset/shard/part.ts';
 import { discard, LostPartError, readSeal } from '../dataset/shard/seal.ts';
-import { isDegenerate, type RawImage } from '../platform/image/image.ts';
+import type { RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './attempt-queue.ts';
-import { BatchCounts } from './counts.ts';
 import type { Engine } from './engine/engine.ts';
-import type { SampledImage, Verdicts } from './engine/messages.ts';
-import { createPairJoiner, isByPair, type Judged, type PairJoiner, wholePairs } from './pair-joiner.ts';
+import type { SampledImage } from './engine/messages.ts';
+import { createPairJoiner, wholePairs } from './pair-joiner.ts';
 import type { Keeper } from './rejected-store.ts';
+import { Sequence } from './sequence.ts';
+import { type JudgedImage, orderOf, settleBatch } from './settle.ts';
 
 /** The story of one shard, from nothing (or what a killed worker left) to its commit. */
 
@@ -93,12 +93,13 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   context.onResume({ shard, samples: parts.reduce((sum, { start, end }) => sum + end - start, 0) });
   const refill = createRefill(plan, missing);
   const joiner = createPairJoiner<JudgedImage>(plan);
+  const order = await orderOf(context, parts, missing);
   const storing = new Sequence();
   const keeping = new Sequence();
   const keepPart = (part: FinishedPart): void => storing.add(() => storePart(context, shard, part));
   try {
     for await (const { batch, images } of sampleBatches(context, refill)) {
-      for (const part of settleBatch(context, { refill, joiner, keeping }, shard, batch, images)) keepPart(part);
+      for (const part of settleBatch(context, { refill, joiner, keeping, order }, shard, batch, images)) keepPart(part);
       storing.throwIfFailed();
       await keeping.shorterThan(MAX_KEPT_WAITING);
     }
@@ -139,132 +140,10 @@ async function* sampleBatches(context: ShardContext, refill: Refill): AsyncGener
   }
 }
 
-/** Does one thing after another, apart from the caller, who asks later whether all went well. */
-class Sequence {
-  #last: Promise<void> = Promise.resolve();
-  #failure: { error: unknown } | null = null;
-  #waiting = 0;
-
-  add(action: () => Promise<void>): void {
-    this.#waiting++;
-    this.#last = this.#last.then(async () => {
-      if (!this.#failure) await action();
-    });
-    this.#last = this.#last
-      .catch((error) => {
-        this.#failure ??= { error };
-      })
-      .finally(() => {
-        this.#waiting--;
-      });
-  }
-
-  /** Waits while that many actions or more wait for their turn. */
-  async shorterThan(limit: number): Promise<void> {
-    if (this.#waiting >= limit) await this.#last;
-    this.throwIfFailed();
-  }
-
-  throwIfFailed(): void {
-    if (this.#failure) throw this.#failure.error;
-  }
-
-  async done(): Promise<void> {
-    await this.#last;
-    this.throwIfFailed();
-  }
-}
-
-interface JudgedImage extends Judged, SampledImage {}
-
-interface Settling {
-  readonly refill: Refill;
-  readonly joiner: PairJoiner<JudgedImage>;
-  readonly keeping: Sequence;
-}
-
-function settleBatch(
-  context: ShardContext,
-  settling: Settling,
-  shard: number,
-  batch: readonly Attempt[],
-  images: readonly SampledImage[],
-): FinishedPart[] {
-  const counts = new BatchCounts();
-  const finished = batch.flatMap((attempt, i) => {
-    const { image, verdicts } = images[i]!;
-    const judged = settling.joiner.add({ attempt, image, verdicts, gate: refusedBy(image, verdicts) });
-    return judged.map((one) => settleImage(context, settling, counts, one));
-  });
-  context.onBatch({ shard, ...counts.progress() });
-  return finished.filter((part) => part !== null);
-}
-
-function settleImage(
-  context: ShardContext,
-  { refill, keeping }: Settling,
-  counts: BatchCounts,
-  { attempt, image, verdicts, gate }: JudgedImage,
-): FinishedPart | null {
-  const { cell, prompt } = attempt.sample;
-  if (gate === undefined) {
-    const members = encodeSample(context, attempt, image, verdicts);
-    members.catch(() => {}); // Awaited with its part; until then a failure must not end the process.
-    counts.accept(cell);
-    return refill.accept({ attempt, members });
-  }
-  const refusal = { gate, scores: scoresOf(verdicts) };
-  // An image that passes by itself shows nothing of why its pair was rejected.
-  if (!isByPair(gate) && context.keeper.wants(cell)) {
-    const encode = () => context.encode(image, prompt);
-    keeping.add(() => context.keeper.keep({ attempt, refusal, encode }));
-  }
-  const outcome = refill.reject(attempt, refusal);
-  counts.reject(cell, gate, outcome.exhausted !== null);
-  return outcome.finished;
-}
-
-/** The name that an image's refusal is counted under: the first gate in order that refuses it; undefined if none does. */
-function refusedBy(image: RawImage, verdicts: Verdicts): string | undefined {
-  if (isDegenerate(image.data)) return DEGENERATE;
-  return Object.entries(verdicts).find(([, verdict]) => !verdict.passed)?.[0];
-}
-
-const scoresOf = (verdicts: Verdicts): Record<string, number | null> =>
-  Object.fromEntries(Object.entries(verdicts).map(([gate, { score }]) => [gate, roundScore(score)]));
-
-async function encodeSample(
-  context: ShardContext,
-  attempt: Attempt,
-  image: RawImage,
-  verdicts: Verdicts,
-): Promise<Uint8Array[]> {
-  const { plan } = context;
-  const { sample } = attempt;
-  const record: SampleRecord = {
-    apiVersion: 'cohortfarm.dev/sample/v1',
-    synthetic: true,
-    index: sample.index,
-    cell: plan.allocation.grid.cells[sample.cell]!.id,
-    axes: { ...sample.axes },
-    exact: { ...sample.exact },
-    ...(sample.sourceId !== undefined && { sourceId: sample.sourceId }),
-    ...(sample.pair !== undefined && { pair: sample.pair }),
-    prompt: sample.prompt,
-    seed: attempt.seed,
-    attempt: attempt.attempt,
-    scores: scoresOf(verdicts) as Record<string, number>,
-    rejected: [...attempt.rejected],
-    planDigest: plan.digest,
-    modelDigest: plan.model.digest,
-  };
-  const extension = imageExtension(plan.spec.output.image.format);
-  return sampleMembers(sample.key, extension, await context.encode(image, record.prompt), record);
-}
-
 async function storePart({ plan, store, provider }: ShardContext, shard: number, part: FinishedPart): Promise<void> {
   const members = (await Promise.all(part.accepted.map((accepted) => accepted.members))).flat();
-  const body = encodePart(partRecord(plan, part, provider), members);
+  const features = part.accepted.flatMap((accepted) => (accepted.features ? [accepted.features] : []));
+  const body = encodePart(partRecord(plan, part, provider), members, features);
   // A part that is there already was made by another worker from the same plan; the first one counts.
   await store.create(objects.part(shard, part.start, part.end), body, { contentType: CONTENT_TYPES.tar });
 }

@@ -127,25 +127,24 @@ export function createGallery({ store, source, replayCommand, keptOf }: GalleryC
 }
 
 function detailOf(
-  { dataset }: Wanted,
+  wanted: Wanted,
   record: SampleRecord,
   kept: ReadonlyMap<number, string>,
 ): Pick<SampleDetail, 'exact' | 'seed' | 'scores' | 'attempts' | 'sourceId'> {
-  const { gates } = dataset.spec.quality;
   const { exact, seed, scores, sourceId } = record;
   const attempts = record.rejected.map(
     (refused): RefusedAttempt => ({
       attempt: refused.attempt,
       seed: refused.seed,
       gate: refused.gate,
-      scores: scoreViews(gates, { scores: refused.scores, exact }),
+      scores: scoreViews(wanted, { scores: refused.scores, exact }),
       rejected: kept.get(refused.attempt) ?? null,
     }),
   );
   return {
     exact,
     seed,
-    scores: scoreViews(gates, { scores, exact }),
+    scores: scoreViews(wanted, { scores, exact }),
     attempts,
     ...(sourceId !== undefined && { sourceId }),
   };

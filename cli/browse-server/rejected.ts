@@ -94,8 +94,8 @@ function isAfter(id: string, cell: number, place: number): boolean {
   return ofId! > cell || (ofId === cell && placeOfId! > place);
 }
 
-function rejectedView({ dataset }: Wanted, { id, record }: KeptImage): RejectedView {
+function rejectedView(wanted: Wanted, { id, record }: KeptImage): RejectedView {
   const { index, axes, exact, prompt, seed, attempt, gate } = record;
-  const scores = scoreViews(dataset.spec.quality.gates, record);
+  const scores = scoreViews(wanted, record);
   return { id, key: sampleKey(index), axes, exact, prompt, seed, attempt, gate, scores };
 }

@@ -98,13 +98,13 @@ async function compare(
   const plan = {
     sampling: { ...dataset.spec.model.sampling, ...pick(manifest.model) },
     model: { digest: manifest.model.digest },
+    gates: [],
     spec: {
       ...dataset.spec,
       workers: { ...dataset.spec.workers, batchSize },
-      quality: { ...dataset.spec.quality, gates: [] },
     },
   };
-  const start = engineStart({ plan, modelDir, gateDirs: [] }, { provider, threads: null });
+  const start = engineStart({ plan, modelDir, gateDirs: [], encoderDir: null }, { provider, threads: null });
   const engine = startEngine({ start });
   try {
     await engine.ready;

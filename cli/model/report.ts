@@ -75,6 +75,7 @@ async function fromFolder(uri: string | undefined, options: CheckOptions): Promi
     sampling: { steps: stepsOf(options), guidanceScale: 3, negativePrompt: '', height, width },
     images: Array.from({ length: count }, (_, i) => ({ ...image, seed: i + 1 })),
     gates: [],
+    encoder: null,
   };
 }
 
@@ -88,13 +89,14 @@ async function fromDataset(uri: string | undefined, options: CheckOptions, file:
   const { plan } = prepared;
   const count = parseCount('--batch-size', options.batchSize ?? String(plan.spec.workers.batchSize), 256);
   const samples = firstSamples(plan, count);
-  const { gates, sampling } = engineStart(prepared, { provider: options.provider, threads: null });
+  const { gates, encoder, sampling } = engineStart(prepared, { provider: options.provider, threads: null });
   return {
     model: prepared.modelDir,
     digest: plan.model.digest,
     sampling: { ...sampling, steps: stepsOf(options) },
     images: samples.map(({ prompt, axes, exact }, i) => ({ prompt, axes, exact, seed: i + 1 })),
     gates,
+    encoder,
   };
 }
 

@@ -1,12 +1,14 @@
 import { chooseProvider, type ProviderName } from '../../diffusion/onnx.ts';
 import { createSampler, type DiffusionModel, loadModel, type Sampling, type Wanted } from '../../diffusion/pipeline.ts';
 import { isDegenerate, type RawImage } from '../../platform/image/image.ts';
+import { loadEncoder } from '../../worker/encoder/encoder.ts';
+import { loadGates } from '../../worker/engine/load.ts';
 import type { ImageRequest, StartMessage } from '../../worker/engine/messages.ts';
-import { type LoadedGate, loadGate } from '../../worker/gate/gate.ts';
+import type { LoadedGate } from '../../worker/gate/gate.ts';
 
 /** One trial batch of a model: whether it can be sampled here, and what that takes. */
 
-export interface TrialRequest extends Pick<StartMessage, 'model' | 'sampling' | 'provider' | 'gates'> {
+export interface TrialRequest extends Pick<StartMessage, 'model' | 'sampling' | 'provider' | 'gates' | 'encoder'> {
   readonly images: readonly ImageRequest[];
 }
 
@@ -27,13 +29,14 @@ export async function tryModel({
   sampling,
   provider: wanted,
   gates,
+  encoder: encoderDir,
   images,
 }: TrialRequest): Promise<Trial> {
   const { provider, reason } = await chooseProvider(wanted);
   const start = performance.now();
   const model = await loadModel(dir, { provider });
-  const loaded: LoadedGate[] = [];
-  for (const { gate, dir, values } of gates) loaded.push(await loadGate(gate, dir, { provider, values }));
+  const encoder = encoderDir === null ? null : await loadEncoder(encoderDir, { provider });
+  const loaded = await loadGates(gates, { provider });
   const loadSeconds = (performance.now() - start) / 1000;
   const sampled = await sampleOnce({ model, provider, sampling, wanted: images });
   return {
@@ -41,7 +44,7 @@ export async function tryModel({
     provider: reason,
     isHalf: model.unet.ports.sample.type === 'float16',
     loadSeconds,
-    gates: await runGates(loaded, sampled.images, images),
+    gates: await runGates(loaded, sampled.images, images, encoder && (await encoder.encode(sampled.images))),
     peakMemory: process.resourceUsage().maxRSS * 1024,
   };
 }
@@ -105,10 +108,11 @@ export async function runGates(
   gates: readonly LoadedGate[],
   images: readonly RawImage[],
   requests: readonly ImageRequest[],
+  features: readonly Uint16Array[] | null = null,
 ): Promise<GateResult[]> {
   const results: GateResult[] = [];
   for (const gate of gates) {
-    const verdicts = (await gate.judge(images, requests)).filter((verdict) => verdict !== null);
+    const verdicts = (await gate.judge(images, requests, features ?? undefined)).filter((verdict) => verdict !== null);
     const scores = verdicts.map(({ score }) => score);
     results.push({ name: gate.name, scores, passed: verdicts.filter(({ passed }) => passed).length });
   }

@@ -21,6 +21,10 @@ export const MUTABLE = [
   'quality.gates.[].modelUri',
   'quality.gates.[].sha256',
   'quality.gates.[].trainedOn',
+  'quality.encoder.modelUri',
+  'quality.encoder.sha256',
+  'quality.reference.uri',
+  'quality.reference.sha256',
   'output.uri',
   'output.s3',
 ] as const;

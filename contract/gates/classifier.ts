@@ -27,7 +27,7 @@ export const classifier: GateType = {
   cel: {
     spec: [
       {
-        rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !(gate.axis in self.quota.axes) || ${withName(
+        rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !has(gate.axis) || !(gate.axis in self.quota.axes) || ${withName(
           'classes',
           asKeys('gate.classes'),
           `(has(gate.appliesTo) ? gate.appliesTo : ${namesOf('self.quota.axes[gate.axis]')}).all(value, value in classes)`,

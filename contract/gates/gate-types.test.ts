@@ -10,17 +10,28 @@ const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
 
 test('the intervals are those that the types describe', () => {
   const classifier = gateOf({ type: 'Classifier', minProbability: 0.8 });
-  assert.deepEqual(passInterval(classifier, undefined), { low: 0.8, high: 1 });
+  assert.deepEqual(passInterval(classifier, {}), { low: 0.8, high: 1 });
   assert.equal(GATE_TYPES.Classifier.describe(classifier), 'wanted class the most probable and at least 0.8 probable');
   const regressor = gateOf({ type: 'Regressor', tolerance: 16 });
-  assert.deepEqual(passInterval(regressor, 50), { low: 34, high: 66 });
+  assert.deepEqual(passInterval(regressor, { a: 50 }), { low: 34, high: 66 });
   assert.equal(GATE_TYPES.Regressor.describe(regressor), 'within 16 of the wanted number');
+  const novelty = gateSchema.parse({ name: 'g', type: 'Novelty', against: 'Cohort', threshold: 0.05 });
+  assert.deepEqual(passInterval(novelty, {}), { low: 0.05, high: 2 });
+  assert.equal(
+    GATE_TYPES.Novelty.describe(novelty),
+    'cosine distance at least 0.05 from each earlier image of its shard',
+  );
+  const calibrated = { ...novelty, against: 'Training' as const, quantile: 0.01 };
+  assert.equal(
+    GATE_TYPES.Novelty.describe(calibrated),
+    'cosine distance at least 0.05 from each training image, the 0.01 quantile of the distances of held-out from training images',
+  );
 });
 
 test('a meter shows every interval whole', () => {
   for (const type of GATE_TYPE_NAMES) {
     const gate = gateOf({ type, minProbability: 0.8, tolerance: 16 });
-    const interval = passInterval(gate, 50);
+    const interval = passInterval(gate, { a: 50 });
     const scale = GATE_TYPES[type].scale(interval);
     assert.ok(scale.low <= interval.low && interval.high <= scale.high, type);
   }

@@ -1,15 +1,23 @@
 import type { GateTypeName } from '../schema/gate.ts';
-import type { Gate } from '../schema/spec.ts';
+import type { Gate, ModelGate } from '../schema/spec.ts';
 import { classifier } from './classifier.ts';
 import type { GateType, Interval } from './gate-type.ts';
+import { novelty } from './novelty.ts';
 import { regressor } from './regressor.ts';
 
 /** The gate types, and the one rule by which a score passes: for the worker, `verify`, the card and the browse page. */
-export const GATE_TYPES: Readonly<Record<GateTypeName, GateType>> = { Classifier: classifier, Regressor: regressor };
+export const GATE_TYPES: Readonly<Record<GateTypeName, GateType>> = {
+  Classifier: classifier,
+  Regressor: regressor,
+  Novelty: novelty,
+};
 
-/** The scores that pass a gate. `exact` is the wanted number, on an axis of numbers. */
-export const passInterval = (gate: Gate, exact: number | undefined): Interval =>
-  GATE_TYPES[gate.type].interval(gate, exact);
+/** Whether a gate has a graph of its own. */
+export const hasModel = (gate: Gate): gate is ModelGate => gate.type !== 'Novelty';
+
+/** The scores that pass a gate. `exact` holds the wanted number of each axis of numbers. */
+export const passInterval = (gate: Gate, exact: Readonly<Record<string, number>>): Interval =>
+  GATE_TYPES[gate.type].interval(gate, gate.axis === undefined ? undefined : exact[gate.axis]);
 
 /** The scores around an interval of a gate that a meter shows. */
 export const meterScale = (gate: Gate, interval: Interval): Interval => GATE_TYPES[gate.type].scale(interval);
@@ -19,7 +27,7 @@ export const gateRule = (gate: Gate): string => GATE_TYPES[gate.type].describe(g
 
 /** Whether a gate judges an image that is to show these values. */
 export const appliesTo = (gate: Gate, axes: Readonly<Record<string, string>>): boolean =>
-  !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis]!);
+  !gate.appliesTo || gate.appliesTo.includes(axes[gate.axis!]!);
 
 /** Significant digits of a recorded score: all that float32 arithmetic promises. */
 const DIGITS = 6;

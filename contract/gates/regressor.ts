@@ -31,7 +31,7 @@ export const regressor: GateType = {
   cel: {
     spec: [
       {
-        rule: `self.quality.gates.all(gate, gate.type != 'Regressor' || !(gate.axis in self.quota.axes) || !has(self.quota.axes[gate.axis].values))`,
+        rule: `self.quality.gates.all(gate, gate.type != 'Regressor' || !has(gate.axis) || !(gate.axis in self.quota.axes) || !has(self.quota.axes[gate.axis].values))`,
         message: 'a Regressor judges numbers, but its axis has values; use a Classifier or give the axis bins',
         fieldPath: '.quality.gates',
       },

@@ -1,5 +1,5 @@
 import { digestOfLines } from '../digest.ts';
-import { GATE_TYPES } from '../gates/gate-types.ts';
+import { GATE_TYPES, hasModel } from '../gates/gate-types.ts';
 import type { Gate, SyntheticDataset } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
 import type { Grid } from './grid.ts';
@@ -29,7 +29,15 @@ interface Parts {
   readonly sampling: ResolvedSampling;
   readonly impressions: Impressions;
   readonly modelDigest: string;
-  readonly gateDigests: readonly string[];
+  readonly gates: readonly PlannedGate[];
+  readonly encoderDigest?: string | undefined;
+  readonly referenceDigest?: string | undefined;
+}
+
+/** A gate as the plan has it: with the threshold that follows from a quantile, and the digest of its folder if it has one. */
+export interface PlannedGate {
+  readonly gate: Gate;
+  readonly digest: string;
 }
 
 /**
@@ -38,7 +46,8 @@ interface Parts {
  */
 export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): PlanIdentity {
   const { grid, quotas, table } = parts.allocation;
-  const { maxAttempts, gates } = spec.quality;
+  const { encoderDigest, referenceDigest } = parts;
+  const { maxAttempts } = spec.quality;
   const { format, quality } = spec.output.image;
   return {
     contract: 1,
@@ -57,15 +66,40 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
       maxAttempts,
       // Decides no byte. It did once, so that its default is kept here: the digests of such plans stay as they were.
       onExhausted: 'Fail',
-      gates: gates.map((gate, i) => gateIdentity(gate, grid, parts.gateDigests[i]!)),
+      gates: parts.gates.map(({ gate, digest }) => gateIdentity(gate, grid, digest)),
+      ...(encoderDigest !== undefined && { encoder: encoderDigest }),
+      ...(referenceDigest !== undefined && { reference: referenceDigest }),
     },
     image: format === 'jpeg' ? { format, quality } : { format },
     shardSamples: spec.output.shard.samples,
   };
 }
 
+/** The gates of a dataset as its plan has them. What only the plan holds is left open where there is none. */
+export function plannedGates(gates: readonly Gate[], plan?: PlanIdentity): PlannedGate[] {
+  const planned = ((plan?.quality as PlannedQuality | undefined)?.gates ?? []) as readonly Partial<PlannedEntry>[];
+  return gates.map((gate, i) => {
+    const { digest = '', threshold } = planned[i] ?? {};
+    return { digest, gate: gate.quantile === undefined || threshold === undefined ? gate : { ...gate, threshold } };
+  });
+}
+
+/** `quality` of a plan, as far as it is read back. */
+export interface PlannedQuality {
+  readonly gates?: readonly unknown[];
+  readonly encoder?: string;
+  readonly reference?: string;
+}
+
+interface PlannedEntry {
+  readonly digest: string;
+  readonly threshold: number;
+}
+
 function gateIdentity(gate: Gate, grid: Grid, digest: string): unknown {
-  const { name, axis, type, input, activation } = gate;
+  const { name, type, input, activation } = gate;
+  if (!hasModel(gate)) return { name, type, digest, ...GATE_TYPES[type].identity(gate) };
+  const { axis } = gate;
   const judged = gate.appliesTo ?? grid.axes.find((one) => one.name === axis)!.values;
   const feeding = { ...(input && { input }), ...(activation && { activation }) };
   return {

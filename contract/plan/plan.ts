@@ -1,6 +1,6 @@
 import { digestOf } from '../digest.ts';
 import { issueAt, listed, SpecError } from '../schema/issue.ts';
-import type { Spec, SyntheticDataset } from '../schema/spec.ts';
+import type { Gate, Spec, SyntheticDataset } from '../schema/spec.ts';
 import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
 import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
@@ -26,8 +26,12 @@ export interface ModelIdentity {
 
 export interface PlanInputs extends QuotaInputs {
   readonly model: ModelIdentity;
-  /** One per gate, in order. */
+  /** One per gate, in order; of a gate without a folder it does not count. */
   readonly gateDigests: readonly string[];
+  /** Of `spec.quality.encoder`. */
+  readonly encoderDigest?: string;
+  /** Of `spec.quality.reference`, and the quantiles of its held-out distances. */
+  readonly reference?: { readonly digest: string; quantile(share: number): number };
   /** The phrases of `spec.prompt.impressionsFrom`. */
   readonly impressions?: Impressions;
   /** The dataset of `spec.extends`. */
@@ -41,6 +45,8 @@ export interface Plan {
   /** All that decides the bytes; published with the dataset, so that anyone can check the digest. */
   readonly identity: PlanIdentity;
   readonly spec: Spec;
+  /** The gates of the spec, with the thresholds that follow from quantiles. */
+  readonly gates: readonly Gate[];
   readonly allocation: Allocation;
   readonly origin: Origin;
   /** The dataset that this one extends. */
@@ -73,20 +79,24 @@ export function makePlan(dataset: SyntheticDataset, inputs: PlanInputs): Plan {
   ];
   if (issues.length > 0) throw new SpecError(issues);
   const impressions = usedImpressions(spec, allocation, inputs.impressions);
-  const { model, gateDigests } = inputs;
+  const { model, gateDigests, encoderDigest, reference } = inputs;
+  const gates = spec.quality.gates.map((gate) => withThreshold(gate, reference));
   const identity = identityOf(dataset, {
     allocation,
     origin,
     sampling,
     impressions,
     modelDigest: model.digest,
-    gateDigests,
+    gates: gates.map((gate, i) => ({ gate, digest: comparedDigest(gate, inputs) ?? gateDigests[i]! })),
+    encoderDigest,
+    referenceDigest: reference?.digest,
   });
   return {
     name: dataset.metadata.name,
     digest: digestOf(identity),
     identity,
     spec,
+    gates,
     allocation,
     origin,
     ...(parent && { parent }),
@@ -97,6 +107,17 @@ export function makePlan(dataset: SyntheticDataset, inputs: PlanInputs): Plan {
     impressions,
     seedKeys: seedKeys(spec.seed),
   };
+}
+
+/** Digest of the images with which a Novelty gate compares, by what gives their features. */
+function comparedDigest({ against }: Gate, { encoderDigest, reference }: PlanInputs): string | undefined {
+  return against === 'Training' ? reference?.digest : against === 'Cohort' ? encoderDigest : undefined;
+}
+
+function withThreshold(gate: Gate, reference: PlanInputs['reference']): Gate {
+  if (gate.quantile === undefined) return gate;
+  if (!reference) throw new TypeError('a quantile needs a reference');
+  return { ...gate, threshold: reference.quantile(gate.quantile) };
 }
 
 function resolve(spec: Spec, { defaults }: ModelIdentity): Pick<ResolvedSampling, 'scheduler' | 'height' | 'width'> {

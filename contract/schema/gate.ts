@@ -2,7 +2,9 @@ import { z } from 'zod';
 
 /** `gate.json`, beside a gate's `model.onnx`: how to feed the graph and how to read it. */
 
-export const GATE_TYPE_NAMES = ['Classifier', 'Regressor'] as const;
+/** Gates with a graph of their own. */
+const MODEL_GATE_TYPE_NAMES = ['Classifier', 'Regressor'] as const;
+export const GATE_TYPE_NAMES = [...MODEL_GATE_TYPE_NAMES, 'Novelty'] as const;
 export type GateTypeName = (typeof GATE_TYPE_NAMES)[number];
 
 const statistics = z.array(z.number().min(-1e6).max(1e6)).min(1).max(3);
@@ -32,7 +34,7 @@ export const activationSchema = z
 export const gateModelSchema = z
   .strictObject({
     apiVersion: z.literal('cohortfarm.dev/gate/v1'),
-    type: z.enum(GATE_TYPE_NAMES),
+    type: z.enum(MODEL_GATE_TYPE_NAMES),
     input: gateInputSchema,
     output: z.strictObject({
       activation: activationSchema,

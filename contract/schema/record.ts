@@ -6,12 +6,16 @@ import { digest } from './digest.ts';
 const count = z.int().min(0);
 const index = z.int().min(0);
 
+/** The image from which a Novelty gate measured, by gate: SHA-256 of a training image, or the key of a sample. */
+const nearest = z.record(z.string(), z.string());
+
 /** One generated image that was refused, by which gate (the first in order), and what every gate said. */
 const rejectionSchema = z.strictObject({
   attempt: count,
   seed: count,
   gate: z.string(),
   scores: z.record(z.string(), z.number().nullable()),
+  nearest: nearest.optional(),
 });
 
 /** KEY.json in a shard. `cell` and `axes` say what was wanted, `scores` what the gates found. */
@@ -28,8 +32,9 @@ export const sampleRecordSchema = z.strictObject({
   prompt: z.string(),
   seed: count,
   attempt: count,
-  /** Probability of the wanted class, or the predicted number, by gate name. */
+  /** Probability of the wanted class, the predicted number, or the distance from the nearest image, by gate name. */
   scores: z.record(z.string(), z.number()),
+  nearest: nearest.optional(),
   rejected: z.array(rejectionSchema),
   planDigest: digest,
   modelDigest: digest,
@@ -49,6 +54,7 @@ export const rejectedRecordSchema = z.strictObject({
   seed: count,
   gate: z.string(),
   scores: z.record(z.string(), z.number().nullable()),
+  nearest: nearest.optional(),
   planDigest: digest,
 });
 export type RejectedRecord = z.infer<typeof rejectedRecordSchema>;
@@ -96,6 +102,8 @@ export const shardRecordSchema = z.strictObject({
   provider: z.string(),
   cells: z.array(cellTallySchema),
   exhausted: z.array(index),
+  /** The object of the feature vectors, where the spec names an encoder. */
+  features: z.strictObject({ key: z.string(), sha256: digest, bytes: count }).optional(),
 });
 export type ShardRecord = z.infer<typeof shardRecordSchema>;
 

@@ -220,11 +220,13 @@ export const gateSchema = z.strictObject({
   name: label
     .refine((name) => name !== DEGENERATE, 'is what images that show nothing are counted under; choose another name')
     .describe('Its name in records and reports'),
-  axis: axisName.describe('The axis whose wanted value the image must show'),
+  axis: axisName.optional().describe('The axis whose wanted value the image must show; not for Novelty'),
   type: z
     .enum(GATE_TYPE_NAMES)
-    .describe('Classifier: probabilities of classes; Regressor: one number, such as the age'),
-  modelUri: uri.describe('Folder with model.onnx and gate.json'),
+    .describe(
+      'Classifier: probabilities of classes; Regressor: one number, such as the age; Novelty: no copy of another image',
+    ),
+  modelUri: uri.optional().describe('Folder with model.onnx and gate.json; not for Novelty'),
   input: gateInputSchema.optional().describe("How pixels are fed to the graph; default: gate.json's"),
   activation: activationSchema.optional(),
   sha256: digest.optional().describe('Refuse any other gate model'),
@@ -237,6 +239,26 @@ export const gateSchema = z.strictObject({
   multiLabel: z.boolean().default(false).describe('Classifier: the classes do not exclude each other'),
   minProbability: z.number().min(0).max(1).default(0.5).describe('Classifier: least probability of the wanted class'),
   tolerance: z.number().min(0).optional().describe('Regressor: largest distance from the wanted number'),
+  against: z
+    .enum(['Training', 'Cohort'])
+    .optional()
+    .describe(
+      'Novelty: the images of which it must be no copy: the training images of quality.reference, or earlier ones of its shard',
+    ),
+  threshold: z
+    .number()
+    .min(0)
+    .max(2)
+    .optional()
+    .describe('Novelty: least cosine distance of features (quality.encoder) from each of those images'),
+  quantile: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe(
+      'Novelty against Training, in place of threshold: the quantile of the distances of held-out real images from training images',
+    ),
   appliesTo: z
     .array(axisValue)
     .min(1)
@@ -257,6 +279,20 @@ export const qualitySchema = z.strictObject({
       'When no attempt of some sample passes: Fail withholds publication, Shortfall publishes the rest; may change',
     ),
   keepRejected: z.int().min(0).max(1000).default(0).describe('Rejected images to keep for each cell, under rejected/'),
+  encoder: z
+    .strictObject({
+      modelUri: uri.describe('Folder with model.onnx and encoder.json'),
+      sha256: digest.optional().describe('Refuse any other encoder'),
+    })
+    .optional()
+    .describe('Gives each accepted image a feature vector, kept under features/'),
+  reference: z
+    .strictObject({
+      uri: uri.describe('Folder that `cohortfarm features` wrote'),
+      sha256: digest.optional().describe('Refuse any other reference'),
+    })
+    .optional()
+    .describe('Features of real images, to compare the cohort with'),
   gates: z
     .array(gateSchema)
     .max(MAX_GATES)
@@ -440,5 +476,7 @@ export type SyntheticDataset = z.infer<typeof datasetSchema>;
 export type Spec = z.infer<typeof specSchema>;
 export type Quota = z.infer<typeof quotaSchema>;
 export type Gate = z.infer<typeof gateSchema>;
+/** A gate with a graph of its own, which judges one axis. */
+export type ModelGate = Gate & { readonly axis: string; readonly modelUri: string };
 export type Training = z.infer<typeof trainingSchema>;
 export type ColumnMap = Readonly<Record<string, z.infer<typeof columnSchema>>>;

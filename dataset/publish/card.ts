@@ -121,7 +121,7 @@ function making(draft: Draft): string {
 function gates(draft: Draft): string {
   const rows = rejectedBy(draft).map(({ name, gate, rejected }) => [
     text(name),
-    gate ? text(gate.axis) : '',
+    gate?.axis ? text(gate.axis) : '',
     gate ? text(gateRule(gate)) : workerRule(name),
     gate?.appliesTo ? text(listed(gate.appliesTo)) : 'all',
     grouped(rejected),

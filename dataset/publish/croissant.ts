@@ -130,7 +130,8 @@ function responsibleAi(draft: Draft): Record<string, unknown> {
     'rai:dataAnnotationProtocol':
       'The labels are the attributes that the prompt asked for. Gates, where there are any, are automatic models that judged each image.',
     'rai:machineAnnotationTools': gates.map(
-      (gate) => `Gate ${gate.name} (${gate.type} for ${gate.axis}): ${gateRule(gate)}`,
+      (gate) =>
+        `Gate ${gate.name} (${gate.axis === undefined ? gate.type : `${gate.type} for ${gate.axis}`}): ${gateRule(gate)}`,
     ),
     'rai:annotationsPerItem': 'no human annotation',
     'rai:dataUseCases': [

@@ -87,7 +87,7 @@ test('axes and gates that are called like other columns get columns of their own
   assert.deepEqual(Object.keys(axes), ['axis_seed', 'constructor', 'key', 'key_exact', 'seed']);
   assert.deepEqual(Object.values(exact), ['constructor_exact', 'axis_key_exact']);
   const column = describeIndex(clash.spec).find(({ name }) => name === Object.values(scores)[0])!;
-  assert.equal(column.value('shard', sample(0)), null, 'what objects inherit is no score');
+  assert.equal(column.value('shard', sample(0), 0), null, 'what objects inherit is no score');
 });
 
 test('equal samples make equal bytes', () => {

@@ -33,6 +33,7 @@ const FIXED = [
   'seed',
   'attempt',
   'source_id',
+  'featureRow',
 ] as const;
 
 /** Names the columns; an axis that is called like another column gets a prefix. */
@@ -59,7 +60,8 @@ export interface IndexColumn {
   readonly type: 'STRING' | 'INT32' | 'INT64' | 'DOUBLE';
   readonly nullable: boolean;
   readonly description: string;
-  readonly value: (shard: string, sample: ShardSample) => string | number | bigint | null;
+  /** @param row of the sample in its shard */
+  readonly value: (shard: string, sample: ShardSample, row: number) => string | number | bigint | null;
 }
 
 /** The columns of a dataset's index, in order. */
@@ -119,6 +121,16 @@ export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
       ),
       nullable: true,
     })),
+    ...(spec.quality.encoder
+      ? [
+          column(
+            'featureRow',
+            'INT32',
+            "Row of the feature vector in the shard's file under features/",
+            (_shard, _sample, row) => row,
+          ),
+        ]
+      : []),
     ...(sourceId
       ? [
           {
@@ -185,8 +197,8 @@ export function createIndex(spec: SyntheticDataset['spec'], keyValues: Readonly<
   };
   return {
     add(shard, samples) {
-      for (const sample of samples) {
-        for (const [i, column] of columns.entries()) group[i]!.push(column.value(shard, sample));
+      for (const [row, sample] of samples.entries()) {
+        for (const [i, column] of columns.entries()) group[i]!.push(column.value(shard, sample, row));
         if (++rows === ROW_GROUP) flush();
       }
     },

@@ -1,3 +1,4 @@
+import { hasModel } from '../../contract/gates/gate-types.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Draft } from './manifest.ts';
 
@@ -60,7 +61,7 @@ export function trainedOn({ dataset: { spec } }: Pick<Draft, 'dataset'>): { name
 /** Notices for anyone who trains on the data; `axes` are the names of the quota grid's axes. */
 export function limitations(draft: Draft): string[] {
   const { axes, quality } = { axes: Object.keys(draft.dataset.spec.quota.axes), quality: draft.dataset.spec.quality };
-  const gated = [...new Set(quality.gates.map((gate) => gate.axis))];
+  const gated = [...new Set(quality.gates.filter(hasModel).map((gate) => gate.axis))];
   const ungated = axes.filter((axis) => !gated.includes(axis));
   const gates =
     gated.length > 0

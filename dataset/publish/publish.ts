@@ -7,6 +7,7 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { assertOwned } from '../claim.ts';
+import { readFeatures } from '../shard/features.ts';
 import { contentOf, type Extent, readShardSamples, type ShardSample } from '../shard/read.ts';
 import { renderCard } from './card.ts';
 import { type Checkpoints, openCheckpoints } from './checkpoint.ts';
@@ -67,8 +68,8 @@ export async function publish(context: PublishContext): Promise<Manifest> {
 async function refuseStrays(plan: Plan, store: ObjectStore): Promise<void> {
   const known = new Set<string>();
   for (let shard = 0; shard < plan.shards; shard++)
-    known.add(objects.shard(plan.name, shard)).add(objects.record(shard));
-  for (const prefix of [objects.shards, objects.records]) {
+    known.add(objects.shard(plan.name, shard)).add(objects.record(shard)).add(objects.features(plan.name, shard));
+  for (const prefix of [objects.shards, objects.records, objects.featuresFolder]) {
     for await (const { key } of store.list(prefix)) {
       if (!known.has(key)) throw new DatasetError(key, 'is not part of the dataset; remove it and publish again');
     }
@@ -135,11 +136,23 @@ interface ReadShard {
 
 /** A shard that is checked: now, or by a publisher that was interrupted. */
 async function readShard(store: ObjectStore, checkpoints: Checkpoints, record: ShardRecord): Promise<ReadShard> {
+  await checkFeatures(store, record);
   const before = await checkpoints.read(record);
   if (before) return { record, samples: before, content: (extent) => readExtent(store, record.key, extent) };
   const bytes = await getSound(store, record.key);
   const samples = checkShard(bytes, record);
   return { record, samples, content: (extent) => contentOf(bytes!, extent) };
+}
+
+/** @throws DatasetError when the feature vectors of a shard are not those of its record */
+async function checkFeatures(store: ObjectStore, record: ShardRecord): Promise<void> {
+  if (!record.features) return;
+  const found = await readFeatures(store, record);
+  if (typeof found === 'string')
+    throw new DatasetError(
+      record.features.key,
+      `${found}; restore it, or remove it, ${record.key} and ${objects.record(record.shard)} and run again to remake the shard`,
+    );
 }
 
 async function readExtent(store: ObjectStore, key: string, { offset, size }: Extent): Promise<Uint8Array> {

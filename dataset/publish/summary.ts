@@ -3,6 +3,7 @@ import type { GateView } from '../../browse/wire.ts';
 import { type Counts, totals } from '../../contract/account/tally.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
 import { DEGENERATE, DEGENERATE_RULE, PAIR, PAIR_RULE } from '../../contract/names.ts';
+import { plannedGates } from '../../contract/plan/identity.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { Draft } from './manifest.ts';
 
@@ -58,10 +59,10 @@ export function gridOf(cells: readonly CellOf[], countsAt: (cell: number) => Cou
 export const workerRule = (name: string): string => (name === PAIR ? PAIR_RULE : DEGENERATE_RULE);
 
 /** The gates with their rules; last, what the worker rejects by itself. */
-export function gateViews({ dataset }: Pick<Draft, 'dataset'>): GateView[] {
-  const gates = dataset.spec.quality.gates.map((gate) => ({
+export function gateViews({ dataset, plan }: Pick<Draft, 'dataset'> & Partial<Pick<Draft, 'plan'>>): GateView[] {
+  const gates = plannedGates(dataset.spec.quality.gates, plan).map(({ gate }) => ({
     name: gate.name,
-    axis: gate.axis,
+    axis: gate.axis ?? null,
     rule: gate.appliesTo ? `${gateRule(gate)}; only ${gate.appliesTo.join(', ')}` : gateRule(gate),
   }));
   const others = [DEGENERATE, ...(dataset.spec.quota.pairs ? [PAIR] : [])];
@@ -84,9 +85,9 @@ export interface GateSum {
 }
 
 /** Rejections by gate, gates without any included. */
-export function rejectedBy({ rejected, dataset }: Pick<Draft, 'rejected' | 'dataset'>): GateSum[] {
+export function rejectedBy({ rejected, dataset, plan }: Pick<Draft, 'rejected' | 'dataset' | 'plan'>): GateSum[] {
   const counts = new Map(Object.entries(rejected));
-  const gates = dataset.spec.quality.gates.map((gate) => ({
+  const gates = plannedGates(dataset.spec.quality.gates, plan).map(({ gate }) => ({
     name: gate.name,
     gate,
     rejected: counts.get(gate.name) ?? 0,

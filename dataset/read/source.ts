@@ -1,11 +1,14 @@
-import type { Outline } from '../../contract/schema/manifest.ts';
+import type { Manifest, Outline } from '../../contract/schema/manifest.ts';
 import type { CellTally } from '../../contract/schema/record.ts';
 import type { Place } from './index-file.ts';
 
 /** A dataset as the browser sees it, published or still growing. */
 
 /** The wanted samples; from a manifest, or an outline. */
-export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'first' | 'cells' | 'dataset'>;
+export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'first' | 'cells' | 'dataset'> & {
+  /** Once it is published. */
+  readonly plan?: Manifest['plan'];
+};
 
 export interface Counts {
   /** The cells that have any, in any order. */

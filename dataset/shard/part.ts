@@ -1,13 +1,16 @@
 import { canonicalFile, canonicalJson, sha256 } from '../../contract/digest.ts';
 import { type PartRecord, partRecordSchema, type SampleRecord } from '../../contract/schema/record.ts';
+import { type HalfMatrix, npyBytes, npyHeader, readNpy } from '../../platform/npy.ts';
 import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
 /**
  * A part: a checkpoint of some consecutive samples of a shard. It is one object, a tar whose first member is the part's
- * record and whose other members are the shard's, byte for byte.
+ * record and whose other members are the shard's, byte for byte; between them lie the feature vectors of its images, if there
+ * are any.
  */
 
 const RECORD_NAME = '_part.json';
+const FEATURES_NAME = '_features.npy';
 
 /** The members of one accepted sample, as the shard holds them. */
 export function sampleMembers(key: string, extension: string, image: Uint8Array, record: SampleRecord): Uint8Array[] {
@@ -19,26 +22,49 @@ export function sampleMembers(key: string, extension: string, image: Uint8Array,
 }
 
 /** The part as stored, with a digest of all that it says. Members are whole tar members in the order of the samples. */
-export function encodePart(record: PartRecord, members: readonly Uint8Array[]): Uint8Array[] {
-  const head = canonicalJson({ ...record, digest: digestOfPart(record, members) });
-  return [tarMember(RECORD_NAME, Buffer.from(head)), ...members, TAR_END];
+export function encodePart(
+  record: PartRecord,
+  members: readonly Uint8Array[],
+  features: readonly Uint16Array[] = [],
+): Uint8Array[] {
+  const rest = [...featureMembers(features), ...members];
+  const head = canonicalJson({ ...record, digest: digestOfPart(record, rest) });
+  return [tarMember(RECORD_NAME, Buffer.from(head)), ...rest, TAR_END];
+}
+
+function featureMembers(features: readonly Uint16Array[]): Uint8Array[] {
+  if (features.length === 0) return [];
+  const content = Buffer.concat([npyHeader(features.length, features[0]!.length), ...features.map(npyBytes)]);
+  return [tarMember(FEATURES_NAME, content)];
 }
 
 const digestOfPart = (record: PartRecord, members: readonly Uint8Array[]): string =>
   sha256(canonicalJson(record), ...members);
 
-/** Reads a stored part back: its record, and the bytes that go into the shard. @throws Error when it is damaged */
-export function decodePart(part: Uint8Array): { record: PartRecord; members: Uint8Array } {
-  const [first, second] = listMembers(part);
+/** A part as it is read back. */
+export interface DecodedPart {
+  readonly record: PartRecord;
+  /** The bytes that go into the shard. */
+  readonly members: Uint8Array;
+  /** One row for each accepted sample, in order; null where there are none. */
+  readonly features: HalfMatrix | null;
+}
+
+/** Reads a stored part back. @throws Error when it is damaged */
+export function decodePart(part: Uint8Array): DecodedPart {
+  const [first, second, third] = listMembers(part);
   if (first?.name !== RECORD_NAME) throw new TypeError(`a part begins with ${RECORD_NAME}, not ${first?.name}`);
   const text = Buffer.from(part.subarray(first.offset, first.offset + first.size)).toString();
   const end = part.length - TAR_END.length;
-  const begin = second ? second.offset - 512 : end;
+  const rest = second ? second.offset - 512 : end;
+  const featured = second?.name === FEATURES_NAME ? second : null;
+  const begin = featured ? (third ? third.offset - 512 : end) : rest;
   const { digest, ...record } = partRecordSchema.parse(JSON.parse(text));
   const members = part.subarray(begin, end);
-  const found = digestOfPart(record, [members]);
+  const found = digestOfPart(record, [part.subarray(rest, end)]);
   if (digest !== undefined && digest !== found) throw new Error(`it has the digest ${found}, not ${digest}`);
-  return { record, members };
+  const features = featured && readNpy(part.subarray(featured.offset, featured.offset + featured.size));
+  return { record, members, features };
 }
 
 /** The record of a part of which only the first bytes are at hand; null when they do not hold all of it. */

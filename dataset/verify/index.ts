@@ -61,9 +61,9 @@ export async function openIndex(store: ObjectStore, manifest: Manifest): Promise
       });
       if (found instanceof Error) return [`its rows in ${objects.index} cannot be read: ${found.message}`];
       return samples.flatMap((sample, i) => {
-        const wrong = columns.find(({ name, value }) => plain(found[i]?.[name]) !== plain(value(shard, sample)));
+        const wrong = columns.find(({ name, value }) => plain(found[i]?.[name]) !== plain(value(shard, sample, i)));
         if (!wrong) return [];
-        const [says, is] = [plain(found[i]?.[wrong.name]), plain(wrong.value(shard, sample))];
+        const [says, is] = [plain(found[i]?.[wrong.name]), plain(wrong.value(shard, sample, i))];
         return [
           `sample ${sample.key}: ${objects.index} says ${wrong.name} ${JSON.stringify(says)}, not ${JSON.stringify(is)}`,
         ];

@@ -10,7 +10,7 @@ import { objects } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
-import { drawingContext, planOf, RUN, smallDataset } from '../../test/support/dataset.ts';
+import { drawingContext, planOf, RUN, smallDataset, withFeatures } from '../../test/support/dataset.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { createIndex, describeIndex } from '../publish/index.ts';
 import { publish } from '../publish/publish.ts';
@@ -30,11 +30,13 @@ const UNVERIFIABLE: readonly (readonly [RegExp, string])[] = [
   [/^dataset\.json:dataset\.spec\.quality\.onExhausted$/, 'decides what is published, may change at any time'],
   [/^dataset\.json:dataset\.spec\.quality\.keepRejected$/, 'kept rejections are not part of the dataset'],
   [/^dataset\.json:dataset\.spec\.quality\.gates\.\d+\.modelUri$/, 'a place; the digest in plan names the gate'],
+  [/^dataset\.json:dataset\.spec\.quality\.encoder\.modelUri$/, 'a place; the digest in plan names the encoder'],
   [/^dataset\.json:dataset\.spec\.model\.executionProvider$/, 'a wish; the records name what ran'],
   [/^dataset\.json:dataset\.spec\.output\.uri$/, 'a place, which changes when the dataset is copied'],
   [/^dataset\.json:dataset\.spec\.output\.image\.quality$/, 'PNG files have no quality'],
   [/^dataset\.json:dataset\.spec\.quota\.minPerCell$/, 'met by the quotas already'],
   [/^dataset\.json:dataset\.spec\.quality\.gates\.1\.(minProbability|multiLabel)$/, 'a regressor has neither'],
+  [/^dataset\.json:dataset\.spec\.quality\.gates\.2\.(minProbability|multiLabel)$/, 'a Novelty gate has neither'],
   [/^sample:scores\./, 'only the gate can compute it again; it must pass'],
   [/^sample:rejected\.\d+\.scores\./, 'only the gate can compute it again; it must fit the verdict'],
 ];
@@ -56,6 +58,8 @@ const OTHER: ReadonlyMap<unknown, string> = new Map([
   ['Balanced', 'Complement'],
   ['Classifier', 'Regressor'],
   ['Regressor', 'Classifier'],
+  ['Novelty', 'Classifier'],
+  ['Cohort', 'Training'],
   ['png', 'jpeg'],
   ['PNDM', 'DDIM'],
 ]);
@@ -79,6 +83,7 @@ function mutate<T>(value: T, path: Path): T {
 }
 
 const dataset = smallDataset((spec) => {
+  withFeatures(spec);
   spec.quota.samples = 7;
   spec.output.shard = { samples: 4 };
 });

@@ -1,7 +1,7 @@
 import { canonicalJson, digestOf } from '../../contract/digest.ts';
 import { type Allocation, allocate, followsFromResource } from '../../contract/plan/allocate.ts';
 import { buildGrid, type Grid } from '../../contract/plan/grid.ts';
-import { identityOf } from '../../contract/plan/identity.ts';
+import { identityOf, type PlannedQuality, plannedGates } from '../../contract/plan/identity.ts';
 import { originOf } from '../../contract/plan/origin.ts';
 import { membersOf } from '../../contract/plan/pairs.ts';
 import { type Plan, type Sample, samplesBetween, usedImpressions } from '../../contract/plan/plan.ts';
@@ -14,7 +14,7 @@ import { parseDataset } from '../../contract/validate/parse.ts';
 /** The plan of a published dataset, rebuilt from its resource: enough to say what every sample was to be. */
 
 export interface Rebuilt {
-  readonly plan: Pick<Plan, 'seedKeys' | 'spec' | 'allocation' | 'origin'>;
+  readonly plan: Pick<Plan, 'seedKeys' | 'spec' | 'allocation' | 'origin' | 'gates'>;
   /** Cell ids in grid order. */
   readonly cells: readonly string[];
   readonly samples: number;
@@ -46,6 +46,7 @@ export function rebuildPlan(manifest: Manifest): Rebuilt | string {
   const allocation = { grid: { ...whole, cells }, quotas, shares: quotas, cohort: null, table: null };
   const plan = {
     spec,
+    gates: plannedGates(spec.quality.gates, manifest.plan).map(({ gate }) => gate),
     allocation,
     origin: originOf(manifest),
     seedKeys: seedKeys(spec.seed),
@@ -73,19 +74,14 @@ function pairsFault(grid: Grid, quotas: readonly number[], quota: Quota): string
   }
 }
 
-/** The gates of a plan, with the digests that only it holds. */
-interface PlannedGates {
-  readonly gates?: readonly { readonly digest?: string }[];
-}
-
 /**
- * The plan against the one that the resource asks for. What a resource does not hold (digests of gates, phrases of a file, the
+ * The plan against the one that the resource asks for. What a resource does not hold (digests of gates, thresholds that follow from quantiles, phrases of a file, the
  * rows of a table, the quotas that follow from a cohort) is taken from the plan.
  */
 function identityFaults(manifest: Manifest, allocation: Allocation): string[] {
   const { dataset, model, plan } = manifest;
   const { spec } = dataset;
-  const { gates = [] } = plan.quality as PlannedGates;
+  const { gates = [], encoder, reference } = plan.quality as PlannedQuality;
   if (gates.length !== spec.quality.gates.length)
     return [`dataset.spec.quality has ${spec.quality.gates.length} gates, plan.quality ${gates.length}`];
   const { scheduler, height, width } = model;
@@ -96,7 +92,9 @@ function identityFaults(manifest: Manifest, allocation: Allocation): string[] {
       sampling: { ...spec.model.sampling, scheduler, height, width },
       impressions: usedImpressions(spec, allocation, plan.impressions as Plan['impressions']),
       modelDigest: model.digest,
-      gateDigests: gates.map(({ digest = '' }) => digest),
+      gates: plannedGates(spec.quality.gates, plan),
+      encoderDigest: encoder,
+      referenceDigest: reference,
     });
     const expected: Record<string, unknown> = { ...identity, ...(plan.table !== undefined && { table: plan.table }) };
     return [

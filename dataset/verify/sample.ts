@@ -40,7 +40,7 @@ export function recordFaults(
     record.rejected.map(({ attempt, seed }) => [attempt, seed]),
     earlierAttempts(record, rebuilt),
   );
-  const { gates } = manifest.dataset.spec.quality;
+  const { gates } = rebuilt.plan;
   same('modelDigest', record.modelDigest, manifest.model.digest);
   return [...faults, ...gates.flatMap((gate) => gateFaults(gate, record)), ...rejectionFaults(gates, record, expected)];
 }
@@ -70,7 +70,7 @@ function gateFaults(gate: Gate, record: SampleRecord): string[] {
   if (!appliesTo(gate, axes)) return [];
   const score = scores[gate.name];
   if (score === undefined) return [`gate ${gate.name} gave no score`];
-  const passed = isRecordedWithin(passInterval(gate, exact[gate.axis]), score);
+  const passed = isRecordedWithin(passInterval(gate, exact), score);
   return passed ? [] : [`gate ${gate.name} would not pass a score of ${score}`];
 }
 

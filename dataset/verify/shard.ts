@@ -19,7 +19,8 @@ export interface Published {
 
 export interface ShardFindings {
   readonly faults: readonly string[];
-  readonly images: number;
+  /** None where the shard is not what its record says. */
+  readonly samples: readonly ShardSample[];
 }
 
 /** Checks one shard's bytes, samples and counts. `firstRow` is the row of the index at which the shard begins. */
@@ -34,7 +35,7 @@ export async function verifyShard(
     samples = checkShard(bytes, record);
   } catch (error) {
     if (!(error instanceof DatasetError)) throw error;
-    return { faults: [error.message.slice(record.key.length + 1)], images: 0 };
+    return { faults: [error.message.slice(record.key.length + 1)], samples: [] };
   }
   const exhausted = new Set(record.exhausted);
   const expected = published.rebuilt
@@ -50,7 +51,7 @@ export async function verifyShard(
     faults.push(...found.map((fault) => `sample ${sample.key}: ${fault}`));
   }
   faults.push(...pairFaults(samples, published.rebuilt), ...countFaults(record, samples, published.rebuilt.plan));
-  return { faults, images: samples.length };
+  return { faults, samples };
 }
 
 /**

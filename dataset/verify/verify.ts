@@ -11,6 +11,7 @@ import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
 import { DAMAGED_AT_REST, digestStored, getUnlessDamaged, parseStored } from '../stored.ts';
+import { featureFaults } from './features.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
 import { type OpenStore, openParent, statedParentFault } from './parent.ts';
@@ -135,9 +136,15 @@ async function checkPlace(store: ObjectStore, place: ShardPlace, published: Publ
   const bytes = await getUnlessDamaged(store, record.key);
   if (bytes instanceof StoreError)
     return { record, line, faults: [{ object: record.key, message: DAMAGED_AT_REST }], images: 0 };
-  const { faults, images } = await verifyShard(bytes, record, firstRow, published);
+  const { faults, samples } = await verifyShard(bytes, record, firstRow, published);
   const found = faults.map((message) => ({ object: record.key, message }));
-  return { record, line, faults: [...entryFaults(entry, record, published.manifest, shard), ...found], images };
+  const features = await featureFaults(store, record, samples, published);
+  return {
+    record,
+    line,
+    faults: [...entryFaults(entry, record, published.manifest, shard), ...found, ...features],
+    images: samples.length,
+  };
 }
 
 async function readManifestStrictly(store: ObjectStore): Promise<Stored<Manifest> | Fault> {
@@ -212,9 +219,16 @@ async function fileFaults(store: ObjectStore, manifest: Manifest): Promise<Fault
 
 /** Shards and records that the manifest does not know would be read by anyone who lists the folder. */
 async function strayFaults(store: ObjectStore, manifest: Manifest): Promise<Fault[]> {
-  const known = new Set(manifest.shards.flatMap(({ key, record }) => [key, record]));
+  const hasFeatures = manifest.dataset.spec.quality.encoder !== undefined;
+  const known = new Set(
+    manifest.shards.flatMap(({ key, record }, shard) => [
+      key,
+      record,
+      ...(hasFeatures ? [objects.features(manifest.name, shard)] : []),
+    ]),
+  );
   const faults: Fault[] = [];
-  for (const prefix of [objects.shards, objects.records]) {
+  for (const prefix of [objects.shards, objects.records, objects.featuresFolder]) {
     for await (const { key } of store.list(prefix)) {
       if (!known.has(key)) faults.push({ object: key, message: 'is not part of the dataset; remove it' });
     }

@@ -1,7 +1,9 @@
 import {
   CLASSIFIER,
+  ENCODER,
   FINETUNE,
   gates,
+  NOVELTY,
   PRETRAIN,
   REGRESSOR,
   type Refused,
@@ -96,6 +98,60 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     name: 'a Classifier with tolerance',
     changes: gates({ ...CLASSIFIER, tolerance: 1 }),
     causes: [['spec.quality.gates[0].tolerance', /belongs to a Regressor/]],
+  },
+  {
+    name: 'a Classifier of no axis and no model',
+    changes: gates({ name: 'sex', type: 'Classifier' }),
+    causes: [
+      ['spec.quality.gates[0].axis', /is required, but for a Novelty gate/],
+      ['spec.quality.gates[0].modelUri', /is required, but for a Novelty gate/],
+    ],
+  },
+  {
+    name: 'a Classifier with fields of a Novelty gate',
+    changes: gates({ ...CLASSIFIER, against: 'Cohort', threshold: 0.1, quantile: 0.1 }),
+    causes: [
+      ['spec.quality.gates[0].against', /belongs to a Novelty gate/],
+      ['spec.quality.gates[0].quantile', /belongs to a Novelty gate/],
+      ['spec.quality.gates[0].threshold', /belongs to a Novelty gate/],
+    ],
+  },
+  {
+    name: 'a Novelty gate that says nothing, with fields of another type',
+    changes: { ...ENCODER, ...gates({ name: 'copies', type: 'Novelty', axis: 'sex', modelUri: 'm', tolerance: 1 }) },
+    causes: [
+      ['spec.quality.gates[0].against', /is required for a Novelty gate/],
+      ['spec.quality.gates[0].axis', /does not belong to a Novelty gate/],
+      ['spec.quality.gates[0].modelUri', /does not belong to a Novelty gate/],
+      ['spec.quality.gates[0].threshold', /is required for a Novelty gate/],
+      ['spec.quality.gates[0].tolerance', /does not belong to a Novelty gate/],
+    ],
+  },
+  {
+    name: 'a Novelty gate against training images without their features, nor an encoder',
+    changes: gates(NOVELTY),
+    causes: [
+      ['spec.quality.encoder', /is required by a Novelty gate/],
+      ['spec.quality.reference', /is required by a Novelty gate against Training/],
+    ],
+  },
+  {
+    name: 'a Novelty gate with two thresholds',
+    changes: { ...ENCODER, ...gates({ ...NOVELTY, against: 'Cohort', quantile: 0.1 }) },
+    causes: [
+      ['spec.quality.gates[0].quantile', /cannot be given beside threshold/],
+      ['spec.quality.gates[0].quantile', /belongs to against: Training/],
+    ],
+  },
+  {
+    name: 'no two alike, and pairs that are alike',
+    changes: { ...ENCODER, ...gates({ ...NOVELTY, against: 'Cohort' }), 'spec.quota.pairs': { axis: 'sex' } },
+    causes: [['spec.quality.gates', /would refuse the members of pairs/]],
+  },
+  {
+    name: 'a reference without the encoder that made it',
+    changes: { 'spec.quality.reference': { uri: 'reference' } },
+    causes: [['spec.quality.reference', /needs spec.quality.encoder/]],
   },
   {
     name: 'a class twice',

@@ -13,6 +13,8 @@ export interface Refused extends Case {
 }
 
 export const REGRESSOR = { name: 'age', axis: 'age', type: 'Regressor', modelUri: 'gates/age', tolerance: 16 };
+export const ENCODER = { 'spec.quality.encoder': { modelUri: 'encoder' } };
+export const NOVELTY = { name: 'copies', type: 'Novelty', against: 'Training', threshold: 0.1 };
 export const CLASSIFIER = { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'gates/sex' };
 export const gates = (...changed: object[]) => ({ 'spec.quality.gates': changed });
 export const TABLE = {
@@ -39,6 +41,19 @@ const CELLS = SITES.flatMap((site) => ['female', 'male'].map((sex) => ({ site, s
 
 export const ACCEPTED: readonly Case[] = [
   { name: 'the base resource', changes: {} },
+  { name: 'features of images without any gate on them', changes: ENCODER },
+  {
+    name: 'no copies of training images, nor of earlier images',
+    changes: {
+      ...ENCODER,
+      'spec.quality.reference': { uri: 'reference' },
+      ...gates(
+        CLASSIFIER,
+        { ...NOVELTY, threshold: undefined, quantile: 0.01 },
+        { ...NOVELTY, name: 'duplicates', against: 'Cohort', threshold: 0.05 },
+      ),
+    },
+  },
   {
     name: 'a resource near its bounds, whose rules cost most',
     changes: {

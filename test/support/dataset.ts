@@ -3,6 +3,7 @@ import { makePlan, type Plan } from '../../contract/plan/plan.ts';
 import type { SyntheticDataset, specSchema } from '../../contract/schema/spec.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
 import type { Claimant } from '../../dataset/claim.ts';
+import { toHalf } from '../../platform/half.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -45,10 +46,21 @@ export function smallDataset(change: (spec: SpecInput) => void = () => {}): Synt
   });
 }
 
+/** Changes a spec: images have features, and one that is a near copy of an earlier one of its shard is refused. */
+export function withFeatures(spec: SpecInput): void {
+  const { quality } = spec;
+  spec.quality = {
+    ...quality,
+    encoder: { modelUri: 'unused' },
+    gates: [...(quality?.gates ?? []), { name: 'novel', type: 'Novelty', against: 'Cohort', threshold: 0.05 }],
+  };
+}
+
 export function planOf(dataset: SyntheticDataset): Plan {
   return makePlan(dataset, {
     model: { digest: 'a'.repeat(64), defaults: { scheduler: 'PNDM', height: SIZE, width: SIZE } },
     gateDigests: dataset.spec.quality.gates.map(() => 'b'.repeat(64)),
+    ...(dataset.spec.quality.encoder && { encoderDigest: 'e'.repeat(64) }),
   });
 }
 
@@ -56,6 +68,18 @@ export function planOf(dataset: SyntheticDataset): Plan {
 export function drawImage(seed: number): RawImage {
   const data = Uint8Array.from({ length: SIZE * SIZE }, (_, i) => (Math.imul(seed + 1, i + 1) >>> 13) & 0xff);
   return { width: SIZE, height: SIZE, channels: 1, data };
+}
+
+/** Features that only the seed decides; those of one in four images are nearly the same. */
+export function drawFeatures(seed: number): Uint16Array {
+  const isCopy = seed % 4 === 0;
+  const values = Float32Array.from({ length: 6 }, (_, i) => {
+    const own = ((Math.imul(seed + 7, i + 3) >>> 5) & 0xff) / 128 - 1;
+    return isCopy ? 1 + own / 100 : own;
+  });
+  const bits = new Uint16Array(values.length);
+  toHalf(values, bits);
+  return bits;
 }
 
 /** An engine of two functions. */
@@ -85,7 +109,12 @@ export function drawingContext(
     async sample(batch) {
       const images = await generate(batch);
       const verdicts = await judge(images, batch);
-      return images.map((image, i) => ({ image, verdicts: verdicts[i]! }));
+      const hasFeatures = plan.spec.quality.encoder !== undefined;
+      return images.map((image, i) => ({
+        image,
+        verdicts: verdicts[i]!,
+        ...(hasFeatures && { features: drawFeatures(batch[i]!.seed) }),
+      }));
     },
     keeper: createKeeper(plan, store),
     encode: (image, prompt) => encodeImage(image, { format: 'png', quality: 95, description: prompt }),

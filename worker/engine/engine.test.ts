@@ -19,6 +19,7 @@ const phantom: Omit<StartMessage, 'type' | 'protocol'> = {
   provider: 'cpu',
   threads: 1,
   gates: [],
+  encoder: null,
 };
 
 const requests = [1, 2].map((seed) => ({ prompt: '63 year old female', seed, axes: {}, exact: {} }));
@@ -82,7 +83,7 @@ test('a graph that never ends is ended like a crash', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-engine-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
   await writeEndlessGate(dir, 128);
-  const gate = { ...smallDataset().spec.quality.gates[1]!, modelUri: dir };
+  const gate = { ...smallDataset().spec.quality.gates[1]!, axis: 'sex', modelUri: dir };
   const crashes: string[] = [];
   const start = { ...phantom, gates: [{ gate, dir, values: [] }] };
   process.env.COHORTFARM_ENGINE_STALL_SECONDS = '6';
@@ -136,12 +137,12 @@ test('an engine that is closed in the pause before its third start does not star
 
 test('an engine of another protocol version fails for good, at its first start', async (t) => {
   const { argv, env } = await waiting(t, 0);
-  const command = { argv, env: { ...env, ENGINE_PROTOCOL: '2' } };
+  const command = { argv, env: { ...env, ENGINE_PROTOCOL: '1' } };
   const crashes: string[] = [];
   const engine = startEngine({ start: phantom, command, onCrash: (what) => crashes.push(what) });
   await assert.rejects(engine.ready, (error: Failure) => {
     assert.deepEqual([error.reason, error.retryable], ['ProviderUnavailable', false]);
-    assert.match(error.message, /speaks version 2 of the engine protocol, and this worker version 1; install/);
+    assert.match(error.message, /speaks version 1 of the engine protocol, and this worker version 2; install/);
     return true;
   });
   assert.deepEqual(crashes, []);

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { describeError, Failure, reasonOf } from '../../contract/failure.ts';
 import { chooseProvider } from '../../diffusion/onnx.ts';
 import { installedProgram } from '../../platform/files.ts';
+import { npyBytes } from '../../platform/npy.ts';
 import { VERSION } from '../../platform/version.ts';
 import { encodeFrame } from './frames.ts';
 import { type LoadedEngine, loadEngine } from './load.ts';
@@ -42,10 +43,16 @@ async function sample({ id, images: requests }: SampleMessage): Promise<void> {
   const turn = sampling.then(() => engine!.generate(requests));
   sampling = turn.catch(() => {});
   const images = await turn;
-  const verdicts = await engine!.judge(images, requests);
+  const { verdicts, features } = await engine!.judge(images, requests);
   send(
-    { type: 'images', id, images: images.map(({ data: _data, ...size }) => size), verdicts },
-    images.map(({ data }) => data),
+    {
+      type: 'images',
+      id,
+      images: images.map(({ data: _data, ...size }) => size),
+      verdicts: [...verdicts],
+      ...(features && { features: features[0]!.length }),
+    },
+    [...images.map(({ data }) => data), ...(features ?? []).map(npyBytes)],
   );
 }
 

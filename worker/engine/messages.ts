@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { REASONS, type ReasonName } from '../../contract/reasons.ts';
-import type { Gate } from '../../contract/schema/spec.ts';
+import { MAX_DIMENSIONS } from '../../contract/schema/encoder.ts';
+import type { Gate, ModelGate } from '../../contract/schema/spec.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import type { Verdict } from '../gate/verdict.ts';
 
 /** The messages of the engine protocol: headers of frames. docs/engine-protocol.md describes them for any language. */
 
 /** Both sides must have the same; a change that an older side would misread raises it. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** File descriptors of an engine; its standard output joins its log. */
 export const ENGINE_FD = { requests: 3, answers: 4 } as const;
@@ -32,14 +33,25 @@ export interface StartMessage {
   readonly provider: 'auto' | 'cuda' | 'cpu';
   /** CPU threads; null for as many as there are cores. */
   readonly threads: number | null;
-  readonly gates: readonly GateToLoad[];
+  /** In the order of the spec. */
+  readonly gates: readonly (GateToLoad | NoveltyToLoad)[];
+  /** Folder of the encoder; null where no features are wanted. */
+  readonly encoder: string | null;
 }
 
+/** A gate with a graph. */
 export interface GateToLoad {
-  readonly gate: Gate;
+  readonly gate: ModelGate;
   readonly dir: string;
   /** The values of the gate's axis. */
   readonly values: readonly string[];
+}
+
+/** A Novelty gate against training images, with its threshold. */
+export interface NoveltyToLoad {
+  readonly gate: Gate;
+  /** Folder of the reference. */
+  readonly reference: string;
 }
 
 /** One image to make, and what it is to show. */
@@ -57,6 +69,8 @@ export type Verdicts = Readonly<Record<string, Verdict>>;
 export interface SampledImage {
   readonly image: RawImage;
   readonly verdicts: Verdicts;
+  /** Its feature vector in float16, as bit patterns; absent without an encoder. */
+  readonly features?: Uint16Array;
 }
 
 export interface SampleMessage {
@@ -84,7 +98,9 @@ export const fromEngineSchema = z.discriminatedUnion('type', [
     id: z.int(),
     /** The body holds their pixels, one image after another. */
     images: z.array(z.object({ width: side, height: side, channels: z.union([z.literal(1), z.literal(3)]) })),
-    verdicts: z.array(z.record(z.string(), z.object({ score, passed: z.boolean() }))),
+    verdicts: z.array(z.record(z.string(), z.object({ score, passed: z.boolean(), nearest: z.string().optional() }))),
+    /** Numbers in each feature vector; the body ends with those of all images, in float16. Absent without an encoder. */
+    features: z.int().min(1).max(MAX_DIMENSIONS).optional(),
   }),
   z.object({
     type: z.literal('error'),

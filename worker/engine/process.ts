@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { Failure } from '../../contract/failure.ts';
 import { installedProgram } from '../../platform/files.ts';
+import { npyBits } from '../../platform/npy.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import {
   ENGINE_FD,
@@ -12,6 +13,7 @@ import {
   type SampledImage,
   type StartMessage,
   type ToEngine,
+  type Verdicts,
 } from './messages.ts';
 
 /**
@@ -172,11 +174,12 @@ export class EngineProcess {
 
 /** @throws Error when header, body and request do not fit together */
 function imagesOf(
-  { images, verdicts }: Extract<FromEngine, { type: 'images' }>,
+  { images, verdicts, features = 0 }: Extract<FromEngine, { type: 'images' }>,
   body: Uint8Array,
   wanted: number,
 ): SampledImage[] {
-  const bytes = images.reduce((sum, { width, height, channels }) => sum + width * height * channels, 0);
+  const pixels = images.reduce((sum, { width, height, channels }) => sum + width * height * channels, 0);
+  const bytes = pixels + 2 * features * images.length;
   if (images.length !== wanted || verdicts.length !== wanted || bytes !== body.length) {
     throw new Error(`${images.length} images of ${body.length} bytes, ${wanted} of ${bytes} are expected`);
   }
@@ -185,6 +188,11 @@ function imagesOf(
     const begin = at;
     at += size.width * size.height * size.channels;
     const data = body.subarray(begin, at);
-    return { image: { ...size, data }, verdicts: verdicts[i]! };
+    const from = pixels + 2 * features * i;
+    return {
+      image: { ...size, data },
+      verdicts: verdicts[i] as Verdicts,
+      ...(features > 0 && { features: npyBits(body.subarray(from, from + 2 * features)) }),
+    };
   });
 }

@@ -39,7 +39,7 @@ const toLoad = { batchSize: 8, gates: [] };
 
 test('a batch goes once through each graph, with all of its rows', async () => {
   const { model, calls } = functionModel();
-  await tryBatch({ sampler: createSampler(model, SAMPLING), gates: [], toLoad });
+  await tryBatch({ sampler: createSampler(model, SAMPLING), gates: [], encoder: null, toLoad });
   assert.deepEqual(
     [calls.unet, calls.vae].map((feeds) => feeds.map((feed) => Object.values(feed)[0]!.dims[0])),
     [[16], [8]],
@@ -49,21 +49,28 @@ test('a batch goes once through each graph, with all of its rows', async () => {
 
 test('a batch that does not fit fails for good, with the size that does', async () => {
   const oom = 'unet/model.onnx failed while running: CUDA failure 2: out of memory';
-  const failure = await failureOf(tryBatch({ ...failsAbove(2, oom), gates: [], toLoad }));
+  const failure = await failureOf(tryBatch({ ...failsAbove(2, oom), gates: [], encoder: null, toLoad }));
   assert.deepEqual([failure.reason, failure.retryable, failure.exitCode], ['BatchTooLarge', false, 78]);
   assert.equal(failure.message, `${oom}: a batch of 8 images does not fit, 2 do; set spec.workers.batchSize: 2`);
-  const none = await failureOf(tryBatch({ ...failsAbove(0, 'Failed to allocate memory'), gates: [], toLoad }));
+  const none = await failureOf(
+    tryBatch({ ...failsAbove(0, 'Failed to allocate memory'), gates: [], encoder: null, toLoad }),
+  );
   assert.match(none.message, /not even one image fits; take a device with more memory/);
 });
 
 test('a missing kernel is a fault of the model, a failing device one of the node', async () => {
   const kernel = await failureOf(
-    tryBatch({ ...failsAbove(0, 'NOT_IMPLEMENTED: Could not find an implementation for X(7)'), gates: [], toLoad }),
+    tryBatch({
+      ...failsAbove(0, 'NOT_IMPLEMENTED: Could not find an implementation for X(7)'),
+      gates: [],
+      encoder: null,
+      toLoad,
+    }),
   );
   assert.deepEqual([kernel.reason, kernel.exitCode], ['ModelInvalid', 78]);
   assert.match(kernel.message, /implementation for X\(7\); check the model/);
   const device = await failureOf(
-    tryBatch({ ...failsAbove(0, 'CUDA failure 719: unspecified launch failure'), gates: [], toLoad }),
+    tryBatch({ ...failsAbove(0, 'CUDA failure 719: unspecified launch failure'), gates: [], encoder: null, toLoad }),
   );
   assert.deepEqual([device.reason, device.exitCode], ['ProviderUnavailable', 78]);
 });
@@ -78,7 +85,7 @@ test('a graph that gives what is not a number is named', async () => {
       (Object.values(outputs)[0]!.data as Float32Array)[0] = Number.NaN;
       return outputs;
     });
-    const failure = await failureOf(tryBatch({ sampler, gates: [], toLoad }));
+    const failure = await failureOf(tryBatch({ sampler, gates: [], encoder: null, toLoad }));
     assert.equal(failure.reason, 'ModelInvalid');
     assert.match(failure.message, expected);
   }
@@ -99,8 +106,8 @@ test('every gate judges the whole batch, and scores must be numbers', async () =
     sampler: createSampler(model, SAMPLING),
     toLoad: { batchSize: 3, gates: [gate as unknown as GateToLoad] },
   };
-  await tryBatch({ ...parts, gates: [gateOf(0.5)] });
+  await tryBatch({ ...parts, encoder: null, gates: [gateOf(0.5)] });
   assert.deepEqual(asked, [[3, { axes: { sex: 'male' }, exact: { sex: 0 } }]]);
-  const failure = await failureOf(tryBatch({ ...parts, gates: [gateOf(Number.NaN)] }));
+  const failure = await failureOf(tryBatch({ ...parts, encoder: null, gates: [gateOf(Number.NaN)] }));
   assert.match(failure.message, /^gate sex: gates\/sex\/model\.onnx gives scores that are not numbers/);
 });

@@ -1,7 +1,8 @@
 import { Failure } from '../../contract/failure.ts';
 import type { Sampler } from '../../diffusion/pipeline.ts';
+import type { LoadedEncoder } from '../encoder/encoder.ts';
 import type { LoadedGate } from '../gate/gate.ts';
-import type { GateToLoad, ImageRequest } from './messages.ts';
+import type { ImageRequest, StartMessage } from './messages.ts';
 
 /**
  * One batch through everything, before anything is claimed: what does not fit, has no kernel or gives no numbers is found
@@ -11,7 +12,8 @@ import type { GateToLoad, ImageRequest } from './messages.ts';
 export interface ToTry {
   readonly sampler: Pick<Sampler, 'trial'>;
   readonly gates: readonly LoadedGate[];
-  readonly toLoad: { readonly batchSize: number; readonly gates: readonly GateToLoad[] };
+  readonly encoder: LoadedEncoder | null;
+  readonly toLoad: Pick<StartMessage, 'batchSize' | 'gates'>;
 }
 
 /** @throws Failure that names the batch size that fits, or what is wrong with a graph */
@@ -32,18 +34,17 @@ function adviceFor(batchSize: number, fits: number): string {
   return 'not even one image fits; take a device with more memory, or a model optimised for it (docs/models.md)';
 }
 
-async function problemOf({ sampler, gates, toLoad }: ToTry, batchSize: number): Promise<Error | null> {
+async function problemOf({ sampler, gates, encoder, toLoad }: ToTry, batchSize: number): Promise<Error | null> {
   try {
     const images = await sampler.trial(batchSize);
+    const features = encoder && (await encoder.encode(images));
     for (const [i, gate] of gates.entries()) {
-      const verdicts = await gate.judge(
-        images,
-        images.map(() => requestFor(toLoad.gates[i]!)),
-      );
+      const samples = images.map(() => requestFor(toLoad.gates[i]!));
+      const verdicts = await gate.judge(images, samples, features ?? undefined);
       if (verdicts.some((verdict) => verdict && !Number.isFinite(verdict.score))) {
         throw new Failure(
           'ModelInvalid',
-          `gate ${gate.name}: ${toLoad.gates[i]!.dir}/model.onnx gives scores that are not numbers (NaN); export it again`,
+          `gate ${gate.name}: ${sourceOf(toLoad.gates[i]!)} gives scores that are not numbers (NaN); export it again`,
         );
       }
     }
@@ -54,9 +55,15 @@ async function problemOf({ sampler, gates, toLoad }: ToTry, batchSize: number): 
 }
 
 /** The expectation that an image must meet for a gate to judge it. */
-function requestFor({ gate, values }: GateToLoad): Pick<ImageRequest, 'axes' | 'exact'> {
+function requestFor(toLoad: StartMessage['gates'][number]): Pick<ImageRequest, 'axes' | 'exact'> {
+  if ('reference' in toLoad) return { axes: {}, exact: {} };
+  const { gate, values } = toLoad;
   return { axes: { [gate.axis]: gate.appliesTo?.[0] ?? values[0] ?? '' }, exact: { [gate.axis]: 0 } };
 }
+
+/** The file that gives a gate's scores. */
+const sourceOf = (toLoad: StartMessage['gates'][number]): string =>
+  'reference' in toLoad ? `${toLoad.reference}/features.npy` : `${toLoad.dir}/model.onnx`;
 
 const isOutOfMemory = (error: Error): boolean =>
   /out of memory|failed to allocate|bad_alloc|ALLOC_FAILED/i.test(error.message);

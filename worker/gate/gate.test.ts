@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Failure } from '../../contract/failure.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
-import { type Gate, gateSchema } from '../../contract/schema/spec.ts';
+import { gateSchema, type ModelGate } from '../../contract/schema/spec.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { loadGate } from './gate.ts';
 
@@ -14,8 +14,8 @@ import { loadGate } from './gate.ts';
 const GATES = join(import.meta.dirname, '../../models/phantom/gates');
 const cpu = { provider: 'cpu', threads: 1, values: ['female', 'male'] } as const;
 
-const gateOf = (change: Record<string, unknown> = {}): Gate =>
-  gateSchema.parse({ name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'unused', ...change });
+const gateOf = (change: Record<string, unknown> = {}): ModelGate =>
+  gateSchema.parse({ name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'unused', ...change }) as ModelGate;
 
 const wanted = (sex: string): Sample => ({ index: 0, key: '000000000', cell: 0, axes: { sex }, exact: {}, prompt: '' });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { appliesTo, GATE_TYPES } from '../../contract/gates/gate-types.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
-import type { Gate } from '../../contract/schema/spec.ts';
+import type { ModelGate } from '../../contract/schema/spec.ts';
 import { ModelError } from '../../diffusion/errors.ts';
 import { openSession, type ProviderName, type Session } from '../../diffusion/onnx.ts';
 import type { RawImage } from '../../platform/image/image.ts';
@@ -14,8 +14,15 @@ import { activate, judge, type Verdict } from './verdict.ts';
 
 export interface LoadedGate {
   readonly name: string;
-  /** One verdict per image; null where the gate does not apply to the wanted value. */
-  judge(images: readonly RawImage[], samples: readonly Pick<Sample, 'axes' | 'exact'>[]): Promise<(Verdict | null)[]>;
+  /**
+   * One verdict per image; null where the gate does not apply to the wanted value.
+   * @param features the feature vector of each image, where there is an encoder
+   */
+  judge(
+    images: readonly RawImage[],
+    samples: readonly Pick<Sample, 'axes' | 'exact'>[],
+    features?: readonly Uint16Array[],
+  ): Promise<(Verdict | null)[]>;
 }
 
 /**
@@ -23,7 +30,7 @@ export interface LoadedGate {
  * @throws ModelError that names the file and the spec field when they do not fit
  */
 export async function loadGate(
-  gate: Gate,
+  gate: ModelGate,
   dir: string,
   options: { provider: ProviderName; threads?: number; values: readonly string[] },
 ): Promise<LoadedGate> {
@@ -49,7 +56,7 @@ export async function loadGate(
 }
 
 /** gate.json with what the spec says instead of it; a spec that says all needs no gate.json. */
-async function readGateModel(gate: Gate, dir: string): Promise<GateModel> {
+async function readGateModel(gate: ModelGate, dir: string): Promise<GateModel> {
   const file = join(dir, 'gate.json');
   const problem = (what: string, cause?: unknown): ModelError =>
     new ModelError(`gate ${gate.name}: ${file} ${what}`, { cause });
@@ -96,7 +103,7 @@ async function readJson(file: string, problem: (what: string, cause?: unknown) =
 }
 
 /** @param values of the gate's axis; each that the gate judges must be a class, or no image of it could ever pass */
-function classesOf(gate: Gate, model: GateModel, values: readonly string[]): readonly string[] {
+function classesOf(gate: ModelGate, model: GateModel, values: readonly string[]): readonly string[] {
   if (!GATE_TYPES[gate.type].hasClasses) return [];
   const described = model.output.classes!;
   const classes = gate.classes ?? described;
@@ -122,7 +129,7 @@ interface Inference {
   readonly model: GateModel;
   /** Numbers per image that the graph must give. */
   readonly width: number;
-  readonly gate: Gate;
+  readonly gate: ModelGate;
 }
 
 async function infer(

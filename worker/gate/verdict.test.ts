@@ -13,6 +13,14 @@ test('a classifier passes the most probable class that is probable enough', () =
   assert.deepEqual(judge(classifier, [0.7, 0.2, 0.1], classes, wanted('male')), { score: 0.2, passed: false });
 });
 
+test('a Novelty gate passes what is as far as its threshold, and nothing without a distance', () => {
+  const novelty = gateSchema.parse({ name: 'g', type: 'Novelty', against: 'Cohort', threshold: 0.25 });
+  assert.deepEqual(judge(novelty, [0.25]), { score: 0.25, passed: true });
+  assert.equal(judge(novelty, [0.2]).passed, false);
+  assert.equal(judge(novelty, [2]).passed, true);
+  assert.equal(judge(novelty, [Number.NaN]).passed, false);
+});
+
 test('the most probable class does not pass below minProbability, nor another one above it', () => {
   assert.equal(judge(classifier, [0.45, 0.35, 0.2], classes, wanted('female')).passed, false);
   assert.equal(judge({ ...classifier, minProbability: 0.3 }, [0.45, 0.35, 0.2], classes, wanted('male')).passed, false);

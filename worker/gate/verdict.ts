@@ -5,9 +5,14 @@ import type { Gate } from '../../contract/schema/spec.ts';
 /** The meaning of a gate's numbers for one image. Pure. */
 
 export interface Verdict {
-  /** Classifier: probability of the wanted class. Regressor: the predicted number, in the unit of its axis. */
+  /**
+   * Classifier: probability of the wanted class. Regressor: the predicted number, in the unit of its axis. Novelty: the
+   * cosine distance from the nearest image.
+   */
   readonly score: number;
   readonly passed: boolean;
+  /** Novelty: what the image is nearest to, as records name it. */
+  readonly nearest?: string;
 }
 
 /** The wanted axis value and, on an axis of numbers, the number. */
@@ -26,8 +31,16 @@ export function activate(raw: Float32Array, activation: GateModel['output']['act
   return powers.map((power) => power / sum);
 }
 
+/** Of a gate that judges no axis. */
+const NOTHING: Wanted = { value: '', exact: undefined };
+
 /** Judges one image by the rule of the gate's type. */
-export function judge(gate: Gate, outputs: readonly number[], classes: readonly string[], wanted: Wanted): Verdict {
+export function judge(
+  gate: Gate,
+  outputs: readonly number[],
+  classes: readonly string[] = [],
+  wanted: Wanted = NOTHING,
+): Verdict {
   const type = GATE_TYPES[gate.type];
   const score = type.score(outputs, classes, wanted.value);
   const passed = isWithin(type.interval(gate, wanted.exact), score) && type.agrees(gate, outputs, score);
