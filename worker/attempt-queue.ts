@@ -34,7 +34,7 @@ export interface Accepted {
   readonly attempt: Attempt;
   /** The tar members of the sample; a promise so that encoding overlaps the next batch. */
   readonly members: Promise<readonly Uint8Array[]>;
-  /** Where there is an encoder. */
+  /** The feature vector, where there is an encoder. */
   readonly features?: Uint16Array | undefined;
 }
 

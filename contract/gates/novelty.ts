@@ -12,7 +12,7 @@ export const NOT_WITH_PAIRS =
   'against: Cohort would refuse the members of pairs, which are alike; remove the gate or spec.quota.pairs';
 const QUANTILE_OF_TRAINING = 'belongs to against: Training; write threshold';
 
-/** Fields of gates with a graph. Those with a default are always there, so that nobody can tell that they were written. */
+/** Fields of gates with a graph. Those with a default are always there, written or not. */
 const OF_MODELS = ['axis', 'modelUri', 'input', 'activation', 'sha256', 'classes', 'tolerance', 'appliesTo'] as const;
 const OF_MODELS_MESSAGE = 'does not belong to a Novelty gate; remove it';
 

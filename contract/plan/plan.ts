@@ -28,9 +28,9 @@ export interface PlanInputs extends QuotaInputs {
   readonly model: ModelIdentity;
   /** One per gate, in order; of a gate without a folder it does not count. */
   readonly gateDigests: readonly string[];
-  /** Of `spec.quality.encoder`. */
+  /** Digest of `spec.quality.encoder`. */
   readonly encoderDigest?: string;
-  /** Of `spec.quality.reference`, and the quantiles of its held-out distances. */
+  /** Digest of `spec.quality.reference`, and the quantiles of its held-out distances. */
   readonly reference?: { readonly digest: string; quantile(share: number): number };
   /** The phrases of `spec.prompt.impressionsFrom`. */
   readonly impressions?: Impressions;

@@ -112,7 +112,7 @@ function checkGate(gate: DraftGate, axes: Axes | null, path: Path): Issue[] {
   return [...missing, ...judged, ...ofType];
 }
 
-/** What gates and evidence need beside them in `spec.quality`. */
+/** Fields of `spec.quality` on which gates and evidence depend. */
 const features: Validation = {
   check: ({ quality, quota }) => {
     if (!quality) return [];

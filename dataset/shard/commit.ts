@@ -124,7 +124,7 @@ function recordOf(plan: Plan, shard: number, { chunks, parts, features }: Assemb
 
 /**
  * Writes what a seal fixes: the tar, the features of its images, and the record that commits both. The features are stored
- * by their digest before the tar, since the first tar decides, whoever wrote it.
+ * by their digest before the tar, since the first tar decides, of whichever worker it is.
  * @throws LostPartError when the bytes of the seal cannot be had any more
  */
 export async function commitShard(store: ObjectStore, plan: Plan, { seal, assembled }: Sealed): Promise<ShardRecord> {

@@ -31,7 +31,7 @@ export function activate(raw: Float32Array, activation: GateModel['output']['act
   return powers.map((power) => power / sum);
 }
 
-/** Of a gate that judges no axis. */
+/** The expectation of a gate that judges no axis. */
 const NOTHING: Wanted = { value: '', exact: undefined };
 
 /** Judges one image by the rule of the gate's type. */
