@@ -17,7 +17,7 @@ import type { ShardContext } from './run-shard.ts';
 import type { Sequence } from './sequence.ts';
 import { createShardOrder, type Nearest, type ShardOrder, type StoredImage } from './shard-order.ts';
 
-/** What becomes of sampled images: accepted, or refused and tried again. */
+/** The decision on sampled images: accepted, or refused and tried again. */
 
 /** An image that all gates but those against the cohort let pass. */
 interface Candidate {
