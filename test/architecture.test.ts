@@ -223,6 +223,8 @@ test('only the engine program, the trial of a model and programs of features and
     'worker/engine/load.ts',
     'worker/engine/main.ts',
     'worker/gate/gate.ts',
+    'worker/gate/nearest.ts',
+    'worker/gate/novelty.ts',
   ]);
   const programs = ['cli/main.ts', 'worker/pod/main.ts', 'operator/main.ts', 'worker/work.ts'];
   assert.deepEqual(programs.filter(loads), []);
