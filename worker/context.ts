@@ -19,7 +19,7 @@ export interface PlanParts {
 
 /** Everything that an engine of a plan loads. */
 export function engineStart(
-  { plan, modelDir, gateDirs, encoderDir }: Omit<Prepared, 'plan'> & { readonly plan: PlanParts },
+  { plan, modelDir, gateDirs, encoderDir }: Omit<Prepared, 'plan' | 'referenceDir'> & { readonly plan: PlanParts },
   { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,
 ): EngineOptions['start'] {
   const { workers, quota } = plan.spec;

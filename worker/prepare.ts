@@ -31,6 +31,8 @@ export interface Prepared {
   readonly gateDirs: readonly string[];
   /** Null where no features are wanted. */
   readonly encoderDir: string | null;
+  /** Null where the cohort is compared with no real images. */
+  readonly referenceDir: string | null;
 }
 
 /** @throws SpecError with all that the spec names and is not there; StoreError or ModelError */
@@ -84,6 +86,7 @@ export async function prepare(dataset: SyntheticDataset, context: ResourceContex
     modelDir: modelFolder.dir,
     gateDirs: gateFolders.map(({ dir }) => dir),
     encoderDir: encoder?.dir ?? null,
+    referenceDir: reference?.dir ?? null,
   };
 }
 

@@ -62,7 +62,14 @@ async function run(options: RunOptions): Promise<number> {
   const job: Job = { dataset, prepared, store, workers, claimant, s3: loaded.resources.s3 };
   if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
   else await claim(store, plan, claimant);
-  const manifest = await publish({ plan, dataset, store, owner, version: VERSION });
+  const manifest = await publish({
+    plan,
+    dataset,
+    store,
+    owner,
+    version: VERSION,
+    referenceDir: prepared.referenceDir,
+  });
   return conclude(manifest, job, options);
 }
 

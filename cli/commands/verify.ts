@@ -1,11 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import type { Command } from 'commander';
+import { isReferenceFile } from '../../contract/folder.ts';
 import { EXIT } from '../../contract/names.ts';
+import type { RealImages } from '../../dataset/evidence/evidence.ts';
+import { readRealImages } from '../../dataset/evidence/gather.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
 import { type Fault, type Verification, verify } from '../../dataset/verify/verify.ts';
+import { fetchFolder } from '../../platform/resource.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
+import { cacheDir } from '../load.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
 import { plain } from '../status/text.ts';
@@ -20,24 +25,41 @@ export function addVerify(program: Command): void {
       .command('verify')
       .description('Check a published dataset: every digest, tar member, image, count and quota.')
       .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .option('--reference <uri>', 'the reference of the evidence, to compute its figures again that need real images')
       .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
       .option('--json', 'print JSON with every fault'),
-  ).action(async (uri: string, options: S3Flags & { json?: boolean; key?: string }) => {
+  ).action(async (uri: string, options: S3Flags & { json?: boolean; key?: string; reference?: string }) => {
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
     process.exitCode = await reportVerification(openDataset(uri, options), {
       json: options.json === true,
       key,
       s3: s3FromFlags(options),
+      real: await realImagesAt(options.reference, options),
     });
   });
+}
+
+/** The real images of a reference that an option names. */
+async function realImagesAt(uri: string | undefined, flags: S3Flags): Promise<RealImages | null> {
+  if (uri === undefined) return null;
+  const context = { baseDir: process.cwd(), cacheDir: cacheDir(), s3: s3FromFlags(flags) };
+  const { dir, digest } = await fetchFolder({ uri, includes: isReferenceFile, field: '--reference' }, context);
+  return readRealImages(dir, digest);
 }
 
 /** Verifies, prints the result, and returns the exit code: 0, 1 for a fault, 3 for a sound dataset with a shortfall. */
 export async function reportVerification(
   store: ObjectStore,
-  options: { json?: boolean; quiet?: boolean; key?: KeyObject | null; s3?: S3Options | undefined } = {},
+  options: {
+    json?: boolean;
+    quiet?: boolean;
+    key?: KeyObject | null;
+    s3?: S3Options | undefined;
+    real?: RealImages | null;
+  } = {},
 ): Promise<number> {
-  const verification = await verify(store, countShards(process.stderr), (uri) => openStore(uri, options.s3));
+  const open = (uri: string): ObjectStore => openStore(uri, options.s3);
+  const verification = await verify(store, countShards(process.stderr), open, options.real ?? null);
   const { manifest, images } = verification;
   const key = options.key ?? null;
   const signature = key && (await signatureFault(store, verification, key));
@@ -62,6 +84,8 @@ export async function reportVerification(
     process.stdout.write(
       `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}${before > 0 ? `, and ${before} images of the datasets that it extends` : ''}${signedBy ? `, signed by key ${signedBy}` : ''}.\n`,
     );
+    if (manifest!.evidence?.reference && !options.real)
+      process.stdout.write('Fidelity and privacy were not computed again: give --reference.\n');
   }
   return shortfall === 0 ? EXIT.done : EXIT.shortfall;
 }

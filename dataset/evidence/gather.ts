@@ -1,7 +1,7 @@
 import type { Evidence } from '../../contract/schema/evidence.ts';
 import { fromHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
-import type { Reference } from '../reference.ts';
+import { type Reference, readReference } from '../reference.ts';
 import { type Described, evidenceOf, type RealImages } from './evidence.ts';
 import { featuresOf } from './features.ts';
 import { type Group, groupName, isOf } from './groups.ts';
@@ -69,6 +69,10 @@ export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer
 
 /** Columns of a reference beside those of axes. */
 const OWN = new Set(['split', 'image', 'patient', 'nearest']);
+
+/** Reads a reference. @param sha256 digest of its folder */
+export const readRealImages = async (dir: string, sha256: string): Promise<RealImages> =>
+  realImagesOf(await readReference(dir), sha256);
 
 /** The two sides of a reference. @param sha256 digest of its folder */
 export function realImagesOf({ description, features, rows }: Reference, sha256: string): RealImages {

@@ -1,12 +1,17 @@
 import { CellTallies } from '../../contract/account/tally.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
+import { cellRecord } from '../../contract/plan/grid.ts';
+import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
+import type { Evidence } from '../../contract/schema/evidence.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
+import type { HalfMatrix } from '../../platform/npy.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { assertOwned } from '../claim.ts';
+import { createGatherer, type Gatherer, readRealImages } from '../evidence/gather.ts';
 import { readFeatures } from '../shard/features.ts';
 import { contentOf, type Extent, readShardSamples, type ShardSample } from '../shard/read.ts';
 import { renderCard } from './card.ts';
@@ -36,6 +41,8 @@ export interface PublishContext {
   readonly owner: PrefixOwner;
   /** Version of CohortFarm. */
   readonly version: string;
+  /** Folder of the reference that the plan names. */
+  readonly referenceDir?: string | null;
   /** Called after each shard, with how many are checked. */
   readonly onProgress?: (done: number, all: number) => void;
 }
@@ -52,13 +59,27 @@ export async function publish(context: PublishContext): Promise<Manifest> {
   if (!manifest) {
     await refuseShortfall(plan, store);
     await refuseStrays(plan, store);
-    const { counted, index, thumbnails } = await readShards(context);
-    const draft = draftManifest({ ...context, counted, uri: store.uri });
-    manifest = await finishPublication(store, plan, draft, deriveFiles(draft, { index, thumbnails }));
+    const read = await readShards(context);
+    const evidence = await judgeImages(context, read.gatherer);
+    const made = draftManifest({ ...context, counted: read.counted, uri: store.uri });
+    const draft = { ...made, ...(evidence && { evidence }) };
+    manifest = await finishPublication(store, plan, draft, deriveFiles(draft, read));
   }
   await checkPresence(store, manifest);
   await removeWork(store);
   return manifest;
+}
+
+/** The evidence about the images; null where the plan has no encoder, or there are no images. */
+async function judgeImages(
+  { plan, referenceDir }: PublishContext,
+  gatherer: Gatherer | null,
+): Promise<Evidence | null> {
+  const { reference } = plan.identity.quality as PlannedQuality;
+  if (!gatherer) return null;
+  if (reference === undefined) return gatherer.finish(null);
+  if (!referenceDir) throw new TypeError('the plan names a reference, the publisher has none');
+  return gatherer.finish(await readRealImages(referenceDir, reference));
 }
 
 /**
@@ -98,6 +119,8 @@ interface ReadShards {
   /** In chunks. */
   readonly index: readonly Uint8Array[];
   readonly thumbnails: readonly Thumbnail[];
+  /** Null where images have no features. */
+  readonly gatherer: Gatherer | null;
 }
 
 /** Reads each shard once, several at a time; what is made of them is made in order. */
@@ -113,10 +136,14 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     'cohortfarm.model_digest': plan.model.digest,
     'cohortfarm.synthetic': 'true',
   });
+  const { encoder } = plan.identity.quality as PlannedQuality;
+  const cells = grid.cells.map((cell) => cellRecord(grid, cell));
+  const gatherer = encoder === undefined ? null : createGatherer({ planDigest: plan.digest, encoder, cells });
   const checkpoints = await openCheckpoints(store, plan);
   const read = (record: ShardRecord) => readShard(store, checkpoints, record);
-  for await (const { record, samples, content } of workAhead(readRecords(store, plan), read, SHARDS_AHEAD)) {
+  for await (const { record, samples, content, features } of workAhead(readRecords(store, plan), read, SHARDS_AHEAD)) {
     index.add(record.key, samples);
+    if (features) gatherer?.add(samples, features);
     await sheet.add(content, samples);
     await checkpoints.add(record, samples);
     shards.push(shardEntry(record));
@@ -125,34 +152,36 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     onProgress?.(shards.length, plan.shards);
   }
   const counted = { shards, tallies: tallies.values(), providers };
-  return { counted, index: index.finish(), thumbnails: sheet.thumbnails() };
+  return { counted, index: index.finish(), thumbnails: sheet.thumbnails(), gatherer };
 }
 
 interface ReadShard {
   readonly record: ShardRecord;
   readonly samples: readonly ShardSample[];
   readonly content: ReadExtent;
+  /** One row for each sample; null where the plan has no encoder. */
+  readonly features: HalfMatrix | null;
 }
 
 /** A shard that is checked: now, or by a publisher that was interrupted. */
 async function readShard(store: ObjectStore, checkpoints: Checkpoints, record: ShardRecord): Promise<ReadShard> {
-  await checkFeatures(store, record);
+  const features = await soundFeatures(store, record);
   const before = await checkpoints.read(record);
-  if (before) return { record, samples: before, content: (extent) => readExtent(store, record.key, extent) };
+  if (before) return { record, samples: before, content: (extent) => readExtent(store, record.key, extent), features };
   const bytes = await getSound(store, record.key);
   const samples = checkShard(bytes, record);
-  return { record, samples, content: (extent) => contentOf(bytes!, extent) };
+  return { record, samples, content: (extent) => contentOf(bytes!, extent), features };
 }
 
 /** @throws DatasetError when the feature vectors of a shard are not those of its record */
-async function checkFeatures(store: ObjectStore, record: ShardRecord): Promise<void> {
-  if (!record.features) return;
+async function soundFeatures(store: ObjectStore, record: ShardRecord): Promise<HalfMatrix | null> {
+  if (!record.features) return null;
   const found = await readFeatures(store, record);
-  if (typeof found === 'string')
-    throw new DatasetError(
-      record.features.key,
-      `${found}; restore it, or remove it, ${record.key} and ${objects.record(record.shard)} and run again to remake the shard`,
-    );
+  if (typeof found !== 'string') return found;
+  throw new DatasetError(
+    record.features.key,
+    `${found}; restore it, or remove it, ${record.key} and ${objects.record(record.shard)} and run again to remake the shard`,
+  );
 }
 
 async function readExtent(store: ObjectStore, key: string, { offset, size }: Extent): Promise<Uint8Array> {
@@ -162,7 +191,7 @@ async function readExtent(store: ObjectStore, key: string, { offset, size }: Ext
 }
 
 /** The files that are derived from the shards. */
-function deriveFiles(draft: Draft, { index, thumbnails }: Omit<ReadShards, 'counted'>): DerivedFile[] {
+function deriveFiles(draft: Draft, { index, thumbnails }: Pick<ReadShards, 'index' | 'thumbnails'>): DerivedFile[] {
   const { json, markdown, html, parquet } = CONTENT_TYPES;
   const text = (key: string, contentType: string, body: string) => derivedFile(key, contentType, [Buffer.from(body)]);
   const indexFile = derivedFile(objects.index, parquet, index);

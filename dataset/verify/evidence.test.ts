@@ -2,20 +2,137 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { canonicalJson } from '../../contract/digest.ts';
+import { type TestContext, test } from 'node:test';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
-import { openStore } from '../../platform/store/store.ts';
+import { makePlan, type Plan } from '../../contract/plan/plan.ts';
+import type { Evidence } from '../../contract/schema/evidence.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { drawFeatures, drawingContext, RUN, smallDataset } from '../../test/support/dataset.ts';
 import { inventedEvidence } from '../../test/support/evidence.ts';
 import { growSmall } from '../../test/support/grown.ts';
+import { runShard } from '../../worker/run-shard.ts';
+import { readRealImages } from '../evidence/gather.ts';
+import { publish } from '../publish/publish.ts';
+import { writeReference } from '../write-reference.ts';
 import { verify } from './verify.ts';
 
-test('evidence that was put into a manifest is found', async (t) => {
+/** Evidence is computed when a dataset is published, and again when it is verified. */
+
+const DIGESTS = { encoder: 'e'.repeat(64), reference: 'f'.repeat(64) };
+
+async function folderOf(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-evidence-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
-  const store = openStore(dir);
+  return dir;
+}
+
+interface Grown {
+  readonly store: ObjectStore;
+  readonly manifest: Manifest;
+  readonly evidence: Evidence;
+  readonly referenceDir: string;
+}
+
+const dataset = smallDataset((spec) => {
+  spec.quota.samples = 120;
+  spec.quality = {
+    ...spec.quality,
+    encoder: { modelUri: 'unused' },
+    reference: { uri: 'unused' },
+  };
+});
+
+async function grown(t: TestContext): Promise<Grown> {
+  const referenceDir = await folderOf(t);
+  const images = Array.from({ length: 140 }, (_, i) => ({
+    split: i < 70 ? ('training' as const) : ('heldOut' as const),
+    image: sha256(`image ${i}`),
+    patient: sha256(`patient ${i}`),
+    groups: { sex: i % 2 ? 'male' : 'female' },
+    vector: drawFeatures(4 * i + 1),
+  }));
+  await writeReference(openStore(referenceDir), {
+    encoder: { name: 'e', sha256: DIGESTS.encoder },
+    axes: ['sex'],
+    images,
+  });
+  const { width, height } = { width: 16, height: 16 };
+  const plan: Plan = makePlan(dataset, {
+    model: { digest: 'a'.repeat(64), defaults: { scheduler: 'PNDM', height, width } },
+    gateDigests: dataset.spec.quality.gates.map(() => 'b'.repeat(64)),
+    encoderDigest: DIGESTS.encoder,
+    reference: { digest: DIGESTS.reference, quantile: () => 0 },
+  });
+  const store = openStore(await folderOf(t));
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
+  const manifest = await publish({ plan, dataset, ...RUN, store, version: '0.0.0', referenceDir });
+  return { store, manifest, evidence: manifest.evidence!, referenceDir };
+}
+
+async function messagesOf({ store, manifest }: Grown, change: (evidence: Evidence) => void, dir?: string) {
+  const evidence = structuredClone(manifest.evidence!);
+  change(evidence);
+  const forged = Buffer.from(canonicalJson({ ...manifest, evidence }));
+  await store.replace(objects.manifest, forged, { contentType: CONTENT_TYPES.json });
+  const real = dir === undefined ? null : await readRealImages(dir, DIGESTS.reference);
+  return (await verify(store, undefined, undefined, real)).faults.map(({ object, message }) => `${object}: ${message}`);
+}
+
+test('what publishing says of the images is computed again by verify', async (t) => {
+  const found = await grown(t);
+  const { evidence, referenceDir } = found;
+  assert.deepEqual(evidence.encoder, { sha256: DIGESTS.encoder, dimensions: 6 });
+  assert.deepEqual(evidence.reference, { sha256: DIGESTS.reference, training: 70, heldOut: 70 });
+  const [all] = evidence.groups;
+  assert.deepEqual([all!.images, all!.used, all!.fidelity!.real], [120, 120, 70]);
+  assert.deepEqual(await messagesOf(found, () => {}), []);
+  assert.deepEqual(await messagesOf(found, () => {}, referenceDir), []);
+
+  const changes: readonly (readonly [string, (evidence: Evidence) => void])[] = [
+    [
+      'groups',
+      ({ groups }) => {
+        groups[0]!.diversity.vendi += 0.01;
+      },
+    ],
+    ['groups', ({ groups }) => void groups.pop()],
+    ['limits', ({ limits }) => void limits.minimum--],
+    ['leftOut', ({ leftOut }) => void leftOut.push({ group: {}, part: 'cells', reason: 'none' })],
+    ['encoder', ({ encoder }) => void encoder.dimensions++],
+  ];
+  for (const [name, change] of changes)
+    assert.deepEqual(await messagesOf(found, change), [`dataset.json: evidence.${name} is not what the features give`]);
+  const elsewhere = (changed: Evidence) => {
+    changed.reference!.sha256 = '0'.repeat(64);
+  };
+  assert.match((await messagesOf(found, elsewhere)).join(), /evidence.reference is 0+, the plan says f+/);
+
+  const needReference: readonly (readonly [string, (evidence: Evidence) => void])[] = [
+    [
+      'groups',
+      ({ groups }) => {
+        groups[0]!.fidelity!.kid.value += 0.01;
+      },
+    ],
+    [
+      'groups',
+      ({ groups }) => {
+        groups[0]!.privacy!.nearTraining.value = 0;
+      },
+    ],
+    ['suspicious', ({ suspicious }) => void suspicious.pop()],
+  ];
+  for (const [name, change] of needReference)
+    assert.deepEqual(await messagesOf(found, change, referenceDir), [
+      `dataset.json: evidence.${name} is not what the features give`,
+    ]);
+});
+
+test('evidence that was put into a manifest is found', async (t) => {
+  const store = openStore(await folderOf(t));
   const manifest = await growSmall(store);
-  assert.deepEqual((await verify(store)).faults, []);
   const forged = Buffer.from(canonicalJson({ ...manifest, evidence: inventedEvidence() }));
   await store.replace(objects.manifest, forged, { contentType: CONTENT_TYPES.json });
   const { faults } = await verify(store);

@@ -3,7 +3,7 @@ import { objects } from '../../contract/names.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
 import { type Direction, directionOf, distanceBetween } from '../../platform/cosine.ts';
-import { rowOf } from '../../platform/npy.ts';
+import { type HalfMatrix, rowOf } from '../../platform/npy.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readFeatures } from '../shard/features.ts';
 import type { ShardSample } from '../shard/read.ts';
@@ -12,22 +12,31 @@ import type { Fault } from './verify.ts';
 
 /** Requirements on the feature vectors of a shard, and on what Novelty gates said of them. */
 
+export interface FeatureFindings {
+  readonly faults: readonly Fault[];
+  /** One row for each image; null where there are none, or they are damaged. */
+  readonly features: HalfMatrix | null;
+}
+
 export async function featureFaults(
   store: ObjectStore,
   record: ShardRecord,
   samples: readonly ShardSample[],
   { manifest, rebuilt }: Published,
-): Promise<Fault[]> {
+): Promise<FeatureFindings> {
   const key = objects.features(manifest.name, record.shard);
-  const fault = (message: string): Fault[] => [{ object: key, message }];
+  const fault = (message: string): FeatureFindings => ({ faults: [{ object: key, message }], features: null });
   if (!manifest.dataset.spec.quality.encoder)
-    return record.features ? fault('is named by the record, but the resource names no encoder') : [];
+    return record.features
+      ? fault('is named by the record, but the resource names no encoder')
+      : { faults: [], features: null };
   if (record.features && record.features.key !== key) return fault(`is called ${record.features.key} by the record`);
   const features = await readFeatures(store, record);
   if (typeof features === 'string') return fault(features);
   const gates = rebuilt.plan.gates.filter(({ against }) => against === 'Cohort');
-  if (gates.length === 0 || samples.length !== features.rows) return [];
-  return cohortFaults(gates, samples, (row) => directionOf(rowOf(features, row))).flatMap(fault);
+  if (gates.length === 0 || samples.length !== features.rows) return { faults: [], features };
+  const found = cohortFaults(gates, samples, (row) => directionOf(rowOf(features, row)));
+  return { faults: found.map((message) => ({ object: key, message })), features };
 }
 
 /**

@@ -5,12 +5,16 @@ import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
+import type { HalfMatrix } from '../../platform/npy.ts';
 import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
+import type { RealImages } from '../evidence/evidence.ts';
 import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
+import type { ShardSample } from '../shard/read.ts';
 import { DAMAGED_AT_REST, digestStored, getUnlessDamaged, parseStored } from '../stored.ts';
+import { evidenceFaults, gathererOf } from './evidence.ts';
 import { featureFaults } from './features.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
@@ -41,11 +45,13 @@ export interface Verification {
  * Checks a dataset, and those that it extends.
  * @param onShard called after each shard, with how many are done
  * @param open opens the dataset that it extends
+ * @param real the real images of the reference, to compute the figures again that need them
  */
 export async function verify(
   store: ObjectStore,
   onShard: (done: number, all: number) => void = () => {},
   open: OpenStore = openStore,
+  real: RealImages | null = null,
 ): Promise<Verification> {
   const read = await readManifestStrictly(store);
   if ('object' in read) return { manifest: null, faults: [read], images: 0, parent: null, digests: null };
@@ -63,17 +69,23 @@ export async function verify(
   const faults: Fault[] = [];
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
+  const gatherer = gathererOf(manifest);
   let [images, shards] = [0, 0];
   const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);
   for await (const { record, ...found } of checked) {
     records.update(found.line);
     faults.push(...found.faults);
-    images += found.images;
+    images += found.samples.length;
+    if (found.features?.rows === found.samples.length) gatherer?.add(found.samples, found.features);
     recount.tallies.add(record?.cells ?? []);
     for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
     onShard(++shards, manifest.shards.length);
   }
-  const stated = [...rebuilt.faults, ...manifestFaults(manifest, rebuilt, recount)];
+  const stated = [
+    ...rebuilt.faults,
+    ...manifestFaults(manifest, rebuilt, recount),
+    ...evidenceFaults(manifest, gatherer, real),
+  ];
   faults.push(...stated.map((message) => ({ object: objects.manifest, message })));
   faults.push(...(await fileFaults(store, manifest)));
   faults.push(...(await strayFaults(store, manifest)));
@@ -124,26 +136,28 @@ interface CheckedShard {
   /** The record's line in the list of which in-toto's `dirHash1` is the SHA-256. */
   readonly line: string;
   readonly faults: readonly Fault[];
-  readonly images: number;
+  readonly samples: readonly ShardSample[];
+  readonly features: HalfMatrix | null;
 }
 
 async function checkPlace(store: ObjectStore, place: ShardPlace, published: Published): Promise<CheckedShard> {
   const { shard, entry, firstRow } = place;
   const read = await readRecordStrictly(store, shard, entry.record);
-  if ('object' in read) return { record: null, line: '', faults: [read], images: 0 };
+  if ('object' in read) return { record: null, line: '', faults: [read], samples: [], features: null };
   const { value: record } = read;
   const line = `${read.sha256}  ${entry.record.slice(objects.records.length)}\n`;
   const bytes = await getUnlessDamaged(store, record.key);
   if (bytes instanceof StoreError)
-    return { record, line, faults: [{ object: record.key, message: DAMAGED_AT_REST }], images: 0 };
+    return { record, line, faults: [{ object: record.key, message: DAMAGED_AT_REST }], samples: [], features: null };
   const { faults, samples } = await verifyShard(bytes, record, firstRow, published);
   const found = faults.map((message) => ({ object: record.key, message }));
-  const features = await featureFaults(store, record, samples, published);
+  const featured = await featureFaults(store, record, samples, published);
   return {
     record,
     line,
-    faults: [...entryFaults(entry, record, published.manifest, shard), ...found, ...features],
-    images: samples.length,
+    faults: [...entryFaults(entry, record, published.manifest, shard), ...found, ...featured.faults],
+    samples,
+    features: featured.features,
   };
 }
 

@@ -17,13 +17,14 @@ const LOG_EVERY = 50;
 /** @throws StoreError (retryable, ShardsMissing) when shards are not committed; DatasetError when one is damaged */
 export async function publishDataset(context: PodSettings & { readonly log: Logger }): Promise<Outcome> {
   const { dataset, resources, owner, output: store, log } = context;
-  const { plan } = await prepare(dataset, resources);
+  const { plan, referenceDir } = await prepare(dataset, resources);
   const { samples } = await publish({
     plan,
     dataset,
     store,
     owner,
     version: VERSION,
+    referenceDir,
     onProgress: (done, all) => {
       if (done % LOG_EVERY === 0 || done === all) log.info({ done, all }, 'shards checked');
     },

@@ -1,0 +1,46 @@
+import { canonicalJson } from '../../contract/digest.ts';
+import type { PlannedQuality } from '../../contract/plan/identity.ts';
+import type { Evidence } from '../../contract/schema/evidence.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { RealImages } from '../evidence/evidence.ts';
+import { createGatherer, type Gatherer } from '../evidence/gather.ts';
+
+/** The evidence of a manifest, computed again from the features of its images. */
+
+/** Gathers the features of a dataset; null where it has none. */
+export function gathererOf({ planDigest, plan, cells }: Manifest): Gatherer | null {
+  const { encoder } = (plan.quality ?? {}) as PlannedQuality;
+  if (encoder === undefined) return null;
+  return createGatherer({ planDigest, encoder, cells: cells.map(({ axes }) => axes) });
+}
+
+/**
+ * Figures that differ from what the features say. Those that need the real images of the reference are compared where it is
+ * given, since few readers of a dataset have it.
+ */
+export function evidenceFaults(manifest: Manifest, gatherer: Gatherer | null, real: RealImages | null): string[] {
+  const { evidence } = manifest;
+  const { reference } = (manifest.plan.quality ?? {}) as PlannedQuality;
+  const expected = gatherer?.finish(real) ?? null;
+  if (!expected || !evidence) {
+    if (!expected && !evidence) return [];
+    return [expected ? 'evidence is missing' : 'evidence does not follow from anything in the dataset'];
+  }
+  if ((evidence.reference?.sha256 ?? undefined) !== reference)
+    return [`evidence.reference is ${evidence.reference?.sha256}, the plan says ${reference}`];
+  if (real && real.sha256 !== reference) return [`the reference given is ${real.sha256}, the plan says ${reference}`];
+  const [found, wanted] = real || !reference ? [evidence, expected] : [withoutReal(evidence), withoutReal(expected)];
+  return Object.keys({ ...wanted, ...found }).flatMap((name) => {
+    const [stated, computed] = [found, wanted].map((one) => one[name as keyof typeof one] ?? null);
+    return canonicalJson(stated) === canonicalJson(computed) ? [] : [`evidence.${name} is not what the features give`];
+  });
+}
+
+/** What does not depend on real images. */
+function withoutReal({ groups, leftOut, reference, against, suspicious, ...rest }: Evidence) {
+  return {
+    ...rest,
+    groups: groups.map(({ fidelity, privacy, ...group }) => group),
+    leftOut: leftOut.filter(({ part }) => part === 'all' || part === 'cells'),
+  };
+}
