@@ -36,7 +36,7 @@ export function evidenceFaults(manifest: Manifest, gatherer: Gatherer | null, re
   });
 }
 
-/** What does not depend on real images. */
+/** The part that does not depend on real images. */
 function withoutReal({ groups, leftOut, reference, against, suspicious, ...rest }: Evidence) {
   return {
     ...rest,

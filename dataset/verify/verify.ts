@@ -70,6 +70,7 @@ export async function verify(
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
   const gatherer = gathererOf(manifest);
+  let lacksFeatures = false;
   let [images, shards] = [0, 0];
   const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);
   for await (const { record, ...found } of checked) {
@@ -77,6 +78,7 @@ export async function verify(
     faults.push(...found.faults);
     images += found.samples.length;
     if (found.features?.rows === found.samples.length) gatherer?.add(found.samples, found.features);
+    else lacksFeatures = true;
     recount.tallies.add(record?.cells ?? []);
     for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
     onShard(++shards, manifest.shards.length);
@@ -84,7 +86,8 @@ export async function verify(
   const stated = [
     ...rebuilt.faults,
     ...manifestFaults(manifest, rebuilt, recount),
-    ...evidenceFaults(manifest, gatherer, real),
+    // Features that are lost or damaged are faults by themselves.
+    ...(gatherer && lacksFeatures ? [] : evidenceFaults(manifest, gatherer, real)),
   ];
   faults.push(...stated.map((message) => ({ object: objects.manifest, message })));
   faults.push(...(await fileFaults(store, manifest)));
