@@ -145,3 +145,17 @@ test('the evidence is shown for all images and by group, where there is any', ()
   assert.match(section!, /260 training and 260 held-out real images/);
   assert.match(section!, /1 groups have too few images/);
 });
+
+test('the limits say what was done and found about copies of training images', () => {
+  const untested = renderCard(draftOf());
+  assert.match(untested, /whether this one does has not been tested here/);
+  const gated = smallDataset((spec) => {
+    const gates = [{ name: 'copies', type: 'Novelty' as const, against: 'Training' as const, threshold: 0.0321 }];
+    spec.quality = { encoder: { modelUri: 'unused' }, reference: { uri: 'unused' }, gates };
+  });
+  const refused = renderCard({ ...draftOf(), dataset: gated });
+  assert.match(refused, /images whose features are nearer than 0.0321 to those of a training image were refused\./);
+  const measured = renderCard({ ...draftOf(), evidence: inventedEvidence() });
+  assert.match(measured, /Here [\d.]+ % of the images are nearer to a training image than 99 % of real images/);
+  for (const card of [refused, measured]) assert.doesNotMatch(card, /has not been tested here/);
+});

@@ -1,5 +1,7 @@
+import { percent } from '../../contract/format.ts';
 import { hasModel } from '../../contract/gates/gate-types.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { plannedGates } from '../../contract/plan/identity.ts';
 import type { Draft } from './manifest.ts';
 
 /** The publisher's statements about the dataset, and the sentences that card, Croissant and report share. */
@@ -72,10 +74,30 @@ export function limitations(draft: Draft): string[] {
     ...(gated.length > 0 && ungated.length > 0 ? [`Nothing has checked ${listed(ungated)}.`] : []),
     'The quota balances counts. It does not balance what the generator and the gates learned from their own training data: images of some groups may be less varied or less faithful, which the acceptance rate by cell hints at.',
     'Images that pass a gate resemble what the gate knows, so variety is lost where a gate is strict, and a model that is judged by a similar classifier looks better than it is.',
-    'A generative model can reproduce images of its training data; whether this one does has not been tested here.',
+    copying(draft),
     'Do not estimate how often anything occurs in people from these counts: they are a design, not an observation.',
   ];
 }
+
+/** The sentence on copies of training images: what was done against them, and what was found. */
+function copying({ dataset, plan, evidence }: Draft): string {
+  const known = 'A generative model can reproduce images of its training data';
+  const gates = plannedGates(dataset.spec.quality.gates, plan).flatMap(({ gate }) =>
+    gate.against === 'Training'
+      ? [`images whose features are nearer than ${short(gate.threshold!)} to those of a training image were refused`]
+      : [],
+  );
+  const privacy = evidence?.groups.find(({ group }) => Object.keys(group).length === 0)?.privacy;
+  const found = privacy
+    ? [
+        `${percent(privacy.nearTraining.value, 1)} of the images are nearer to a training image than 99 % of real images that it has not seen (1 % is expected)`,
+      ]
+    : [];
+  if (gates.length + found.length === 0) return `${known}; whether this one does has not been tested here.`;
+  return `${known}. Here ${[...gates, ...found].join('; ')}. What the encoder does not see, such as a copied detail, is not found so.`;
+}
+
+const short = (distance: number): string => String(Number(distance.toPrecision(3)));
 
 /** `a, b and c`. */
 export const listed = (names: readonly string[]): string =>
