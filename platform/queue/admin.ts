@@ -2,9 +2,9 @@ import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io
 import { progress, queue } from '../../contract/cluster.ts';
 import type { Task } from '../../contract/schema/task.ts';
 import type { Logger } from '../log.ts';
+import { ReconnectingConnection } from './connection.ts';
 import { QueueError } from './errors.ts';
 import { isMissing, wrapQueueError } from './failures.ts';
-import { Link } from './link.ts';
 import { encodePayload } from './payload.ts';
 import {
   DEFAULT_LIMITS,
@@ -31,25 +31,25 @@ const IN_FLIGHT = 256;
 
 /** Begins to connect and returns at once. @throws QueueError (terminal) for a bad URL */
 export function openQueueAdmin({ log, limits: changed, ...options }: QueueAdminOptions): QueueAdmin {
-  const link = new Link(options);
+  const nats = new ReconnectingConnection(options);
   const limits = { ...DEFAULT_LIMITS, ...changed };
 
   async function ask<T>(action: string, uid: string, run: (api: Api) => Promise<T>): Promise<T> {
     assertUid(uid);
     try {
-      const connection = await link.connection(PATIENCE_MS);
+      const connection = await nats.connection(PATIENCE_MS);
       return await run({ manager: await managerOf(connection), client: jetstream(connection) });
     } catch (error) {
-      throw wrapQueueError(error, `${action} of dataset ${uid}`, link.url);
+      throw wrapQueueError(error, `${action} of dataset ${uid}`, nats.url);
     }
   }
 
   return {
     get connected() {
-      return link.connected;
+      return nats.connected;
     },
     get problem() {
-      return link.problem;
+      return nats.problem;
     },
     ensureStreams: (uid) =>
       ask('make the streams', uid, async ({ manager }) => {
@@ -79,8 +79,8 @@ export function openQueueAdmin({ log, limits: changed, ...options }: QueueAdminO
         await tolerateMissing(manager.streams.delete(queue.stream(uid)));
         await tolerateMissing(manager.streams.purge(progress.stream, { filter: progress.ofDataset(uid) }));
       }),
-    watchProgress: (onEvent) => watchProgress({ link, limits, log, onEvent }),
-    close: () => link.close(),
+    watchProgress: (onEvent) => watchProgress({ nats, limits, log, onEvent }),
+    close: () => nats.close(),
   };
 }
 

@@ -5,9 +5,9 @@ import { live, progress, queue } from '../../contract/cluster.ts';
 import { otherPlanFailure } from '../../contract/failure.ts';
 import { type LiveEvent, type PlanEvent, type ShardEvent, type Task, taskSchema } from '../../contract/schema/task.ts';
 import { unlessAborted } from '../abort.ts';
+import { ReconnectingConnection } from './connection.ts';
 import { QueueError } from './errors.ts';
 import { isNobody, wrapQueueError } from './failures.ts';
-import { Link } from './link.ts';
 import { decodePayload, encodePayload } from './payload.ts';
 import { ReportThrottle } from './report-throttle.ts';
 import { filledFor, managerOf } from './streams.ts';
@@ -40,7 +40,7 @@ class JetStreamSource implements ShardSource {
   readonly #uid: string;
   readonly #timeoutMs: number;
   readonly #reannounceMs: number;
-  readonly #link: Link;
+  readonly #nats: ReconnectingConnection;
   /** Timers that keep leases alive. */
   readonly #keepers = new Set<NodeJS.Timeout>();
   #plan: PlanEvent | null = null;
@@ -55,7 +55,7 @@ class JetStreamSource implements ShardSource {
     this.#uid = options.uid;
     this.#timeoutMs = timeoutMs;
     this.#reannounceMs = reannounceMs;
-    this.#link = new Link(options);
+    this.#nats = new ReconnectingConnection(options);
   }
 
   async announce(event: PlanEvent, signal?: AbortSignal): Promise<void> {
@@ -68,11 +68,11 @@ class JetStreamSource implements ShardSource {
     this.#throttles.set(event.worker, throttle);
     throttle.workers = this.#workers;
     const report = throttle.merge(event, Date.now());
-    if (report && this.#link.connected) void this.#send(report).catch(() => {}); // The next one says it all again.
+    if (report && this.#nats.connected) void this.#send(report).catch(() => {}); // The next one says it all again.
   }
 
   async #send(event: LiveEvent): Promise<void> {
-    const connection = await this.#link.connection(0);
+    const connection = await this.#nats.connection(0);
     const { data, headers } = encodePayload(event);
     connection.publish(live.subject(this.#uid), data, { headers });
     if (Date.now() - this.#counted > COUNT_EVERY_MS) await this.#filled(connection);
@@ -107,7 +107,7 @@ class JetStreamSource implements ShardSource {
   async close(): Promise<void> {
     for (const keeper of this.#keepers) clearInterval(keeper);
     this.#keepers.clear();
-    await this.#link.close();
+    await this.#nats.close();
   }
 
   /** The stream, if it is filled for this worker's plan; null while it is not. */
@@ -155,7 +155,7 @@ class JetStreamSource implements ShardSource {
     this.#leases++;
     const keeper = setInterval(
       () => {
-        if (this.#link.connected) message.working();
+        if (this.#nats.connected) message.working();
       },
       ackWait / NANOS_PER_MS / 3,
     );
@@ -186,9 +186,9 @@ class JetStreamSource implements ShardSource {
   }
 
   async #release(message: JsMsg): Promise<void> {
-    if (!this.#link.connected) return;
+    if (!this.#nats.connected) return;
     message.nak();
-    const connection = await this.#link.connection(0);
+    const connection = await this.#nats.connection(0);
     await Promise.race([connection.flush(), sleep(ASK_MS)]);
   }
 
@@ -197,7 +197,7 @@ class JetStreamSource implements ShardSource {
     const { reply } = message as JsMsg & { readonly reply: string };
     for (let attempt = 0; attempt < ACK_TRIES; attempt++) {
       try {
-        const connection = await this.#link.connection(this.#timeoutMs);
+        const connection = await this.#nats.connection(this.#timeoutMs);
         await connection.request(reply, '+ACK', { timeout: ASK_MS });
         return;
       } catch (error) {
@@ -227,11 +227,11 @@ class JetStreamSource implements ShardSource {
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(MAX_PAUSE_MS, pause * 2)) {
       let failure: QueueError | null = null;
       try {
-        const result = await run(await unlessAborted(this.#link.connection(deadline - Date.now()), signal));
+        const result = await run(await unlessAborted(this.#nats.connection(deadline - Date.now()), signal));
         if (result !== AGAIN) return result;
       } catch (error) {
         signal.throwIfAborted();
-        failure = wrapQueueError(error, action, this.#link.url);
+        failure = wrapQueueError(error, action, this.#nats.url);
         if (!failure.retryable) throw failure;
       }
       if (Date.now() + pause > deadline) throw failure ?? this.#notFilled();
@@ -243,7 +243,7 @@ class JetStreamSource implements ShardSource {
     const seconds = Math.round(this.#timeoutMs / 1000);
     return new QueueError(
       'retryable',
-      `the queue of dataset ${this.#uid} at ${this.#link.url} was not filled within ${seconds} s; check that the operator runs`,
+      `the queue of dataset ${this.#uid} at ${this.#nats.url} was not filled within ${seconds} s; check that the operator runs`,
     );
   }
 }

@@ -4,8 +4,8 @@ import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { live, progress, uidOfSubject } from '../../contract/cluster.ts';
 import { liveEventSchema, planEventSchema, shardEventSchema } from '../../contract/schema/task.ts';
 import type { Logger } from '../log.ts';
+import type { ReconnectingConnection } from './connection.ts';
 import { wrapQueueError } from './failures.ts';
-import type { Link } from './link.ts';
 import { decodePayload } from './payload.ts';
 import { ensureProgress, managerOf, type StreamLimits } from './streams.ts';
 import type { ProgressWatch, QueueEvent } from './types.ts';
@@ -16,7 +16,7 @@ import type { ProgressWatch, QueueEvent } from './types.ts';
  */
 
 interface WatchContext {
-  readonly link: Link;
+  readonly nats: ReconnectingConnection;
   readonly limits: StreamLimits;
   readonly log: Logger;
   readonly onEvent: (event: QueueEvent) => void;
@@ -28,7 +28,7 @@ const HEARTBEAT_MS = 2500;
 const EXPIRES_MS = 10_000;
 
 export function watchProgress(context: WatchContext): ProgressWatch {
-  const { link, log } = context;
+  const { nats, log } = context;
   const place: Place = { last: 0, current: false };
   let malformed = 0;
   let closing = false;
@@ -55,7 +55,7 @@ export function watchProgress(context: WatchContext): ProgressWatch {
     try {
       session = await consume(connection, context.limits, place);
       // A lost connection ends this session; the next resumes from the last message seen.
-      void link.changed().then(() => session?.close());
+      void nats.changed().then(() => session?.close());
       for await (const message of session) {
         hand(message);
         place.last = message.seq;
@@ -69,12 +69,12 @@ export function watchProgress(context: WatchContext): ProgressWatch {
   }
 
   async function run(): Promise<void> {
-    while (!closing && !link.closed) {
+    while (!closing && !nats.closed) {
       try {
-        await follow(await link.connection(Number.POSITIVE_INFINITY));
+        await follow(await nats.connection(Number.POSITIVE_INFINITY));
       } catch (error) {
-        if (!closing && !link.closed)
-          log.warn({ err: wrapQueueError(error, 'follow the progress', link.url) }, 'following again');
+        if (!closing && !nats.closed)
+          log.warn({ err: wrapQueueError(error, 'follow the progress', nats.url) }, 'following again');
       }
       if (!closing) await sleep(PAUSE_MS);
     }
@@ -82,7 +82,7 @@ export function watchProgress(context: WatchContext): ProgressWatch {
 
   const done = run();
   return {
-    current: () => place.current && link.connected,
+    current: () => place.current && nats.connected,
     malformed: () => malformed,
     async close() {
       closing = true;

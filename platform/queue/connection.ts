@@ -18,7 +18,7 @@ const MAX_RETRY_MS = 2000;
 /** A server that says nothing for so long, twice, is taken for gone. */
 const PING_MS = 10_000;
 
-export class Link {
+export class ReconnectingConnection {
   /** For messages. */
   readonly url: string;
   readonly #options: QueueOptions;
