@@ -234,3 +234,34 @@ test('the digest of a plan never changes', () => {
   // A published prefix belongs to one digest: another value here means that no unfinished dataset can be gone on with.
   assert.equal(before, '8e821949cd7c8ff7de78ce378ece1dcdbc256bc8315e3eedac1f379e9e87697c');
 });
+
+test('the encoder, the reference and the threshold that follows from a quantile are part of the plan', () => {
+  const copies = { name: 'copies', type: 'Novelty', against: 'Training' };
+  const quality = (gate: object) => ({
+    'spec.quality': {
+      encoder: { modelUri: 'encoder' },
+      reference: { uri: 'reference' },
+      gates: [{ ...copies, ...gate }],
+    },
+  });
+  const evidence = (letter: string): Partial<PlanInputs> => ({
+    encoderDigest: 'e'.repeat(64),
+    reference: { digest: letter.repeat(64), quantile: (share) => 2 * share },
+  });
+  const byQuantile = digest(quality({ quantile: 0.01 }), evidence('f'));
+  assert.equal(byQuantile, digest(quality({ threshold: 0.02 }), evidence('f')), 'the threshold is what counts');
+  assert.notEqual(byQuantile, digest(quality({ quantile: 0.02 }), evidence('f')));
+  assert.notEqual(byQuantile, digest(quality({ quantile: 0.01 }), evidence('d')));
+  assert.notEqual(byQuantile, digest(quality({ quantile: 0.01 }), { ...evidence('f'), encoderDigest: 'd'.repeat(64) }));
+  const plan = makePlan(parseDataset(documentWith({ ...START, ...quality({ quantile: 0.01 }) })), {
+    ...inputs,
+    ...evidence('f'),
+  });
+  assert.deepEqual(plan.identity.quality, {
+    maxAttempts: 8,
+    onExhausted: 'Fail',
+    gates: [{ name: 'copies', type: 'Novelty', digest: 'f'.repeat(64), against: 'Training', threshold: 0.02 }],
+    encoder: 'e'.repeat(64),
+    reference: 'f'.repeat(64),
+  });
+});
