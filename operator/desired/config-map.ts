@@ -34,7 +34,7 @@ const RESOURCE_FOR = {
  * change without a restart of them: how many there are, how the dataset is published, and what it is trained for.
  */
 function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDataset) {
-  const { seed, quota, prompt, output, workers } = spec;
+  const { seed, extends: parent, quota, prompt, output, workers } = spec;
   const model = withGpus(spec);
   const { onExhausted: _, ...quality } = spec.quality;
   const { batchSize, checkpointSamples } = workers;
@@ -48,7 +48,16 @@ function resourceForWorkers({ apiVersion, kind, metadata, spec }: SyntheticDatas
       ...(namespace !== undefined && { namespace }),
       ...(adoptFrom !== undefined && { annotations: { [ADOPT_ANNOTATION]: adoptFrom } }),
     },
-    spec: { seed, quota, prompt, model, quality, output, workers: { batchSize, checkpointSamples } },
+    spec: {
+      seed,
+      ...(parent && { extends: parent }),
+      quota,
+      prompt,
+      model,
+      quality,
+      output,
+      workers: { batchSize, checkpointSamples },
+    },
   };
 }
 
