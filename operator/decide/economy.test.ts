@@ -76,6 +76,36 @@ describe('A14: as many workers as there are shards', () => {
     assert.equal(appliedJob({ ...running, progress: progressOf({ planned: true }).summary(NOW) })?.parallelism, 3);
   });
 
+  test('and does not wait for a probe whose node is lost', () => {
+    const dataset = datasetWith(3);
+    const probe = jobOf('workers', { dataset, parallelism: 1 });
+    const lost = {
+      job: probe.name,
+      pod: 'one',
+      reason: 'NodeLost',
+      message: 'is lost',
+      pods: 1,
+      since: NOW - 3_600_000,
+    };
+    const given = observed({ parsed: { dataset }, jobs: [probe], queue: filledQueue(0, { filledFor: null }) });
+    assert.equal(appliedJob(given), undefined);
+    const without = { ...given, pods: { ...NO_PODS, waiting: [lost as (typeof NO_PODS.waiting)[number]] } };
+    assert.equal(appliedJob(without)?.parallelism, 3);
+  });
+
+  test('a probe that a default queue of Kueue has admitted is not removed where no other round may follow', () => {
+    const dataset = datasetWith(3, { limits: { maxRounds: 1 } });
+    const probe = jobOf('workers', { dataset, parallelism: 1, queueName: 'default' });
+    const planned = observed({
+      parsed: { dataset },
+      jobs: [probe],
+      queue: filledQueue(3),
+      progress: progressOf({ planned: true }).summary(NOW),
+      status: { usage: { rounds: 1 } } as never,
+    });
+    assert.deepEqual(removed(planned), []);
+  });
+
   test('but under Kueue no probe, which would have to be queued again', () => {
     const dataset = datasetWith(3, { queueName: 'gpus' });
     assert.equal(appliedJob(observed({ parsed: { dataset } }))?.parallelism, 3);

@@ -41,8 +41,9 @@ export const generate: Advance = (observed, settings) => {
   if (isNowhereElse(observed, job)) return startRound(observed, context, { before: [removal(job)] });
   if (job.state !== 'running') return ended(observed, context, job);
   const edit = editOf(observed, job);
-  if (edit !== null && (isAdmitted(job) || !hasSameTemplate(job, wanted))) return replaceJob(observed, context, job);
-  return running(observed, job, wanted, edit);
+  if (edit === null || (!isAdmitted(job) && hasSameTemplate(job, wanted))) return running(observed, job, wanted, edit);
+  // Better the workers that there are than none.
+  return roundsExhausted(observed) ? running(observed, job, wanted, null) : replaceJob(observed, context, job);
 };
 
 /** The change that a running Job needs, as an event; null for none. */
@@ -65,17 +66,20 @@ const askedReplicas = ({ queueName, replicas, parallelism }: JobView): number =>
 /** As many as there are shards to do: more pods would only hold their GPUs. */
 function replicasFor(observed: Observed, round: number): number {
   const { workers } = datasetOf(observed).spec;
-  const useful = Math.max(1, Math.min(workers.replicas, openShards(observed) ?? workers.replicas));
-  return isProbe(observed, round) ? 1 : useful;
+  return isProbe(observed, round) ? 1 : usefulWorkers(observed, workers.replicas);
 }
+
+const usefulWorkers = (observed: Observed, replicas: number): number =>
+  Math.max(1, Math.min(replicas, openShards(observed) ?? replicas));
 
 /**
  * Until the plan is known one pod tries, and the others follow: what is wrong with the spec, the bucket or the model costs
- * one GPU. Kueue would queue a Job that grows once more.
+ * one GPU. Kueue would queue a Job that grows once more, and a pod on a node that is lost may never end.
  */
 function isProbe(observed: Observed, round: number): boolean {
   const { queueName, probe } = datasetOf(observed).spec.workers;
-  return (probe || round > 1) && !isAccepted(observed) && queueName === undefined;
+  const isLost = observed.pods.waiting.some(({ reason }) => reason === 'NodeLost');
+  return (probe || round > 1) && !isAccepted(observed) && queueName === undefined && !isLost;
 }
 
 /** Shards that are not committed; undefined where only the workers can find out how many there are. */
@@ -88,7 +92,9 @@ function openShards({ progress, parsed }: Observed): number | undefined {
 /** A running Job shrinks only by an edit: each pod that goes is in the middle of a shard. */
 function runningReplicas(observed: Observed, job: JobView): number {
   const { replicas } = datasetOf(observed).spec.workers;
-  return Math.min(replicas, Math.max(askedReplicas(job), replicasFor(observed, job.round)));
+  // To grow, an admitted Job is replaced: not for shards that only seem to be open, since the progress is not known.
+  const isGrowing = !isAdmitted(job) || observed.progress.plan !== null || replicas > askedReplicas(job);
+  return Math.min(replicas, Math.max(askedReplicas(job), isGrowing ? replicasFor(observed, job.round) : 1));
 }
 
 /** So long may other nodes take to turn up, where an autoscaler makes them. */
@@ -213,7 +219,8 @@ function progressReport(observed: Observed, job: JobView): Report {
 }
 
 function startingMessage(observed: Observed, job: JobView): string {
-  const others = datasetOf(observed).spec.workers.replicas > 1 && isProbe(observed, job.round);
+  const { replicas } = datasetOf(observed).spec.workers;
+  const others = usefulWorkers(observed, replicas) > 1 && isProbe(observed, job.round);
   const follow = others ? '; the others follow once one has prepared the plan (spec.workers.probe)' : '';
   return `Workers are starting: ${ofAll(job.ready, job.parallelism)} run${follow}`;
 }
