@@ -120,7 +120,14 @@ function checkEqual(
 ): void {
   if (allocation.strategy !== 'Marginals' && allocation.strategy !== 'Cells') return;
   for (const [first, ...others] of members) {
-    const other = others.find((cell) => Math.abs(wanted[cell]! - wanted[first!]!) > 1e-6);
+    // Shares may add up to 1 within a millionth.
+    const tolerance =
+      1e-6 *
+      Math.max(
+        1,
+        wanted.reduce((sum, one) => sum + one, 0),
+      );
+    const other = others.find((cell) => Math.abs(wanted[cell]! - wanted[first!]!) > tolerance);
     if (other === undefined) continue;
     const [a, b] = [first!, other].map((cell) => `${cells[cell]!.id} ${Number(wanted[cell]!.toPrecision(6))}`);
     const fix = `give all values of ${pairs!.axis} the same ${allocation.strategy === 'Cells' ? 'weight' : 'share'}, or remove pairs`;

@@ -12,6 +12,8 @@ const NOISE = 1e-7;
  * @param total at least min for each weight
  */
 export function scaleShares(weights: readonly number[], total: number, min: number): number[] {
+  const wrong = weights.find((weight) => !Number.isFinite(weight));
+  if (wrong !== undefined) throw new RangeError(`a weight is ${wrong}`);
   const largest = weights.reduce((a, b) => Math.max(a, b), 0);
   // Scaled to 1 first, so that sums and products neither overflow nor lose digits.
   const scaled = weights.map((weight) => (largest > 0 ? weight / largest : 1));

@@ -40,13 +40,22 @@ export const originIdentity = ({ index, attempts, parent }: Origin): Record<stri
 
 /** The origin that a manifest states; verification compares it with the parent. */
 export function originOf({ plan }: Pick<Manifest, 'plan'>): Origin {
-  const { extends: stated } = plan as { extends?: { manifest: string; index: number; attempts: number } };
+  const { extends: stated } = plan;
   return stated ? { index: stated.index, attempts: stated.attempts, parent: stated.manifest } : BEGINNING;
 }
 
 /** Issues of a spec that extends a parent. */
-export function parentIssues({ seed }: Spec, samples: number, { manifest }: Parent, { index }: Origin): Issue[] {
+export function parentIssues(
+  { seed, output }: Spec,
+  samples: number,
+  { manifest, uri }: Parent,
+  { index }: Origin,
+): Issue[] {
   const issues: Issue[] = [];
+  if (/^s3:/i.test(output.uri) && !/^s3:/i.test(uri)) {
+    const message = `is on this machine, where readers of ${output.uri} could not find it; copy that dataset to s3:// and name it there`;
+    issues.push(issueAt(['spec', 'extends', 'manifest'], message));
+  }
   const before = manifest.dataset.spec.seed;
   if (seed !== before) {
     const message = `${seed} is not the seed of the dataset that this one extends (${before}), so that images could repeat; write ${before}`;

@@ -34,7 +34,10 @@ export const manifestSchema = z.strictObject({
   generator: z.strictObject({ name: z.literal('cohortfarm'), version: z.string() }),
   planDigest: digest,
   /** The preimage of the plan digest (see `PlanIdentity`). */
-  plan: z.looseObject({ quotas: z.record(z.string(), count) }),
+  plan: z.looseObject({
+    quotas: z.record(z.string(), count),
+    extends: z.strictObject({ manifest: digest, index: count, attempts: count }).optional(),
+  }),
   /** The dataset that this one extends. */
   parent: z
     .strictObject({

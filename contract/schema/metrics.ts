@@ -27,22 +27,24 @@ const labelScores = z.strictObject({
   calibrationError: estimate.describe('Expected calibration error, 15 bins of equal width'),
 });
 
-const cell = z.strictObject({
-  cell: z.record(z.string(), z.string()).describe('Value of each axis of the grouping'),
-  images: count,
-  patients: count,
-  positives: count,
-  negatives: count,
-  errors: count.describe('Of those below: false positives, or false negatives'),
-  of: count.describe('Images that could be such an error: negatives, or positives'),
-  ofPatients: count.describe('Patients with such an image'),
-  rate: rate.nullable().describe('errors / of; null where of is 0'),
-  smoothed: rate.describe('(errors + 0.5) / (of + 1)'),
-  auroc: z.number().nullable().describe('Null with fewer than 10 positives or 10 negatives'),
-  brier: z.number().nullable().describe('As auroc'),
-  calibrationError: z.number().nullable().describe('As auroc'),
-  counted: z.boolean().describe('Whether the gap counts it: of >= 20, ofPatients >= 10, and no axis of it unknown'),
-});
+const cell = z
+  .strictObject({
+    cell: z.record(z.string(), z.string()).describe('Value of each axis of the grouping'),
+    images: count,
+    patients: count,
+    positives: count,
+    negatives: count,
+    errors: count.describe('Of those below: false positives, or false negatives'),
+    of: count.describe('Images that could be such an error: negatives, or positives'),
+    ofPatients: count.describe('Patients with such an image'),
+    rate: rate.nullable().describe('errors / of; null where of is 0'),
+    smoothed: rate.describe('(errors + 0.5) / (of + 1)'),
+    auroc: z.number().nullable().describe('Null with fewer than 10 positives or 10 negatives'),
+    brier: z.number().nullable().describe('As auroc'),
+    calibrationError: z.number().nullable().describe('As auroc'),
+    counted: z.boolean().describe('Whether the gap counts it: of >= 20, ofPatients >= 10, and no axis of it unknown'),
+  })
+  .refine(({ errors, of }) => errors <= of, { path: ['errors'], error: 'is more than of' });
 
 const disparity = z.strictObject({
   label: z.string(),

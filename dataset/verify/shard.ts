@@ -37,6 +37,11 @@ export async function verifyShard(
     if (!(error instanceof DatasetError)) throw error;
     return { faults: [error.message.slice(record.key.length + 1)], samples: [] };
   }
+  const { origin } = published.rebuilt.plan;
+  if (record.start < origin.index || record.end > origin.index + published.rebuilt.samples) {
+    const range = `${origin.index} to ${origin.index + published.rebuilt.samples}`;
+    return { faults: [`covers samples ${record.start} to ${record.end}, the plan has ${range}`], samples: [] };
+  }
   const exhausted = new Set(record.exhausted);
   const expected = published.rebuilt
     .samplesBetween(record.start, record.end)

@@ -59,7 +59,7 @@ def open_parent(store: Store, parent: dict[str, Any]) -> Store:
     place = str(parent["manifest"])
     if place.startswith("s3://"):
         uri = split_uri(place)[0]
-    elif store.uri.startswith("s3://") or place.startswith("/"):
+    elif store.uri.startswith("s3://") or place.startswith("/") or not place.endswith(f"/{MANIFEST}"):
         raise TerminalError(f"{store.uri}/{MANIFEST} names its parent {place}, which cannot be reached from here", "DatasetDamaged")
     else:
         uri = os.path.normpath(os.path.join(store.uri, split_uri(place)[0]))
