@@ -8,18 +8,23 @@ import { Failure } from '../contract/failure.ts';
 import { npyBytes, npyHeader } from '../platform/npy.ts';
 import { heldOutQuantile, readReference } from './reference.ts';
 
+const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(64));
 const ROWS = [
   'split,image,patient,nearest,sex',
-  'training,a1,p1,,male',
-  'heldOut,b1,p2,0.25,male',
-  'heldOut,b2,p3,0.5,',
+  `training,${A},p1,,male`,
+  `heldOut,${B},p2,0.25,male`,
+  `heldOut,${C},p3,0.5,`,
 ];
-const FEATURES = Buffer.concat([npyHeader(3, 2), npyBytes(Uint16Array.of(1, 2, 3, 4, 5, 6))]);
+const FEATURES = Uint16Array.of(1, 2, 3, 4, 5, 6);
 
-async function folderOf(t: TestContext, change: { rows?: readonly string[]; training?: number } = {}): Promise<string> {
+async function folderOf(
+  t: TestContext,
+  change: { rows?: readonly string[]; training?: number; features?: Uint16Array } = {},
+): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-reference-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
-  const files = { 'features.npy': FEATURES, 'rows.csv': Buffer.from(`${(change.rows ?? ROWS).join('\n')}\n`) };
+  const npy = Buffer.concat([npyHeader(3, 2), npyBytes(change.features ?? FEATURES)]);
+  const files = { 'features.npy': npy, 'rows.csv': Buffer.from(`${(change.rows ?? ROWS).join('\n')}\n`) };
   const training = change.training ?? 1;
   const description = {
     apiVersion: 'cohortfarm.dev/reference/v1',
@@ -38,7 +43,7 @@ async function folderOf(t: TestContext, change: { rows?: readonly string[]; trai
 test('a reference is read with its rows', async (t) => {
   const { features, rows, description } = await readReference(await folderOf(t));
   assert.deepEqual(features, { rows: 3, columns: 2, bits: Uint16Array.of(1, 2, 3, 4, 5, 6) });
-  assert.deepEqual({ ...rows[1] }, { split: 'heldOut', image: 'b1', patient: 'p2', nearest: '0.25', sex: 'male' });
+  assert.deepEqual({ ...rows[1] }, { split: 'heldOut', image: B, patient: 'p2', nearest: '0.25', sex: 'male' });
   assert.deepEqual(description.images, { training: 1, heldOut: 2 });
 });
 
@@ -49,12 +54,29 @@ test('the quantile of held-out distances lies between neighbours in order', asyn
   assert.equal(heldOutQuantile(reference, 1), 0.5);
 });
 
-test('a quantile needs images that the generator has not seen, and distances', async (t) => {
-  const rows = ROWS.map((row) => row.replace('heldOut', 'training'));
-  const seen = await readReference(await folderOf(t, { rows, training: 3 }));
-  const undone = await readReference(await folderOf(t, { rows: ROWS.map((row) => row.replace('0.5', '?')) }));
-  for (const reference of [seen, undone])
-    assert.throws(() => heldOutQuantile(reference, 0.1), /needs a reference with training and held-out images/);
+test('a quantile needs images that the generator has not seen, and refuses something', async (t) => {
+  const seen = await readReference(
+    await folderOf(t, { rows: ROWS.map((row) => row.replace('heldOut', 'training')), training: 3 }),
+  );
+  assert.throws(() => heldOutQuantile(seen, 0.1), /needs a reference with training and held-out images/);
+  const copied = await readReference(await folderOf(t, { rows: ROWS.map((row) => row.replace(',0.25,', ',0,')) }));
+  assert.throws(() => heldOutQuantile(copied, 0), /is 0, which refuses nothing: some held-out images are copies/);
+});
+
+test('rows and numbers that mean nothing are refused', async (t) => {
+  for (const [from, to] of [
+    [',0.5,', ',?,'],
+    [',0.5,', ',,'],
+    [C!, 'c.png'],
+  ] as const)
+    await assert.rejects(
+      readReference(await folderOf(t, { rows: ROWS.map((row) => row.replace(from, to)) })),
+      /rows\.csv row 3 must have the SHA-256 of its image/,
+    );
+  await assert.rejects(
+    readReference(await folderOf(t, { features: Uint16Array.of(1, 2, 3, 0x7e00, 5, 6) })),
+    /features\.npy holds numbers that are not finite/,
+  );
 });
 
 test('a file that is not what was written is refused by its name', async (t) => {

@@ -5,6 +5,7 @@ import { Failure } from '../contract/failure.ts';
 import type { Row } from '../contract/plan/columns.ts';
 import { type ReferenceDescription, referenceSchema } from '../contract/schema/reference.ts';
 import { readCsv } from '../platform/csv.ts';
+import { areFinite } from '../platform/half.ts';
 import { type HalfMatrix, readNpy } from '../platform/npy.ts';
 import { parseStored } from './stored.ts';
 
@@ -53,7 +54,22 @@ export async function readReference(dir: string): Promise<Reference> {
       'rows.csv',
       `must have a row for each of the ${training} training images and then of the ${heldOut} held-out ones; row ${wrong + 1} of ${rows.length} does not fit`,
     );
+  if (!areFinite(features.bits)) throw fault(dir, 'features.npy', 'holds numbers that are not finite');
+  const bad = rows.findIndex(
+    ({ split, image, nearest }) => !isRow(split === 'heldOut' && training > 0, image, nearest),
+  );
+  if (bad >= 0)
+    throw fault(
+      dir,
+      'rows.csv',
+      `row ${bad + 1} must have the SHA-256 of its image and, of a held-out one, a distance between 0 and 2 as nearest`,
+    );
   return { description: reference, features, rows };
+}
+
+function isRow(hasNearest: boolean, image = '', nearest = ''): boolean {
+  if (!/^[0-9a-f]{64}$/.test(image)) return false;
+  return !hasNearest || (nearest !== '' && Number(nearest) >= 0 && Number(nearest) <= 2);
 }
 
 async function readBytes(dir: string, name: string): Promise<Uint8Array> {
@@ -77,7 +93,7 @@ const fault = (dir: string, name: string, problem: string, cause?: unknown): Fai
 export function heldOutQuantile({ description, rows }: Reference, quantile: number): number {
   const { training, heldOut } = description.images;
   const distances = rows.slice(training).map(({ nearest }) => Number(nearest));
-  if (heldOut === 0 || training === 0 || distances.some((distance) => !Number.isFinite(distance)))
+  if (heldOut === 0 || training === 0)
     throw new Failure(
       'SpecInvalid',
       'quantile of a Novelty gate needs a reference with training and held-out images; give threshold, or make the reference from both',
@@ -85,5 +101,10 @@ export function heldOutQuantile({ description, rows }: Reference, quantile: numb
   distances.sort((a, b) => a - b);
   const at = quantile * (distances.length - 1);
   const [low, high] = [distances[Math.floor(at)]!, distances[Math.ceil(at)]!];
-  return low + (high - low) * (at - Math.floor(at));
+  const threshold = low + (high - low) * (at - Math.floor(at));
+  if (threshold > 0) return threshold;
+  throw new Failure(
+    'SpecInvalid',
+    `the ${quantile} quantile of a Novelty gate is 0, which refuses nothing: some held-out images are copies of training images; remove them from the reference, or give threshold`,
+  );
 }

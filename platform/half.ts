@@ -37,10 +37,20 @@ function roundToEven(value: number): number {
 
 /** As `fromHalf`, without Float16Array. */
 export function softFromHalf(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, (half) => {
-    const sign = half & 0x8000 ? -1 : 1;
-    const [exponent, fraction] = [(half >> 10) & 0x1f, half & 0x3ff];
-    if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-    return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-  });
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = halfValue(bits[i]!);
+  return values;
 }
+
+function halfValue(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(half >> 10) & 0x1f, half & 0x3ff];
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** The exponent of infinity and NaN. */
+const NOT_FINITE = 0x7c00;
+
+/** Whether all bit patterns are of finite numbers. */
+export const areFinite = (bits: Uint16Array): boolean => bits.every((half) => (half & NOT_FINITE) !== NOT_FINITE);

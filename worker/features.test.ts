@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { sha256 } from '../contract/digest.ts';
 import { objects } from '../contract/names.ts';
 import { claim } from '../dataset/claim.ts';
 import { publish } from '../dataset/publish/publish.ts';
 import { readShardSamples } from '../dataset/shard/read.ts';
 import { verify } from '../dataset/verify/verify.ts';
 import { cosineDistance } from '../platform/cosine.ts';
-import { readNpy, rowOf } from '../platform/npy.ts';
+import { npyBytes, npyHeader, readNpy, rowOf } from '../platform/npy.ts';
 import { type ObjectStore, openStore } from '../platform/store/store.ts';
 import { drawFeatures, drawingContext, planOf, RUN, smallDataset, withFeatures } from '../test/support/dataset.ts';
 import { runShard } from './run-shard.ts';
@@ -125,4 +126,61 @@ test('a dataset with features is published and verified, and every byte of its f
   await store.create(key, sound, { contentType: 'application/octet-stream' });
   await store.create(objects.features(plan.name, 9), sound, { contentType: 'application/octet-stream' });
   assert.match((await verify(store)).faults[0]!.message, /is not part of the dataset/);
+});
+
+test('two workers whose hardware differs leave a shard whose distances are those of its features', async (t) => {
+  const store = await freshStore(t);
+  await claim(store, plan, RUN);
+  const base = drawingContext(plan, store);
+  /** The same worker on hardware that sees other features: parts of both meet in one shard. */
+  const other = async (batch: Parameters<typeof base.sample>[0]) =>
+    (await base.sample(batch)).map((one, i) => ({ ...one, features: drawFeatures(batch[i]!.seed + 1000) }));
+  let parts = 0;
+  const slow: ObjectStore['create'] = async (key, ...rest) => {
+    // When the first part of one worker is about to be stored, the other one stores its own and is killed.
+    if (/\d-\d+\.tar$/.test(key) && parts++ === 0)
+      await runShard({ ...drawingContext(plan, failingAt(store, 1)), sample: other }, 0).catch(() => {});
+    return store.create(key, ...rest);
+  };
+  const racing = new Proxy(store, {
+    get: (target, name) => (name === 'create' ? slow : Reflect.get(target, name).bind?.(target)),
+  });
+  await runShard({ ...base, store: racing }, 0);
+  for (let shard = 1; shard < plan.shards; shard++) await runShard(base, shard);
+  await publish({ plan, dataset, store, owner: RUN.owner, version: '0' });
+  assert.deepEqual((await verify(store)).faults, []);
+});
+
+test('a published dataset that has lost its features is not complete', async (t) => {
+  const store = await freshStore(t);
+  await claim(store, plan, RUN);
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
+  const again = () => publish({ plan, dataset, store, owner: RUN.owner, version: '0' });
+  await again();
+  await store.remove([objects.features(plan.name, 0)]);
+  await assert.rejects(again(), /features\/small-000000\.npy is missing although the dataset was complete/);
+});
+
+test('features that a forger has made fit their record are refused where no encoder gives them', async (t) => {
+  const store = await freshStore(t);
+  await claim(store, plan, RUN);
+  for (let shard = 0; shard < plan.shards; shard++) await runShard(drawingContext(plan, store), shard);
+  await publish({ plan, dataset, store, owner: RUN.owner, version: '0' });
+  const record = JSON.parse(Buffer.from((await store.get(objects.record(1)))!).toString());
+  const { rows, columns } = readNpy((await store.get(record.features.key))!);
+  const forge = async (width: number, bits: number): Promise<string[]> => {
+    const file = Buffer.concat([npyHeader(rows, width), npyBytes(new Uint16Array(rows * width).fill(bits))]);
+    const features = { ...record.features, bytes: file.length, sha256: sha256(file) };
+    await store.replace(record.features.key, file, { contentType: 'application/octet-stream' });
+    const text = Buffer.from(JSON.stringify({ ...record, features }));
+    await store.replace(objects.record(1), text, { contentType: 'application/json' });
+    return (await verify(store)).faults.map(({ message }) => message);
+  };
+  assert.ok((await forge(columns, 0x7e00)).includes('holds numbers that are not finite'));
+  assert.ok((await forge(0, 0)).includes('has rows without numbers'));
+  assert.ok(
+    (await forge(columns + 1, 0x3c00)).includes(
+      `has ${columns + 1} numbers for an image, the evidence says ${columns}`,
+    ),
+  );
 });

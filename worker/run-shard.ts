@@ -1,3 +1,5 @@
+import { sha256 } from '../contract/digest.ts';
+import { Failure } from '../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../contract/names.ts';
 import { type Plan, shardRange } from '../contract/plan/plan.ts';
 import type { ShardRecord } from '../contract/schema/record.ts';
@@ -60,9 +62,17 @@ export async function runShard(context: ShardContext, shard: number): Promise<Sh
     try {
       return await finishShard(context, shard);
     } catch (error) {
-      if (!(error instanceof LostPartError) || remade === MAX_REMADE) throw error;
-      await discard(store, shard, error);
+      if (remade === MAX_REMADE) throw error;
+      if (error instanceof LostPartError) await discard(store, shard, error);
+      else if (!(error instanceof OtherPartError)) throw error;
     }
+  }
+}
+
+/** A part is there already, with other images: the shard is worked on again from what is stored. */
+class OtherPartError extends Failure {
+  constructor(message: string) {
+    super('Retrying', message, { retryable: true });
   }
 }
 
@@ -145,5 +155,10 @@ async function storePart({ plan, store, provider }: ShardContext, shard: number,
   const features = part.accepted.flatMap((accepted) => (accepted.features ? [accepted.features] : []));
   const body = encodePart(partRecord(plan, part, provider), members, features);
   // A part that is there already was made by another worker from the same plan; the first one counts.
-  await store.create(objects.part(shard, part.start, part.end), body, { contentType: CONTENT_TYPES.tar });
+  const key = objects.part(shard, part.start, part.end);
+  const written = await store.create(key, body, { contentType: CONTENT_TYPES.tar });
+  if (written === 'created' || !plan.gates.some(({ against }) => against === 'Cohort')) return;
+  // Later images were compared with ours: where the hardware does not repeat, they must be compared with those that count.
+  const stored = await store.get(key);
+  if (stored && sha256(stored) !== sha256(...body)) throw new OtherPartError(`${store.uri}/${key} is another worker's`);
 }

@@ -6,7 +6,7 @@ import type { Plan } from '../contract/plan/plan.ts';
 import type { SampleRecord } from '../contract/schema/record.ts';
 import { readPart } from '../dataset/shard/commit.ts';
 import { type StoredPart, sampleMembers } from '../dataset/shard/part.ts';
-import { isDegenerate, type RawImage } from '../platform/image/image.ts';
+import { isDegenerate } from '../platform/image/image.ts';
 import { rowOf } from '../platform/npy.ts';
 import type { Attempt, FinishedPart, Refill, Refusal } from './attempt-queue.ts';
 import { BatchCounts } from './counts.ts';
@@ -67,7 +67,7 @@ export function settleBatch(
   const outcomes = outcomesOf(context, settling, counts);
   for (const [i, attempt] of batch.entries()) {
     const sampled = images[i]!;
-    const judged = joiner.add({ attempt, ...sampled, gate: refusedBy(sampled.image, sampled.verdicts) });
+    const judged = joiner.add({ attempt, ...sampled, gate: refusedBy(sampled) });
     for (const { attempt, image, verdicts, features, gate } of judged) {
       const encode = () => context.encode(image, attempt.sample.prompt);
       if (gate !== undefined) {
@@ -134,8 +134,9 @@ function cohortVerdicts(plan: Plan, nearest: Nearest | null): Verdicts {
 }
 
 /** The name that an image's refusal is counted under: the first gate in order that refuses it; undefined if none does. */
-function refusedBy(image: RawImage, verdicts: Verdicts): string | undefined {
-  return isDegenerate(image.data) ? DEGENERATE : firstRefusal(verdicts);
+function refusedBy({ image, verdicts, features }: SampledImage): string | undefined {
+  const isNothing = isDegenerate(image.data) || features?.every((bits) => (bits & 0x7fff) === 0);
+  return isNothing ? DEGENERATE : firstRefusal(verdicts);
 }
 
 const firstRefusal = (verdicts: Verdicts): string | undefined =>

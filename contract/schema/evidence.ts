@@ -33,7 +33,9 @@ const fidelitySchema = z.strictObject({
   recall: estimateSchema,
   density: estimateSchema,
   coverage: estimateSchema,
-  separability: estimateSchema.describe('AUROC of a classifier of real against synthetic'),
+  separability: estimateSchema
+    .nullable()
+    .describe('AUROC of a classifier of real against synthetic; null above 256 dimensions, where it takes minutes'),
 });
 export type Fidelity = z.infer<typeof fidelitySchema>;
 

@@ -45,6 +45,7 @@ function vendi(unit: Features): number {
   const x = Matrix.from1DArray(unit.rows, unit.dimensions, unit.values);
   const square = unit.rows < unit.dimensions ? x.mmul(x.transpose()) : x.transpose().mmul(x);
   const total = own.reduce((sum, value) => sum + value, 0);
+  if (total === 0) return 1;
   const { realEigenvalues } = new EigenvalueDecomposition(square.div(total), { assumeSymmetric: true });
   return Math.exp(-realEigenvalues.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0));
 }

@@ -114,7 +114,7 @@ describe('evidence', () => {
     const found = evidenceOf(inputOf({ ...shifted, features: moved }));
     const of = (sex: string) => found.groups.find(({ group }) => group.sex === sex && !group.finding)!.fidelity!;
     assert.ok(of('male').kid.interval![0] > of('female').kid.interval![1], JSON.stringify(found.groups));
-    assert.ok(of('male').separability.value > 0.9 && of('female').separability.value < 0.65);
+    assert.ok(of('male').separability!.value > 0.9 && of('female').separability!.value < 0.65);
     assert.ok(of('male').precision.value < of('female').precision.value - 0.3);
   });
 

@@ -100,11 +100,13 @@ async function refuseStrays(plan: Plan, store: ObjectStore): Promise<void> {
 /** A complete dataset that has lost shards since must not pass for one. @throws DatasetError that names the first */
 async function checkPresence(store: ObjectStore, manifest: Manifest): Promise<void> {
   const sizes = new Map<string, number>();
-  for (const prefix of [objects.shards, objects.records]) {
+  for (const prefix of [objects.shards, objects.records, objects.featuresFolder]) {
     for await (const { key, size } of store.list(prefix)) sizes.set(key, size);
   }
-  for (const { key, bytes, record } of manifest.shards) {
-    const lost = sizes.get(key) !== bytes ? key : sizes.has(record) ? null : record;
+  const hasFeatures = manifest.dataset.spec.quality.encoder !== undefined;
+  for (const [shard, { key, bytes, record }] of manifest.shards.entries()) {
+    const others = [record, ...(hasFeatures ? [objects.features(manifest.name, shard)] : [])];
+    const lost = sizes.get(key) !== bytes ? key : (others.find((other) => !sizes.has(other)) ?? null);
     if (lost === null) continue;
     throw new DatasetError(
       lost,

@@ -1,6 +1,7 @@
 import { sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
+import { areFinite } from '../../platform/half.ts';
 import { type HalfMatrix, npyBytes, npyHeader, readNpy } from '../../platform/npy.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { DAMAGED_AT_REST, getUnlessDamaged } from '../stored.ts';
@@ -38,6 +39,8 @@ export async function readFeatures(
   if (bytes.length !== features.bytes) return `has ${bytes.length} bytes, the record says ${features.bytes}`;
   try {
     const matrix = readNpy(bytes);
+    if (matrix.columns === 0 && accepted > 0) return 'has rows without numbers';
+    if (!areFinite(matrix.bits)) return 'holds numbers that are not finite';
     return matrix.rows === accepted ? matrix : `has ${matrix.rows} rows, the shard has ${accepted} images`;
   } catch (error) {
     return `cannot be read: ${(error as Error).message}`;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type EncoderModel, encoderModelSchema, MAX_DIMENSIONS } from '../../contract/schema/encoder.ts';
 import { ModelError } from '../../diffusion/errors.ts';
 import { openSession, type SessionOptions } from '../../diffusion/onnx.ts';
-import { toHalf } from '../../platform/half.ts';
+import { areFinite, toHalf } from '../../platform/half.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { imagePorts, imageTensor } from '../graph-input.ts';
 
@@ -11,7 +11,11 @@ import { imagePorts, imageTensor } from '../graph-input.ts';
 
 export interface LoadedEncoder {
   readonly name: string;
-  /** The feature vector of each image in float16, as bit patterns; all have the same length. @throws ModelError */
+  /**
+   * The feature vector of each image in float16, as bit patterns; all have the same length. One with a number that is not
+   * finite is all zeros.
+   * @throws ModelError
+   */
   encode(images: readonly RawImage[]): Promise<Uint16Array[]>;
 }
 
@@ -37,17 +41,16 @@ export async function loadEncoder(dir: string, options: SessionOptions): Promise
         );
       const halves = new Uint16Array(data.length);
       toHalf(data as Float32Array, halves);
-      if (halves.some((bits) => (bits & INFINITE) === INFINITE))
-        throw new ModelError(
-          `encoder ${name}: ${session.file} gives numbers that are not finite in float16; export it with normalised outputs`,
-        );
-      return images.map((_, i) => halves.slice(i * dimensions, (i + 1) * dimensions));
+      return images.map((_, i) => {
+        const vector = halves.slice(i * dimensions, (i + 1) * dimensions);
+        return areFinite(vector) ? vector : new Uint16Array(dimensions);
+      });
     },
   };
 }
 
-/** The exponent of infinity and NaN. */
-const INFINITE = 0x7c00;
+/** Whether an encoder had numbers for an image: a vector of zeros has no direction. */
+export const isFeature = (vector: Uint16Array): boolean => vector.some((bits) => (bits & 0x7fff) !== 0);
 
 /** @throws ModelError that names the file */
 export async function readEncoderModel(dir: string): Promise<EncoderModel> {

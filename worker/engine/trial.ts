@@ -1,6 +1,6 @@
 import { Failure } from '../../contract/failure.ts';
 import type { Sampler } from '../../diffusion/pipeline.ts';
-import type { LoadedEncoder } from '../encoder/encoder.ts';
+import { isFeature, type LoadedEncoder } from '../encoder/encoder.ts';
 import type { LoadedGate } from '../gate/gate.ts';
 import type { ImageRequest, StartMessage } from './messages.ts';
 
@@ -13,7 +13,7 @@ export interface ToTry {
   readonly sampler: Pick<Sampler, 'trial'>;
   readonly gates: readonly LoadedGate[];
   readonly encoder: LoadedEncoder | null;
-  readonly toLoad: Pick<StartMessage, 'batchSize' | 'gates'>;
+  readonly toLoad: Pick<StartMessage, 'batchSize' | 'gates'> & Partial<Pick<StartMessage, 'encoder'>>;
 }
 
 /** @throws Failure that names the batch size that fits, or what is wrong with a graph */
@@ -38,6 +38,11 @@ async function problemOf({ sampler, gates, encoder, toLoad }: ToTry, batchSize: 
   try {
     const images = await sampler.trial(batchSize);
     const features = encoder && (await encoder.encode(images));
+    if (encoder && !features!.every(isFeature))
+      throw new Failure(
+        'ModelInvalid',
+        `encoder ${encoder.name}: ${toLoad.encoder}/model.onnx gives numbers that are not finite in float16, or zeros alone; export it with normalised outputs`,
+      );
     for (const [i, gate] of gates.entries()) {
       const samples = images.map(() => requestFor(toLoad.gates[i]!));
       const verdicts = await gate.judge(images, samples, features ?? undefined);
