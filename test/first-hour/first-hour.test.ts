@@ -84,7 +84,8 @@ describe('F10: explain', () => {
     const { stdout } = await runCli(['explain', 'spec.quality.maxAttempts']);
     assert.match(stdout, /^spec\.quality\.maxAttempts {2}\(integer; at least 1, at most \d+; default 8\)\n\n {2}\w/);
     const gates = await runCli(['explain', 'sds.spec.quality.gates[0]']);
-    assert.match(gates.stdout, /\n {2}modelUri +string +Folder .*\(required\)/);
+    assert.match(gates.stdout, /\n {2}name +string .*\(required\)/);
+    assert.match(gates.stdout, /\n {2}modelUri +string +Folder .*; not for Novelty/);
     assert.equal((await runCli(['explain', 'quality.gates'])).stdout, gates.stdout);
     assert.match((await runCli(['explain'])).stdout, /^spec {2}\(object\)(.|\n)*\n {2}quota +object/);
     assert.match((await runCli(['explain', 'spec.quota.axes.sex.values'])).stdout, /\(list of strings; at most/);
