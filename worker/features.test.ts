@@ -180,7 +180,7 @@ test('features that a forger has made fit their record are refused where no enco
   assert.ok((await forge(0, 0)).includes('has rows without numbers'));
   assert.ok(
     (await forge(columns + 1, 0x3c00)).includes(
-      `has ${columns + 1} numbers for an image, the evidence says ${columns}`,
+      `has ${columns + 1} numbers for an image, those of other shards ${columns}`,
     ),
   );
 });

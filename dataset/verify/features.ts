@@ -33,9 +33,6 @@ export async function featureFaults(
   if (record.features && record.features.key !== key) return fault(`is called ${record.features.key} by the record`);
   const features = await readFeatures(store, record);
   if (typeof features === 'string') return fault(features);
-  const dimensions = manifest.evidence?.encoder.dimensions;
-  if (dimensions !== undefined && features.rows > 0 && features.columns !== dimensions)
-    return fault(`has ${features.columns} numbers for an image, the evidence says ${dimensions}`);
   const gates = rebuilt.plan.gates.filter(({ against }) => against === 'Cohort');
   if (gates.length === 0 || samples.length !== features.rows) return { faults: [], features };
   const found = cohortFaults(gates, samples, (row) => directionOf(rowOf(features, row)));

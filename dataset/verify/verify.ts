@@ -71,13 +71,20 @@ export async function verify(
   const records = createHash('sha256');
   const gatherer = gathererOf(manifest);
   let lacksFeatures = false;
+  let dimensions: number | null = null;
   let [images, shards] = [0, 0];
   const checked = workAhead(placesOf(manifest), (place) => checkPlace(store, place, published), SHARDS_AHEAD);
   for await (const { record, ...found } of checked) {
     records.update(found.line);
     faults.push(...found.faults);
     images += found.samples.length;
-    if (found.features?.rows === found.samples.length) gatherer?.add(found.samples, found.features);
+    const { features } = found;
+    if (features && features.rows > 0) dimensions ??= features.columns;
+    if (features && features.rows > 0 && features.columns !== dimensions) {
+      const message = `has ${features.columns} numbers for an image, those of other shards ${dimensions}`;
+      faults.push({ object: objects.features(manifest.name, shards), message });
+      lacksFeatures = true;
+    } else if (features?.rows === found.samples.length) gatherer?.add(found.samples, features);
     else lacksFeatures = true;
     recount.tallies.add(record?.cells ?? []);
     for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
