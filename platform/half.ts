@@ -54,3 +54,6 @@ const NOT_FINITE = 0x7c00;
 
 /** Whether all bit patterns are of finite numbers. */
 export const areFinite = (bits: Uint16Array): boolean => bits.every((half) => (half & NOT_FINITE) !== NOT_FINITE);
+
+/** Whether all bit patterns are zeros: such a vector has no direction. */
+export const areZero = (bits: Uint16Array): boolean => bits.every((half) => (half & 0x7fff) === 0);

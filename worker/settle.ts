@@ -6,6 +6,7 @@ import type { Plan } from '../contract/plan/plan.ts';
 import type { SampleRecord } from '../contract/schema/record.ts';
 import { readPart } from '../dataset/shard/commit.ts';
 import { type StoredPart, sampleMembers } from '../dataset/shard/part.ts';
+import { areZero } from '../platform/half.ts';
 import { isDegenerate } from '../platform/image/image.ts';
 import { rowOf } from '../platform/npy.ts';
 import type { Attempt, FinishedPart, Refill, Refusal } from './attempt-queue.ts';
@@ -135,7 +136,7 @@ function cohortVerdicts(plan: Plan, nearest: Nearest | null): Verdicts {
 
 /** The name that an image's refusal is counted under: the first gate in order that refuses it; undefined if none does. */
 function refusedBy({ image, verdicts, features }: SampledImage): string | undefined {
-  const isNothing = isDegenerate(image.data) || features?.every((bits) => (bits & 0x7fff) === 0);
+  const isNothing = isDegenerate(image.data) || (features && areZero(features));
   return isNothing ? DEGENERATE : firstRefusal(verdicts);
 }
 

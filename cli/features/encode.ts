@@ -3,9 +3,10 @@ import { UsageError } from '../../contract/failure.ts';
 import type { ReferenceDescription } from '../../contract/schema/reference.ts';
 import { workAhead } from '../../dataset/ahead.ts';
 import { type ReferenceImage, writeReference } from '../../dataset/write-reference.ts';
+import { areZero } from '../../platform/half.ts';
 import { decodeImage } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
-import { isFeature, type LoadedEncoder, loadEncoder } from '../../worker/encoder/encoder.ts';
+import { type LoadedEncoder, loadEncoder } from '../../worker/encoder/encoder.ts';
 import type { RealImage } from './images.ts';
 
 /** Encoding real images as a reference. */
@@ -46,7 +47,7 @@ async function encodeImages(
   const encode = async (): Promise<void> => {
     const raw = await Promise.all(batch.map(({ image, bytes }) => decoded(bytes, `${store.uri}/${image.path}`)));
     const vectors = await encoder.encode(raw);
-    const nothing = vectors.findIndex((vector) => !isFeature(vector));
+    const nothing = vectors.findIndex(areZero);
     if (nothing >= 0)
       throw new UsageError(
         `the encoder ${encoder.name} gives no finite features of ${store.uri}/${batch[nothing]!.image.path}; leave the image out, or export the encoder with normalised outputs`,

@@ -49,9 +49,6 @@ export async function loadEncoder(dir: string, options: SessionOptions): Promise
   };
 }
 
-/** Whether an encoder had numbers for an image: a vector of zeros has no direction. */
-export const isFeature = (vector: Uint16Array): boolean => vector.some((bits) => (bits & 0x7fff) !== 0);
-
 /** @throws ModelError that names the file */
 export async function readEncoderModel(dir: string): Promise<EncoderModel> {
   const file = join(dir, 'encoder.json');

@@ -1,6 +1,7 @@
 import { Failure } from '../../contract/failure.ts';
 import type { Sampler } from '../../diffusion/pipeline.ts';
-import { isFeature, type LoadedEncoder } from '../encoder/encoder.ts';
+import { areZero } from '../../platform/half.ts';
+import type { LoadedEncoder } from '../encoder/encoder.ts';
 import type { LoadedGate } from '../gate/gate.ts';
 import type { ImageRequest, StartMessage } from './messages.ts';
 
@@ -38,7 +39,7 @@ async function problemOf({ sampler, gates, encoder, toLoad }: ToTry, batchSize: 
   try {
     const images = await sampler.trial(batchSize);
     const features = encoder && (await encoder.encode(images));
-    if (encoder && !features!.every(isFeature))
+    if (encoder && features!.some(areZero))
       throw new Failure(
         'ModelInvalid',
         `encoder ${encoder.name}: ${toLoad.encoder}/model.onnx gives numbers that are not finite in float16, or zeros alone; export it with normalised outputs`,
