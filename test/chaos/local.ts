@@ -33,6 +33,8 @@ const GROWERS = 2;
 const MEGABYTES = 24;
 const MOST_FAULTS = 12;
 const MEAN_PAUSE_SECONDS = 0.4;
+/** A run may be over in three seconds: so many faults come within it, each no later than this after the last. */
+const [LEAST_FAULTS, MOST_FIRST_MS] = [2, 500];
 const PATIENCE_MS = 120_000;
 const BUCKET = 'cohorts';
 
@@ -85,7 +87,8 @@ export async function runLocal({ seed, onS3 }: { seed: number; onS3: boolean }):
   let done = false;
   const striking = (async () => {
     while (!done && faults.length < MOST_FAULTS) {
-      await sleep(waitOf(MEAN_PAUSE_SECONDS, random));
+      const wait = waitOf(MEAN_PAUSE_SECONDS, random);
+      await sleep(faults.length < LEAST_FAULTS ? Math.min(wait, MOST_FIRST_MS) : wait);
       const fault = pick(FAULTS, random)!;
       if (!done && (await strike(fault, situation))) faults.push(fault);
     }
