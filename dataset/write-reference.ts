@@ -3,10 +3,9 @@ import { Failure } from '../contract/failure.ts';
 import { CONTENT_TYPES } from '../contract/names.ts';
 import type { ReferenceDescription } from '../contract/schema/reference.ts';
 import { csvLine } from '../platform/csv.ts';
-import { fromHalf } from '../platform/half.ts';
 import { npyBytes, npyHeader } from '../platform/npy.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
-import { type Features, unitRows } from './evidence/features.ts';
+import { featuresOfHalves, unitRows } from './evidence/features.ts';
 import { nearest } from './evidence/nearest.ts';
 
 /** Writing a reference: the features of real images that cohorts are compared with. */
@@ -62,7 +61,7 @@ export async function writeReference(store: ObjectStore, contents: ReferenceCont
   const there = await store.get(DESCRIPTION);
   if (there && !body.equals(there))
     throw new Failure('SpecInvalid', `${store.uri} holds another reference; name another place, or remove that one`);
-  await store.replace('features.npy', files['features.npy'], { contentType: 'application/octet-stream' });
+  await store.replace('features.npy', files['features.npy'], { contentType: CONTENT_TYPES.npy });
   await store.replace('rows.csv', files['rows.csv'], { contentType: 'text/csv' });
   await store.replace(DESCRIPTION, body, { contentType: CONTENT_TYPES.json });
   return description;
@@ -80,12 +79,6 @@ function rowsCsv(axes: readonly string[], images: readonly ReferenceImage[], dis
 /** The cosine distance of each held-out image to the nearest training image; NaN where there is none. */
 function nearestTraining(training: readonly ReferenceImage[], heldOut: readonly ReferenceImage[]): ArrayLike<number> {
   if (training.length === 0 || heldOut.length === 0) return heldOut.map(() => Number.NaN);
-  return nearest(unitRows(featuresOfImages(heldOut)), unitRows(featuresOfImages(training))).distances;
-}
-
-function featuresOfImages(images: readonly ReferenceImage[]): Features {
-  const dimensions = images[0]!.vector.length;
-  const values = new Float32Array(images.length * dimensions);
-  images.forEach(({ vector }, i) => void values.set(fromHalf(vector), i * dimensions));
-  return { rows: images.length, dimensions, values };
+  const unitsOf = (images: readonly ReferenceImage[]) => unitRows(featuresOfHalves(images.map(({ vector }) => vector)));
+  return nearest(unitsOf(heldOut), unitsOf(training)).distances;
 }

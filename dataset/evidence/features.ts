@@ -1,3 +1,5 @@
+import { fromHalf } from '../../platform/half.ts';
+
 /** Feature vectors of images, a row each, and the products and samples that the measures are made of. */
 
 export interface Features {
@@ -13,6 +15,10 @@ export const featuresOf = (vectors: readonly ArrayLike<number>[], dimensions: nu
   return { rows: vectors.length, dimensions, values };
 };
 
+/** As `featuresOf`, of vectors in float16, as bit patterns. @param vectors at least one */
+export const featuresOfHalves = (vectors: readonly Uint16Array[]): Features =>
+  featuresOf(vectors.map(fromHalf), vectors[0]!.length);
+
 export const rowOf = ({ dimensions, values }: Features, i: number): Float32Array =>
   values.subarray(i * dimensions, (i + 1) * dimensions);
 
@@ -26,12 +32,17 @@ export const takeRows = (features: Features, places: ArrayLike<number>): Feature
 /** The rows scaled to length 1; a row of zeros stays. */
 export function unitRows(features: Features): Features {
   const values = new Float32Array(features.values);
-  for (let i = 0; i < features.rows; i++) {
-    const row = values.subarray(i * features.dimensions, (i + 1) * features.dimensions);
-    const length = Math.hypot(...row);
-    if (length > 0) for (let k = 0; k < row.length; k++) row[k]! /= length;
-  }
+  scaleToUnit({ ...features, values });
   return { ...features, values };
+}
+
+/** As `unitRows`, in place: for rows that are too many to be held twice. */
+export function scaleToUnit({ rows, dimensions, values }: Features): void {
+  for (let i = 0; i < rows; i++) {
+    const at = i * dimensions;
+    const length = Math.sqrt(product(values, at, values, at, dimensions));
+    if (length > 0) for (let k = at; k < at + dimensions; k++) values[k]! /= length;
+  }
 }
 
 /** The product of two rows, in double precision; eight numbers at a time take half as long. */

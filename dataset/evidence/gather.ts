@@ -3,7 +3,7 @@ import { fromHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type Reference, readReference } from '../reference.ts';
 import { type Described, evidenceOf, type RealImages } from './evidence.ts';
-import { featuresOf } from './features.ts';
+import { featuresOfHalves } from './features.ts';
 import { type Group, groupName, isOf } from './groups.ts';
 import { boundedGroups, createSampler } from './sample.ts';
 
@@ -51,10 +51,7 @@ export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer
         encoder,
         seed: planDigest,
         synthetic: {
-          features: featuresOf(
-            kept.map(({ item }) => fromHalf(item)),
-            kept[0]!.item.length,
-          ),
+          features: featuresOfHalves(kept.map(({ item }) => item)),
           keys: kept.map(({ key }) => key),
           groups: kept.map(({ group }) => group),
         },

@@ -1,3 +1,4 @@
+import { type Features, featuresOfHalves, scaleToUnit, unitRows } from '../../dataset/evidence/features.ts';
 import { openGraph, type Session } from '../../diffusion/onnx.ts';
 import { cosineDistance } from '../../platform/cosine.ts';
 import { fromHalf } from '../../platform/half.ts';
@@ -33,31 +34,26 @@ const CHUNK = 65_536;
 export async function openNearest(rows: HalfMatrix, options: { threads?: number }): Promise<NearestSearch> {
   const session = await openGraph(GRAPH, 'the search for neighbours', { provider: 'cpu', ...options });
   const { columns } = rows;
-  const units = unitRows(rows);
+  const units = { rows: rows.rows, dimensions: columns, values: fromHalf(rows.bits) };
+  scaleToUnit(units);
   return async (vectors) => {
     if (vectors.length === 0) return [];
     const wrong = vectors.find(({ length }) => length !== columns);
     if (wrong) throw new TypeError(`a vector of ${wrong.length} numbers among vectors of ${columns}`);
-    const queries = unitRows({ rows: vectors.length, columns, bits: joined(vectors) });
-    const best = await bestRows(session, queries, units, columns);
+    const best = await bestRows(session, unitRows(featuresOfHalves(vectors)), units);
     return best.map((row, i) => ({ row, distance: cosineDistance(vectors[i]!, rowOf(rows, row)) }));
   };
 }
 
 /** The row with the largest product for each query; of equal ones the first. */
-async function bestRows(
-  session: Session,
-  queries: Float32Array,
-  units: Float32Array,
-  columns: number,
-): Promise<number[]> {
-  const count = queries.length / columns;
-  const best = Array.from({ length: count }, () => ({ row: 0, value: Number.NEGATIVE_INFINITY }));
-  for (let begin = 0; begin < units.length / columns; begin += CHUNK) {
-    const chunk = units.subarray(begin * columns, (begin + CHUNK) * columns);
+async function bestRows(session: Session, queries: Features, units: Features): Promise<number[]> {
+  const { dimensions } = units;
+  const best = Array.from({ length: queries.rows }, () => ({ row: 0, value: Number.NEGATIVE_INFINITY }));
+  for (let begin = 0; begin < units.rows; begin += CHUNK) {
+    const chunk = units.values.subarray(begin * dimensions, (begin + CHUNK) * dimensions);
     const found = await session.run({
-      q: { type: 'float32', data: queries, dims: [count, columns] },
-      r: { type: 'float32', data: chunk, dims: [chunk.length / columns, columns] },
+      q: { type: 'float32', data: queries.values, dims: [queries.rows, dimensions] },
+      r: { type: 'float32', data: chunk, dims: [chunk.length / dimensions, dimensions] },
     });
     for (const [i, one] of best.entries()) {
       const value = (found.v!.data as Float32Array)[i]!;
@@ -65,21 +61,4 @@ async function bestRows(
     }
   }
   return best.map(({ row }) => row);
-}
-
-function joined(vectors: readonly Uint16Array[]): Uint16Array {
-  const bits = new Uint16Array(vectors.length * vectors[0]!.length);
-  for (const [i, vector] of vectors.entries()) bits.set(vector, i * vector.length);
-  return bits;
-}
-
-/** Rows of length 1; a row of zeros stays. */
-function unitRows({ rows, columns, bits }: HalfMatrix): Float32Array {
-  const units = fromHalf(bits);
-  for (let row = 0; row < rows; row++) {
-    const values = units.subarray(row * columns, (row + 1) * columns);
-    const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-    if (length > 0) for (let i = 0; i < columns; i++) values[i]! /= length;
-  }
-  return units;
 }
