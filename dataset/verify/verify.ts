@@ -79,12 +79,13 @@ export async function verify(
     faults.push(...found.faults);
     images += found.samples.length;
     const { features } = found;
-    if (features && features.rows > 0) dimensions ??= features.columns;
-    if (features && features.rows > 0 && features.columns !== dimensions) {
-      const message = `has ${features.columns} numbers for an image, those of other shards ${dimensions}`;
+    const columns: number | null = features && features.rows > 0 ? features.columns : dimensions;
+    dimensions ??= columns;
+    if (columns !== dimensions) {
+      const message = `has ${columns} numbers for an image, those of other shards ${dimensions}`;
       faults.push({ object: objects.features(manifest.name, shards), message });
-      lacksFeatures = true;
-    } else if (features?.rows === found.samples.length) gatherer?.add(found.samples, features);
+    }
+    if (columns === dimensions && features?.rows === found.samples.length) gatherer?.add(found.samples, features);
     else lacksFeatures = true;
     recount.tallies.add(record?.cells ?? []);
     for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
