@@ -35,7 +35,7 @@ export function addFeatures(program: Command): void {
       .option('-f, --file <yaml>', 'a SyntheticDataset, for its axes; default: the axes of --columns, as written there')
       .option('--columns <yaml>', 'columns of the CSV by what they hold: image, patient, split, and axes')
       .addOption(new Option('--split <part>', 'of all images, where no column says').choices(['training', 'heldOut']))
-      .option('--salt <text>', 'hashed with the patients, so that nobody finds them by trying numbers', '')
+      .option('--salt <text>', 'hashed with the patients, so that they cannot be found by trying numbers', '')
       .addOption(new Option('--provider <name>', 'where to run').choices(['cpu', 'cuda']).default('cpu')),
   ).action(runFeatures);
 }

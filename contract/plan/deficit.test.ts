@@ -214,7 +214,7 @@ for (const { name, evaluation, axes, metrics, lines } of REFUSED) {
   });
 }
 
-test('refuses a file that is no evaluation of this version', () => {
+test('refuses a file that is not an evaluation of this version', () => {
   const [broken] = linesOf(() => parseEvaluation('{'));
   assert.match(
     broken!,

@@ -132,6 +132,6 @@ test('shares that do not add up are refused', () => {
   assert.throws(() => largestRemainder([1.5, 1.5], 1, ['a', 'b']), RangeError);
 });
 
-test('a weight that is no number is refused, and does not make all equal', () => {
+test('a weight that is not a number is refused, and does not make all equal', () => {
   assert.throws(() => scaleShares([1, Number.NaN], 10, 0), /a weight is NaN/);
 });
