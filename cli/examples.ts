@@ -16,6 +16,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm verify out/demo',
     'cohortfarm verify out/demo --key key.pub',
     'cohortfarm verify s3://cohorts/first --endpoint http://127.0.0.1:9000 --json',
+    'cohortfarm verify --dataset imaging/cxr-balanced',
   ],
   sign: [
     'cohortfarm sign out/demo --key key.pem',
@@ -25,9 +26,16 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm export out/demo --format dicom --body-part CHEST --output out/demo-dicom',
     'cohortfarm export s3://cohorts/first --format imagefolder --output s3://cohorts/first-folder --endpoint http://127.0.0.1:9000',
   ],
-  replay: ['cohortfarm replay out/demo 000000017 --save 17.png'],
+  replay: [
+    'cohortfarm replay out/demo 000000017 --save 17.png',
+    'cohortfarm replay 000000017 --dataset imaging/cxr-balanced',
+  ],
   report: ['cohortfarm report s3://cohorts/first --output first.html'],
-  browse: ['cohortfarm browse out/demo', 'cohortfarm browse s3://cohorts/first --port 8000'],
+  browse: [
+    'cohortfarm browse out/demo',
+    'cohortfarm browse s3://cohorts/first --port 8000',
+    'cohortfarm browse --dataset cxr-balanced',
+  ],
   model: [
     'cohortfarm model export hf:stanfordmimi/RoentGen-v2 --output roentgen-v2',
     'cohortfarm model optimize roentgen-v2 --output roentgen-v2-cuda --for cuda',

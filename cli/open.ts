@@ -36,6 +36,58 @@ export function withS3(dataset: SyntheticDataset, flags: S3Flags): SyntheticData
   return { ...dataset, spec: { ...dataset.spec, output: { ...output, s3: { ...output.s3, ...s3 } } } };
 }
 
+/** A dataset that a command names by URI or, as the resource of a cluster, with `--dataset`. */
+export interface DatasetFlags extends S3Flags {
+  readonly dataset?: string;
+  readonly context?: string;
+}
+
+/** Adds the options that say which dataset is meant and how its store is reached. */
+export function addDatasetOptions(command: Command): Command {
+  return addS3Options(
+    command
+      .option('--dataset <name>', 'in place of the URI: a SyntheticDataset of the cluster, as NAME or NAMESPACE/NAME')
+      .option('--context <name>', 'with --dataset: context of the kubeconfig; default: the current one'),
+  );
+}
+
+/**
+ * The URI of a dataset, and how its store is reached: by the flags, and where they are silent by the resource.
+ * @throws UsageError unless exactly one of URI and `--dataset` is given
+ */
+export async function locate<F extends DatasetFlags>(
+  uri: string | undefined,
+  flags: F,
+): Promise<{ uri: string; flags: F }> {
+  const { dataset, context } = flags;
+  if (dataset === undefined) {
+    if (context !== undefined) throw new UsageError('--context needs --dataset NAMESPACE/NAME');
+    if (uri === undefined)
+      throw new UsageError('no dataset is named; give its URI, or --dataset NAMESPACE/NAME for one of a cluster');
+    return { uri, flags };
+  }
+  if (uri !== undefined)
+    throw new UsageError(`${JSON.stringify(uri)} and --dataset name a dataset each; give only one of them`);
+  const [, namespace, name] = /^(?:([^/]+)\/)?([^/]+)$/.exec(dataset) ?? [];
+  if (name === undefined)
+    throw new UsageError(`--dataset: ${JSON.stringify(dataset)} is not a name; write NAME or NAMESPACE/NAME`);
+  // The Kubernetes library takes half a second to load, which other commands need not wait for.
+  const { openCluster } = await import('./status/cluster.ts');
+  const cluster = openCluster({ ...(context && { context }), ...(namespace && { namespace }), option: '--dataset' });
+  const output = await cluster.output(name);
+  if (!output.uri.startsWith('s3://'))
+    throw new UsageError(
+      `${cluster.namespace}/${name} has the output ${output.uri}, a folder in its pods; mount that volume here and give its path`,
+    );
+  const { endpoint, region, forcePathStyle } = output.s3;
+  const known = {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(forcePathStyle !== undefined && { pathStyle: forcePathStyle }),
+  };
+  return { uri: output.uri, flags: { ...known, ...flags } };
+}
+
 export function openDataset(uri: string, flags: S3Flags): ObjectStore {
   if (uri === '') throw new UsageError('the URI of the dataset is empty; name a directory or s3://bucket/prefix');
   return openStore(resolveUri(uri, process.cwd()), s3FromFlags(flags));

@@ -1,29 +1,30 @@
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { startBrowseServer } from '../browse-server/server.ts';
-import { addS3Options, openDataset, type S3Flags } from '../open.ts';
+import { addDatasetOptions, type DatasetFlags, locate, openDataset, type S3Flags } from '../open.ts';
 
 /** `cohortfarm browse`: a local page on a dataset, published or still growing. */
 
-interface BrowseFlags extends S3Flags {
+interface BrowseFlags extends DatasetFlags {
   readonly host: string;
   readonly port: string;
 }
 
 export function addBrowse(program: Command): void {
-  addS3Options(
+  addDatasetOptions(
     program
       .command('browse')
       .description('Serve a local page to look at a dataset, published or still growing. Nothing is changed or copied.')
-      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
       .option('--port <number>', 'port to listen on; 0 takes a free one', '0')
       .option('--host <address>', 'address to listen on; others than this machine can then reach it', '127.0.0.1'),
   ).action(browse);
 }
 
-async function browse(uri: string, flags: BrowseFlags): Promise<void> {
-  const port = /^\d{1,5}$/.test(flags.port) ? Number(flags.port) : Number.NaN;
-  if (!(port <= 65_535)) throw new UsageError(`--port: ${flags.port} is not a port; use 0 to 65535`);
+async function browse(given: string | undefined, options: BrowseFlags): Promise<void> {
+  const port = /^\d{1,5}$/.test(options.port) ? Number(options.port) : Number.NaN;
+  if (!(port <= 65_535)) throw new UsageError(`--port: ${options.port} is not a port; use 0 to 65535`);
+  const { uri, flags } = await locate(given, options);
   const store = openDataset(uri, flags);
   const replayCommand = (key: string): string =>
     ['cohortfarm replay', quoted(store.uri), key, ...s3Words(flags)].join(' ');

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { Failure } from '../../contract/failure.ts';
+import { Failure, UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import { readManifest } from '../../dataset/claim.ts';
@@ -11,12 +11,12 @@ import { hardwareOf, type Setting, settingFor } from '../../worker/hardware.ts';
 import { prepareModel } from '../../worker/prepare.ts';
 import { type Comparison, type Published, readPublished, replaySample } from '../../worker/replay.ts';
 import { cacheDir } from '../load.ts';
-import { addS3Options, openDataset, type S3Flags, s3FromFlags, writeLocal } from '../open.ts';
+import { addDatasetOptions, type DatasetFlags, locate, openDataset, s3FromFlags, writeLocal } from '../open.ts';
 import { plain } from '../status/text.ts';
 
 /** `cohortfarm replay`: regenerates one sample and compares it with the published one. */
 
-interface ReplayOptions extends S3Flags {
+interface ReplayOptions extends DatasetFlags {
   readonly model?: string;
   readonly provider?: string;
   readonly save?: string;
@@ -28,14 +28,14 @@ const TOLERANCE = 2;
 const PROVIDERS = ['auto', 'cpu', 'cuda'] as const;
 
 export function addReplay(program: Command): void {
-  addS3Options(
+  addDatasetOptions(
     program
       .command('replay')
       .description(
         'Regenerate one sample from the prompt and seed of its record and compare it with the published image.',
       )
-      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
-      .argument('<key>', 'sample, such as 000000017')
+      .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
+      .argument('[key]', 'sample, such as 000000017')
       .option('--model <uri>', "where the model lies now; default: the dataset's spec.model.uri")
       .addOption(
         new Option(
@@ -45,7 +45,12 @@ export function addReplay(program: Command): void {
       )
       .option('--save <file>', 'write the regenerated image')
       .option('--json', 'print JSON'),
-  ).action(async (uri: string, key: string, options: ReplayOptions) => {
+  ).action(async (first: string | undefined, second: string | undefined, flags: ReplayOptions) => {
+    // With --dataset the sample is the only argument.
+    const [given, key] = flags.dataset !== undefined && second === undefined ? [undefined, first] : [first, second];
+    if (key === undefined)
+      throw new UsageError('no sample is named; give its key after the dataset, such as 000000017');
+    const { uri, flags: options } = await locate(given, flags);
     process.exitCode = await replay(uri, key, options);
   });
 }

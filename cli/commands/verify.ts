@@ -11,7 +11,7 @@ import { fetchFolder } from '../../platform/resource.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
 import { cacheDir } from '../load.ts';
-import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
+import { addDatasetOptions, type DatasetFlags, locate, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
 import { plain } from '../status/text.ts';
 
@@ -19,16 +19,23 @@ import { plain } from '../status/text.ts';
 
 const SHOWN = 20;
 
+interface VerifyOptions extends DatasetFlags {
+  readonly json?: boolean;
+  readonly key?: string;
+  readonly reference?: string;
+}
+
 export function addVerify(program: Command): void {
-  addS3Options(
+  addDatasetOptions(
     program
       .command('verify')
       .description('Check a published dataset: every digest, tar member, image, count and quota.')
-      .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+      .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
       .option('--reference <uri>', 'the reference of the evidence, to compute its figures again that need real images')
       .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
       .option('--json', 'print JSON with every fault'),
-  ).action(async (uri: string, options: S3Flags & { json?: boolean; key?: string; reference?: string }) => {
+  ).action(async (given: string | undefined, flags: VerifyOptions) => {
+    const { uri, flags: options } = await locate(given, flags);
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
     process.exitCode = await reportVerification(openDataset(uri, options), {
       json: options.json === true,

@@ -37,11 +37,17 @@ export interface Cluster {
   /** In order of namespace and name. */
   datasets(scope: 'namespace' | 'all'): Promise<ClusterDataset[]>;
   pods(name: string): Promise<ClusterPod[]>;
+  /** The place of a dataset, as its spec says. @throws UsageError when there is none of that name */
+  output(name: string): Promise<ClusterOutput>;
 }
+
+export type ClusterOutput = z.infer<typeof outputObject>['spec']['output'];
 
 export interface ClusterOptions {
   readonly context?: string;
   readonly namespace?: string;
+  /** The option that named the namespace, for messages. */
+  readonly option?: string;
 }
 
 const metadata = z.looseObject({ name: z.string(), namespace: z.string(), creationTimestamp: z.string().default('') });
@@ -49,6 +55,20 @@ const datasetObject = z.looseObject({
   metadata,
   spec: z.looseObject({ suspend: z.boolean().default(false) }),
   status: z.unknown().optional(),
+});
+const outputObject = z.looseObject({
+  spec: z.looseObject({
+    output: z.looseObject({
+      uri: z.string(),
+      s3: z
+        .looseObject({
+          endpoint: z.string().optional(),
+          region: z.string().optional(),
+          forcePathStyle: z.boolean().optional(),
+        })
+        .default({}),
+    }),
+  }),
 });
 const state = z.looseObject({
   waiting: z.looseObject({ reason: z.string().optional() }).optional(),
@@ -71,12 +91,12 @@ const listOf = <T extends z.ZodType>(item: T) => z.looseObject({ items: z.array(
 const isName = (text: string): boolean => /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(text);
 
 /** Uses KUBECONFIG, ~/.kube/config or the service account of a pod. @throws UsageError when none says where the cluster is */
-export function openCluster({ context, namespace: wanted }: ClusterOptions): Cluster {
+export function openCluster({ context, namespace: wanted, option = '--namespace' }: ClusterOptions): Cluster {
   const config = configOf(context);
   const namespace = wanted ?? config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
   if (!isName(namespace)) {
     throw new UsageError(
-      `--namespace: ${JSON.stringify(namespace)} is not a valid name; use letters a-z, digits, - and .`,
+      `${option}: ${JSON.stringify(namespace)} is not a valid name; use letters a-z, digits, - and .`,
     );
   }
   const host = new URL(config.getCurrentCluster()!.server).host;
@@ -91,16 +111,17 @@ export function openCluster({ context, namespace: wanted }: ClusterOptions): Clu
     const message = `the cluster at ${host} answers ${what} in a form that this version does not know: ${parsed.error.message}`;
     throw new Failure('ClusterUnavailable', message);
   };
+  const resource = async <T extends z.ZodType>(name: string, schema: T): Promise<z.infer<T>> => {
+    const missing = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
+    if (!isName(name)) throw new UsageError(missing);
+    const object = await read(`${KIND} ${name}`, kube.get({ kind: KIND, namespace, name }), schema.nullable());
+    if (object === null) throw new UsageError(missing);
+    return object as z.infer<T>;
+  };
   return {
     namespace,
-    async dataset(name) {
-      const missing = `there is no ${KIND} ${JSON.stringify(name)} in namespace ${namespace}; cohortfarm top -A lists all`;
-      if (!isName(name)) throw new UsageError(missing);
-      const call = kube.get({ kind: KIND, namespace, name });
-      const object = await read(`${KIND} ${name}`, call, datasetObject.nullable());
-      if (!object) throw new UsageError(missing);
-      return datasetOf(object);
-    },
+    dataset: async (name) => datasetOf(await resource(name, datasetObject)),
+    output: async (name) => (await resource(name, outputObject)).spec.output,
     async datasets(scope) {
       const call = kube.list({ kind: KIND, ...(scope === 'namespace' && { namespace }) });
       return (await read('the datasets', call, listOf(datasetObject))).items.map(datasetOf);

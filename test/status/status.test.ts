@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { openStore } from '../../platform/store/store.ts';
 import { type ControlPlane, startControlPlane } from '../../testbed/servers/control-plane.ts';
 import { callApi, MERGE } from '../../testbed/servers/control-plane-client.ts';
+import { startS3Server } from '../../testbed/servers/s3.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { applyDataset, pathOf, startWithDefinition } from '../crd/definition-server.ts';
-import { REPO, runCli } from '../support/cli.ts';
+import { REPO, runCli, startCli } from '../support/cli.ts';
+import { growSmall } from '../support/grown.ts';
 import { documentWith } from '../support/spec.ts';
 import { sampleStatus } from '../support/status.ts';
 
@@ -92,6 +96,36 @@ describe('status and top', { skip: await missingForServers() }, () => {
     for (const frame of frames) assert.match(frame, /small {2}\[######/);
   });
 
+  test('F10: verify, browse and replay find a dataset by its resource', async (t) => {
+    const s3 = await startS3Server();
+    t.after(() => s3.stop());
+    await s3.createBucket('cohorts');
+    await growSmall(openStore('s3://cohorts/grown', s3.options));
+    const { endpoint, region } = s3.options;
+    const output = { uri: 's3://cohorts/grown', s3: { endpoint, region, forcePathStyle: true } };
+    const changes = { 'metadata.name': 'grown', 'spec.output': output };
+    assert.ok((await applyDataset(plane, documentWith(changes))).code < 300);
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = s3.env;
+    const keys = { ...env, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY };
+    for (const name of ['default/grown', 'grown']) {
+      const { code, stdout, stderr } = await runCli(['verify', '--dataset', name], keys);
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^Verified: 24 images in 3 shards/);
+    }
+    const replayed = await runCli(['replay', '000000003', '--dataset', 'grown', '--model', '/nowhere'], keys);
+    assert.match(replayed.stderr, /\/nowhere cannot be read/, 'the sample was found, its model was not');
+    const browse = startCli(['browse', '--dataset', 'default/grown'], keys);
+    const [url] = await once(browse.process.stdout!, 'data');
+    assert.equal((await fetch(String(url).trim())).status, 200);
+    browse.process.kill('SIGINT');
+    assert.equal((await browse.outcome).code, 0);
+    const dead = ['--endpoint', 'http://127.0.0.1:9'];
+    const other = await runCli(['verify', '--dataset', 'grown', ...dead], keys);
+    assert.match(other.stderr, /127\.0\.0\.1:9/, 'a flag beats the resource');
+    const file = { 'metadata.name': 'local', 'spec.output': { uri: 'file:///data/local' } };
+    assert.ok((await applyDataset(plane, documentWith(file))).code < 300);
+  });
+
   test('what is wrong is said with the fix', async () => {
     const cases: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
       [
@@ -104,6 +138,20 @@ describe('status and top', { skip: await missingForServers() }, () => {
       [['status', '..'], env, 2, /there is no SyntheticDataset "\.\."/],
       [['top', '-n', '..'], env, 2, /--namespace: "\.\." is not a valid name/],
       [['top', '--context', 'nowhere'], env, 2, /--context: the kubeconfig has no "nowhere"; it has /],
+      [['verify'], env, 2, /no dataset is named; give its URI, or --dataset NAMESPACE\/NAME/],
+      [['verify', 'out', '--dataset', 'grown'], env, 2, /"out" and --dataset name a dataset each/],
+      [['verify', 'out', '--context', 'x'], env, 2, /--context needs --dataset/],
+      [['verify', '--dataset', 'a/b/c'], env, 2, /--dataset: "a\/b\/c" is not a name; write NAME or NAMESPACE\/NAME/],
+      [['verify', '--dataset', 'A B/c'], env, 2, /--dataset: "A B" is not a valid name/],
+      [['verify', '--dataset', 'nowhere/grown'], env, 2, /there is no SyntheticDataset "grown" in namespace nowhere/],
+      [
+        ['verify', '--dataset', 'local'],
+        env,
+        2,
+        /default\/local has the output file:\/\/\/data\/local, a folder in its pods/,
+      ],
+      [['replay', '--dataset', 'grown'], env, 2, /no sample is named/],
+      [['replay', 'out'], env, 2, /no sample is named/],
       [['top'], { KUBECONFIG: '/nonexistent/kubeconfig' }, 2, /KUBECONFIG/],
     ];
     for (const [args, withEnv, code, message] of cases) {
