@@ -1,4 +1,5 @@
 import { hasModel } from '../contract/gates/gate-types.ts';
+import { valuesOf } from '../contract/plan/combinations.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
@@ -23,7 +24,8 @@ export function engineStart(
   { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,
 ): EngineOptions['start'] {
   const { workers, quota } = plan.spec;
-  const valuesOf = (axis: string): readonly string[] => quota.axes[axis]?.values ?? quota.axes[axis]?.bins ?? [];
+  const named = (axis: string): readonly string[] =>
+    Object.hasOwn(quota.axes, axis) ? valuesOf(quota.axes[axis]!) : [];
   return {
     model: modelDir,
     sampling: plan.sampling,
@@ -31,7 +33,7 @@ export function engineStart(
     provider,
     threads,
     gates: plan.gates.flatMap((gate, i): EngineOptions['start']['gates'] => {
-      if (hasModel(gate)) return [{ gate, dir: gateDirs[i]!, values: valuesOf(gate.axis) }];
+      if (hasModel(gate)) return [{ gate, dir: gateDirs[i]!, values: named(gate.axis) }];
       return gate.against === 'Training' ? [{ gate, reference: gateDirs[i]! }] : [];
     }),
     encoder: encoderDir,

@@ -164,6 +164,9 @@ async function encodeSample({ plan }: ShardContext, candidate: Candidate): Promi
     index: sample.index,
     cell: plan.allocation.grid.cells[sample.cell]!.id,
     axes: { ...sample.axes },
+    ...(sample.sets && {
+      sets: Object.fromEntries(Object.entries(sample.sets).map(([axis, set]) => [axis, [...set]])),
+    }),
     exact: { ...sample.exact },
     ...(sample.sourceId !== undefined && { sourceId: sample.sourceId }),
     ...(sample.pair !== undefined && { pair: sample.pair }),

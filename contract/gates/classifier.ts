@@ -1,8 +1,9 @@
-import { issueAt, listed, type Path } from '../schema/issue.ts';
+import { wantedClasses } from '../plan/combinations.ts';
+import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
 import { duplicates } from '../validate/axes.ts';
 import { soundItems } from '../validate/draft.ts';
 import { asKeys, namesOf, withName } from '../validate/rule.ts';
-import type { DraftGate, GateType } from './gate-type.ts';
+import type { DraftGate, GateAxis, GateType } from './gate-type.ts';
 
 /**
  * Probabilities of classes. A single-label classifier must find the wanted class the most probable, a multi-label one only
@@ -10,7 +11,9 @@ import type { DraftGate, GateType } from './gate-type.ts';
  */
 export const classifier: GateType = {
   hasClasses: true,
-  score: (outputs, classes, value) => outputs[classes.indexOf(value)]!,
+  // Of a combination the class that shows least: the image passes when it shows all of them.
+  score: (outputs, classes, value) =>
+    Math.min(...wantedClasses(classes, value).map((name) => outputs[classes.indexOf(name)]!)),
   interval: ({ minProbability }) => ({ low: minProbability, high: 1 }),
   scale: () => ({ low: 0, high: 1 }),
   agrees: ({ multiLabel }, outputs, score) => multiLabel || outputs.every((probability) => probability <= score),
@@ -22,12 +25,13 @@ export const classifier: GateType = {
     ...(gate.tolerance === undefined
       ? []
       : [issueAt([...path, 'tolerance'], 'belongs to a Regressor; use minProbability')]),
-    ...missingClasses(gate, axis?.values ?? [], path),
+    ...missingClasses(gate, axis, path),
+    ...exclusiveClasses(gate, axis, path),
   ],
   cel: {
     spec: [
       {
-        rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !has(gate.axis) || !(gate.axis in self.quota.axes) || ${withName(
+        rule: `self.quality.gates.all(gate, gate.type != 'Classifier' || !has(gate.classes) || !has(gate.axis) || !(gate.axis in self.quota.axes) || has(self.quota.axes[gate.axis].combinations) || ${withName(
           'classes',
           asKeys('gate.classes'),
           `(has(gate.appliesTo) ? gate.appliesTo : ${namesOf('self.quota.axes[gate.axis]')}).all(value, value in classes)`,
@@ -48,11 +52,25 @@ export const classifier: GateType = {
   },
 };
 
-function missingClasses({ axis, classes, appliesTo }: DraftGate, values: readonly string[], path: Path) {
+function missingClasses({ axis: name, classes, appliesTo }: DraftGate, axis: GateAxis | null | undefined, path: Path) {
   if (!classes || appliesTo === null) return [];
-  const judged = appliesTo ? soundItems(appliesTo).map(([, value]) => value) : values;
-  const missing = judged.filter((value) => !classes.includes(value));
+  const judged = appliesTo ? soundItems(appliesTo).map(([, value]) => value) : (axis?.values ?? []);
+  const wanted = judged.flatMap((value) =>
+    classes.includes(value) ? [value] : (axis?.combinations.get(value) ?? [value]),
+  );
+  const missing = [...new Set(wanted)].filter((value) => !classes.includes(value));
   if (missing.length === 0) return [];
-  const message = `has no class ${listed(missing)} of axis ${axis}; add it or limit appliesTo`;
+  const message = `has no class ${listed(missing)} of axis ${name}; add it or limit appliesTo`;
   return [issueAt([...path, 'classes'], message)];
+}
+
+/** Of classes that exclude each other an image cannot show several. */
+function exclusiveClasses(gate: DraftGate, axis: GateAxis | null | undefined, path: Path): Issue[] {
+  if (!axis || gate.multiLabel === true || gate.multiLabel === null || gate.appliesTo === null) return [];
+  const judged = gate.appliesTo ? soundItems(gate.appliesTo).map(([, value]) => value) : axis.values;
+  const classes = soundItems(gate.classes).map(([, name]) => name);
+  const combined = judged.filter((value) => axis.combinations.has(value) && !classes.includes(value));
+  if (combined.length === 0) return [];
+  const message = `is required to judge ${listed(combined)} of axis ${gate.axis}: set true if the classes do not exclude each other, or limit appliesTo`;
+  return [issueAt([...path, 'multiLabel'], message)];
 }

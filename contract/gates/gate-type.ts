@@ -12,8 +12,9 @@ export interface Interval {
 }
 
 /** An axis as a gate's checks need it; absent when it is wrong in itself. */
-interface GateAxis {
+export interface GateAxis {
   readonly values: readonly string[];
+  readonly combinations: ReadonlyMap<string, readonly string[]>;
   readonly numeric: boolean;
 }
 

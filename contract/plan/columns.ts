@@ -6,7 +6,10 @@ import type { Axis } from './grid.ts';
 
 export type Row = Readonly<Record<string, string>>;
 
-/** One axis of one row: the values it names that the grid has, and the number if the axis has numbers. */
+/**
+ * One axis of one row: the values it names that the grid has, and the number if the axis has numbers. A row that names just
+ * the values of a combination has that one value.
+ */
 export interface Reading {
   readonly values: readonly string[];
   readonly number: number | null;
@@ -26,7 +29,17 @@ export function readAxis(axis: Axis, column: ColumnMap[string], row: Row): Readi
   }
   const labels = column.separator === undefined ? [text] : text.split(column.separator).map((label) => label.trim());
   const values = labels.map((label) => translate(column, label)).filter((value) => axis.values.includes(value));
-  return { values: values.length > 1 ? [...new Set(values)] : values, number: null };
+  const named = [...new Set(values)];
+  const combination = axis.combinations && combinationOf(axis.combinations, named);
+  return { values: combination ? [combination] : named, number: null };
+}
+
+function combinationOf(combinations: ReadonlyMap<string, readonly string[]>, named: readonly string[]): string | null {
+  const wanted = new Set(named);
+  const found = [...combinations].find(
+    ([, set]) => set.length === wanted.size && set.every((value) => wanted.has(value)),
+  );
+  return found ? found[0] : null;
 }
 
 /** The axis value of a label; '', which is not a value, for a label that `values` does not list. */

@@ -159,7 +159,8 @@ function valueFor({ axis, values }: Group, text: string): string | null {
 /** The label of each finding that is looked up. */
 function readLabels(grid: Grid, { labels: given }: Wanted, evaluation: Evaluation, issues: Issue[]) {
   const known = evaluation.labels.map(({ label }) => label);
-  const findings = grid.axes.find(({ name }) => name === FINDING)!.values;
+  const { values, combinations } = grid.axes.find(({ name }) => name === FINDING)!;
+  const findings = values.filter((value) => !combinations?.has(value));
   const labels = new Map(Object.entries(given ?? Object.fromEntries(findings.map((finding) => [finding, finding]))));
   const unknown = [...labels].filter(([, label]) => !known.includes(label));
   for (const [finding, label] of given ? unknown : []) {

@@ -1,4 +1,5 @@
 import type { Quota } from '../schema/spec.ts';
+import { combinationsOf, valuesOf } from './combinations.ts';
 import { partialMatcher } from './partial.ts';
 
 /** The quota grid: axes and the allowed cells, in an order that the spelling of the spec does not change. */
@@ -11,10 +12,12 @@ export interface Bin {
 
 export interface Axis {
   readonly name: string;
-  /** Names of the categories or the bins as written ("18-39"); sorted (bins by number). */
+  /** Names of the categories and combinations, or the bins as written ("18-39"); sorted (bins by number). */
   readonly values: readonly string[];
   /** For an axis of numbers, the range of each value. */
   readonly bins: readonly Bin[] | null;
+  /** The values that are sets of others, by name. */
+  readonly combinations?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** One combination of axis values. */
@@ -45,7 +48,7 @@ export function parseBin(text: string): Bin {
 
 /** The number of combinations of the axes, before exclusion. */
 export function countCombinations(axes: Quota['axes']): number {
-  return Object.values(axes).reduce((product, axis) => product * (axis.values ?? axis.bins ?? []).length, 1);
+  return Object.values(axes).reduce((product, axis) => product * valuesOf(axis).length, 1);
 }
 
 /** Builds the grid of a checked quota. Time and memory O(combinations). @throws RangeError beyond MAX_CELLS of them */
@@ -67,7 +70,8 @@ export function buildGrid(quota: Pick<Quota, 'axes' | 'exclude'>): Grid {
 }
 
 function sortedAxis(name: string, axis: Quota['axes'][string]): Axis {
-  if (!axis.bins) return { name, values: [...axis.values!].sort(), bins: null };
+  const combinations = axis.combinations && { combinations: combinationsOf(axis) };
+  if (!axis.bins) return { name, values: [...valuesOf(axis)].sort(), bins: null, ...combinations };
   const sorted = [...axis.bins].sort((a, b) => parseBin(a).low - parseBin(b).low);
   return { name, values: sorted, bins: sorted.map(parseBin) };
 }
@@ -83,6 +87,9 @@ function combination(axes: readonly Axis[], i: number): string[] {
   }
   return values;
 }
+
+/** The values that one of an axis stands for: those of a combination, or itself. */
+export const setOf = ({ combinations }: Axis, value: string): readonly string[] => combinations?.get(value) ?? [value];
 
 /** A cell's values by axis name. */
 export function cellRecord(grid: Grid, cell: Cell): Record<string, string> {

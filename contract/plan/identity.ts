@@ -56,6 +56,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     ...originIdentity(parts.origin),
     /** The same cells ask for other prompts where an axis has numbers. */
     numericAxes: grid.axes.filter((axis) => axis.bins).map((axis) => axis.name),
+    ...combinationsIdentity(grid),
     quotas: Object.fromEntries(grid.cells.map((cell, i) => [cell.id, quotas[i]!])),
     ...(spec.quota.pairs && { pairs: spec.quota.pairs.axis }),
     ...(table && { table: digestOfLines(table.map(digestOfLines)) }),
@@ -73,6 +74,12 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
     image: format === 'jpeg' ? { format, quality } : { format },
     shardSamples: spec.output.shard.samples,
   };
+}
+
+/** A cell asks for other prompts and verdicts where its value is a combination, and not a category of that name. */
+function combinationsIdentity({ axes }: Grid): { combinations?: unknown } {
+  const combined = axes.flatMap(({ name, combinations }) => (combinations ? [[name, [...combinations.keys()].sort()]] : []));
+  return combined.length > 0 ? { combinations: Object.fromEntries(combined) } : {};
 }
 
 /** The gates of a dataset as its plan has them. What only the plan holds is left open where there is none. */

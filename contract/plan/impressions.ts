@@ -1,14 +1,30 @@
 import { type Issue, issueAt, type Path, SpecError } from '../schema/issue.ts';
 import { phrase } from '../schema/spec.ts';
 import { checkHeader, noRows, type Row } from './columns.ts';
+import { type Cell, type Grid, setOf } from './grid.ts';
 
-/** Reading the phrases of `spec.prompt.impressionsFrom`. */
+/** Phrases for `{impression}`: reading those of `spec.prompt.impressionsFrom`, and which of them a cell uses. */
 
 const PATH: Path = ['spec', 'prompt', 'impressionsFrom'];
 const MAX_ISSUES = 20;
 
 /** Phrases by finding. */
 export type Impressions = Readonly<Record<string, readonly string[]>>;
+
+export const hasPhrases = (impressions: Impressions, finding: string): boolean =>
+  Object.hasOwn(impressions, finding) && impressions[finding]!.length > 0;
+
+/** The findings that each lend a phrase to the prompts of a cell: its own, or those that it combines if it has no phrases. */
+export function phraseSources(
+  { axes }: Grid,
+  { values }: Pick<Cell, 'values'>,
+  impressions: Impressions,
+): readonly string[] {
+  const k = axes.findIndex(({ name }) => name === 'finding');
+  if (k < 0) return [];
+  const finding = values[k]!;
+  return hasPhrases(impressions, finding) ? [finding] : setOf(axes[k]!, finding);
+}
 
 /**
  * Reads a CSV with the columns finding and impression.

@@ -1,5 +1,6 @@
 import { type Issue, issueAt, SpecError } from '../schema/issue.ts';
 import type { Quota } from '../schema/spec.ts';
+import { valuesOf } from './combinations.ts';
 import type { Grid } from './grid.ts';
 import { indexOfPlace, type Place, placesBetween } from './order.ts';
 
@@ -13,7 +14,7 @@ type Paired = Pick<Quota, 'axes' | 'pairs'>;
 /** The samples of a pair; 1 without pairs. */
 export function pairSize({ axes, pairs }: Paired): number {
   const axis = pairs && axes[pairs.axis];
-  return axis ? (axis.values ?? axis.bins ?? []).length : 1;
+  return axis ? valuesOf(axis).length : 1;
 }
 
 /** Cells that differ in the axis of the pairs alone, in order of the grid; each cell by itself without pairs. */

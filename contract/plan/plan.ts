@@ -2,9 +2,8 @@ import { digestOf } from '../digest.ts';
 import { issueAt, listed, SpecError } from '../schema/issue.ts';
 import type { Gate, Spec, SyntheticDataset } from '../schema/spec.ts';
 import { type Allocation, allocate, type QuotaInputs } from './allocate.ts';
-import { cellRecord } from './grid.ts';
 import { identityOf, type PlanIdentity, type ResolvedSampling } from './identity.ts';
-import type { Impressions } from './impressions.ts';
+import { hasPhrases, type Impressions, phraseSources } from './impressions.ts';
 import { seedIssues, shardIssues, shardSizeIssues } from './limits.ts';
 import { type Origin, originAfter, type Parent, parentIssues } from './origin.ts';
 import { pairSize } from './pairs.ts';
@@ -134,8 +133,8 @@ export function usedImpressions(spec: Spec, { grid }: Allocation, loaded: Impres
   const fromRows = spec.quota.allocation.table?.impressionColumn !== undefined;
   if (fromRows || !placeholders(spec.prompt.template).includes('impression')) return {};
   const source = spec.prompt.impressions ?? loaded ?? {};
-  const findings = [...new Set(grid.cells.map((cell) => cellRecord(grid, cell).finding!))];
-  const missing = findings.filter((finding) => !Object.hasOwn(source, finding) || source[finding]!.length === 0);
+  const findings = [...new Set(grid.cells.flatMap((cell) => phraseSources(grid, cell, source)))];
+  const missing = findings.filter((finding) => !hasPhrases(source, finding));
   if (missing.length > 0) {
     const message = `has no phrase for ${listed(missing)}; add a row with the finding and an impression for each`;
     throw new SpecError([issueAt(['spec', 'prompt', 'impressionsFrom'], message)]);

@@ -1,7 +1,8 @@
 import { sampleKey } from '../names.ts';
 import type { Quota } from '../schema/spec.ts';
 import type { Allocation } from './allocate.ts';
-import { cellRecord } from './grid.ts';
+import { inWords } from './combinations.ts';
+import { cellRecord, type Grid, setOf } from './grid.ts';
 import type { Impressions } from './impressions.ts';
 import type { Place } from './order.ts';
 import type { Origin } from './origin.ts';
@@ -19,6 +20,8 @@ export interface Sample {
   /** Ordinal in `plan.allocation.grid.cells`. */
   readonly cell: number;
   readonly axes: Readonly<Record<string, string>>;
+  /** On each axis with combinations, the values that are to show together. */
+  readonly sets?: Readonly<Record<string, readonly string[]>>;
   /** The number wanted on each axis of numbers, such as {age: 63} (years). */
   readonly exact: Readonly<Record<string, number>>;
   readonly prompt: string;
@@ -56,14 +59,22 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
   const axes = cellRecord(grid, grid.cells[cell]!);
   const row = table?.[cell]?.[slot];
   const exact = row?.exact ?? numbersAt(cycles, slot);
-  const impression = row?.impression ?? phraseAt(plan.impressions[axes.finding ?? ''], cycles, slot);
+  const impression = row?.impression ?? phrasesAt(plan.impressions, cycles, slot);
   const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
-  const words = { ...axes, ...Object.fromEntries(numbers), ...(impression !== undefined && { impression }) };
+  const sets = combinedSets(grid, axes);
+  const spoken = Object.entries(sets ?? {}).map(([axis, set]) => [axis, inWords(set)]);
+  const words = {
+    ...axes,
+    ...Object.fromEntries(spoken),
+    ...Object.fromEntries(numbers),
+    ...(impression !== undefined && { impression }),
+  };
   return {
     index,
     key: sampleKey(index),
     cell,
     axes,
+    ...(sets && { sets }),
     exact,
     prompt: renderPrompt(plan.spec.prompt.template, words),
     ...(row?.sourceId !== undefined && { sourceId: row.sourceId }),
@@ -71,10 +82,18 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
   };
 }
 
+function combinedSets({ axes }: Grid, values: Readonly<Record<string, string>>): Sample['sets'] {
+  const combined = axes.filter(({ combinations }) => combinations);
+  if (combined.length === 0) return undefined;
+  return Object.fromEntries(combined.map((axis) => [axis.name, setOf(axis, values[axis.name]!)]));
+}
+
 function numbersAt({ numbers }: CellCycles, slot: number): Record<string, number> {
   return Object.fromEntries(numbers.map(({ axis, low, cycle }) => [axis, low + itemAt(cycle, slot)]));
 }
 
-function phraseAt(list: readonly string[] | undefined, { phrases }: CellCycles, slot: number): string | undefined {
-  return phrases ? list?.[itemAt(phrases, slot)] : undefined;
+/** The phrase of the sample's finding, or one phrase of each that it combines. */
+function phrasesAt(impressions: Impressions, { phrases }: CellCycles, slot: number): string | undefined {
+  if (phrases.length === 0) return undefined;
+  return phrases.map(({ finding, cycle }) => impressions[finding]![itemAt(cycle, slot)]!).join(' ');
 }

@@ -1,8 +1,9 @@
 import type { Cell } from './grid.ts';
+import { hasPhrases, phraseSources } from './impressions.ts';
 import { cycleOffsets, rotate, stride } from './rotation.ts';
 import type { SamplePlan } from './samples.ts';
 
-/** The values that change from sample to sample of a cell: the number on each axis of numbers, and the phrase. */
+/** The values that change from sample to sample of a cell: the number on each axis of numbers, and the phrases. */
 
 /** A cycle through `length` items that a cell's samples take turns at. */
 interface Cycle {
@@ -21,7 +22,8 @@ interface PlacedCycle extends Cycle {
 
 interface Cycles<T extends Cycle> {
   readonly numbers: readonly { readonly axis: string; readonly low: number; readonly cycle: T }[];
-  readonly phrases: T | null;
+  /** One for each finding that lends a phrase. */
+  readonly phrases: readonly { readonly finding: string; readonly cycle: T }[];
 }
 
 export type CellCycles = Cycles<PlacedCycle>;
@@ -31,9 +33,7 @@ export function planCycles(plan: SamplePlan): CellCycles[] {
   const { grid, quotas } = plan.allocation;
   const laid = grid.cells.map((cell) => cyclesOfCell(plan, cell));
   const members = laid.flatMap(({ numbers, phrases }, cell) =>
-    [...numbers.map(({ cycle }) => cycle), ...(phrases ? [phrases] : [])].map((cycle) => {
-      return { cycle, quota: quotas[cell]!, period: cycle.period };
-    }),
+    [...numbers, ...phrases].map(({ cycle }) => ({ cycle, quota: quotas[cell]!, period: cycle.period })),
   );
   const placed = new Map<Cycle, PlacedCycle>();
   for (const group of Map.groupBy(members, ({ cycle }) => cycle.group).values()) {
@@ -44,7 +44,7 @@ export function planCycles(plan: SamplePlan): CellCycles[] {
   }
   return laid.map(({ numbers, phrases }) => ({
     numbers: numbers.map((number) => ({ ...number, cycle: placed.get(number.cycle)! })),
-    phrases: phrases && placed.get(phrases)!,
+    phrases: phrases.map((phrase) => ({ ...phrase, cycle: placed.get(phrase.cycle)! })),
   }));
 }
 
@@ -67,11 +67,17 @@ function cyclesOfCell({ allocation, impressions, spec: { quota } }: SamplePlan, 
     }
   };
   addNumbers(false);
-  const finding = cell.values[axes.findIndex(({ name }) => name === 'finding')] ?? '';
-  const length = Object.hasOwn(impressions, finding) ? impressions[finding]!.length : 0;
-  const group = `${among}impression of ${finding}`;
-  const phrases = length > 0 ? { group, length, period, step: 1 } : null;
-  period *= Math.max(1, length);
+  const sources = phraseSources(allocation.grid, cell, impressions).filter((name) => hasPhrases(impressions, name));
+  const phrases = sources.map((finding) => {
+    const cycle = {
+      group: `${among}impression of ${finding}`,
+      length: impressions[finding]!.length,
+      period,
+      step: 1,
+    };
+    period *= cycle.length;
+    return { finding, cycle };
+  });
   addNumbers(true);
   return { numbers, phrases };
 }

@@ -25,6 +25,8 @@ export const sampleRecordSchema = z.strictObject({
   index,
   cell: z.string(),
   axes: z.record(z.string(), z.string()),
+  /** On an axis with combinations, the values that the one in `axes` stands for. */
+  sets: z.record(z.string(), z.array(z.string())).optional(),
   exact: z.record(z.string(), z.number()),
   sourceId: z.string().optional(),
   /** Key of the first sample of its pair. */

@@ -27,6 +27,7 @@ export const axisValue = z
 /** A grid has 2^axes kinds of partial cells; cohorts are not read by more axes than this. */
 export const MAX_AXES = 16;
 const MAX_VALUES = 1000;
+const MAX_COMBINATIONS = 64;
 const cellMap = z.record(axisName, axisValue).meta({ maxProperties: MAX_AXES });
 
 export const axisSchema = z
@@ -38,6 +39,14 @@ export const axisSchema = z
       .max(MAX_VALUES)
       .optional()
       .describe('Inclusive ranges of whole numbers that do not overlap'),
+    combinations: z
+      .array(z.array(axisValue).min(2).max(6))
+      .min(1)
+      .max(MAX_COMBINATIONS)
+      .optional()
+      .describe(
+        'Values that an image shows together, such as [edema, effusion]; elsewhere in the spec its name is edema+effusion',
+      ),
   })
   .describe('One axis of the quota grid: either values or bins');
 

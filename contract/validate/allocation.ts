@@ -2,7 +2,7 @@ import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
 import { allocationSchema, quotaSchema } from '../schema/spec.ts';
 import { type Axes, checkAxisName, checkCell, checkValue } from './axes.ts';
 import { type DraftSpec, entries, isWhole, soundItems, withDefault } from './draft.ts';
-import { isKnown, namesOf, type Rule, type Validation, withKnown } from './rule.ts';
+import { asKeys, countOf, isKnown, namesOf, type Rule, type Validation, withKnown, withName } from './rule.ts';
 
 /** `spec.quota.allocation`: the strategy and its parameters. */
 
@@ -70,7 +70,7 @@ const shares: Validation = {
       },
       {
         rule: `!has(self.allocation.shares) || self.allocation.shares.all(name, !(name in self.axes) ||
-(${namesOf('self.axes[name]')}.size() == self.allocation.shares[name].size() &&
+(${countOf('self.axes[name]')} == self.allocation.shares[name].size() &&
 ${namesOf('self.axes[name]')}.all(value, value in self.allocation.shares[name])))`,
         message: 'must have one share for each value of its axis (0 is allowed), and no other',
         fieldPath: '.allocation.shares',
@@ -220,7 +220,7 @@ const evaluation: Validation = {
       },
       {
         rule: `!${HAS_EVALUATION} || !has(self.allocation.evaluation.labels) || !('finding' in self.axes) ||
-self.allocation.evaluation.labels.all(value, value in ${namesOf("self.axes['finding']")})`,
+${withName('known', asKeys(namesOf("self.axes['finding']")), 'self.allocation.evaluation.labels.all(value, value in known)')}`,
         message: 'names a value that the axis finding does not have',
         fieldPath: '.allocation.evaluation.labels',
       },

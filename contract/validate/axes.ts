@@ -1,6 +1,7 @@
+import { combinationsOf, valuesOf } from '../plan/combinations.ts';
 import { type Bin, parseBin } from '../plan/grid.ts';
 import { type Issue, issueAt, listed, type Path, show } from '../schema/issue.ts';
-import { axisName } from '../schema/spec.ts';
+import { axisName, type Quota } from '../schema/spec.ts';
 import { type DraftSpec, entries, isWhole } from './draft.ts';
 import type { Rule } from './rule.ts';
 
@@ -11,11 +12,13 @@ export type Axes = ReadonlyMap<string, KnownAxis | null>;
 
 interface KnownAxis {
   readonly values: readonly string[];
+  /** Those of the values that are sets of others. */
+  readonly combinations: ReadonlyMap<string, readonly string[]>;
   readonly numeric: boolean;
 }
 
 export type DraftAxes = NonNullable<DraftSpec['quota']>['axes'];
-type DraftAxis = NonNullable<DraftAxes>[string];
+export type DraftAxis = NonNullable<DraftAxes>[string];
 
 /** The axes, as far as they are sound; null without a map of axes. */
 export function knownAxes(axes: DraftAxes): Axes | null {
@@ -24,7 +27,11 @@ export function knownAxes(axes: DraftAxes): Axes | null {
 
 function knownAxis(axis: DraftAxis): KnownAxis | null {
   if (!axis || !isWhole(axis) || (axis.values === undefined) === (axis.bins === undefined)) return null;
-  return { values: (axis.values ?? axis.bins) as readonly string[], numeric: axis.bins !== undefined };
+  return {
+    values: valuesOf(axis as Quota['axes'][string]),
+    combinations: combinationsOf(axis as Quota['axes'][string]),
+    numeric: axis.bins !== undefined,
+  };
 }
 
 /** An issue when an axis is not there. */

@@ -4,12 +4,12 @@ import { outputSchema } from '../schema/spec.ts';
 import { strategyOf } from './allocation.ts';
 import { type Axes, checkAxisName } from './axes.ts';
 import { type DraftSpec, soundItems, withDefault } from './draft.ts';
-import { namesOf, type Validation } from './rule.ts';
+import { countOf, type Validation } from './rule.ts';
 
 /** `spec.quota.pairs`: the axis has values to differ in, and everything else holds whole pairs. */
 
 const QUOTA: Path = ['spec', 'quota'];
-const SIZE = `${namesOf('self.axes[self.pairs.axis]')}.size()`;
+const SIZE = `(${countOf('self.axes[self.pairs.axis]')})`;
 const HAS_AXIS = 'has(self.pairs) && self.pairs.axis in self.axes';
 
 const pairs: Validation = {
@@ -41,7 +41,7 @@ const pairs: Validation = {
     '': [
       {
         rule: `!has(self.quota.pairs) || !(self.quota.pairs.axis in self.quota.axes) ||
-[${namesOf('self.quota.axes[self.quota.pairs.axis]')}.size()].all(size, size == 0 || self.output.shard.samples % size == 0)`,
+[${countOf('self.quota.axes[self.quota.pairs.axis]')}].all(size, size == 0 || self.output.shard.samples % size == 0)`,
         message: 'is not a multiple of the number of values of the axis of the pairs: a pair lies in one shard',
         fieldPath: '.output.shard.samples',
       },

@@ -3,7 +3,7 @@ import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
 import { promptSchema } from '../schema/spec.ts';
 import { type Axes, checkValue } from './axes.ts';
 import { type DraftSpec, entries, withDefault } from './draft.ts';
-import { namesOf, type Rule, type Validation } from './rule.ts';
+import { asKeys, namesOf, type Rule, type Validation, withName } from './rule.ts';
 
 /** `spec.prompt`: the prompt of each sample can be written. */
 
@@ -101,13 +101,14 @@ const phrases: Validation = {
       },
       {
         rule: `!${usesImpression} || ${fromTable} || !('finding' in self.quota.axes) || has(self.prompt.impressionsFrom) ||
-(has(self.prompt.impressions) && ${namesOf("self.quota.axes['finding']")}.all(value, value in self.prompt.impressions))`,
+(has(self.prompt.impressions) && (!has(self.quota.axes['finding'].values) || self.quota.axes['finding'].values.all(value, value in self.prompt.impressions)) &&
+(!has(self.quota.axes['finding'].bins) || self.quota.axes['finding'].bins.all(value, value in self.prompt.impressions)))`,
         message: 'must have phrases for each value of the axis finding; add a list for each',
         fieldPath: '.prompt.impressions',
       },
       {
         rule: `!has(self.prompt.impressions) || !('finding' in self.quota.axes) ||
-self.prompt.impressions.all(value, value in ${namesOf("self.quota.axes['finding']")})`,
+${withName('known', asKeys(namesOf("self.quota.axes['finding']")), 'self.prompt.impressions.all(value, value in known)')}`,
         message: 'has phrases for a value that the axis finding does not have; remove them or add the value',
         fieldPath: '.prompt.impressions',
       },
@@ -127,7 +128,10 @@ function checkPhrases(spec: DraftSpec, axes: Axes | null): Issue[] {
     const message = '{impression} needs an axis "finding" (or a table with impressionColumn); add one or remove it';
     return [issueAt(TEMPLATE, message)];
   }
-  const missing = (axes.get('finding')?.values ?? []).filter((value) => !Object.hasOwn(impressions ?? {}, value));
+  const finding = axes.get('finding');
+  // A combination without phrases of its own takes those of its values.
+  const plain = (finding?.values ?? []).filter((value) => !finding!.combinations.has(value));
+  const missing = plain.filter((value) => !Object.hasOwn(impressions ?? {}, value));
   if (missing.length > 0 && spec.prompt?.impressionsFrom === undefined) {
     issues.push(issueAt(IMPRESSIONS, `has no phrases for ${listed(missing)}; add a list for each`));
   }

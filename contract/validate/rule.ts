@@ -1,3 +1,4 @@
+import { JOINER } from '../plan/combinations.ts';
 import type { Issue } from '../schema/issue.ts';
 import type { Axes } from './axes.ts';
 import type { DraftSpec } from './draft.ts';
@@ -26,9 +27,13 @@ export interface Validation {
   readonly cel: Rules;
 }
 
-/** Values or bins of an axis: the names by which other fields call on it. */
+/** Values, bins and combinations of an axis: the names by which other fields call on it. */
 export const namesOf = (axis: string): string =>
-  `(has(${axis}.values) ? ${axis}.values : has(${axis}.bins) ? ${axis}.bins : [])`;
+  `((has(${axis}.values) ? ${axis}.values : has(${axis}.bins) ? ${axis}.bins : []) + (has(${axis}.combinations) ? ${axis}.combinations.map(set, set.join('${JOINER}')) : []))`;
+
+/** How many names there are. */
+export const countOf = (axis: string): string =>
+  ['values', 'bins', 'combinations'].map((list) => `(has(${axis}.${list}) ? ${axis}.${list}.size() : 0)`).join(' + ');
 
 /**
  * The values of a list as the keys of a map: a search in a list costs its length, one in a map does not. It is only to be

@@ -138,7 +138,7 @@ async function writeOnce(
 /** The rows of the index, in order, a row group at a time. */
 async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Exporter): AsyncGenerator<Row, void> {
   const { file, metadata, starts } = await openParquet(source);
-  const { axes, exact } = indexColumns(manifest.dataset.spec);
+  const { axes, sets = {}, exact } = indexColumns(manifest.dataset.spec);
   const shards = new Map(manifest.shards.map(({ key }, i) => [key, shardFolder(exporter, i)]));
   for (let group = 0; group + 1 < starts.length; group++) {
     const rows = await parquetReadObjects({
@@ -157,6 +157,7 @@ async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Expo
         axes: Object.fromEntries(values),
         labels: {
           ...Object.fromEntries(values.map(([axis, value]) => [axes[axis]!, value])),
+          ...Object.fromEntries(Object.values(sets).map((column) => [column, String(row[column])])),
           ...Object.fromEntries(Object.values(exact).map((column) => [column, Number(row[column])])),
         },
       };

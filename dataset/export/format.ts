@@ -1,4 +1,5 @@
 import { CONTENT_TYPES, imageExtension } from '../../contract/names.ts';
+import { combinationsOf } from '../../contract/plan/combinations.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ObjectBody } from '../../platform/store/store.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
@@ -87,6 +88,11 @@ const COCO: Table = {
     );
     const categories = values.map(({ axis, value }, i) => ({ id: i + 1, name: value, supercategory: axis }));
     const ids = new Map(categories.map(({ id, name, supercategory }) => [`${supercategory}=${name}`, id]));
+    const sets = new Map(
+      Object.entries(dataset.spec.quota.axes).flatMap(([axis, spec]) =>
+        [...combinationsOf(spec)].map(([name, set]) => [`${axis}=${name}`, set] as const),
+      ),
+    );
     const { height, width } = model;
     const info = { description: `Synthetic dataset ${name}`, version: planDigest, contributor: generator.name };
     const images: Uint8Array[] = [];
@@ -97,7 +103,10 @@ const COCO: Table = {
     for await (const { key, file, prompt, seed, axes } of rows) {
       const image = Number(key) + 1;
       add(images, { id: image, file_name: file.slice('images/'.length), height, width, key, prompt, seed });
-      for (const [axis, value] of Object.entries(axes)) {
+      const shown = Object.entries(axes).flatMap(([axis, value]) =>
+        (sets.get(`${axis}=${value}`) ?? [value]).map((one) => [axis, one] as const),
+      );
+      for (const [axis, value] of shown) {
         const category = ids.get(`${axis}=${value}`);
         if (category === undefined) continue;
         const label = { image_id: image, category_id: category, bbox: [0, 0, width, height], area: width * height };

@@ -10,6 +10,8 @@ import type { Extent, ShardSample } from '../shard/read.ts';
 export interface IndexColumns {
   /** Column of each axis's value. */
   readonly axes: Readonly<Record<string, string>>;
+  /** Column of the values that belong to a combination, for axes with combinations; absent where there are none. */
+  readonly sets?: Readonly<Record<string, string>>;
   /** Column of the exact number, for axes of numbers. */
   readonly exact: Readonly<Record<string, string>>;
   /** Column of each gate's score. */
@@ -18,6 +20,9 @@ export interface IndexColumns {
 
 /** Units of the standard axes of numbers; the column of another one ends in `_exact`. */
 const UNITS: ReadonlyMap<string, string> = new Map([['age', 'years']]);
+
+/** Between the findings of an image, as public chest X-ray sets write them. */
+const SEPARATOR = '|';
 
 const FIXED = [
   'key',
@@ -45,8 +50,10 @@ export function indexColumns({ quota, quality }: SyntheticDataset['spec']): Inde
     return column;
   };
   const axes = Object.entries(quota.axes).sort(([a], [b]) => (a < b ? -1 : 1));
+  const combined = axes.filter(([, axis]) => axis.combinations);
   return {
     axes: Object.fromEntries(axes.map(([name]) => [name, free(name)])),
+    ...(combined.length > 0 && { sets: Object.fromEntries(combined.map(([name]) => [name, free(`${name}_set`)])) }),
     exact: Object.fromEntries(
       axes.filter(([, axis]) => axis.bins).map(([name]) => [name, free(`${name}_${UNITS.get(name) ?? 'exact'}`)]),
     ),
@@ -66,7 +73,7 @@ export interface IndexColumn {
 
 /** The columns of a dataset's index, in order. */
 export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
-  const { axes, exact, scores } = indexColumns(spec);
+  const { axes, sets = {}, exact, scores } = indexColumns(spec);
   const column = (
     name: string,
     type: IndexColumn['type'],
@@ -93,6 +100,14 @@ export function describeIndex(spec: SyntheticDataset['spec']): IndexColumn[] {
     column('cell', 'STRING', 'Cell of the quota grid', (_, s) => s.record.cell),
     ...Object.entries(axes).map(([axis, name]) =>
       column(name, 'STRING', `Wanted value of axis ${axis}`, (_, s) => s.record.axes[axis]!),
+    ),
+    ...Object.entries(sets).map(([axis, name]) =>
+      column(
+        name,
+        'STRING',
+        `Wanted values of axis ${axis}, with ${SEPARATOR} between those of a combination`,
+        (_, s) => s.record.sets![axis]!.join(SEPARATOR),
+      ),
     ),
     ...Object.entries(exact).map(([axis, name]) =>
       column(name, 'INT32', `Wanted number on axis ${axis}`, (_, s) => s.record.exact[axis]!),

@@ -25,6 +25,7 @@ export function recordFaults(
   same('index', record.index, expected.index);
   same('cell', record.cell, rebuilt.cells[expected.cell]);
   same('axes', sorted(record.axes), sorted(expected.axes));
+  same('sets', record.sets && sorted(record.sets), expected.sets && sorted(expected.sets));
   same('pair', record.pair, expected.pair);
   same('planDigest', record.planDigest, manifest.planDigest);
   same('the .txt member', text, record.prompt);

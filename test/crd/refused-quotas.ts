@@ -62,6 +62,31 @@ export const QUOTAS_REFUSED: readonly Refused[] = [
     causes: [['spec.quota.axes[sex].values[2]', /Duplicate value: "male"/]],
   },
   {
+    name: 'a combination of a value that the axis does not have',
+    changes: { 'spec.quota.axes.sex.combinations': [['female', 'other']] },
+    causes: [['spec.quota.axes[sex].combinations', /a value that the axis does not have/]],
+  },
+  {
+    name: 'a combination of a value with itself',
+    changes: { 'spec.quota.axes.sex.combinations': [['female', 'female']] },
+    causes: [['spec.quota.axes[sex].combinations[0]', /names a value twice/]],
+  },
+  {
+    name: 'a combination with no finding',
+    changes: { 'spec.quota.axes.finding.combinations': [['no-finding', 'edema']] },
+    causes: [['spec.quota.axes[finding].combinations[0]', /combines no-finding with a finding/]],
+  },
+  {
+    name: 'combinations of ages',
+    changes: { 'spec.quota.axes.age.combinations': [['a', 'b']] },
+    causes: [['spec.quota.axes[age].combinations', /an axis of bins has none/]],
+  },
+  {
+    name: 'a value that reads as a combination',
+    changes: { 'spec.quota.axes.sex': { values: ['a', 'b', 'a+b'], combinations: [['a', 'b']] } },
+    causes: [['spec.quota.axes[sex].values', /must not hold \+/]],
+  },
+  {
     name: 'a bin that ends before it begins',
     changes: { 'spec.quota.axes.age.bins': ['18-39', '90-40'] },
     causes: [['spec.quota.axes[age].bins[1]', /ends before it begins/]],

@@ -64,6 +64,20 @@ export const ACCEPTED: readonly Case[] = [
     },
   },
   {
+    name: 'findings that are shown together, with phrases of their own',
+    changes: {
+      'spec.quota.axes.finding.values': ['no-finding', 'edema', 'effusion'],
+      'spec.quota.axes.finding.combinations': [['edema', 'effusion']],
+      'spec.quota.exclude': [{ finding: 'edema+effusion', sex: 'male' }],
+      'spec.prompt.impressions': {
+        'no-finding': ['Normal .'],
+        edema: ['Edema .'],
+        effusion: ['Effusion .'],
+        'edema+effusion': ['Edema with effusions .'],
+      },
+    },
+  },
+  {
     name: 'shares for some axes, one of them 0',
     changes: {
       [ALLOCATION]: {
@@ -179,6 +193,17 @@ export const ACCEPTED: readonly Case[] = [
 export const REFUSED_BY_PARSE_ONLY: readonly Case[] = [
   { name: 'bins that overlap', changes: { 'spec.quota.axes.age.bins': ['18-39', '39-90'] } },
   { name: 'subgroups of age that overlap', changes: training({ ageBins: ['18-39', '39-90'] }) },
+  {
+    name: 'a set of findings in another order twice',
+    changes: {
+      'spec.quota.axes.finding.values': ['no-finding', 'edema', 'effusion'],
+      'spec.quota.axes.finding.combinations': [
+        ['edema', 'effusion'],
+        ['effusion', 'edema'],
+      ],
+      'spec.prompt.impressions.effusion': ['Effusion .'],
+    },
+  },
   {
     name: 'more cells than any cohort fills',
     changes: {

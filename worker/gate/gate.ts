@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { appliesTo, GATE_TYPES } from '../../contract/gates/gate-types.ts';
+import { wantedClasses } from '../../contract/plan/combinations.ts';
 import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
 import type { ModelGate } from '../../contract/schema/spec.ts';
@@ -112,7 +113,9 @@ function classesOf(gate: ModelGate, model: GateModel, values: readonly string[])
       `gate ${gate.name}: spec classes are ${classes.length} names, but the model has ${described.length} (${described.join(', ')})`,
     );
   }
-  const missing = (gate.appliesTo ?? values).filter((value) => !classes.includes(value));
+  const missing = (gate.appliesTo ?? values).filter((value) =>
+    wantedClasses(classes, value).some((name) => !classes.includes(name)),
+  );
   if (missing.length > 0) {
     throw new ModelError(
       `gate ${gate.name}: the model has no class ${missing.join(', ')} of axis ${gate.axis} (it has ${classes.join(', ')}); ` +

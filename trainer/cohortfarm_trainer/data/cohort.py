@@ -99,8 +99,10 @@ def read_own(store: Store, manifest: dict[str, Any], labels: list[str]) -> Recor
     if unknown:
         raise TerminalError(f"{store.uri}/{INDEX} names {unknown[0]}, which {MANIFEST} does not list; restore both", "DatasetDamaged")
     check_shards(store, [manifest["shards"][key] for key in keys])
-    values = manifest["dataset"]["spec"]["quota"]["axes"].get("finding", {}).get("values", [])
-    found = [frozenset({label_name(value)}) if value else frozenset() for value in column(axes.get("finding"), "")]
+    finding = manifest["dataset"]["spec"]["quota"]["axes"].get("finding", {})
+    values = finding.get("values", [])
+    sets = {"+".join(names): names for names in finding.get("combinations", [])}
+    found = [frozenset(map(label_name, sets.get(value, [value]))) if value else frozenset() for value in column(axes.get("finding"), "")]
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
     if not values:
         matrix[:] = np.nan
