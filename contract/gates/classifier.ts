@@ -64,7 +64,7 @@ function missingClasses({ axis: name, classes, appliesTo }: DraftGate, axis: Gat
   return [issueAt([...path, 'classes'], message)];
 }
 
-/** Of classes that exclude each other an image cannot show several. */
+/** Issues of a gate whose classes exclude each other, so that no image shows several. */
 function exclusiveClasses(gate: DraftGate, axis: GateAxis | null | undefined, path: Path): Issue[] {
   if (!axis || gate.multiLabel === true || gate.multiLabel === null || gate.appliesTo === null) return [];
   const judged = gate.appliesTo ? soundItems(gate.appliesTo).map(([, value]) => value) : axis.values;

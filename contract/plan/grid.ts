@@ -88,7 +88,7 @@ function combination(axes: readonly Axis[], i: number): string[] {
   return values;
 }
 
-/** The values that one of an axis stands for: those of a combination, or itself. */
+/** The values that one of an axis combines; that value alone where it combines none. */
 export const setOf = ({ combinations }: Axis, value: string): readonly string[] => combinations?.get(value) ?? [value];
 
 /** A cell's values by axis name. */

@@ -78,7 +78,9 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
 
 /** A cell asks for other prompts and verdicts where its value is a combination, and not a category of that name. */
 function combinationsIdentity({ axes }: Grid): { combinations?: unknown } {
-  const combined = axes.flatMap(({ name, combinations }) => (combinations ? [[name, [...combinations.keys()].sort()]] : []));
+  const combined = axes.flatMap(({ name, combinations }) =>
+    combinations ? [[name, [...combinations.keys()].sort()]] : [],
+  );
   return combined.length > 0 ? { combinations: Object.fromEntries(combined) } : {};
 }
 

@@ -25,7 +25,7 @@ export const sampleRecordSchema = z.strictObject({
   index,
   cell: z.string(),
   axes: z.record(z.string(), z.string()),
-  /** On an axis with combinations, the values that the one in `axes` stands for. */
+  /** The values that the one in `axes` combines, or that value alone, on each axis with combinations. */
   sets: z.record(z.string(), z.array(z.string())).optional(),
   exact: z.record(z.string(), z.number()),
   sourceId: z.string().optional(),

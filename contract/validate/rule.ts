@@ -31,7 +31,7 @@ export interface Validation {
 export const namesOf = (axis: string): string =>
   `((has(${axis}.values) ? ${axis}.values : has(${axis}.bins) ? ${axis}.bins : []) + (has(${axis}.combinations) ? ${axis}.combinations.map(set, set.join('${JOINER}')) : []))`;
 
-/** How many names there are. */
+/** The number of names. */
 export const countOf = (axis: string): string =>
   ['values', 'bins', 'combinations'].map((list) => `(has(${axis}.${list}) ? ${axis}.${list}.size() : 0)`).join(' + ');
 

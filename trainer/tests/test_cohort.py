@@ -83,6 +83,18 @@ def test_both_images_of_a_pair_are_one_patient(tmp_path):
     assert read_source(str(tmp_path), LABELS, {}).patients.tolist() == [f"{'f' * 64}#{key}" for key in "002"]
 
 
+def test_a_combination_shows_each_of_its_findings(tmp_path):
+    cohort(tmp_path)
+    table = parquet.read_table(tmp_path / "index.parquet")
+    found = pa.array(["edema+effusion", "effusion", "no-finding"])
+    table = table.set_column(table.column_names.index("finding"), "finding", found)
+    parquet.write_table(table, tmp_path / "index.parquet")
+    finding = {"values": ["no-finding", "edema", "effusion"], "combinations": [["edema", "effusion"]]}
+    write_manifest(tmp_path, dataset={"spec": {"quota": {"axes": {"finding": finding}}}})
+    labels = ["no-finding", "edema", "effusion"]
+    assert read_source(str(tmp_path), labels, {}).labels.tolist() == [[0, 1, 1], [0, 0, 1], [1, 0, 0]]
+
+
 @pytest.mark.parametrize("key", [*SHARDS, "index.parquet"])
 @pytest.mark.parametrize("how", ["flip", "cut", "longer", "swap"])
 def test_a_damaged_object_is_named_and_nothing_is_trained_on_it(tmp_path, key, how):
