@@ -74,6 +74,8 @@ export interface DatasetView {
   readonly shards: { readonly committed: number; readonly total: number };
   /** Rejected images kept for each cell, at most. */
   readonly keepRejected: number;
+  /** Whether images have feature vectors, which say how alike they are. */
+  readonly hasFeatures: boolean;
   /** Provenance of the images, in order: terms and values. */
   readonly provenance: readonly (readonly [term: string, value: string])[];
   readonly training: readonly TrainingView[];
@@ -153,6 +155,61 @@ export interface RejectedPage {
   readonly rejected: readonly RejectedView[];
   /** The value of `after` for the next page; null at the end. */
   readonly next: string | null;
+}
+
+/** The images that a comparison is among. */
+export interface Compared {
+  readonly images: number;
+  /** Wanted images, where only the first of the plan are compared; its order is stratified. Null where all are. */
+  readonly of: number | null;
+}
+
+/** An image of a map. */
+export interface MapPoint {
+  readonly key: string;
+  readonly axes: Readonly<Record<string, string>>;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Images of the selection in the plane in which their features differ most. */
+export interface MapView extends Compared {
+  readonly points: readonly MapPoint[];
+  /** Share of the variance along x and y. */
+  readonly shares: readonly [number, number];
+}
+
+/** A training image near to a synthetic one, by the SHA-256 of its file. */
+export interface NearTraining {
+  readonly image: string;
+  /** Cosine distance of the features. */
+  readonly distance: number;
+}
+
+/** Another image of the cohort. */
+export interface NearOther {
+  readonly key: string;
+  readonly distance: number;
+}
+
+/** The source of distances to training images: a reference that is given, or what the dataset says of some of its images. */
+export type TrainingBasis = 'reference' | 'evidence' | 'gate';
+
+export interface NearView extends Compared {
+  readonly training: (NearTraining & { readonly basis: TrainingBasis }) | null;
+  readonly other: NearOther | null;
+}
+
+/** The images of the selection that look most like a training image, and most like another one of the selection. */
+export interface SuspiciousView extends Compared {
+  readonly training: {
+    /** Null where nothing is known of training images. */
+    readonly basis: TrainingBasis | null;
+    /** Images that were compared. */
+    readonly images: number;
+    readonly found: readonly (NearTraining & Pick<MapPoint, 'key' | 'axes'>)[];
+  };
+  readonly others: readonly (Pick<MapPoint, 'key' | 'axes'> & { readonly other: NearOther })[];
 }
 
 /** Any other answer. */

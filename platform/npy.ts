@@ -33,14 +33,23 @@ export function npyBytes(bits: Uint16Array): Uint8Array {
 
 const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** Reads a file. @throws Error when it is not one of a float16 matrix in C order, or too short or too long */
-export function readNpy(file: Uint8Array): HalfMatrix {
+/** Bytes that hold any header of such a file. */
+export const MAX_NPY_HEADER = 4 * ALIGNMENT;
+
+/** The shape that the beginning of a file states, and where its rows begin. @throws Error when it is not one of a float16 matrix in C order */
+export function readNpyHeader(file: Uint8Array): Pick<HalfMatrix, 'rows' | 'columns'> & { readonly begin: number } {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('it is not a NumPy file of format 1.0');
   const begin = MAGIC.length + 2 + (bytes.length < MAGIC.length + 2 ? 0 : bytes.readUInt16LE(MAGIC.length));
   const header = HEADER.exec(bytes.subarray(MAGIC.length + 2, begin).toString('latin1'));
   if (!header) throw new Error('it does not hold a float16 matrix in C order');
-  const [rows, columns] = [Number(header[1]), Number(header[2])];
+  return { rows: Number(header[1]), columns: Number(header[2]), begin };
+}
+
+/** Reads a file. @throws Error when it is not one of a float16 matrix in C order, or too short or too long */
+export function readNpy(file: Uint8Array): HalfMatrix {
+  const { rows, columns, begin } = readNpyHeader(file);
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (bytes.length - begin !== rows * columns * 2)
     throw new Error(`it has ${bytes.length - begin} bytes of numbers, not those of ${rows} x ${columns}`);
   return { rows, columns, bits: npyBits(bytes.subarray(begin)) };

@@ -4,13 +4,15 @@ import { grouped, percent } from '../../contract/format.ts';
 import { NOTICE } from '../../contract/names.ts';
 import { facts, tiles } from '../parts/elements.ts';
 import { cellsWhere, sumOf } from '../parts/sums.ts';
-import type { DatasetView, SamplesView } from '../wire.ts';
-import { ask, DATASET, samplesPath, useAsked } from './ask.ts';
+import type { DatasetView, MapView, SamplesView, SuspiciousView } from '../wire.ts';
+import { ask, DATASET, pathOf, samplesPath, useAsked, whereQuery } from './ask.ts';
 import { Controls } from './controls.tsx';
+import { FeatureMap } from './feature-map.tsx';
 import { Accepted, Failure, Pager, Rejected, selectionName, useRejected } from './gallery.tsx';
 import { NavigationContext } from './link.tsx';
 import { HeatMap } from './map.tsx';
 import { readState, type State, writeState } from './state.ts';
+import { Shows, Suspicious, suspiciousKeys } from './suspicious.tsx';
 import { Gates, HardestCells, Training } from './tables.tsx';
 import { Viewer } from './viewer.tsx';
 import { many } from './words.ts';
@@ -87,10 +89,22 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
   const isKept = view.keepRejected > 0;
   // A growing dataset has more to show after each change of its counts.
   const version = view.state === 'running' ? whole.accepted : 0;
-  const samples = useAsked<SamplesView>(samplesPath(state.where, state.page), version);
+  const isShown = (show: State['show'], path: string): string | null => (state.show === show ? path : null);
+  const samples = useAsked<SamplesView>(isShown('images', samplesPath(state.where, state.page)), version);
+  const map = useAsked<MapView>(isShown('map', pathOf('api/map', whereQuery(state.where))), version);
+  const suspicious = useAsked<SuspiciousView>(
+    isShown('suspicious', pathOf('api/suspicious', whereQuery(state.where))),
+    version,
+  );
   const rejected = useRejected(state.where, isKept);
   const name = selectionName(view, state.where);
-  const neighbours = neighboursOf(state, samples.state === 'answered' ? samples.value : null, rejected.images);
+  const keys =
+    state.show === 'suspicious'
+      ? suspiciousKeys(suspicious)
+      : samples.state === 'answered'
+        ? samples.value.samples.map(({ key }) => key)
+        : [];
+  const neighbours = neighboursOf(state, keys, rejected.images);
   useEffect(() => {
     document.title = `${name} · ${view.title}`;
   }, [name, view.title]);
@@ -114,17 +128,22 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
                 {many(sum.attempts, 'attempt')} accepted
               </p>
             </div>
-            <div class="beside">
-              <div>
-                <h3>Accepted</h3>
-                <Accepted asked={samples} />
-                <Pager total={sum.wanted} page={state.page} />
+            {view.hasFeatures && <Shows />}
+            {state.show === 'images' && (
+              <div class="beside">
+                <div>
+                  <h3>Accepted</h3>
+                  <Accepted asked={samples} />
+                  <Pager total={sum.wanted} page={state.page} />
+                </div>
+                <div>
+                  <h3>Rejected</h3>
+                  <Rejected images={rejected} isKept={isKept} rejectedCount={rejectedCount} />
+                </div>
               </div>
-              <div>
-                <h3>Rejected</h3>
-                <Rejected images={rejected} isKept={isKept} rejectedCount={rejectedCount} />
-              </div>
-            </div>
+            )}
+            {state.show === 'map' && <FeatureMap view={view} asked={map} />}
+            {state.show === 'suspicious' && <Suspicious asked={suspicious} />}
           </section>
         </div>
         <section aria-labelledby="gates">
@@ -148,7 +167,7 @@ function Page({ view, problem }: { view: DatasetView; problem: string | null }) 
           {facts(view.provenance)}
         </section>
       </main>
-      <Viewer neighbours={neighbours} rejected={rejected.images} />
+      <Viewer neighbours={neighbours} rejected={rejected.images} hasFeatures={view.hasFeatures} />
     </NavigationContext.Provider>
   );
 }
@@ -166,11 +185,11 @@ function useBringToView(name: string): void {
 
 function neighboursOf(
   state: State,
-  samples: SamplesView | null,
+  keys: readonly string[],
   rejected: readonly { readonly id: string }[],
 ): readonly State[] {
   if (state.rejected !== null) return rejected.map(({ id }) => ({ ...state, rejected: id, image: null }));
-  return (samples?.samples ?? []).map(({ key }) => ({ ...state, image: key, rejected: null }));
+  return keys.map((key) => ({ ...state, image: key, rejected: null }));
 }
 
 function Header({ view, whole }: { view: DatasetView; whole: Tally }) {

@@ -64,7 +64,7 @@ interface ChoiceProps {
   readonly onPick: (value: string) => void;
 }
 
-function Choice({ label, value, options, onPick }: ChoiceProps) {
+export function Choice({ label, value, options, onPick }: ChoiceProps) {
   const id = useId();
   return (
     <div class="choice">

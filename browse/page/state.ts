@@ -11,16 +11,34 @@ export interface State {
   /** Values kept, by axis. On the axes of the map they say what is picked, on others what is summed. */
   readonly where: Readonly<Record<string, string>>;
   readonly page: number;
+  /** The images as pages, as a map by their features, or those that look copied. */
+  readonly show: Show;
+  /** The axis whose values colour the map; '' for none. */
+  readonly by: string;
   /** The image in the viewer. */
   readonly image: string | null;
   readonly rejected: string | null;
 }
 
+export const SHOWS = ['images', 'map', 'suspicious'] as const;
+export type Show = (typeof SHOWS)[number];
+
+/** Most values of an axis for which there are colours. */
+export const MAX_COLOURS = 6;
+
+/** The part of a dataset that decides which states there are. */
+type Known = Pick<DatasetView, 'axes' | 'gates' | 'hasFeatures'>;
+
+/** Axes whose values can colour a map. */
+export const colourable = ({ axes }: Pick<Known, 'axes'>): string[] =>
+  axes.flatMap(({ name, values }) => (values.length > 1 && values.length <= MAX_COLOURS ? [name] : []));
+
 export const TONES = ['images', 'filled', 'acceptance'] as const;
 export const GATE_TONE = 'gate:';
 
 /** Reads the query of a URL. What the dataset does not have is left out, so that any URL shows something. */
-export function readState(search: string, { axes, gates }: Pick<DatasetView, 'axes' | 'gates'>): State {
+export function readState(search: string, view: Known): State {
+  const { axes, gates, hasFeatures } = view;
   const query = new URLSearchParams(search);
   const names = axes.map(({ name }) => name);
   const { rows, columns } = readAxes(query, axes);
@@ -37,6 +55,8 @@ export function readState(search: string, { axes, gates }: Pick<DatasetView, 'ax
     tone: isTone ? tone : TONES[0],
     where: Object.fromEntries(where),
     page: readPage(query),
+    show: SHOWS.find((known) => hasFeatures && known === query.get('show')) ?? SHOWS[0],
+    by: colourable(view).find((name) => name === query.get('by')) ?? '',
     image: matching(query.get('image'), /^\d{9,10}$/),
     rejected: matching(query.get('rejected'), /^\d{6,}\/\d{4,}$/),
   };
@@ -72,7 +92,7 @@ function readAxes(query: URLSearchParams, axes: DatasetView['axes']): { rows: st
 }
 
 /** The query of a state's URL, '' for none; what `readState` would assume anyway is left out. */
-export function writeState(state: State, view: Pick<DatasetView, 'axes' | 'gates'>): string {
+export function writeState(state: State, view: Known): string {
   const usual = readState('', view);
   const query = new URLSearchParams();
   if (state.rows !== usual.rows || state.columns !== usual.columns) {
@@ -82,6 +102,8 @@ export function writeState(state: State, view: Pick<DatasetView, 'axes' | 'gates
   if (state.tone !== usual.tone) query.set('colour', state.tone);
   for (const [axis, value] of Object.entries(state.where)) query.set(WHERE + axis, value);
   if (state.page > 0) query.set('page', String(state.page + 1));
+  if (state.show !== usual.show) query.set('show', state.show);
+  if (state.by !== usual.by) query.set('by', state.by);
   if (state.image !== null) query.set('image', state.image);
   if (state.rejected !== null) query.set('rejected', state.rejected);
   const text = query.toString();

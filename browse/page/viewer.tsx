@@ -5,6 +5,7 @@ import type { RejectedView, SampleDetail } from '../wire.ts';
 import { pathOf, useAsked } from './ask.ts';
 import { Failure, Thumbnail } from './gallery.tsx';
 import { Link, useNavigation } from './link.tsx';
+import { Nearest } from './nearest.tsx';
 import { Scores } from './scores.tsx';
 import type { State } from './state.ts';
 import { many, ordinal } from './words.ts';
@@ -15,9 +16,10 @@ interface ViewerProps {
   /** The state of each image of the gallery, in order. */
   readonly neighbours: readonly State[];
   readonly rejected: readonly RejectedView[];
+  readonly hasFeatures: boolean;
 }
 
-export function Viewer({ neighbours, rejected }: ViewerProps) {
+export function Viewer({ neighbours, rejected, hasFeatures }: ViewerProps) {
   const { state, go } = useNavigation();
   const dialog = useRef<HTMLDialogElement>(null);
   const isOpen = state.image !== null || state.rejected !== null;
@@ -52,7 +54,7 @@ export function Viewer({ neighbours, rejected }: ViewerProps) {
             </button>
           </div>
           {state.image !== null ? (
-            <Sample name={state.image} />
+            <Sample name={state.image} hasFeatures={hasFeatures} />
           ) : (
             <Refused id={state.rejected!} known={rejected.find(({ id }) => id === state.rejected)} />
           )}
@@ -72,7 +74,7 @@ function Step({ to, name }: { to: State | undefined; name: string }) {
   );
 }
 
-function Sample({ name }: { name: string }) {
+function Sample({ name, hasFeatures }: { name: string; hasFeatures: boolean }) {
   const { state } = useNavigation();
   const asked = useAsked<SampleDetail>(pathOf('api/sample', { key: name }));
   if (asked.state === 'failed') return <Failure problem={asked.problem} />;
@@ -105,6 +107,7 @@ function Sample({ name }: { name: string }) {
               <Scores scores={detail.scores} />
             </section>
           )}
+          {hasFeatures && detail.state === 'accepted' && <Nearest name={name} />}
           {detail.replay !== undefined && <Replay command={detail.replay} />}
           {detail.attempts.length > 0 && (
             <section>

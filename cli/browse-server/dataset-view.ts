@@ -24,6 +24,7 @@ export async function datasetView(source: Source, { uri, training }: ViewContext
     gates: gateViews(wanted),
     shards: { committed, total: source.shards },
     keepRejected: wanted.dataset.spec.quality.keepRejected,
+    hasFeatures: wanted.dataset.spec.quality.encoder !== undefined,
     provenance: provenance(wanted),
     training,
   };

@@ -44,6 +44,8 @@ export interface Gallery {
   detail(key: string): Promise<SampleDetail>;
   thumbnail(key: string): Promise<Uint8Array>;
   image(key: string): Promise<Pick<StoredSample, 'image' | 'format'>>;
+  /** The place and record of an accepted sample. @throws NotFoundError for any other */
+  recordOf(key: string): Promise<{ readonly index: number; readonly cell: number; readonly record: SampleRecord }>;
 }
 
 export interface GalleryContext {
@@ -79,10 +81,10 @@ export function createGallery({ store, source, replayCommand, keptOf }: GalleryC
   }
 
   async function accepted(key: string) {
-    const { index } = await find(key);
+    const { index, cell } = await find(key);
     const loaded = await load(index);
     if (loaded.state !== 'accepted') throw new NotFoundError(`sample ${key} has no image: it is ${loaded.state}`);
-    return { index, ...loaded };
+    return { index, cell, ...loaded };
   }
 
   const view = async (wanted: Wanted, { index, cell }: { index: number; cell: number }): Promise<SampleView> => {
@@ -118,6 +120,7 @@ export function createGallery({ store, source, replayCommand, keptOf }: GalleryC
         ...(state === 'published' && { replay: replayCommand(key) }),
       };
     },
+    recordOf: accepted,
     thumbnail: async (key) => (await accepted(key)).thumbnail,
     async image(key) {
       const { index, located } = await accepted(key);

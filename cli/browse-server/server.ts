@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WHERE } from '../../browse/wire.ts';
-import { describeError, isRetryable } from '../../contract/failure.ts';
+import { describeError, isRetryable, UsageError } from '../../contract/failure.ts';
+import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import { followSource, openSource } from '../../dataset/read/open.ts';
 import type { Where } from '../../dataset/read/select.ts';
 import type { Source } from '../../dataset/read/source.ts';
+import type { Reference } from '../../dataset/reference.ts';
 import { installedFile } from '../../platform/files.ts';
 import { redact } from '../../platform/redact.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
@@ -14,6 +16,7 @@ import { type Answer, BadRequestError, json, NotFoundError, problem, send } from
 import { datasetView } from './dataset-view.ts';
 import { createGallery } from './gallery.ts';
 import { admit, newToken } from './guard.ts';
+import { createLikeness } from './likeness.ts';
 import { createRejectedImages } from './rejected.ts';
 import { readTraining } from './training.ts';
 
@@ -25,6 +28,8 @@ export interface BrowseOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly replayCommand: (key: string) => string;
+  /** Real images to compare with. */
+  readonly reference?: Reference | null;
 }
 
 export interface BrowseServer {
@@ -33,9 +38,12 @@ export interface BrowseServer {
 }
 
 /** Opens the dataset and serves it. @throws Failure when there is none, or the system's error when the port is taken */
-export async function startBrowseServer({ store, host, port, replayCommand }: BrowseOptions): Promise<BrowseServer> {
-  const source = followSource(store, await openSource(store, Date.now), Date.now);
-  const routes = routesOf(store, source, replayCommand);
+export async function startBrowseServer(options: BrowseOptions): Promise<BrowseServer> {
+  const { store, host, port } = options;
+  const first = await openSource(store, Date.now);
+  assertSameEncoder(first, options.reference ?? null);
+  const source = followSource(store, first, Date.now);
+  const routes = routesOf(options, source);
   const token = newToken();
   const server = createServer(async (request, response) => {
     const admission = admit(request, token, host);
@@ -52,6 +60,15 @@ export async function startBrowseServer({ store, host, port, replayCommand }: Br
   return { url: `http://${name}:${actual}/${token}/`, close: () => closeServer(server) };
 }
 
+/** @throws UsageError when distances between the two would mean nothing */
+function assertSameEncoder({ wanted }: Source, reference: Reference | null): void {
+  const encoder = (wanted.plan?.quality as PlannedQuality | undefined)?.encoder;
+  if (!reference || !wanted.plan || encoder === reference.description.encoder.sha256) return;
+  throw new UsageError(
+    `--reference: it was made with encoder ${reference.description.encoder.sha256}, the dataset with ${encoder ?? 'none'}; make it again with the encoder of the dataset`,
+  );
+}
+
 async function closeServer(server: Server): Promise<void> {
   server.close();
   server.closeAllConnections();
@@ -62,12 +79,12 @@ type Route = (query: URLSearchParams) => Promise<Answer> | Answer;
 
 /** Every path below the token. */
 function routesOf(
-  store: ObjectStore,
+  { store, replayCommand, reference = null }: BrowseOptions,
   source: () => Promise<Source>,
-  replayCommand: (key: string) => string,
 ): ReadonlyMap<string, Route> {
   const rejected = createRejectedImages(store, source);
   const gallery = createGallery({ store, source, replayCommand, keptOf: rejected.keptOf });
+  const likeness = createLikeness({ store, source, recordOf: gallery.recordOf, reference });
   gallery.warm();
   return new Map<string, Route>([
     ['/', asset('index.html', 'text/html; charset=utf-8')],
@@ -77,12 +94,15 @@ function routesOf(
     [
       '/api/dataset',
       async () => {
-        const [dataset, training] = await Promise.all([source(), readTraining(store)]);
-        return json(await datasetView(dataset, { uri: store.uri, training }));
+        const [dataset, stages] = await Promise.all([source(), readTraining(store)]);
+        return json(await datasetView(dataset, { uri: store.uri, training: stages }));
       },
     ],
     ['/api/samples', async (query) => json(await gallery.page(whereOf(query, await source()), pageOf(query)))],
     ['/api/sample', async (query) => json(await gallery.detail(query.get('key') ?? ''))],
+    ['/api/near', async (query) => json(await likeness.near(query.get('key') ?? ''))],
+    ['/api/map', async (query) => json(await likeness.map(whereOf(query, await source())))],
+    ['/api/suspicious', async (query) => json(await likeness.suspicious(whereOf(query, await source())))],
     ['/api/rejected', async (query) => json(await rejected.page(whereOf(query, await source()), afterOf(query)))],
     ['/api/rejected/one', async (query) => json(await rejected.one(query.get('id') ?? ''))],
     ['/thumbnail', async (query) => jpeg(await gallery.thumbnail(query.get('key') ?? ''))],

@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { startBrowseServer } from '../browse-server/server.ts';
 import { addDatasetOptions, type DatasetFlags, locate, openDataset, type S3Flags } from '../open.ts';
+import { fetchReference } from '../reference.ts';
 
 /** `cohortfarm browse`: a local page on a dataset, published or still growing. */
 
 interface BrowseFlags extends DatasetFlags {
   readonly host: string;
   readonly port: string;
+  readonly reference?: string;
 }
 
 export function addBrowse(program: Command): void {
@@ -17,6 +19,7 @@ export function addBrowse(program: Command): void {
       .description('Serve a local page to look at a dataset, published or still growing. Nothing is changed or copied.')
       .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
       .option('--port <number>', 'port to listen on; 0 takes a free one', '0')
+      .option('--reference <uri>', 'a reference, to show of each image the training image that is nearest to it')
       .option('--host <address>', 'address to listen on; others than this machine can then reach it', '127.0.0.1'),
   ).action(browse);
 }
@@ -28,7 +31,8 @@ async function browse(given: string | undefined, options: BrowseFlags): Promise<
   const store = openDataset(uri, flags);
   const replayCommand = (key: string): string =>
     ['cohortfarm replay', quoted(store.uri), key, ...s3Words(flags)].join(' ');
-  const server = await startBrowseServer({ store, host: flags.host, port, replayCommand }).catch(
+  const reference = (await fetchReference(flags.reference, flags))?.reference ?? null;
+  const server = await startBrowseServer({ store, host: flags.host, port, replayCommand, reference }).catch(
     (cause: NodeJS.ErrnoException) => {
       if (cause.syscall === undefined) throw cause;
       throw new UsageError(`--host, --port: cannot listen on ${flags.host}:${port} (${cause.code}); choose others`, {

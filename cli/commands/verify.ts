@@ -1,18 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import type { Command } from 'commander';
-import { isReferenceFile } from '../../contract/folder.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { RealImages } from '../../dataset/evidence/evidence.ts';
-import { readRealImages } from '../../dataset/evidence/gather.ts';
+import { realImagesOf } from '../../dataset/evidence/gather.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
 import { type Fault, type Verification, verify } from '../../dataset/verify/verify.ts';
-import { fetchFolder } from '../../platform/resource.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
-import { cacheDir } from '../load.ts';
-import { addDatasetOptions, type DatasetFlags, locate, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
+import { addDatasetOptions, type DatasetFlags, locate, openDataset, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
+import { fetchReference } from '../reference.ts';
 import { plain } from '../status/text.ts';
 
 /** `cohortfarm verify`: exit 0 only if every digest, member, image, count and quota is as it should be. */
@@ -34,24 +32,17 @@ export function addVerify(program: Command): void {
       .option('--reference <uri>', 'the reference of the evidence, to compute its figures again that need real images')
       .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
       .option('--json', 'print JSON with every fault'),
-  ).action(async (given: string | undefined, flags: VerifyOptions) => {
-    const { uri, flags: options } = await locate(given, flags);
+  ).action(async (named: string | undefined, flags: VerifyOptions) => {
+    const { uri, flags: options } = await locate(named, flags);
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
+    const given = await fetchReference(options.reference, options);
     process.exitCode = await reportVerification(openDataset(uri, options), {
       json: options.json === true,
       key,
       s3: s3FromFlags(options),
-      real: await realImagesAt(options.reference, options),
+      real: given && realImagesOf(given.reference, given.digest),
     });
   });
-}
-
-/** The real images of a reference that an option names. */
-async function realImagesAt(uri: string | undefined, flags: S3Flags): Promise<RealImages | null> {
-  if (uri === undefined) return null;
-  const context = { baseDir: process.cwd(), cacheDir: cacheDir(), s3: s3FromFlags(flags) };
-  const { dir, digest } = await fetchFolder({ uri, includes: isReferenceFile, field: '--reference' }, context);
-  return readRealImages(dir, digest);
 }
 
 /** Verifies, prints the result, and returns the exit code: 0, 1 for a fault, 3 for a sound dataset with a shortfall. */

@@ -7,7 +7,7 @@ import { chainParts, readPartRecord, type StoredPart } from '../shard/part.ts';
 import { readStored } from '../stored.ts';
 import { limited, memoize } from './memory.ts';
 import { type Archive, seekSample } from './seek.ts';
-import type { Counts, Located, Source } from './source.ts';
+import { type Counts, type FeatureRow, type Located, rowInShard, type Source } from './source.ts';
 
 /**
  * A dataset that is still growing: committed shards by their records, unfinished ones by their stored parts. Both are
@@ -121,7 +121,14 @@ export function openRunning(store: ObjectStore, wanted: Outline, now: () => numb
     return { state: 'stored', object, place };
   }
 
-  return { state: 'running', wanted, shards, counts, locate };
+  async function featureRow(sample: number): Promise<FeatureRow | null> {
+    const shard = shardOf(sample);
+    const record = (await work()).records.get(shard);
+    const row = record ? rowInShard(sample, record.start, record.exhausted) : null;
+    return row === null || !record?.features ? null : { key: record.features.key, row };
+  }
+
+  return { state: 'running', wanted, shards, counts, locate, featureRow };
 }
 
 async function readRange(store: ObjectStore, key: string, range: { start: number; end: number }): Promise<Uint8Array> {

@@ -8,6 +8,7 @@ import type { Place } from './index-file.ts';
 export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'first' | 'cells' | 'dataset'> & {
   /** Once it is published. */
   readonly plan?: Manifest['plan'];
+  readonly evidence?: Manifest['evidence'];
 };
 
 export interface Counts {
@@ -27,4 +28,16 @@ export interface Source {
   readonly shards: number;
   counts(): Promise<Counts>;
   locate(index: number): Promise<Located>;
+  /** The row of a sample in the features of its shard; null where there is no image, or its shard is not committed. */
+  featureRow(index: number): Promise<FeatureRow | null>;
 }
+
+export interface FeatureRow {
+  /** The object of the features of its shard. */
+  readonly key: string;
+  readonly row: number;
+}
+
+/** The row of a sample among the images of its shard; null when it has none. @param exhausted of the shard, in order */
+export const rowInShard = (sample: number, start: number, exhausted: readonly number[]): number | null =>
+  exhausted.includes(sample) ? null : sample - start - exhausted.filter((other) => other < sample).length;

@@ -74,6 +74,7 @@ const skip = (await missingForServers()) || (await missingChromium());
 function sampleDataset() {
   const dataset = described(readersDataset('jpeg', 600));
   dataset.spec.quality.keepRejected = 4;
+  dataset.spec.quality.encoder = { modelUri: 'unused' };
   dataset.spec.output.shard.samples = 200;
   return dataset;
 }
@@ -312,6 +313,91 @@ describe('browsing in Chromium', { skip }, () => {
     await page.locator('dialog').getByText('No attempt passed every gate, so there is no image.').waitFor();
   });
 
+  test('an image stands beside the one that is nearest to it, and one leads to the other', async (t) => {
+    const key = [...records.keys()][7]!;
+    const page = await visit(t);
+    await page.goto(`${served.url}?image=${key}`);
+    const nearest = page.locator('dialog section', { hasText: 'Nearest by features' });
+    await nearest.getByText(/^Distance /).waitFor();
+    assert.match((await nearest.textContent())!, new RegExp(`Among all ${records.size} images`));
+    assert.match((await nearest.textContent())!, /Training image.*--reference/);
+    const link = nearest.locator('a');
+    const other = (await link.textContent())!;
+    await link.click();
+    await page
+      .locator('dialog')
+      .getByRole('heading', { name: `Sample ${other}` })
+      .waitFor();
+    await page.goBack();
+    await page
+      .locator('dialog')
+      .getByRole('heading', { name: `Sample ${key}` })
+      .waitFor();
+  });
+
+  test('the map of a selection is pointed at, walked by arrow keys and opened by Enter', async (t) => {
+    const page = await visit(t, '?is.finding=edema');
+    await page.getByRole('link', { name: 'Map', exact: true }).click();
+    const points = page.locator('.plane svg a');
+    await points.first().waitFor();
+    const edema = [...records.values()].filter(({ axes }) => axes.finding === 'edema').length;
+    assert.equal(await points.count(), edema);
+    await page.getByLabel('Colour of the points').selectOption('sex');
+    assert.deepEqual(await page.locator('.legend li').allTextContents(), ['female', 'male']);
+    const shown = async (): Promise<string> => (await page.locator('.pointed figcaption').textContent())!.slice(0, 9);
+    await page.locator('.plane svg a[tabindex="0"]').focus();
+    const visited = new Set([await shown()]);
+    for (const arrow of ['ArrowRight', 'ArrowDown', 'ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowRight']) {
+      await page.keyboard.press(arrow);
+      visited.add(await shown());
+    }
+    assert.ok(visited.size > 1, 'arrow keys move');
+    const key = await shown();
+    await page.keyboard.press('Enter');
+    await page
+      .locator('dialog')
+      .getByRole('heading', { name: `Sample ${key}` })
+      .waitFor();
+    await page.keyboard.press('Escape');
+    await until(page, `!document.querySelector('dialog').open`);
+    const far = points.nth(edema - 1);
+    await far.hover();
+    assert.equal(await page.locator('.plane .at').count(), 1);
+    const [under, at] = [(await far.boundingBox())!, (await page.locator('.plane .at').boundingBox())!];
+    const apart = Math.hypot(
+      under.x + under.width / 2 - at.x - at.width / 2,
+      under.y + under.height / 2 - at.y - at.height / 2,
+    );
+    assert.ok(apart < 2, `the point under the pointer is ${apart} pixels away`);
+    await page.reload();
+    await points.first().waitFor();
+    assert.equal(await page.getByLabel('Colour of the points').inputValue(), 'sex');
+  });
+
+  test('the most suspicious come first, each beside its nearest, and are walked through in the viewer', async (t) => {
+    const page = await visit(t);
+    await page.getByRole('link', { name: 'Most suspicious' }).click();
+    const list = page.locator('[aria-label="Images nearest to another one"] > li');
+    await list.first().waitFor();
+    assert.equal(await list.count(), 24);
+    const stated = await list
+      .locator('.caption')
+      .evaluateAll((captions) => captions.map(({ firstChild }) => firstChild!.textContent!));
+    const distances = stated.map((text) => (text === 'below 0.0001' ? 0 : Number(text)));
+    assert.deepEqual(
+      distances,
+      distances.toSorted((a, b) => a - b),
+    );
+    await drawn(page);
+    assert.match((await page.locator('.images').textContent())!, /Not known. Start the page with --reference/);
+    await list.first().locator('a').first().click();
+    const dialog = page.locator('dialog');
+    await dialog.getByText(`Distance ${stated[0]}`).waitFor();
+    await page.keyboard.press('ArrowRight');
+    const second = /\d{9}/.exec((await list.nth(1).locator('.caption small').textContent())!)![0];
+    await dialog.getByRole('heading', { name: `Sample ${second}` }).waitFor();
+  });
+
   test('the report opens from S3 by itself: its type is HTML, and it needs nothing else', async (t) => {
     const client = new S3({ ...s3.options, forcePathStyle: true });
     t.after(() => client.destroy());
@@ -349,8 +435,22 @@ describe('browsing in Chromium', { skip }, () => {
         const overflow = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
         assert.ok(overflow <= 0, `${width} pixels: ${overflow} too wide`);
         assert.equal(await rowsOutOfSight(page), 0, `${colorScheme}, ${width} pixels`);
+        for (const [show, content] of [
+          ['map&by=race', '.plane svg a'],
+          ['suspicious', '.two'],
+        ] as const) {
+          await page.goto(`${served.url}?is.age=40-59&show=${show}`);
+          await page.waitForSelector(content);
+          assert.deepEqual(await violationsOn(page), [], `${show}, ${colorScheme}, ${width} pixels`);
+          const wider = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
+          assert.ok(wider <= 0, `${show}, ${width} pixels: ${wider} too wide`);
+        }
         await page.goto(`${served.url}?image=${key}`);
         await page.waitForSelector('dialog[open] .scores');
+        await page
+          .getByText(/^Distance /)
+          .first()
+          .waitFor();
         assert.deepEqual(await violationsOn(page), [], `the viewer, ${colorScheme}, ${width} pixels`);
       }
     }

@@ -85,6 +85,25 @@ describe('hostile datasets in Chromium', { skip: await missingChromium() }, () =
     await close();
   });
 
+  test('neither the map nor the suspicious images run anything', async () => {
+    const { page, faults, close } = await openPage(browser);
+    for (const [show, content] of [
+      ['map', '.plane svg a'],
+      ['suspicious', '.two'],
+    ] as const) {
+      for (const by of ['age', ATTACKS[1]]) {
+        await page.goto(`${served.url}?show=${show}&by=${encodeURIComponent(by)}`);
+        await page.waitForSelector(content);
+        await page.locator(content).last().hover();
+        await assertUnharmed(page, 1);
+        const overflow = await page.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
+        assert.ok(overflow <= 0, `${show}: ${overflow} pixels too wide`);
+      }
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+
   test('the command to copy is one command for a shell, whatever the folder is called', async () => {
     const { samples } = (await (await fetch(`${served.url}api/samples`)).json()) as SamplesView;
     const { key } = samples.find(({ state }) => state === 'accepted')!;

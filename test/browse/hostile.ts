@@ -51,6 +51,7 @@ function dataset() {
     spec.model.sampling!.negativePrompt = ATTACKS[4];
     spec.quality!.keepRejected = 3;
     spec.quality!.onExhausted = 'Shortfall';
+    spec.quality!.encoder = { modelUri: ATTACKS[0] };
   });
 }
 
@@ -67,6 +68,7 @@ export async function growHostile(store: ObjectStore): Promise<{ plan: Plan; man
     table: rows(),
     model: { digest: 'a'.repeat(64), defaults: { scheduler: 'PNDM', height: 64, width: 64 } },
     gateDigests: resource.spec.quality.gates.map(() => 'b'.repeat(64)),
+    encoderDigest: 'e'.repeat(64),
   });
   await growShards(store, plan, [...Array(plan.shards).keys()]);
   const manifest = await publish({ plan, dataset: resource, ...RUN, store, version: '0.1.0' });
@@ -74,6 +76,14 @@ export async function growHostile(store: ObjectStore): Promise<{ plan: Plan; man
     ...manifest,
     name: ATTACKS[0],
     providers: [ATTACKS[1]],
+    evidence: {
+      ...manifest.evidence!,
+      suspicious: [ATTACKS[0], ATTACKS[12], '__proto__', '000000001'].map((key) => ({
+        key,
+        distance: 1e300,
+        image: 'a'.repeat(64),
+      })),
+    },
     cells: manifest.cells.map((cell, i) => ({
       ...cell,
       cell: `${ATTACKS[i]} ${cell.cell}`,

@@ -13,6 +13,7 @@ const axis = (name: string, values: string[], ofCell: number[]): AxisView => ({ 
 const view = {
   axes: [axis('age', ['0-9', '10-19', '20-29'], [0, 0, 1, 1, 2]), axis('sex', ['female', 'male'], [0, 1, 0, 1, 0])],
   gates: [{ name: 'sex', axis: 'sex', rule: '' }],
+  hasFeatures: true,
   cells: {
     wanted: [4, 4, 4, 4, 0],
     accepted: [4, 2, 4, 0, 0],
@@ -28,6 +29,8 @@ const stateArb: fc.Arbitrary<State> = fc.record({
   tone: fc.constantFrom('images', 'filled', 'acceptance', 'gate:sex'),
   where: fc.dictionary(fc.constantFrom('age'), fc.constantFrom('0-9', '20-29')),
   page: fc.nat(1000),
+  show: fc.constantFrom('images', 'map', 'suspicious'),
+  by: fc.constantFrom('', 'age', 'sex'),
   image: fc.option(fc.constant('000000017')),
   rejected: fc.option(fc.constant('000001/0002')),
 }) as fc.Arbitrary<State>;
@@ -42,7 +45,19 @@ test('what the page shows survives its URL', () => {
 });
 
 test('any URL shows something that the dataset has', () => {
-  const names = ['rows', 'columns', 'colour', 'is.age', 'is.sex', 'is.__proto__', 'page', 'image', 'rejected'];
+  const names = [
+    'rows',
+    'columns',
+    'colour',
+    'show',
+    'by',
+    'is.age',
+    'is.sex',
+    'is.__proto__',
+    'page',
+    'image',
+    'rejected',
+  ];
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.constantFrom(...names), fc.string()), { maxLength: 12 }), (pairs) => {
       const state = readState(`?${new URLSearchParams(pairs)}`, view);
@@ -56,8 +71,13 @@ test('any URL shows something that the dataset has', () => {
 });
 
 test('a grid of one axis has rows only', () => {
-  const one = { axes: [view.axes[0]!], gates: [] };
+  const one = { axes: [view.axes[0]!], gates: [], hasFeatures: false };
   assert.deepEqual([readState('', one).rows, readState('', one).columns], ['age', '']);
+});
+
+test('without features there is neither a map nor a list of suspicious images', () => {
+  assert.equal(readState('?show=map', view).show, 'map');
+  assert.equal(readState('?show=map', { ...view, hasFeatures: false }).show, 'images');
 });
 
 test('a new selection begins at its first page with nothing open', () => {
