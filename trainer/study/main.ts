@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
-import { access, mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonProblem, TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
+import { exists, farm, run } from './commands.ts';
 import { comparisonTables } from './tables.ts';
 
 /**
@@ -24,25 +24,7 @@ const { values } = parseArgs({
   },
 });
 
-const REPO = resolve(import.meta.dirname, '../..');
 const [file, output, sites] = [values.file!, values.output!, values.sites!];
-
-/** Runs a program that writes to this terminal. @throws Error when it fails */
-function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
-  const child = spawn(command, args, { stdio: 'inherit', cwd: REPO, env: { ...process.env, ...env } });
-  return new Promise((done, fail) => {
-    child.on('error', fail);
-    child.on('close', (code) => (code === 0 ? done() : fail(new Error(`${command} ended with ${code}`))));
-  });
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-const farm = (...args: string[]): Promise<void> => run(process.execPath, ['cli/main.ts', ...args]);
 
 /** Weights that come from something else: the study's other beginning beside random ones. */
 async function trainOnDigits(python: string, folder: string): Promise<void> {

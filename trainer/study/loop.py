@@ -1,0 +1,101 @@
+"""Deficit minus Balanced, from the predictions of the last round: means over seeds, by the statistics of a comparison.
+
+    python loop.py FOLDER [--tables FILE]
+FOLDER/SEED/ARM-ROUND/training/evaluate/predictions.parquet are those of `loop.ts`.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from cohortfarm_trainer.data.predictions import read_predictions  # noqa: E402
+from cohortfarm_trainer.evaluation.comparison import ENDPOINTS, MACRO, Runs, mean_of, measured, values_of, with_macro  # noqa: E402
+from cohortfarm_trainer.evaluation.contrast import Contrast, contrast, holm  # noqa: E402
+from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled  # noqa: E402
+
+ARMS = ("Balanced", "Deficit")
+LAST = 2
+AGES = ["18-39", "40-59", "60-79", "80-90"]
+BOOTSTRAPS = 1000
+NAMES = {
+    "auroc": "AUROC, mean over the findings",
+    "underdiagnosis": "Underdiagnosis",
+    "betweenSd": "Standard deviation of underdiagnosis between groups",
+    "matchedBetweenSd": "The same where 80 % of the ill are recognised",
+}
+
+
+def measure(folder: Path, seed: int) -> list[Measurement]:
+    """One model on every site, and on all together."""
+    path = folder / "training/evaluate/predictions.parquet"
+    found = read_predictions(path.read_bytes(), str(path))
+    (thresholds,) = found.thresholds.values()
+    sites = found.table["site"].to_numpy(str)
+    scored = [Site(site, *found.take(sites == site)) for site in sorted(set(sites))]
+    rules = Rules(found.labels, [thresholds[label] for label in found.labels], AGES, BOOTSTRAPS, seed)
+    return [Measurement(site, rules, finest_only=True) for site in [*scored, pooled(scored)]]
+
+
+def images_of(folder: Path) -> dict[str, int]:
+    """The cells of a round that got images, and how many they got at least and at most."""
+    cells = json.loads((folder / "dataset.json").read_text())["cells"]
+    return {"cells": len(cells), "most": max(cell["accepted"] for cell in cells), "least": min(cell["accepted"] for cell in cells)}
+
+
+def shown(value: float, low: float | None = None, high: float | None = None) -> str:
+    text = f"{value:.3f}".replace("-", "−")
+    return text if low is None or high is None else f"{text} ({f'{low:.3f} to {high:.3f}'.replace('-', '−')})"
+
+
+def interval(runs: Runs, name: str) -> str:
+    found = mean_of(runs, name)
+    return "–" if found is None or found["value"] is None else shown(found["value"], found["low"], found["high"])
+
+
+def difference(deficit: Runs, balanced: Runs, name: str) -> Contrast | None:
+    """Two-level bootstrap of Deficit minus Balanced, seed by seed on the same resamples."""
+    own, base = values_of(deficit, name), values_of(balanced, name)
+    if own is None or base is None:
+        return None
+    replicates = np.stack([one.replicates[name] - two.replicates[name] for (_, one), (_, two) in zip(deficit, balanced)])
+    return contrast(np.array(own) - np.array(base), replicates, [LAST, len(own)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tables", type=Path)
+    args = parser.parse_args()
+    seeds = sorted(int(path.name) for path in args.folder.iterdir() if path.name.isdigit())
+    runs: dict[tuple[str, str, str], Runs] = {}
+    for arm in ARMS:
+        for seed in seeds:
+            for one in measure(args.folder / str(seed) / f"{arm}-{LAST}", seeds[0]):
+                runs.setdefault((arm, "Scratch", one.site.name), []).append((seed, measured(one)))
+    runs = with_macro(runs)
+    rows = ["| measure, mean over the sites | Balanced | Deficit | Deficit minus Balanced | p |", "| --- | --- | --- | --- | --- |"]
+    balanced, deficit = (runs[arm, "Scratch", MACRO] for arm in ARMS)
+    found = {name: difference(deficit, balanced, name) for name in ENDPOINTS}
+    others = [name for name in ENDPOINTS[1:] if found[name]]
+    adjusted = dict(zip(others, holm([apart.p for name in others if (apart := found[name])])))
+    for name, apart in found.items():
+        minus = "–" if apart is None else shown(apart.value, apart.low, apart.high)
+        p = "–" if apart is None else shown(adjusted.get(name, apart.p))
+        rows.append(f"| {NAMES[name]} | {interval(balanced, name)} | {interval(deficit, name)} | {minus} | {p} |")
+    lines = [f"{len(seeds)} seeds", "", *rows, "", "| round | cells | images in a cell, least to most |", "| --- | --- | --- |"]
+    for seed in seeds:
+        for step in range(1, LAST + 1):
+            grown = images_of(args.folder / str(seed) / f"Deficit-{step}")
+            lines.append(f"| seed {seed}, round {step} of Deficit | {grown['cells']} | {grown['least']} to {grown['most']} |")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if args.tables:
+        args.tables.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
