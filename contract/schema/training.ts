@@ -75,6 +75,9 @@ const column = z.strictObject({
 /** Choices for a finding that is uncertain (-1). */
 const UNCERTAIN = ['ignore', 'ones', 'zeros'] as const;
 
+/** Choices for a finding that a prompt does not name. */
+const UNNAMED = ['Absent', 'Unknown'] as const;
+
 /** A table beside the CSV of a folder. */
 export const tableSchema = z.strictObject({
   uri: uri.describe('CSV or Excel file'),
@@ -112,6 +115,12 @@ export const sourceSchema = z.strictObject({
   site: label
     .optional()
     .describe('Hospital of the images that name none: patients of one number are one person where it is the same'),
+  unnamed: z
+    .enum(UNNAMED)
+    .optional()
+    .describe(
+      'Findings that the prompt of a synthetic image does not name: Absent (default), or Unknown, which counts in no loss',
+    ),
   complete: z
     .boolean()
     .optional()

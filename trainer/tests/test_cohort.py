@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -93,6 +94,14 @@ def test_a_combination_shows_each_of_its_findings(tmp_path):
     write_manifest(tmp_path, dataset={"spec": {"quota": {"axes": {"finding": finding}}}})
     labels = ["no-finding", "edema", "effusion"]
     assert read_source(str(tmp_path), labels, {}).labels.tolist() == [[0, 1, 1], [0, 0, 1], [1, 0, 0]]
+    unknown = read_source(str(tmp_path), labels, {}, {"unnamed": "Unknown"}).labels
+    assert np.array_equal(unknown, [[0, 1, 1], [0, np.nan, 1], [1, 0, 0]], equal_nan=True)
+
+
+def test_only_a_published_dataset_has_findings_that_its_prompts_do_not_name(tmp_path):
+    (tmp_path / "metadata.csv").write_text("image,patient_id,findings\n")
+    with pytest.raises(UsageError, match="source.unnamed: is for a published dataset"):
+        read_source(str(tmp_path), LABELS, {}, {"unnamed": "Unknown"})
 
 
 @pytest.mark.parametrize("key", [*SHARDS, "index.parquet"])

@@ -13,9 +13,10 @@ import pyarrow.parquet as parquet
 from ..errors import TerminalError, UsageError
 from ..store import Store, open_store, split_uri
 from .digests import check_bytes, check_shards
-from .records import UNKNOWN, Blob, Declared, Records, concat, label_matrix, label_name, race_of, sex_of
+from .records import NO_FINDING, UNKNOWN, Blob, Declared, Records, concat, label_matrix, label_name, race_of, sex_of
 
 MANIFEST, INDEX = "dataset.json", "index.parquet"
+ABSENT, UNKNOWN_FINDING = "Absent", "Unknown"  # findings that a prompt does not name
 HASH = re.compile("[0-9a-f]{16}")
 
 
@@ -70,15 +71,19 @@ def open_parent(store: Store, parent: dict[str, Any]) -> Store:
     return found
 
 
-def read_cohort(store: Store, labels: list[str]) -> Records:
-    """Every image of the dataset, after those of the dataset that it extends."""
+def read_cohort(store: Store, labels: list[str], unnamed: str = ABSENT) -> Records:
+    """Every image of the dataset, after those of the dataset that it extends.
+
+    `unnamed` says whether a finding that an image was not asked for is absent or unknown. An image for no-finding was asked
+    for none: there all are absent.
+    """
     manifest = read_manifest(store)
-    own = read_own(store, manifest, labels)
+    own = read_own(store, manifest, labels, unnamed)
     parent = manifest.get("parent")
-    return concat([read_cohort(open_parent(store, parent), labels), own]) if parent else own
+    return concat([read_cohort(open_parent(store, parent), labels, unnamed), own]) if parent else own
 
 
-def read_own(store: Store, manifest: dict[str, Any], labels: list[str]) -> Records:
+def read_own(store: Store, manifest: dict[str, Any], labels: list[str], unnamed: str) -> Records:
     """The images of one manifest; each person was made up for one image, or for one pair of them, and is a patient of its own."""
     index = store.get(INDEX)
     check_bytes(store, manifest["files"][INDEX], index)
@@ -106,6 +111,10 @@ def read_own(store: Store, manifest: dict[str, Any], labels: list[str]) -> Recor
     matrix = label_matrix(found, frozenset(map(label_name, values)), labels)
     if not values:
         matrix[:] = np.nan
+    elif unnamed == UNKNOWN_FINDING:
+        ill = np.array([names != {NO_FINDING} for names in found])
+        named = np.array([[label == NO_FINDING or label in names for label in labels] for names in found])
+        matrix[ill[:, None] & ~named] = np.nan
     people = "pair" if "pairs" in manifest["dataset"]["spec"]["quota"] else "key"
     declared = read_declared(said_of(manifest["dataset"]["spec"]), store.options)
     return Records(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import Faults, NotFoundError, UsageError
 from ..store import open_store
-from .cohort import INDEX, MANIFEST, read_cohort
+from .cohort import ABSENT, INDEX, MANIFEST, read_cohort
 from .folder import find_csv, read_folder
 from .notes import Notes
 from .presets import with_preset
@@ -30,7 +30,9 @@ def read_source(
         raise NotFoundError(f"there is nothing at {uri}; correct the URI")
     keys = list(objects)
     if MANIFEST in objects and INDEX in objects:
-        return read_cohort(store, labels)
+        return read_cohort(store, labels, how.get("unnamed", ABSENT))
+    if "unnamed" in how:
+        raise UsageError(f"source.unnamed: is for a published dataset, and {uri} is none; leave it out")
     if "preset" in how or find_csv(keys):
         notes.append(Notes())
         return _named(read_folder(store, keys, labels, how, s3, notes[-1]), how)
