@@ -21,12 +21,14 @@ import { createReconciler } from './reconcile.ts';
 const NAME = { namespace: 'research', name: 'small' };
 
 interface Given {
+  /** Holds up the finalizer. */
+  readonly holding?: () => Promise<void>;
   readonly applying?: () => Promise<void>;
   readonly queue?: object;
   readonly resource?: object;
 }
 
-function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given = {}) {
+function setUp({ holding = async () => {}, applying = async () => {}, queue = {}, resource = {} }: Given = {}) {
   const clock = new FakeClock();
   const listeners = new Map<Kind, (event: WatchEvent) => void>();
   let version = 1;
@@ -66,6 +68,7 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
       return { items: kind === 'SyntheticDataset' ? [stored] : kind === 'Job' ? jobs : [], resourceVersion: '1' };
     },
     apply: async (object: KubeObject) => {
+      requests.push(`apply ${object.kind}`);
       await applying();
       const status = { active: 1, ready: 1 };
       if (object.kind === 'Job')
@@ -73,6 +76,7 @@ function setUp({ applying = async () => {}, queue = {}, resource = {} }: Given =
       return object;
     },
     mergePatch: async (_ref: unknown, { metadata }: { metadata: { finalizers: string[] } }) => {
+      await holding();
       stored = { ...stored, metadata: { ...stored.metadata, finalizers: metadata.finalizers } };
       return change({});
     },
@@ -186,6 +190,21 @@ describe('A7: a running dataset', () => {
     await controller.stop(1000);
   });
 
+  test('has its status written as often, also where nothing but reports of its workers comes in', async () => {
+    const { clock, controller, statuses, progress } = setUp();
+    await clock.advance(1000);
+    progress.take({ uid: 'uid-1', kind: 'plan', event: PLAN }, true);
+    await clock.advance(1000);
+    const before = statuses.length;
+    for (let tick = 0; tick < 300; tick++) {
+      progress.take({ uid: 'uid-1', kind: 'live', event: live(tick % 10, tick / 5) }, true);
+      await clock.advance(200);
+    }
+    const written = statuses.length - before;
+    assert.ok(written >= 15 && written <= 21, `${written} writes in 60 seconds`);
+    await controller.stop(1000);
+  });
+
   test('of which nothing is heard costs no write but those of its falling rate, and no echo starts a reconcile', async () => {
     const { clock, controller, statuses, progress, reconciles } = setUp();
     await clock.advance(1000);
@@ -239,6 +258,19 @@ describe('A24: a finished dataset', () => {
     assert.ok(requests.includes('list Job'));
     await controller.stop(1000);
   });
+});
+
+test('B: what a Job needs is made while the dataset is held, and the Job when both are done', async () => {
+  const holding = Promise.withResolvers<void>();
+  const { clock, controller, requests, statuses } = setUp({ holding: () => holding.promise });
+  await clock.advance(1000);
+  assert.deepEqual(requests, ['get SyntheticDataset', 'apply ConfigMap']);
+  assert.equal(statuses.length, 0);
+  holding.resolve();
+  await clock.advance(0);
+  assert.deepEqual(requests.slice(2, 3), ['apply Job']);
+  assert.equal(readyOf(statuses[0]?.status)?.reason, 'Starting');
+  await controller.stop(1000);
 });
 
 test('A25: a dataset of another operator costs one request, and is neither held nor written', async () => {

@@ -22,16 +22,20 @@ const liveOf = (uid: string): QueueEvent => ({
 
 /** A store whose datasets are `listed`, or not listed yet. */
 function storeOf(listed: string[] | null) {
-  const state = { listed };
+  const state = { listed, now: 0 };
   const ignored: string[] = [];
   const woken: string[] = [];
+  const wakes: number[] = [];
   const store = createProgressStore({
-    now: () => 0,
-    wake: (uid) => woken.push(uid),
+    now: () => state.now,
+    wake: (uid, seconds) => {
+      woken.push(uid);
+      wakes.push(state.now / 1000 + seconds);
+    },
     isKnown: (uid) => state.listed?.includes(uid) ?? null,
     onIgnored: (why, { uid, kind }) => ignored.push(`${why} ${uid} ${kind}`),
   });
-  return { state, ignored, woken, store };
+  return { state, ignored, woken, wakes, store };
 }
 
 describe('the progress of all datasets', () => {
@@ -66,5 +70,23 @@ describe('the progress of all datasets', () => {
     store.take(planOf('known', 'b'.repeat(64)), true);
     assert.deepEqual(ignored, ['contradictingPlan known plan']);
     assert.equal(store.of('known').summary(0).plan?.digest, DIGEST);
+  });
+
+  test('A7: a dataset whose workers report all the time is looked at every three seconds', () => {
+    const { store, state, wakes } = storeOf(['known']);
+    store.take(planOf('known'), true);
+    for (; state.now < 60_000; state.now += 200) store.take(liveOf('known'), true);
+    assert.deepEqual(
+      wakes,
+      Array.from({ length: 21 }, (_, i) => 3 * i),
+    );
+  });
+
+  test('A7: a plan is news at once, also where a look is due soon', () => {
+    const { store, state, wakes } = storeOf(['known']);
+    store.take(liveOf('known'), true);
+    state.now = 1000;
+    store.take(planOf('known'), true);
+    assert.deepEqual(wakes, [3, 1]);
   });
 });

@@ -70,9 +70,9 @@ export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressS
         if (!entry.progress.addPlan(event)) onIgnored('contradictingPlan', told);
       } else if (kind === 'shard') entry.progress.addShard(event, isNews ? now() : null);
       else entry.progress.addLive(event, now());
-      // A plan is waited for by workers; all else can wait.
+      // A plan is waited for by workers; all else can wait, and the look that is due takes it in, too.
+      if (kind !== 'plan' && entry.wokenAt > now()) return;
       const due = kind === 'plan' ? now() : Math.max(now(), entry.wokenAt + wakeInterval(byUid.size) * 1000);
-      if (due < entry.wokenAt) return;
       entry.wokenAt = due;
       wake(uid, (due - now()) / 1000);
     },
