@@ -161,22 +161,40 @@ async function carryOut(
   log: Logger,
 ): Promise<Setback | null> {
   const { owner, now } = observed;
-  for (const action of decision.actions) {
+  const fail = (action: Action, error: unknown): Setback => {
+    const since = context.failingSince.get(owner.uid) ?? now;
+    context.failingSince.set(owner.uid, since);
+    return setbackOf(error, { action, decision, observed, failingMs: now - since });
+  };
+  const first = decision.actions.filter(mayGoFirst);
+  const firstDone = await Promise.allSettled(first.map((action) => act(context, owner, action)));
+  const failed = firstDone.findIndex(({ status }) => status === 'rejected');
+  if (failed !== -1) return fail(first[failed]!, (firstDone[failed] as PromiseRejectedResult).reason);
+  for (const action of decision.actions.filter((one) => !mayGoFirst(one))) {
     try {
       await act(context, owner, action);
     } catch (error) {
-      const since = context.failingSince.get(owner.uid) ?? now;
-      context.failingSince.set(owner.uid, since);
-      return setbackOf(error, { action, decision, observed, failingMs: now - since });
+      return fail(action, error);
     }
-    const message = 'event' in action ? action.event : undefined;
-    if (message === undefined) continue;
-    log.info({ action: action.type }, message);
-    const type = 'warning' in action && action.warning ? 'Warning' : 'Normal';
-    context.events.record({ owner, type, reason: EVENT_REASONS[action.type] ?? action.type, message });
+    announce(context, owner, action, log);
   }
   context.failingSince.delete(owner.uid);
   return null;
+}
+
+/**
+ * Actions that need not wait for each other, and that nothing before them prepares: the finalizer, and what a Job needs beside
+ * it, which goes with the dataset.
+ */
+const mayGoFirst = (action: Action): boolean =>
+  action.type === 'addFinalizer' || (action.type === 'apply' && !/Job$/.test(action.object.kind));
+
+function announce({ events }: ObjectContext, owner: Owner, action: Action, log: Logger): void {
+  const message = 'event' in action ? action.event : undefined;
+  if (message === undefined) return;
+  log.info({ action: action.type }, message);
+  const type = 'warning' in action && action.warning ? 'Warning' : 'Normal';
+  events.record({ owner, type, reason: EVENT_REASONS[action.type] ?? action.type, message });
 }
 
 const EVENT_REASONS: Readonly<Partial<Record<Action['type'], string>>> = {

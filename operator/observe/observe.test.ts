@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { LABELS } from '../../contract/cluster.ts';
+import { FINALIZER, LABELS } from '../../contract/cluster.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { KubeObject, ListQuery, Stored } from '../../kube/types.ts';
@@ -127,6 +127,20 @@ describe('a dataset with TrainJobs', () => {
       /^3 of 4 pods are refused: exceeded quota: gpus; .*spec\.training \(stage pretrain\)/,
     );
   });
+});
+
+test('B: a dataset for which nothing was made yet costs no request, and one that is held or has a status is looked at', async () => {
+  const asked: string[] = [];
+  const context = setUp(({ kind }) => {
+    asked.push(kind);
+    return [];
+  });
+  const { status: _, ...untouched } = object();
+  await observe(context, untouched);
+  assert.deepEqual(asked, []);
+  await observe(context, { ...untouched, status: {} });
+  await observe(context, { ...untouched, metadata: { ...untouched.metadata, finalizers: [FINALIZER] } });
+  assert.equal(asked.filter((kind) => kind === 'Job').length, 2);
 });
 
 test('A27: the answers of all pods of a stage are read, however many nodes it has', async () => {

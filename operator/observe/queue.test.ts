@@ -29,6 +29,18 @@ test('a queue that is unreachable for a moment is not reported, one that stays s
   assert.deepEqual(seen, ['ready', 'settling', 'settling', 'unreachable', 'ready', 'settling']);
 });
 
+test('B: of a dataset for which nothing was made yet the server is not asked, and is reported away all the same', async () => {
+  const unasked = async () => assert.fail('asked');
+  const queue = { problem: null as string | null, state: unasked };
+  const clock = { now: 0 };
+  const observer = createQueueObserver({ queue, isCurrent: () => true, now: () => clock.now });
+  assert.deepEqual(await observer.observe('new', true), { state: 'missing' });
+  queue.problem = 'no server';
+  assert.deepEqual(await observer.observe('new', true), { state: 'settling' });
+  clock.now = 20_000;
+  assert.deepEqual(await observer.observe('new', true), { state: 'unreachable', message: 'no server' });
+});
+
 test('A23: the sick stream of one dataset is reported, however many others are well', async () => {
   let now = 0;
   const state = async (uid: string) => {

@@ -16,7 +16,8 @@ export interface QueueContext {
 
 /** Reads the state of a dataset's queue, by its UID. */
 export interface QueueObserver {
-  observe(uid: string): Promise<QueueView>;
+  /** @param isNew whether nothing was made for the dataset yet, so that the server need not be asked */
+  observe(uid: string, isNew?: boolean): Promise<QueueView>;
   /** The dataset is gone. */
   forget(uid: string): void;
 }
@@ -30,9 +31,10 @@ export function createQueueObserver({ queue, isCurrent, now }: QueueContext): Qu
     return now() - since < GRACE_MS ? { state: 'settling' } : { state: 'unreachable', message };
   };
   return {
-    async observe(uid) {
+    async observe(uid, isNew) {
       if (queue.problem !== null) return away(uid, queue.problem);
       if (!isCurrent()) return away(uid, 'What the queue has stored is still being read');
+      if (isNew) return { state: 'missing' };
       try {
         const state = await queue.state(uid);
         awaySince.delete(uid);

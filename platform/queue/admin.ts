@@ -53,8 +53,7 @@ export function openQueueAdmin({ log, limits: changed, ...options }: QueueAdminO
     },
     ensureStreams: (uid) =>
       ask('make the streams', uid, async ({ manager }) => {
-        await ensureProgress(manager, limits);
-        await ensureWork(manager, uid, limits);
+        await Promise.all([ensureProgress(manager, limits), ensureWork(manager, uid, limits)]);
       }),
     fill: (uid, planDigest, shards) =>
       ask('fill the queue', uid, async ({ manager, client }) => {
