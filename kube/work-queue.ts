@@ -80,8 +80,13 @@ export class WorkQueue {
 
   /** Keys whose turn has come but that are not worked on yet. */
   get depth(): number {
+    return this.#idle.size + this.due;
+  }
+
+  /** Those among them that something has happened to. */
+  get due(): number {
     const now = this.#options.clock.now();
-    let ready = this.#idle.size;
+    let ready = 0;
     for (const { due, running } of this.#entries.values()) if (!running && due !== null && due <= now) ready++;
     return ready;
   }

@@ -28,7 +28,7 @@ describe('configuration', () => {
       instance: 'operator',
       streamReplicas: 1,
       resyncSeconds: 300,
-      concurrency: 8,
+      concurrency: 16,
       http: { host: '0.0.0.0', port: 8080 },
       logLevel: 'info',
       shutdownSeconds: 20,

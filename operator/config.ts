@@ -75,7 +75,7 @@ const variables = z.object({
   COHORTFARM_LEASE: name.default('cohortfarm'),
   COHORTFARM_LEASE_SECONDS: whole(2, 300, 15),
   COHORTFARM_RESYNC_SECONDS: whole(10, 86_400, 300),
-  COHORTFARM_CONCURRENCY: whole(1, 64, 8),
+  COHORTFARM_CONCURRENCY: whole(1, 64, 16),
   COHORTFARM_HTTP_HOST: z.string().default('0.0.0.0'),
   COHORTFARM_HTTP_PORT: whole(0, 65_535, 8080),
   [ENV.logLevel]: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),

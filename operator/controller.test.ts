@@ -112,6 +112,32 @@ describe('the loop', () => {
     await controller.stop(1000);
   });
 
+  it('B: lets news of running datasets wait while many wait, and looks at once at what a person asks for', async () => {
+    const { promise: free, resolve } = Promise.withResolvers<void>();
+    const names = Array.from({ length: 40 }, (_, i) => `d${i}`);
+    const looks: string[] = [];
+    const { clock, controller, happen } = setUp({
+      datasets: [],
+      concurrency: 1,
+      reconcile: async ({ name }) => {
+        looks.push(name);
+        if (name === 'd0') await free;
+        return {};
+      },
+    });
+    await clock.advance(1000);
+    for (const name of names) await happen('SyntheticDataset', 'ADDED', meta(name));
+    await happen('Job', 'ADDED', meta('d0-workers-1', { labels: { [LABELS.dataset]: 'd0' } }));
+    await clock.advance(1000);
+    await happen('SyntheticDataset', 'ADDED', meta('late'));
+    resolve();
+    await clock.advance(500);
+    assert.deepEqual(looks.toSorted(), [...names, 'late'].toSorted());
+    await clock.advance(5000);
+    assert.deepEqual(looks.slice(names.length + 1), ['d0']);
+    await controller.stop(1000);
+  });
+
   it('looks once more at a dataset that is gone, and wakes for it no more', async () => {
     const { clock, controller, seen, happen } = setUp();
     await clock.advance(1000);

@@ -31,6 +31,9 @@ export interface ControllerOptions {
 
 /** So that the events of many pods of one Job start one reconcile. */
 const MIN_INTERVAL_MS = 250;
+const MAX_PATIENCE_SECONDS = 5;
+/** About as many looks as a second is enough for. */
+const WAITING_PER_SECOND = 20;
 const BACKOFF = { firstMs: 500, maxMs: 60_000 };
 /** Every call has its time limit; a reconcile that takes longer than this hangs. */
 const HANGS_MS = 300_000;
@@ -69,7 +72,15 @@ export class Controller {
   /** Something about the dataset with this uid has changed outside the API server. */
   wake(uid: string, afterSeconds: number): void {
     const key = this.#keys.get(uid);
-    if (key !== undefined) this.#queue.addAfter(key, afterSeconds);
+    if (key !== undefined) this.#queue.addAfter(key, Math.max(afterSeconds, this.#patience));
+  }
+
+  /**
+   * Seconds that news of a running dataset waits while many others do: until then more of it comes in, and what a person has
+   * just asked for goes first.
+   */
+  get #patience(): number {
+    return Math.min(MAX_PATIENCE_SECONDS, this.#queue.due / WAITING_PER_SECOND);
   }
 
   /** Whether there is a dataset with this UID; null while the datasets have not been listed. */
@@ -121,7 +132,7 @@ export class Controller {
       keyOf: ({ namespace, labels }: ObjectMeta) =>
         labels?.[LABELS.dataset] === undefined ? null : `${namespace}/${labels[LABELS.dataset]}`,
       onKey: (key: string, _metadata: ObjectMeta | null, isListed: boolean) => {
-        if (!isListed) this.#queue.add(key);
+        if (!isListed) this.#queue.addAfter(key, this.#patience);
         else if (!this.#settled.has(key)) this.#queue.addIdle(key);
       },
     };

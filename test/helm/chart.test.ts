@@ -87,7 +87,7 @@ describe('the chart', { skip }, () => {
 
   it('A25: gives the operator a class, where it is to have one, and its concurrency', async () => {
     const { COHORTFARM_CLASS, COHORTFARM_CONCURRENCY } = envOf(await renderChart());
-    assert.deepEqual([COHORTFARM_CLASS, COHORTFARM_CONCURRENCY], [undefined, '8']);
+    assert.deepEqual([COHORTFARM_CLASS, COHORTFARM_CONCURRENCY], [undefined, '16']);
     const other = envOf(await renderChart('--set', 'operator.class=research', '--set', 'operator.concurrency=32'));
     assert.deepEqual([other.COHORTFARM_CLASS, other.COHORTFARM_CONCURRENCY], ['research', '32']);
   });
