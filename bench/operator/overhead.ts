@@ -1,9 +1,6 @@
-import { parseDataset } from '../../contract/validate/parse.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
-import { buildWorkers } from '../../operator/desired/job.ts';
-import { OWNER, SETTINGS } from '../../test/support/observed.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
-import { datasetNamed, kubeOf, watchJobs } from './objects.ts';
+import { datasetNamed, kubeOf, plainJob, watchJobs } from './objects.ts';
 
 /**
  * What the operator adds: from the apply of a SyntheticDataset to its workers' Job being there, beside a plain apply of that
@@ -41,11 +38,4 @@ async function timeOf(
   const begun = performance.now();
   await kube.apply(object);
   return (await seen) - begun;
-}
-
-/** The workers' Job as the operator makes it, without its owner, whose object is not there. */
-function plainJob(name: string): KubeObject {
-  const dataset = parseDataset(datasetNamed(name));
-  const { job } = buildWorkers({ owner: OWNER, dataset, settings: SETTINGS.pods }, { round: 1, replicas: 10 });
-  return { ...job, metadata: { name, namespace: 'default' } };
 }

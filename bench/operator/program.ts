@@ -19,8 +19,13 @@ const READY_MS = 30_000;
 const TICKS_PER_SECOND = 100;
 
 /** Starts the operator and waits until it leads and is ready. */
-export async function startOperatorProgram(kubeconfig: string, natsUrl: string): Promise<OperatorProgram> {
-  const replica = startReplica({ kubeconfig, natsUrl, name: 'bench', env: { COHORTFARM_LOG_LEVEL: 'info' } });
+export async function startOperatorProgram(
+  kubeconfig: string,
+  natsUrl: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<OperatorProgram> {
+  const env = { COHORTFARM_LOG_LEVEL: 'info', ...more };
+  const replica = startReplica({ kubeconfig, natsUrl, name: 'bench', env });
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
     const [, text] = await replica.get('/metrics');
     return sumOf(text, name, labels);

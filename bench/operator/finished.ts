@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startWithDefinition } from '../../test/crd/definition-server.ts';
+import { startKwok } from '../../testbed/kwok.ts';
+import { startNats } from '../../testbed/servers/nats.ts';
+import { datasetNamed, inParallel, kubeOf, makeFinished, namesOf, until, watchJobs } from './objects.ts';
+import { startOperatorProgram } from './program.ts';
+import { startReports } from './reports.ts';
+
+/** Thousands of datasets, of which most are finished, and what that costs the others. */
+
+export interface Finished {
+  readonly finished: number;
+  readonly growing: number;
+  /** Seconds from the start of the operator to the worker Job of a dataset that was applied before. */
+  readonly afterStart: number;
+  /** Seconds from the apply of a new dataset to its worker Job, while the others grow; resyncs included. */
+  readonly firstLooks: readonly number[];
+  /** Bytes. */
+  readonly peakMemory: number;
+}
+
+const LOOKS = 30;
+const LOOK_EVERY_MS = 2000;
+/** Several of them within the measurement. */
+const RESYNC_SECONDS = 20;
+
+export async function measureFinished(finished: number, growing: number): Promise<Finished> {
+  const [plane, nats] = await Promise.all([startWithDefinition({ controllers: true }), startNats()]);
+  const kwok = await startKwok(plane, 50);
+  const kube = kubeOf(plane);
+  const reports = await startReports(nats.url);
+  const jobs = await watchJobs(plane);
+  const start = () =>
+    startOperatorProgram(plane.kubeconfig, nats.url, { COHORTFARM_RESYNC_SECONDS: String(RESYNC_SECONDS) });
+  const apply = async (name: string) => {
+    const { metadata } = await kube.apply(datasetNamed(name));
+    void jobs.seen(`${name}-workers-1`).then(() => reports.begin(metadata.uid, name));
+  };
+  const timeToJob = async (name: string) => {
+    const begun = performance.now();
+    await apply(name);
+    return ((await jobs.seen(`${name}-workers-1`)) - begun) / 1000;
+  };
+  await inParallel(namesOf('finished', finished), (name) => makeFinished(kube, name));
+  let operator = await start();
+  try {
+    await inParallel(namesOf('growing', growing), apply);
+    await until('every Job is there', 100, () => jobs.count() >= growing);
+    await operator.replica.end('SIGTERM');
+    await kube.apply(datasetNamed('waiting'));
+    const begun = performance.now();
+    operator = await start();
+    const afterStart = ((await jobs.seen('waiting-workers-1')) - begun) / 1000;
+    const firstLooks: number[] = [];
+    for (const name of namesOf('new', LOOKS)) {
+      firstLooks.push(await timeToJob(name));
+      await sleep(LOOK_EVERY_MS);
+    }
+    return { finished, growing, afterStart, firstLooks, peakMemory: await operator.peakMemory() };
+  } finally {
+    await reports.close();
+    jobs.close();
+    await operator.replica.end('SIGKILL');
+    await kwok.stop();
+    await Promise.all([plane.stop(), nats.stop()]);
+  }
+}
