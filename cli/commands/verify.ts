@@ -1,10 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import type { Command } from 'commander';
 import { EXIT } from '../../contract/names.ts';
-import type { RealImages } from '../../dataset/evidence/evidence.ts';
-import { realImagesOf } from '../../dataset/evidence/gather.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
+import type { GivenReference } from '../../dataset/verify/novelty.ts';
 import { type Fault, type Verification, verify } from '../../dataset/verify/verify.ts';
 import { readPublicKey } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
@@ -29,18 +28,17 @@ export function addVerify(program: Command): void {
       .command('verify')
       .description('Check a published dataset: every digest, tar member, image, count and quota.')
       .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
-      .option('--reference <uri>', 'the reference of the evidence, to compute its figures again that need real images')
+      .option('--reference <uri>', 'the reference that the plan names, to compute again what needs its real images')
       .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
       .option('--json', 'print JSON with every fault'),
   ).action(async (named: string | undefined, flags: VerifyOptions) => {
     const { uri, flags: options } = await locate(named, flags);
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
-    const given = await fetchReference(options.reference, options);
     process.exitCode = await reportVerification(openDataset(uri, options), {
       json: options.json === true,
       key,
       s3: s3FromFlags(options),
-      real: given && realImagesOf(given.reference, given.digest),
+      given: await fetchReference(options.reference, options),
     });
   });
 }
@@ -53,11 +51,11 @@ export async function reportVerification(
     quiet?: boolean;
     key?: KeyObject | null;
     s3?: S3Options | undefined;
-    real?: RealImages | null;
+    given?: GivenReference | null;
   } = {},
 ): Promise<number> {
   const open = (uri: string): ObjectStore => openStore(uri, options.s3);
-  const verification = await verify(store, countShards(process.stderr), open, options.real ?? null);
+  const verification = await verify(store, countShards(process.stderr), open, options.given ?? null);
   const { manifest, images } = verification;
   const key = options.key ?? null;
   const signature = key && (await signatureFault(store, verification, key));
@@ -82,8 +80,10 @@ export async function reportVerification(
     process.stdout.write(
       `Verified: ${images} images in ${manifest!.shards.length} shards and ${manifest!.cells.length} cells, ${quota}${before > 0 ? `, and ${before} images of the datasets that it extends` : ''}${signedBy ? `, signed by key ${signedBy}` : ''}.\n`,
     );
-    if (manifest!.evidence?.reference && !options.real)
-      process.stdout.write('Fidelity and privacy were not computed again: give --reference.\n');
+    if (manifest!.evidence?.reference && !options.given)
+      process.stdout.write(
+        'Fidelity, privacy and distances to training images were not computed again: give --reference.\n',
+      );
   }
   return shortfall === 0 ? EXIT.done : EXIT.shortfall;
 }

@@ -7,6 +7,7 @@ import { type HalfMatrix, rowOf } from '../../platform/npy.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readFeatures } from '../shard/features.ts';
 import type { ShardSample } from '../shard/read.ts';
+import { trainingFaults } from './novelty.ts';
 import type { Published } from './shard.ts';
 import type { Fault } from './verify.ts';
 
@@ -22,7 +23,7 @@ export async function featureFaults(
   store: ObjectStore,
   record: ShardRecord,
   samples: readonly ShardSample[],
-  { manifest, rebuilt }: Published,
+  { manifest, rebuilt, training }: Published,
 ): Promise<FeatureFindings> {
   const key = objects.features(manifest.name, record.shard);
   const fault = (message: string): FeatureFindings => ({ faults: [{ object: key, message }], features: null });
@@ -33,9 +34,12 @@ export async function featureFaults(
   if (record.features && record.features.key !== key) return fault(`is called ${record.features.key} by the record`);
   const features = await readFeatures(store, record);
   if (typeof features === 'string') return fault(features);
-  const gates = rebuilt.plan.gates.filter(({ against }) => against === 'Cohort');
-  if (gates.length === 0 || samples.length !== features.rows) return { faults: [], features };
-  const found = cohortFaults(gates, samples, (row) => directionOf(rowOf(features, row)));
+  const { gates } = rebuilt.plan;
+  if (samples.length !== features.rows) return { faults: [], features };
+  const found = [
+    ...cohortFaults(gates, samples, (row) => directionOf(rowOf(features, row))),
+    ...(training ? trainingFaults(gates, samples, features, training) : []),
+  ];
   return { faults: found.map((message) => ({ object: key, message })), features };
 }
 
@@ -47,10 +51,12 @@ const TOLERANCE = 1e-3;
 
 /** Recorded distances within the shard against those of its features. */
 function cohortFaults(
-  gates: readonly Gate[],
+  all: readonly Gate[],
   samples: readonly ShardSample[],
   directionAt: (row: number) => Direction,
 ): string[] {
+  const gates = all.filter(({ against }) => against === 'Cohort');
+  if (gates.length === 0) return [];
   const directions = samples.map((_, row) => directionAt(row));
   const rows = new Map(samples.map(({ key }, row) => [key, row]));
   return samples.flatMap(({ key, record }, row) => {

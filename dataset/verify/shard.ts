@@ -5,6 +5,7 @@ import type { ShardRecord } from '../../contract/schema/record.ts';
 import { checkShard, DatasetError } from '../publish/records.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import type { IndexRows } from './index.ts';
+import type { TrainingImages } from './novelty.ts';
 import { pairFaults } from './pairs.ts';
 import type { Rebuilt } from './rebuild.ts';
 import { imageFaults, recordFaults } from './sample.ts';
@@ -15,6 +16,8 @@ export interface Published {
   readonly manifest: Manifest;
   readonly rebuilt: Rebuilt;
   readonly index: IndexRows;
+  /** Those of the reference that the plan names, where it is given. */
+  readonly training: TrainingImages | null;
 }
 
 export interface ShardFindings {

@@ -3,12 +3,13 @@ import type { z } from 'zod';
 import { CellTallies } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
+import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
-import type { RealImages } from '../evidence/evidence.ts';
+import { realImagesOf } from '../evidence/gather.ts';
 import type { Digests } from '../provenance/statement.ts';
 import { countFault, SHARDS_AHEAD } from '../publish/records.ts';
 import { renderWids } from '../publish/wids.ts';
@@ -18,6 +19,7 @@ import { evidenceFaults, gathererOf } from './evidence.ts';
 import { featureFaults } from './features.ts';
 import { openIndex } from './index.ts';
 import { FILES, manifestFaults } from './manifest.ts';
+import { type GivenReference, thresholdFaults, trainingImagesOf } from './novelty.ts';
 import { type OpenStore, openParent, statedParentFault } from './parent.ts';
 import { rebuildPlan } from './rebuild.ts';
 import { type Published, verifyShard } from './shard.ts';
@@ -45,13 +47,13 @@ export interface Verification {
  * Checks a dataset, and those that it extends.
  * @param onShard called after each shard, with how many are done
  * @param open opens the dataset that it extends
- * @param real the real images of the reference, to compute the figures again that need them
+ * @param given the reference, to compute again what needs its real images
  */
 export async function verify(
   store: ObjectStore,
   onShard: (done: number, all: number) => void = () => {},
   open: OpenStore = openStore,
-  real: RealImages | null = null,
+  given: GivenReference | null = null,
 ): Promise<Verification> {
   const read = await readManifestStrictly(store);
   if ('object' in read) return { manifest: null, faults: [read], images: 0, parent: null, digests: null };
@@ -65,7 +67,14 @@ export async function verify(
       parent: null,
       digests: null,
     };
-  const published = { manifest, rebuilt, index: await openIndex(store, manifest) };
+  const { reference } = (manifest.plan.quality ?? {}) as PlannedQuality;
+  const isPlanned = given !== null && given.sha256 === reference;
+  const published = {
+    manifest,
+    rebuilt,
+    index: await openIndex(store, manifest),
+    training: isPlanned ? trainingImagesOf(given) : null,
+  };
   const faults: Fault[] = [];
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
@@ -91,9 +100,11 @@ export async function verify(
     for (const provider of record?.provider.split('+') ?? []) recount.providers.add(provider);
     onShard(++shards, manifest.shards.length);
   }
+  const real = given && realImagesOf(given.reference, given.sha256);
   const stated = [
     ...rebuilt.faults,
     ...manifestFaults(manifest, rebuilt, recount),
+    ...(isPlanned ? thresholdFaults(rebuilt.plan.gates, given) : []),
     // Features that are lost or damaged are faults by themselves.
     ...(gatherer && lacksFeatures ? [] : evidenceFaults(manifest, gatherer, real)),
   ];
