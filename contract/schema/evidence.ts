@@ -64,6 +64,27 @@ const groupEvidenceSchema = z.strictObject({
 });
 export type GroupEvidence = z.infer<typeof groupEvidenceSchema>;
 
+const measuredSchema = z.strictObject({
+  images: count.describe('Images whose distance is recorded'),
+  distances: distancesSchema.optional(),
+});
+
+const refusedByGateSchema = z.strictObject({
+  gate: z.string(),
+  against: z.enum(['Training', 'Cohort']),
+  threshold: z.number(),
+  groups: z.array(
+    z.strictObject({
+      group: groupSchema,
+      refused: count.describe('Images that the gate refused; records of samples without any image hold no distances'),
+      ofRefused: measuredSchema,
+      ofOthers: measuredSchema.describe('Images that another gate rejected'),
+      ofAccepted: measuredSchema,
+    }),
+  ),
+});
+export type RefusedByGate = z.infer<typeof refusedByGateSchema>;
+
 export const evidenceSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/evidence/v1'),
   encoder: z.strictObject({ sha256: digest, dimensions: z.int().min(1) }),
@@ -77,5 +98,8 @@ export const evidenceSchema = z.strictObject({
   suspicious: z
     .array(z.strictObject({ key: z.string(), distance: z.number(), image: digest.describe('Training image, SHA-256') }))
     .describe('Images nearest to a training image, the nearest first'),
+  refused: z
+    .array(refusedByGateSchema)
+    .describe('For each Novelty gate how many images it refused, and how near they were'),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;

@@ -35,6 +35,7 @@ const inputOf = (synthetic: Described, change: Partial<EvidenceInput> = {}): Evi
     training: { ...real.training, keys: real.training.keys.map((_, i) => i.toString(16).padStart(64, '0')) },
     heldOut: real.heldOut,
   },
+  refused: [],
   ...change,
 });
 

@@ -39,6 +39,7 @@ export interface EvidenceInput {
   readonly imagesOf: (group: Group) => number;
   readonly cells: readonly Group[];
   readonly reference: RealImages | null;
+  readonly refused: Evidence['refused'];
 }
 
 const SUSPICIOUS = 20;
@@ -79,6 +80,7 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     groups: found.flatMap(({ evidence }) => evidence ?? []),
     leftOut: [...leftOut, ...found.flatMap((one) => one.leftOut)],
     suspicious: mostSuspicious(found[0]?.neighbours ?? [], synthetic.keys, reference?.training.keys ?? []),
+    refused: input.refused,
   });
 }
 

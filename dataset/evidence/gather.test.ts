@@ -6,7 +6,7 @@ import { createGatherer, realImagesOf } from './gather.ts';
 import { randomOf } from './random.ts';
 
 const CELLS = [{ sex: 'female' }, { sex: 'male' }];
-const COHORT = { planDigest: 'p', encoder: 'a'.repeat(64), cells: CELLS };
+const COHORT = { planDigest: 'p', encoder: 'a'.repeat(64), cells: CELLS, gates: [] };
 
 function matrix(key: string, rows: number): HalfMatrix {
   const random = randomOf(key);
@@ -20,7 +20,7 @@ function matrix(key: string, rows: number): HalfMatrix {
 
 const samples = Array.from({ length: 300 }, (_, i) => ({
   key: String(i).padStart(9, '0'),
-  record: { axes: CELLS[i % 2]! },
+  record: { axes: CELLS[i % 2]!, scores: {}, rejected: [] },
 }));
 const features = matrix('synthetic', 300);
 const rows = (from: number, to: number): HalfMatrix => ({
@@ -59,8 +59,8 @@ test('the evidence does not depend on how the images are spread over shards', ()
     [7, 120],
   ] as const)
     many.add(samples.slice(from, to), rows(from, to));
-  const found = one.finish(real)!;
-  assert.deepEqual(many.finish(real), found);
+  const found = one.finish(real, [])!;
+  assert.deepEqual(many.finish(real, []), found);
   assert.deepEqual(
     found.groups.map(({ group, images }) => [group.sex, images]),
     [
@@ -78,11 +78,11 @@ test('what needs no reference is the same without one', () => {
   gatherer.add(samples, features);
   const diversityOf = (evidence: ReturnType<typeof gatherer.finish>) =>
     evidence!.groups.map(({ group, diversity }) => ({ group, diversity }));
-  assert.deepEqual(diversityOf(gatherer.finish(null)), diversityOf(gatherer.finish(real)));
+  assert.deepEqual(diversityOf(gatherer.finish(null, [])), diversityOf(gatherer.finish(real, [])));
 });
 
 test('a cohort without images has no evidence', () => {
   const gatherer = createGatherer(COHORT);
   gatherer.add([], { rows: 0, columns: 0, bits: new Uint16Array(0) });
-  assert.equal(gatherer.finish(null), null);
+  assert.equal(gatherer.finish(null, []), null);
 });

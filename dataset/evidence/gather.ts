@@ -1,10 +1,12 @@
 import type { Evidence } from '../../contract/schema/evidence.ts';
+import type { Gate } from '../../contract/schema/spec.ts';
 import { fromHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type Reference, readReference } from '../reference.ts';
 import { type Described, evidenceOf, type RealImages } from './evidence.ts';
 import { featuresOfHalves } from './features.ts';
 import { type Group, groupName, isOf } from './groups.ts';
+import { createRefusalCounter, type JudgedSample, type RefusedCell } from './refused.ts';
 import { boundedGroups, createSampler } from './sample.ts';
 
 /** The evidence about a cohort whose shards are read one after another, in bounded memory. */
@@ -16,22 +18,25 @@ export interface Cohort {
   readonly encoder: string;
   /** The values of all axes of each cell, in order of the grid. */
   readonly cells: readonly Group[];
+  /** Gates of the plan, of which those of type Novelty count. */
+  readonly gates: readonly Gate[];
 }
 
 /** An image as far as it counts here. */
 export interface GatheredSample {
   readonly key: string;
-  readonly record: { readonly axes: Group };
+  readonly record: JudgedSample;
 }
 
 export interface Gatherer {
   /** Takes the images of a shard, and their features in the same order. */
   add(samples: readonly GatheredSample[], features: HalfMatrix): void;
-  /** Null when there were no images. */
-  finish(reference: RealImages | null): Evidence | null;
+  /** Null when there were no images. @param cells the outcome of each cell, with its axis values */
+  finish(reference: RealImages | null, cells: readonly RefusedCell[]): Evidence | null;
 }
 
-export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer {
+export function createGatherer({ planDigest, encoder, cells, gates }: Cohort): Gatherer {
+  const refusals = createRefusalCounter(gates);
   const sampler = createSampler<Uint16Array>(boundedGroups(cells), planDigest);
   const counts = new Map<string, { readonly group: Group; images: number }>();
   return {
@@ -42,9 +47,10 @@ export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer
         const count = counts.get(groupName(group)) ?? { group, images: 0 };
         count.images++;
         counts.set(groupName(group), count);
+        refusals.add(record);
       }
     },
-    finish(reference) {
+    finish(reference, tallies) {
       const kept = sampler.finish();
       if (kept.length === 0) return null;
       return evidenceOf({
@@ -59,6 +65,7 @@ export function createGatherer({ planDigest, encoder, cells }: Cohort): Gatherer
           [...counts.values()].reduce((sum, cell) => sum + (isOf(group, cell.group) ? cell.images : 0), 0),
         cells,
         reference,
+        refused: refusals.finish(boundedGroups(cells).groups, tallies),
       });
     },
   };

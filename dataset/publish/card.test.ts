@@ -139,6 +139,7 @@ test('science 1.8: the card and the report say what the model and the gates were
 test('the evidence is shown for all images and by group, where there is any', () => {
   assert.doesNotMatch(renderCard(draftOf()), /## Evidence/);
   const card = renderCard({ ...draftOf(), evidence: inventedEvidence() });
+  assert.match(card, /Refused by copies as nearer than 0\.125 to a training image.*\| all \| 17 \| 0\.011/s);
   const [, section] = /## Evidence\n([\s\S]*?)\n## /.exec(card)!;
   assert.match(section!, /\| KID \| -?[\d.e-]+ \(-?[\d.e-]+ to [\d.e-]+\) \|/);
   assert.match(section!, /\| sex=female \|/);

@@ -4,7 +4,7 @@ import { describeGuidance } from '../../contract/guidance.ts';
 import { NOTICE, objects } from '../../contract/names.ts';
 import { hubFeatures } from './card-features.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
-import { basisOf, FIGURES, GROUP_FIGURES, groupText } from './evidence-figures.ts';
+import { basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
 import { limitations, listed, type Publication, publicationOf, trainedOn } from './publication.ts';
@@ -160,7 +160,15 @@ const MAX_GROUP_ROWS = 32;
 
 function evidence({ evidence: found }: Draft): string[] {
   const [all, ...groups] = found?.groups ?? [];
-  if (!found || !all) return [];
+  if (!found) return [];
+  const refused = refusedTables(found).map(
+    ({ caption, head, rows }) =>
+      `${text(caption)}.\n\n${table(
+        head.map(text),
+        rows.slice(0, MAX_GROUP_ROWS).map((row) => row.map(text)),
+      )}`,
+  );
+  if (!all) return refused.length === 0 ? [] : [`## Evidence\n\n${text(basisOf(found))}`, ...refused];
   const whole = FIGURES.flatMap(({ name, value, meaning }) => {
     const shown = value(all);
     return shown === null ? [] : [[text(name), shown, text(meaning)]];
@@ -172,6 +180,7 @@ function evidence({ evidence: found }: Draft): string[] {
   return [
     `## Evidence\n\n${text(basisOf(found))}\n\n${table(['Figure', 'All images', 'Meaning'], whole)}`,
     ...(rows.length > 0 ? [table(['Group', ...figures.map(({ name }) => text(name))], rows)] : []),
+    ...refused,
     ...(found.leftOut.length > 0
       ? [
           `${grouped(found.leftOut.length)} groups have too few images for some figures; \`${objects.manifest}\` lists them.`,

@@ -1,3 +1,4 @@
+import { grouped } from '../../contract/format.ts';
 import type { Distances, Estimate, Evidence, GroupEvidence } from '../../contract/schema/evidence.ts';
 
 /** The evidence about a cohort as rows of text, for the card, the report and the command line. */
@@ -116,6 +117,31 @@ const GROUP_NAMES = new Set([
 
 /** The figures that tables of groups have. */
 export const GROUP_FIGURES = FIGURES.filter(({ name }) => GROUP_NAMES.has(name));
+
+/** A table of what a Novelty gate refused: as a whole and by the values of one axis. */
+export interface RefusedTable {
+  readonly caption: string;
+  readonly head: readonly string[];
+  /** The first names the group, the others are numbers. */
+  readonly rows: readonly (readonly string[])[];
+}
+
+export const refusedTables = ({ refused }: Evidence): RefusedTable[] =>
+  refused.map(({ gate, against, threshold, groups }) => ({
+    caption:
+      `Refused by ${gate} as nearer than ${digits(threshold)} to ` +
+      `${against === 'Training' ? 'a training image' : 'an earlier image of the shard'}; distances are smallest / 1 % / median`,
+    head: ['Group', 'Refused', 'Distance of refused', 'Of those that others rejected', 'Of accepted'],
+    rows: groups
+      .filter(({ group }) => Object.keys(group).length < 2)
+      .map((one) => [
+        groupText(one.group),
+        grouped(one.refused),
+        ...[one.ofRefused, one.ofOthers, one.ofAccepted].map((found) =>
+          found.distances ? `${distances(found.distances)} (${grouped(found.images)})` : '–',
+        ),
+      ]),
+  }));
 
 /** `sex=female, race=ASIAN`, or `all`. */
 export const groupText = (group: Readonly<Record<string, string>>): string =>

@@ -60,8 +60,8 @@ export async function publish(context: PublishContext): Promise<Manifest> {
     await refuseShortfall(plan, store);
     await refuseStrays(plan, store);
     const read = await readShards(context);
-    const evidence = await judgeImages(context, read.gatherer);
     const made = draftManifest({ ...context, counted: read.counted, uri: store.uri });
+    const evidence = await judgeImages(context, read.gatherer, made.cells);
     const draft = { ...made, ...(evidence && { evidence }) };
     manifest = await finishPublication(store, plan, draft, deriveFiles(draft, read));
   }
@@ -74,12 +74,13 @@ export async function publish(context: PublishContext): Promise<Manifest> {
 async function judgeImages(
   { plan, referenceDir }: PublishContext,
   gatherer: Gatherer | null,
+  cells: Draft['cells'],
 ): Promise<Evidence | null> {
   const { reference } = plan.identity.quality as PlannedQuality;
   if (!gatherer) return null;
-  if (reference === undefined) return gatherer.finish(null);
+  if (reference === undefined) return gatherer.finish(null, cells);
   if (!referenceDir) throw new TypeError('the plan names a reference, the publisher has none');
-  return gatherer.finish(await readRealImages(referenceDir, reference));
+  return gatherer.finish(await readRealImages(referenceDir, reference), cells);
 }
 
 /**
@@ -140,7 +141,8 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
   });
   const { encoder } = plan.identity.quality as PlannedQuality;
   const cells = grid.cells.map((cell) => cellRecord(grid, cell));
-  const gatherer = encoder === undefined ? null : createGatherer({ planDigest: plan.digest, encoder, cells });
+  const gatherer =
+    encoder === undefined ? null : createGatherer({ planDigest: plan.digest, encoder, cells, gates: plan.gates });
   const checkpoints = await openCheckpoints(store, plan);
   const read = (record: ShardRecord) => readShard(store, checkpoints, record);
   for await (const { record, samples, content, features } of workAhead(readRecords(store, plan), read, SHARDS_AHEAD)) {

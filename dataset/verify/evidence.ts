@@ -2,16 +2,17 @@ import { canonicalJson } from '../../contract/digest.ts';
 import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import type { Evidence } from '../../contract/schema/evidence.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { Gate } from '../../contract/schema/spec.ts';
 import type { RealImages } from '../evidence/evidence.ts';
 import { createGatherer, type Gatherer } from '../evidence/gather.ts';
 
 /** The evidence of a manifest, computed again from the features of its images. */
 
 /** Gathers the features of a dataset; null where it has none. */
-export function gathererOf({ planDigest, plan, cells }: Manifest): Gatherer | null {
+export function gathererOf({ planDigest, plan, cells }: Manifest, gates: readonly Gate[]): Gatherer | null {
   const { encoder } = (plan.quality ?? {}) as PlannedQuality;
   if (encoder === undefined) return null;
-  return createGatherer({ planDigest, encoder, cells: cells.map(({ axes }) => axes) });
+  return createGatherer({ planDigest, encoder, cells: cells.map(({ axes }) => axes), gates });
 }
 
 /**
@@ -21,7 +22,7 @@ export function gathererOf({ planDigest, plan, cells }: Manifest): Gatherer | nu
 export function evidenceFaults(manifest: Manifest, gatherer: Gatherer | null, real: RealImages | null): string[] {
   const { evidence } = manifest;
   const { reference } = (manifest.plan.quality ?? {}) as PlannedQuality;
-  const expected = gatherer?.finish(real) ?? null;
+  const expected = gatherer?.finish(real, manifest.cells) ?? null;
   if (!expected || !evidence) {
     if (!expected && !evidence) return [];
     return [expected ? 'evidence is missing' : 'evidence does not follow from anything in the dataset'];

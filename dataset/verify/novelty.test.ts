@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { sha256 } from '../../contract/digest.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { makePlan } from '../../contract/plan/plan.ts';
 import { cosineDistance } from '../../platform/cosine.ts';
 import { openStore } from '../../platform/store/store.ts';
@@ -12,6 +12,7 @@ import type { ImageRequest, Verdicts } from '../../worker/engine/messages.ts';
 import { runShard } from '../../worker/run-shard.ts';
 import { publish } from '../publish/publish.ts';
 import { heldOutQuantile, readReference } from '../reference.ts';
+import { readShardSamples } from '../shard/read.ts';
 import { writeReference } from '../write-reference.ts';
 import { verify } from './verify.ts';
 
@@ -82,16 +83,45 @@ async function faultsOf(t: TestContext, { verdict, threshold: stated }: Lies = {
   const store = openStore(await folderOf(t));
   const context = drawingContext(plan, store, { judge: async (_images, batch) => batch.map(judge) });
   for (let shard = 0; shard < plan.shards; shard++) await runShard(context, shard);
-  await publish({ plan, dataset, ...RUN, store, version: '0.0.0', referenceDir });
+  const manifest = await publish({ plan, dataset, ...RUN, store, version: '0.0.0', referenceDir });
   const given = { sha256: DIGESTS.reference, reference };
   const messages = async (one: typeof given | null) =>
     (await verify(store, undefined, undefined, one)).faults.map(({ object, message }) => `${object}: ${message}`);
-  return { blind: await messages(null), seeing: await messages(given), threshold };
+  return { blind: await messages(null), seeing: await messages(given), threshold, store, manifest };
 }
 
 test('an honest gate against training images verifies with the reference and without', async (t) => {
   const { blind, seeing } = await faultsOf(t);
   assert.deepEqual([blind, seeing], [[], []]);
+});
+
+test('the evidence says how many images the gate refused, and how near they were', async (t) => {
+  const { store, manifest, threshold } = await faultsOf(t);
+  const [found] = manifest.evidence!.refused;
+  assert.deepEqual([found!.gate, found!.against], ['copies', 'Training']);
+  const records = (await Promise.all(manifest.shards.map(async ({ key }) => readShardSamples((await store.get(key))!))))
+    .flat()
+    .map(({ record }) => record);
+  for (const { group, refused, ofRefused, ofOthers, ofAccepted } of found!.groups) {
+    const mine = records.filter(({ axes }) => Object.entries(group).every(([axis, value]) => axes[axis] === value));
+    const distances = mine
+      .flatMap(({ rejected }) => rejected.map(({ scores }) => scores.copies!))
+      .sort((a, b) => a - b);
+    assert.deepEqual([refused, ofRefused.images, ofOthers.images], [distances.length, distances.length, 0]);
+    assert.equal(ofAccepted.images, mine.length);
+    if (distances.length > 0) assert.equal(ofRefused.distances!.smallest, Number(distances[0]!.toPrecision(6)));
+    assert.ok((ofRefused.distances?.median ?? 0) < threshold && ofAccepted.distances!.smallest >= threshold - 1e-6);
+  }
+  assert.ok(found!.groups[0]!.refused > 0, 'some are refused');
+  const forged = structuredClone(manifest);
+  forged.evidence!.refused[0]!.groups[0]!.refused--;
+  const contentType = 'application/json';
+  await store.replace('dataset.json', Buffer.from(canonicalJson(forged)), { contentType });
+  const { faults } = await verify(store);
+  assert.deepEqual(
+    faults.map(({ message }) => message),
+    ['evidence.refused is not what the features give'],
+  );
 });
 
 test('a distance that was made up is found with the reference', async (t) => {

@@ -78,7 +78,7 @@ export async function verify(
   const faults: Fault[] = [];
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
-  const gatherer = gathererOf(manifest);
+  const gatherer = gathererOf(manifest, rebuilt.plan.gates);
   let lacksFeatures = false;
   let dimensions: number | null = null;
   let [images, shards] = [0, 0];

@@ -25,5 +25,21 @@ export function inventedEvidence(shift = 0): Evidence {
     imagesOf: (group) => (Object.keys(group).length === 0 ? 260 : 100),
     cells,
     reference: { sha256: 'f'.repeat(64), training: described('training'), heldOut: described('held out') },
+    refused: [
+      {
+        gate: 'copies',
+        against: 'Training',
+        threshold: 0.125,
+        groups: [
+          {
+            group: {},
+            refused: 17,
+            ofRefused: { images: 12, distances: { smallest: 0.011, low: 0.012, median: 0.085 } },
+            ofOthers: { images: 0 },
+            ofAccepted: { images: 260, distances: { smallest: 0.131, low: 0.142, median: 0.333 } },
+          },
+        ],
+      },
+    ],
   });
 }

@@ -2,7 +2,7 @@ import { h } from 'preact';
 import { type Content, type Markup, numbers, scroll, table } from '../../../browse/parts/elements.ts';
 import { grouped } from '../../../contract/format.ts';
 import type { Evidence, GroupEvidence } from '../../../contract/schema/evidence.ts';
-import { basisOf, FIGURES, GROUP_FIGURES, groupText } from '../evidence-figures.ts';
+import { basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from '../evidence-figures.ts';
 import type { Draft } from '../manifest.ts';
 import { section } from './sections.ts';
 
@@ -13,14 +13,18 @@ const SUSPICIOUS = 10;
 
 export function evidence({ evidence: found }: Draft): Content {
   const [all, ...groups] = found?.groups ?? [];
-  if (!found || !all) return null;
+  if (!found || (!all && found.refused.length === 0)) return null;
   const single = groups.filter(({ group }) => Object.keys(group).length === 1);
   const cells = groups.filter(({ group }) => Object.keys(group).length > 1);
   return section({ id: 'evidence', title: 'Evidence', lede: basisOf(found) }, [
-    wholeTable(all),
+    all && wholeTable(all),
     single.length > 0 && groupTable(single, 'By the values of one axis'),
     cells.length > 0 && folded(`${grouped(cells.length)} cells`, groupTable(cells, 'Cells with enough images')),
     suspicious(found),
+    ...refusedTables(found).map(({ caption, head, rows }) => {
+      const columns = head.map((name, i) => (i === 0 ? { name } : numbers(name)));
+      return scroll(caption, table({ caption, columns, rows }));
+    }),
     leftOut(found),
   ]);
 }

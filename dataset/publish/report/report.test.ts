@@ -144,5 +144,8 @@ test('the evidence is a section of its own, with the images to look at first', (
   for (const text of ['id="evidence"', 'Vendi score', 'sex=female', 'Images nearest to a training image', 'Left out'])
     assert.ok(page.includes(text), text);
   assert.ok(page.includes(evidence.suspicious[0]!.key));
+  const [, refused] = /<caption>(Refused by copies as nearer than 0\.125 to a training image.*?)<\/table>/s.exec(page)!;
+  for (const text of ['>17<', '0.011 / 0.012 / 0.085 (12)', '–', '0.131 / 0.142 / 0.333 (260)'])
+    assert.ok(refused!.includes(text), text);
   assert.deepEqual(page.match(/<script|https?:|\sstyle=/g), null);
 });
