@@ -100,6 +100,7 @@ describe('the status', () => {
       planDigest: DIGEST,
       manifest: { uri: 's3://c/dataset.json', sha256: 'b'.repeat(64) },
       samples: { wanted: 24, accepted: 24, exhausted: 0, attempts: 30 },
+      evidence: ['KID 0.0012 (-0.001 to 0.003) against 200 real images'],
     };
     const given = generating();
     const status = nextStatus(given, {
@@ -110,6 +111,7 @@ describe('the status', () => {
     })!;
     const next = nextStatus({ ...given, status }, decide({ ...given, status }, SETTINGS))!;
     assert.deepEqual(next.samples, published.samples);
+    assert.deepEqual(next.evidence, published.evidence);
     assert.equal(next.percent, 100);
     assert.equal(next.conditions?.[0]?.status, 'True');
   });

@@ -33,6 +33,7 @@ export function nextStatus(observed: Observed, decision: Decision): DatasetStatu
       imagesPerSecond: 0,
       secondsLeft: 0,
       manifest: published.manifest,
+      ...(published.evidence && { evidence: published.evidence }),
     }),
     ...(stages && { stages: [...stages] }),
     ...usageFields(observed),

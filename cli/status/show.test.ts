@@ -48,6 +48,12 @@ test('a dataset that the operator has not seen says so, and an empty status brea
   assert.deepEqual(showDataset(dataset({ status: {}, suspended: true }), [], screen), ['small in lab: Suspended']);
 });
 
+test('the headlines of the evidence stand below the place of the manifest', () => {
+  const evidence = ['KID 0.0012', 'Vendi score 23.4'];
+  const lines = showDataset(dataset({ status: { ...sampleStatus(), evidence } }), [], screen);
+  assert.deepEqual(lines.slice(4, 6), evidence);
+});
+
 test('a stalled dataset says why', () => {
   const status = sampleStatus();
   const conditions = status.conditions!.map((condition) =>

@@ -46,7 +46,7 @@ export function showDataset(dataset: ClusterDataset, pods: readonly ClusterPod[]
 const BAR = 28;
 
 function progressLines(status: DatasetStatus, { columns, now }: Screen): string[] {
-  const { samples, cells, shards, manifest } = status;
+  const { samples, cells, shards, manifest, evidence = [] } = status;
   if (!samples) return [];
   const { wanted, accepted, exhausted, attempts } = samples;
   const first = [
@@ -62,7 +62,7 @@ function progressLines(status: DatasetStatus, { columns, now }: Screen): string[
     ...(exhausted > 0 ? [`${exhausted} samples exhausted`] : []),
     `updated ${since(status.lastUpdateTime, now)} ago`,
   ];
-  const lines = [first.join(' '), second.join('   '), ...(manifest ? [`published: ${manifest.uri}`] : [])];
+  const lines = [first.join(' '), second.join('   '), ...(manifest ? [`published: ${manifest.uri}`] : []), ...evidence];
   return lines.map((line) => cut(plain(line), columns));
 }
 

@@ -6,6 +6,10 @@ import { digest } from './digest.ts';
 
 const count = z.int().min(0);
 
+/** Short lines for people. */
+export const MAX_HEADLINE = 200;
+export const headlinesSchema = z.array(z.string().max(MAX_HEADLINE)).max(8);
+
 export const MAX_OUTCOME_BYTES = 4096;
 export const MAX_OUTCOME_MESSAGE = 1000;
 
@@ -20,6 +24,8 @@ export const outcomeSchema = z.strictObject({
       planDigest: digest,
       manifest: z.strictObject({ uri: z.string(), sha256: digest }),
       samples: z.strictObject({ wanted: count, accepted: count, exhausted: count, attempts: count }),
+      /** Headlines of the evidence about the images. */
+      evidence: headlinesSchema.optional(),
     })
     .optional(),
   /** From a training pod: its headline metrics. */

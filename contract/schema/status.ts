@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { headlinesSchema } from './outcome.ts';
 import { MAX_STAGES, RESERVED_STAGES } from './training.ts';
 
 /**
@@ -102,6 +103,9 @@ export const statusSchema = z.strictObject({
     })
     .optional()
     .describe('The manifest, once the dataset is complete'),
+  evidence: headlinesSchema
+    .optional()
+    .describe('Headlines of the evidence about the images, once the dataset is complete: fidelity, variety, privacy'),
   stages: z
     .array(stageStatus)
     .max(MAX_STAGES + RESERVED_STAGES.length)

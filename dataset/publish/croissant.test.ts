@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import { headlinesSchema } from '../../contract/schema/outcome.ts';
 import { draftOf } from '../../test/readers/draft.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
+import { inventedEvidence } from '../../test/support/evidence.ts';
 import { renderCroissant } from './croissant.ts';
+import { headlines } from './evidence-words.ts';
 import { describeIndex } from './index.ts';
 import { renderWids } from './wids.ts';
 
@@ -43,6 +46,49 @@ test('it conforms to Croissant 1.1 and RAI 1.0, and tells where the data comes f
   assert.equal(activity['prov:used'].length, 3, 'the model and two gates');
   assert.match(activity['prov:label'], /^Sampling by plan [0-9a-f]{64} \(seed 7\)/);
   assert.ok(document['rai:dataLimitations'].length > 3);
+});
+
+test('fidelity, variety and privacy are in the RAI fields, in words with their figures', () => {
+  const evidence = inventedEvidence();
+  const document = JSON.parse(renderCroissant({ ...draftOf(), evidence }, INDEX));
+  const [all] = evidence.groups;
+  const shown = (value: number): string => String(Number(value.toPrecision(3)));
+  const limitations = document['rai:dataLimitations'].join('\n');
+  assert.ok(limitations.includes(`KID ${shown(all!.fidelity!.kid.value)} (`), limitations);
+  assert.ok(limitations.includes(`Vendi score ${shown(all!.diversity.vendi)}`), limitations);
+  assert.match(limitations, /against 260 real images that the generator has not seen, with 95 % intervals/);
+  const biases = document['rai:dataBiases'].join('\n');
+  const kids = evidence.groups
+    .filter(({ group }) => Object.keys(group).length === 1)
+    .flatMap(({ fidelity }) => (fidelity ? [fidelity.kid.value] : []));
+  assert.match(
+    biases,
+    new RegExp(
+      `KID is lowest for \\w+=[\\w-]+ \\(${shown(Math.min(...kids))} .*highest for \\w+=[\\w-]+ \\(${shown(Math.max(...kids))} `,
+    ),
+  );
+  const privacy = document['rai:personalSensitiveInformation'].join('\n');
+  assert.ok(
+    privacy.includes(`nearest of 260 training images: median ${shown(all!.privacy!.toTraining.median)}`),
+    privacy,
+  );
+  assert.match(privacy, /Refused as copies: 17 by copies\./);
+  const without = renderCroissant(draftOf(), INDEX);
+  assert.doesNotMatch(without, /KID|Vendi/);
+});
+
+test('headlines are few and short, whatever a gate is called', () => {
+  const evidence = inventedEvidence();
+  const lines = headlines(evidence);
+  assert.equal(lines.length, 4);
+  assert.match(lines[0]!, /^FID, extrapolated -?[\d.e-]+ \(.*\) against 260 real images$/);
+  assert.match(
+    lines[2]!,
+    /^Distance to the nearest training image [\d.]+, of held-out images [\d.]+ \(medians\); [\d.]+\s% near \(1 % expected\)$/,
+  );
+  const many = Array.from({ length: 9 }, (_, i) => ({ ...evidence.refused[0]!, gate: `${'g'.repeat(60)}${i}` }));
+  headlinesSchema.parse(headlines({ ...evidence, refused: many }));
+  assert.deepEqual(headlines({ ...evidence, groups: [], refused: [] }), []);
 });
 
 test('what the publisher states is stated, what is malformed is left out', () => {

@@ -3,6 +3,7 @@ import { gateRule } from '../../contract/gates/gate-types.ts';
 import { describeGuidance } from '../../contract/guidance.ts';
 import { NOTICE, objects } from '../../contract/names.ts';
 import type { ManifestObject } from '../../contract/schema/manifest.ts';
+import { groupWords, overallWords, privacyWords } from './evidence-words.ts';
 import { describeIndex, type IndexColumn, indexColumns } from './index.ts';
 import type { Draft } from './manifest.ts';
 import { limitations, listed, publicationOf } from './publication.ts';
@@ -118,7 +119,7 @@ function provenance({ model, generator, planDigest, plan, dataset }: Draft): Rec
 }
 
 function responsibleAi(draft: Draft): Record<string, unknown> {
-  const { samples, dataset, model } = draft;
+  const { samples, dataset, model, evidence } = draft;
   const { sampling } = dataset.spec.model;
   const { gates, maxAttempts } = dataset.spec.quality;
   return {
@@ -138,12 +139,14 @@ function responsibleAi(draft: Draft): Record<string, unknown> {
       'Training and augmentation of image models in research',
       'Not for clinical use, and not for estimating prevalence',
     ],
-    'rai:dataLimitations': [NOTICE, ...limitations(draft)],
+    'rai:dataLimitations': [NOTICE, ...limitations(draft), ...(evidence ? overallWords(evidence) : [])],
     'rai:dataBiases': [
       'Counts follow the quota. Biases of the generator, of the gates and of the data they were trained on remain.',
+      ...(evidence ? groupWords(evidence) : []),
     ],
     'rai:personalSensitiveInformation': [
       'None: attributes such as sex, age or race are those of people who do not exist.',
+      ...(evidence ? privacyWords(evidence) : []),
     ],
   };
 }

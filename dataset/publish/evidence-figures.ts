@@ -10,7 +10,8 @@ export interface Figure {
   readonly meaning: string;
 }
 
-const digits = (value: number): string => String(Number(value.toPrecision(3)));
+/** Three significant digits. */
+export const digits = (value: number): string => String(Number(value.toPrecision(3)));
 
 /** `0.312 (0.29 to 0.334)`. */
 export const shown = ({ value, interval }: Estimate): string =>

@@ -1,6 +1,7 @@
 import { sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
+import { headlines } from '../../dataset/publish/evidence-words.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import type { Logger } from '../../platform/log.ts';
 import { StoreError } from '../../platform/store/store.ts';
@@ -18,7 +19,7 @@ const LOG_EVERY = 50;
 export async function publishDataset(context: PodSettings & { readonly log: Logger }): Promise<Outcome> {
   const { dataset, resources, owner, output: store, log } = context;
   const { plan, referenceDir } = await prepare(dataset, resources);
-  const { samples } = await publish({
+  const { samples, evidence } = await publish({
     plan,
     dataset,
     store,
@@ -35,6 +36,6 @@ export async function publishDataset(context: PodSettings & { readonly log: Logg
   const manifest = { uri: `${store.uri}/${objects.manifest}`, sha256: sha256(bytes) };
   log.info({ manifest, samples }, 'published');
   return outcome('Published', `${samples.accepted} of ${samples.wanted} images are in ${store.uri}`, {
-    published: { planDigest: plan.digest, manifest, samples },
+    published: { planDigest: plan.digest, manifest, samples, ...(evidence && { evidence: headlines(evidence) }) },
   });
 }
