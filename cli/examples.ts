@@ -26,6 +26,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohortfarm export out/demo --format dicom --body-part CHEST --output out/demo-dicom',
     'cohortfarm export s3://cohorts/first --format imagefolder --output s3://cohorts/first-folder --endpoint http://127.0.0.1:9000',
   ],
+  push: [
+    'cohortfarm push out/demo hf://datasets/my-lab/chest-phantoms --splits train=0.75,test=0.25',
+    'cohortfarm push s3://cohorts/first hf://datasets/my-lab/first --token-file token --public',
+  ],
+  pull: ['cohortfarm pull hf://datasets/my-lab/chest-phantoms chest-phantoms'],
   replay: [
     'cohortfarm replay out/demo 000000017 --save 17.png',
     'cohortfarm replay 000000017 --dataset imaging/cxr-balanced',

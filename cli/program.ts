@@ -12,6 +12,8 @@ import { addFeatures } from './commands/features.ts';
 import { addInit } from './commands/init.ts';
 import { addModel } from './commands/model.ts';
 import { addPlan } from './commands/plan.ts';
+import { addPull } from './commands/pull.ts';
+import { addPush } from './commands/push.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
@@ -37,6 +39,8 @@ const COMMANDS = [
   addVerify,
   addSign,
   addExport,
+  addPush,
+  addPull,
   addReplay,
   addReport,
   addBrowse,

@@ -105,10 +105,15 @@ export function showProgress({ wanted, before, stream, now }: ProgressOptions): 
   };
 }
 
-/** Counts shards on a terminal, in a line that is gone at the end; elsewhere it prints nothing. */
-export function countShards(stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>): (done: number, all: number) => void {
+type Counting = (done: number, all: number) => void;
+
+/** Counts things on a terminal, in a line that is gone at the end; elsewhere it prints nothing. */
+export function countDone(stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>, things: string): Counting {
   if (!stream.isTTY) return () => {};
   return (done, all) => {
-    stream.write(`\r${done < all ? `${done} of ${all} shards` : ''}\x1b[K`);
+    stream.write(`\r${done < all ? `${done} of ${all} ${things}` : ''}\x1b[K`);
   };
 }
+
+export const countShards = (stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>): Counting =>
+  countDone(stream, 'shards');

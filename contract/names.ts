@@ -125,6 +125,10 @@ export const PUBLICATION_ANNOTATIONS = {
   citation: 'cohortfarm.dev/citation',
   /** YYYY-MM-DD. */
   datePublished: 'cohortfarm.dev/date-published',
+  /** Terms that readers accept before they get the data: the Hub's `extra_gated_prompt`. */
+  accessTerms: 'cohortfarm.dev/access-terms',
+  /** Terms of the model that the images were sampled from: a text or a URL. */
+  modelTerms: 'cohortfarm.dev/model-terms',
 } as const;
 
 /** Takes a prefix over from another owner: its value is the id of that owner, or `unowned`. */

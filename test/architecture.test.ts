@@ -46,6 +46,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^@(aws-sdk|smithy)\//, files: ['platform/store/'] },
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
+  { packages: /^@huggingface\/hub$/, files: ['platform/hub.ts'] },
   { packages: /^dcmjs$/, files: ['dataset/export/dicom.ts'] },
   { packages: /^ml-matrix$/, files: ['dataset/evidence/'] },
   { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },

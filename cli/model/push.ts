@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure, UsageError } from '../../contract/failure.ts';
 import { isGateFile, isModelFile } from '../../contract/folder.ts';
+import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { hashFolder } from '../../platform/folder.ts';
 import type { ObjectStore, StreamedBody } from '../../platform/store/store.ts';
 
@@ -19,6 +20,9 @@ export interface Pushed {
 
 /** The file that names the folder's kind: pushed last, so that a folder that is not whole is not taken for one. */
 const ENTRY = { model: 'model_index.json', gate: 'gate.json' } as const;
+
+/** The model's own card. */
+const CARD = objects.card;
 
 /**
  * @throws UsageError when the folder is neither a model nor a gate; Failure when something else lies at the place, before
@@ -53,6 +57,9 @@ export async function pushFolder(dir: string, store: ObjectStore, onFile: (path:
     if (outcome === 'exists' && (await remoteSha256(store, path, size)) !== sha256)
       throw anotherFolder(store, [`${path} differs`]);
   }
+  // No part of the model, so that it decides no digest; `cohortfarm push` reads the terms in it.
+  if (await isFile(join(dir, CARD)))
+    await store.create(CARD, await readFile(join(dir, CARD)), { contentType: CONTENT_TYPES.markdown });
   const bytes = missing.reduce((sum, { size }) => sum + size, 0);
   return { digest, files: missing.length, kept: wanted.length - missing.length, bytes };
 }

@@ -18,8 +18,8 @@ const group = (kind: 'struct' | 'list', name: string, fields: readonly Feature[]
   type: { kind, fields },
 });
 
-/** YAML lines of `dataset_info`. */
-export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']): string[] {
+/** YAML lines of the features in `dataset_info`: the members of the shards. */
+export function shardFeatures({ quota, quality, output }: SyntheticDataset['spec']): string[] {
   const axes = Object.entries(quota.axes);
   const bins = axes.filter(([, axis]) => axis.bins);
   const { gates } = quality;
@@ -61,12 +61,7 @@ export function hubFeatures({ quota, quality, output }: SyntheticDataset['spec']
     field('__key__', 'string'),
     field('__url__', 'string'),
   ];
-  return [
-    'dataset_info:',
-    '- config_name: default',
-    '  features:',
-    ...members.flatMap((member) => lines(member, '  ')),
-  ];
+  return members.flatMap((member) => lines(member, '  '));
 }
 
 function lines({ name, type }: Feature, indent: string): string[] {

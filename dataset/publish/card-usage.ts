@@ -1,29 +1,62 @@
 import { describeGuidance } from '../../contract/guidance.ts';
 import { imageExtension, objects } from '../../contract/names.ts';
+import type { HubCard } from './card-front.ts';
 import type { Draft } from './manifest.ts';
 import { code, text } from './markdown.ts';
 
 /** The parts of the dataset card on how to use the data. Each snippet runs unchanged in a copy of the dataset. */
 
-export function loadingSection({ name, shards, samples, dataset }: Draft): string {
+/** @param hub of a card on the Hub; null for a copy of the dataset */
+export function loadingSection({ name, shards, samples, dataset }: Draft, hub: HubCard | null): string {
   const extension = imageExtension(dataset.spec.output.image.format);
   const any = Math.max(0, Math.min(17, samples.accepted - 1));
   const last = String(shards.length - 1).padStart(6, '0');
+  const urls = `shards/${name}-{000000..${last}}.tar`;
+  const place = /^s3:\/\/[\w./-]+$/.test(dataset.spec.output.uri) ? dataset.spec.output.uri : 's3://BUCKET/PREFIX';
   return `## Load it
 
-In a local copy of the dataset, or with its URL before the names.
+With [datasets](https://github.com/huggingface/datasets)${hub ? '' : ', in a local copy'}:
 
-Streaming, with [WebDataset](https://github.com/webdataset/webdataset):
+\`\`\`python
+${hub ? '' : 'import os\n'}from datasets import load_dataset
+
+dataset = load_dataset(${hub ? `"${hub.repository}"` : 'os.getcwd()'}, split="${hub?.splits[0] ?? 'train'}")
+image = dataset[${hub ? 0 : any}]["${hub ? 'image' : extension}"]
+\`\`\`
+
+All below works in a local copy of the dataset, or with its URL before the names. Streaming, with [WebDataset](https://github.com/webdataset/webdataset):
 
 \`\`\`python
 import webdataset as wds
 
-dataset = wds.WebDataset("shards/${name}-{000000..${last}}.tar", shardshuffle=False).decode("pil")
+dataset = wds.WebDataset("${urls}", shardshuffle=False).decode("pil")
 for sample in dataset:
     image, prompt, record = sample["${extension}"], sample["txt"], sample["json"]
 \`\`\`
 
-Random access, with \`wids\` (it comes with webdataset 0.2):
+In training, by several workers, each with shards of its own (and \`nodesplitter=wds.split_by_node\` on several nodes):
+
+\`\`\`python
+import webdataset as wds
+from torch.utils.data import DataLoader
+
+dataset = wds.WebDataset("${urls}", shardshuffle=100).shuffle(1000).decode("torchrgb").to_tuple("${extension}", "json")
+loader = DataLoader(dataset.batched(16), batch_size=None, num_workers=${Math.min(4, shards.length)})
+for images, records in loader:
+    labels = [record["axes"] for record in records]
+\`\`\`
+
+From a private bucket, with the AWS command line, its credentials and, for stores other than AWS, \`AWS_ENDPOINT_URL\`:
+
+\`\`\`python
+import webdataset as wds
+
+url = "pipe:aws s3 cp --quiet ${place}/${urls} -"
+for sample in wds.WebDataset(url, shardshuffle=False).decode("pil"):
+    image = sample["${extension}"]
+\`\`\`
+
+Random access, with \`wids\` (\`pip install wids\`):
 
 \`\`\`python
 import wids
@@ -41,6 +74,14 @@ row = pq.read_table("${objects.index}").slice(${any}, 1).to_pylist()[0]
 with open(row["shard"], "rb") as shard:
     shard.seek(row["image_offset"])
     encoded = shard.read(row["image_size"])
+\`\`\`
+
+Questions to the labels, with DuckDB:
+
+\`\`\`python
+import duckdb
+
+duckdb.sql("SELECT cell, count(*) AS images, avg(attempt) AS rejected FROM '${objects.index}' GROUP BY cell").show()
 \`\`\`
 
 By its metadata, with \`mlcroissant\`:

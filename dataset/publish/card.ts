@@ -2,20 +2,22 @@ import { grouped, percent } from '../../contract/format.ts';
 import { gateRule } from '../../contract/gates/gate-types.ts';
 import { describeGuidance } from '../../contract/guidance.ts';
 import { NOTICE, objects } from '../../contract/names.ts';
-import { hubFeatures } from './card-features.ts';
+import { CARD_ON_HUB, frontMatter, type HubCard } from './card-front.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
 import { basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
+import { describeTerms } from './model-terms.ts';
 import { limitations, listed, type Publication, publicationOf, trainedOn } from './publication.ts';
 import { byAxisValue, rejectedBy, workerRule } from './summary.ts';
 
 /** `README.md`: the dataset card, with the front matter that the Hugging Face hub reads. */
 
-export function renderCard(draft: Draft): string {
+/** @param hub what a card on the Hub says besides; null for that of the published dataset */
+export function renderCard(draft: Draft, hub: HubCard | null = null): string {
   const publication = publicationOf(draft);
   const sections = [
-    frontMatter(draft, publication),
+    frontMatter(draft, publication, hub),
     `# ${text(publication.title)}`,
     `**${NOTICE}**`,
     overview(draft),
@@ -23,60 +25,16 @@ export function renderCard(draft: Draft): string {
     gates(draft),
     quotas(draft),
     ...evidence(draft),
-    loadingSection(draft),
+    loadingSection(draft, hub),
     regeneratingSection(draft),
-    FILES,
+    hub ? HUB_FILES : FILES,
     `## Limits\n\n${limitations(draft)
       .map((line) => `- ${text(line)}`)
       .join('\n')}`,
-    terms(publication),
+    terms(publication, hub),
   ];
   return `${sections.join('\n\n')}\n`;
 }
-
-/** JSON is YAML too: quoted as JSON, any text stays inside its scalar. */
-const quote = (value: string): string => JSON.stringify(value);
-
-function frontMatter({ samples, name, dataset }: Draft, { title, license }: Publication): string {
-  const list = (items: readonly string[]): string => items.map((item) => `\n- ${item}`).join('');
-  return [
-    '---',
-    ...licenseLines(license),
-    `pretty_name: ${quote(title)}`,
-    `language:${list(['en'])}`,
-    `task_categories:${list(['image-classification', 'text-to-image'])}`,
-    `tags:${list(['synthetic', 'medical', 'webdataset', 'croissant', 'cohortfarm'])}`,
-    `size_categories:${list([sizeCategory(samples.accepted)])}`,
-    'configs:',
-    '- config_name: default',
-    '  data_files:',
-    '  - split: train',
-    `    path: ${quote(`shards/${name}-*.tar`)}`,
-    ...hubFeatures(dataset.spec),
-    '---',
-  ].join('\n');
-}
-
-function licenseLines(license: Publication['license']): string[] {
-  if (!license) return ['license: other', 'license_name: not-stated'];
-  if (license.hub !== 'other') return [`license: ${quote(license.hub)}`];
-  const link = license.url === null ? [] : [`license_link: ${quote(license.url)}`];
-  return ['license: other', `license_name: ${quote(license.label)}`, ...link];
-}
-
-/** The hub's classes of size. */
-const SIZES: readonly (readonly [number, string])[] = [
-  [1e3, 'n<1K'],
-  [1e4, '1K<n<10K'],
-  [1e5, '10K<n<100K'],
-  [1e6, '100K<n<1M'],
-  [1e7, '1M<n<10M'],
-  [1e8, '10M<n<100M'],
-  [1e9, '100M<n<1B'],
-  [1e10, '1B<n<10B'],
-];
-
-const sizeCategory = (samples: number): string => SIZES.find(([limit]) => samples < limit)![1];
 
 function overview({ samples, cells, shards, model, dataset }: Draft): string {
   const filled = cells.filter((cell) => cell.wanted > 0).length;
@@ -203,11 +161,24 @@ const FILES = `## Files
 
 Each image declares itself synthetic in its XMP metadata (IPTC digital source type \`trainedAlgorithmicMedia\`).`;
 
-function terms({ license, creator, citation }: Publication): string {
+/** The same with what `push` adds. */
+const HUB_FILES = FILES.replace(
+  '| `shards',
+  '| `data/*.parquet` | one row per image, with the image: what `load_dataset` and the viewer read |\n$&',
+).replace(
+  `| \`${objects.manifest}\``,
+  `| \`${CARD_ON_HUB}\` | the card as it was published; \`cohortfarm pull\` puts it back in its place |\n$&`,
+);
+
+function terms({ license, creator, citation, access, modelTerms }: Publication, hub: HubCard | null): string {
+  const source = hub?.modelTerms ?? null;
   const lines = [
     license
       ? `License: ${license.url ? `[${text(license.label)}](<${license.url}>)` : text(license.label)}.`
       : 'License: **none stated**. Ask the publisher before using the data; the licenses of the model and of its training data may matter too.',
+    ...(access ? [`Who uses the data agrees to these terms:\n\n> ${text(access)}`] : []),
+    ...(modelTerms ? [`Terms of the model that the images were sampled from: ${text(modelTerms)}`] : []),
+    ...(source ? [describeTerms(source)] : []),
     ...(creator ? [`Published by ${text(creator)}.`] : []),
     ...(citation ? [`Please cite:\n\n${code(citation)}`] : []),
   ];

@@ -21,6 +21,9 @@ export interface Publication {
   readonly url: string | null;
   readonly citation: string | null;
   readonly datePublished: string | null;
+  /** Terms that readers accept before they get the data. */
+  readonly access: string | null;
+  readonly modelTerms: string | null;
 }
 
 /** Reads the annotations of the resource (see PUBLICATION_ANNOTATIONS); what is absent or malformed is null. */
@@ -39,6 +42,8 @@ export function publicationOf({ name, dataset }: Pick<Draft, 'name' | 'dataset'>
     url: url !== null && isWebUrl(url) ? url : /^s3:/i.test(uri) ? uri : null,
     citation: text('citation'),
     datePublished: date !== null && /^\d{4}-\d{2}-\d{2}$/.test(date) ? date : null,
+    access: text('accessTerms'),
+    modelTerms: text('modelTerms'),
   };
 }
 

@@ -37,7 +37,8 @@ def optimize_folder(source: Path, output: Path, target: str, keep_float32: list[
     kept = parse_kept(keep_float32)
     counts = {}
     with whole_folder(output) as unfinished:
-        for entry in ("model_index.json", "scheduler", "tokenizer"):
+        card = ["README.md"] if (source / "README.md").is_file() else []
+        for entry in ("model_index.json", "scheduler", "tokenizer", *card):
             path = source / entry
             shutil.copytree(path, unfinished / entry) if path.is_dir() else shutil.copy(path, unfinished / entry)
         for name, kind in GRAPHS.items():

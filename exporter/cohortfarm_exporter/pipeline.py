@@ -28,6 +28,9 @@ def export_pipeline(source: str, output: Path) -> None:
             if entry.name not in KEPT:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         forget_paths(unfinished)
+        # The terms under which the model was given: `cohortfarm push` carries them along.
+        if (folder / "README.md").is_file():
+            shutil.copyfile(folder / "README.md", unfinished / "README.md")
 
 
 def fetch(repository: str) -> tuple[Path, str]:
@@ -36,7 +39,7 @@ def fetch(repository: str) -> tuple[Path, str]:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
     name, _, revision = repository.partition("@")
-    wanted = ["model_index.json", *(f"{part}/*" for part in NEEDED)]
+    wanted = ["model_index.json", "README.md", *(f"{part}/*" for part in NEEDED)]
     unwanted = ["*.bin", "*.ckpt", "*.msgpack", "*.fp16.*", "*.non_ema.*", "*.onnx*"]
     try:
         folder = snapshot_download(name, revision=revision or None, allow_patterns=wanted, ignore_patterns=unwanted)

@@ -9,6 +9,7 @@ import { REPO, runCli } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
 
 const SOURCE = 'models/phantom/diffusers';
+const CARD = '---\nlicense: apache-2.0\n---\n# A model\n';
 
 const cli = async (...args: string[]) => {
   const outcome = await runCli(['model', ...args]);
@@ -27,7 +28,10 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'cohortfarm-model-'));
     exported = join(dir, 'exported');
-    const { code, stdout, why } = await cli('export', SOURCE, '--output', exported);
+    const source = join(dir, 'source');
+    await cp(SOURCE, source, { recursive: true });
+    await writeFile(join(source, 'README.md'), CARD);
+    const { code, stdout, why } = await cli('export', source, '--output', exported);
     assert.equal(code, 0, why);
     assert.match(stdout, /^sha256: [0-9a-f]{64}$/m);
     return () => rm(dir, { recursive: true, force: true });
@@ -62,6 +66,8 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     const { code, stderr, why } = await cli('optimize', exported, '--output', fused, '--for', 'cpu');
     assert.equal(code, 0, why);
     assert.match(stderr, /^unet: .*\bAttention\b.*\bMultiHeadAttention\b/m);
+    for (const folder of [exported, fused])
+      assert.equal(await readFile(join(folder, 'README.md'), 'utf8'), CARD, 'F6: the terms of the model stay with it');
     const { report } = await check(fused, '--source', SOURCE, '--batch-size', '2', '--steps', '5');
     assert.equal(report.diffusers.isEqual, true, JSON.stringify(report));
   });

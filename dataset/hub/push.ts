@@ -1,0 +1,139 @@
+import { canonicalFile, sha256 } from '../../contract/digest.ts';
+import { Failure } from '../../contract/failure.ts';
+import { objects } from '../../contract/names.ts';
+import { originOf } from '../../contract/plan/origin.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { ShardRecord } from '../../contract/schema/record.ts';
+import type { HubFile, HubRepository } from '../../platform/hub.ts';
+import type { ObjectStore } from '../../platform/store/store.ts';
+import { readManifest } from '../claim.ts';
+import { renderCard } from '../publish/card.ts';
+import { CARD_ON_HUB, gatedText } from '../publish/card-front.ts';
+import type { ModelTerms } from '../publish/model-terms.ts';
+import { publicationOf } from '../publish/publication.ts';
+import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
+import { hubColumns } from './columns.ts';
+import { renderParquet } from './parquet.ts';
+import { parquetFiles, type Split } from './splits.ts';
+import { startUpload, type Upload } from './upload.ts';
+
+/**
+ * A published dataset on the Hugging Face Hub. What is sent follows from the dataset, byte for byte, and what the repository
+ * has by its digest is not sent again: a push may be stopped anywhere and run again.
+ *
+ *   card and claim --> shards, each with its record and its Parquet file --> the other files --> dataset.json
+ */
+export interface PushRequest {
+  readonly source: ObjectStore;
+  readonly repository: HubRepository;
+  readonly splits: readonly Split[];
+  /** Makes the repository public once all is there; a new one is private. */
+  readonly makePublic: boolean;
+  readonly modelTerms: ModelTerms | null;
+  /** Called after each shard, with how many are done. */
+  readonly onShard: (done: number, all: number) => void;
+}
+
+export interface Pushed {
+  readonly samples: number;
+  readonly sent: { readonly files: number; readonly bytes: number };
+  /** Files that the repository had already. */
+  readonly kept: number;
+  readonly isPublic: boolean;
+}
+
+/** Says in the repository of which dataset it is. */
+const CLAIM = 'cohortfarm.json';
+
+/** @throws Failure when the dataset is incomplete or damaged, the repository holds something else, or the Hub fails */
+export async function pushDataset(request: PushRequest): Promise<Pushed> {
+  const { source, repository, splits, makePublic, modelTerms } = request;
+  const manifest = await readManifest(source);
+  if (!manifest)
+    throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  const columns = hubColumns(manifest.dataset.spec);
+  const parquet = parquetFiles(splits, manifest.shards.length);
+  const names = splits.map(({ name }) => name);
+  const card = renderCard(manifest, { repository: repository.name, splits: names, columns, modelTerms });
+  const isGated = gatedText(publicationOf(manifest).access, modelTerms) !== null;
+  const { state, files } = await openRepository(repository, manifest);
+  const upload = startUpload(repository, files);
+  await upload.add(objects.card, Buffer.from(card));
+  await upload.add(CLAIM, claimOf(manifest));
+  await upload.flush();
+  // Before any image is there; a private repository cannot be gated.
+  if (isGated && !state.isPrivate && !state.gated) await repository.set({ gated: 'manual' });
+  await pushShards(request, manifest, upload, parquet);
+  await pushFiles(source, manifest, upload);
+  for (const path of files.keys())
+    if (/^data\/[^/]+\.parquet$/.test(path) && !parquet.includes(path)) upload.remove(path);
+  await upload.add(objects.manifest, (await source.get(objects.manifest))!);
+  await upload.flush();
+  if (makePublic && state.isPrivate)
+    await repository.set({ visibility: 'public', ...(isGated && { gated: 'manual' as const }) });
+  const { sent, kept } = upload.counts();
+  return { samples: manifest.samples.accepted, sent, kept, isPublic: makePublic || !state.isPrivate };
+}
+
+/** The repository, made if need be. @throws Failure when it holds anything else than this dataset */
+async function openRepository(repository: HubRepository, manifest: Manifest) {
+  const found = await repository.state();
+  if (!found) await repository.create();
+  const state = found ?? { gated: false, isPrivate: true };
+  const files: Map<string, HubFile> = await repository.files();
+  const claim = files.get(CLAIM);
+  if (claim && !claimOf(manifest).equals(await repository.read(claim)))
+    throw new Failure('OutputTaken', `${repository.uri} holds another dataset (${CLAIM}); choose another repository`);
+  const other = claim
+    ? undefined
+    : [...files.keys()].find((path) => path !== '.gitattributes' && path !== objects.card);
+  if (other !== undefined)
+    throw new Failure('OutputTaken', `${repository.uri} is not empty (${other}); choose another repository`);
+  return { state, files };
+}
+
+const claimOf = ({ name, planDigest }: Manifest): Buffer =>
+  Buffer.from(canonicalFile({ apiVersion: 'cohortfarm.dev/push/v1', dataset: name, synthetic: true, planDigest }));
+
+/** Every shard, checked, with all that belongs to it. */
+async function pushShards(
+  { source, onShard }: PushRequest,
+  manifest: Manifest,
+  upload: Upload,
+  parquet: readonly string[],
+): Promise<void> {
+  const { name, planDigest, samples, shards, dataset } = manifest;
+  const origin = originOf(manifest);
+  const expected = { name, digest: planDigest, shards: shards.length, samples: samples.wanted, origin };
+  const columns = hubColumns(dataset.spec);
+  for await (const record of readRecords(source, expected)) {
+    const listed = shards[record.shard]!;
+    if (record.sha256 !== listed.sha256)
+      throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
+    const bytes = await source.get(record.key);
+    const read = checkShard(bytes, record);
+    await upload.add(record.key, bytes!);
+    await upload.add(parquet[record.shard]!, renderParquet(columns, bytes!, read));
+    for (const key of [listed.record, ...featuresOf(record)]) await upload.add(key, await get(source, key));
+    onShard(record.shard + 1, shards.length);
+  }
+}
+
+const featuresOf = ({ features }: ShardRecord): string[] => (features ? [features.key] : []);
+
+/** The files beside the shards, checked against the manifest, and the signatures. */
+async function pushFiles(source: ObjectStore, { files }: Manifest, upload: Upload): Promise<void> {
+  for (const { key, sha256: wanted } of files) {
+    const bytes = await get(source, key);
+    if (sha256(bytes) !== wanted)
+      throw new DatasetError(key, 'is not the file that the manifest lists; run cohortfarm verify');
+    await upload.add(key === objects.card ? CARD_ON_HUB : key, bytes);
+  }
+  for await (const { key } of source.list(objects.signatures)) await upload.add(key, await get(source, key));
+}
+
+async function get(source: ObjectStore, key: string): Promise<Uint8Array> {
+  const bytes = await source.get(key);
+  if (!bytes) throw new DatasetError(key, 'is missing; run cohortfarm verify');
+  return bytes;
+}

@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { sha256 } from '../../contract/digest.ts';
+import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import { contentOf, readShardSamples } from '../../dataset/shard/read.ts';
+import { openStore } from '../../platform/store/store.ts';
+import { type HubServer, startHubServer } from '../../testbed/servers/hub.ts';
+import { growDataset, readersDataset } from '../readers/fixture.ts';
+import { readersPython } from '../readers/python.ts';
+import { REPO, runCli, startCli } from '../support/cli.ts';
+import { growSmall } from '../support/grown.ts';
+import { missingPython } from '../support/venv.ts';
+
+/** `cohortfarm push` and `pull`, against a server that speaks the Hub's API and checks what it is sent. */
+
+const run = promisify(execFile);
+
+const ACCESS = 'Who uses this data\ndoes not try to identify anyone.';
+const MODEL_CARD = `---
+license: other
+license_name: "Phantom terms"
+license_link: https://example.org/terms
+extra_gated_prompt: "Only for credentialed people."
+---
+# A model
+`;
+
+/** Digests of all files below a folder, by name. */
+async function contents(folder: string): Promise<Record<string, string>> {
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
+  const digests = paths.map(async (path) => [path.slice(folder.length + 1), sha256(await readFile(path))] as const);
+  return Object.fromEntries(await Promise.all(digests));
+}
+
+describe('F6: push and pull', { skip: await missingPython() }, () => {
+  let folder: string;
+  let hub: HubServer;
+  let manifest: Manifest;
+  let model: string;
+  const at = (name: string): string => join(folder, name);
+  const cohort = (): string => at('cohort');
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cohortfarm-hub-'));
+    hub = await startHubServer();
+    const dataset = readersDataset('jpeg', 90);
+    dataset.metadata.annotations = { [PUBLICATION_ANNOTATIONS.accessTerms]: ACCESS };
+    ({ manifest } = await growDataset(openStore(cohort()), dataset));
+    model = at('model');
+    await openStore(model).create('README.md', Buffer.from(MODEL_CARD), { contentType: 'text/markdown' });
+  });
+  after(async () => {
+    await hub.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const push = (name: string, ...args: string[]) =>
+    runCli(['push', cohort(), `hf://datasets/lab/${name}`, '--model', model, ...args], hub.env);
+  const filesOf = (name: string) => hub.repository(`lab/${name}`)!.commits.at(-1)!.files;
+
+  it('every object arrives with its digest, and pulled again it is the very dataset, which verifies', async () => {
+    const { code, stdout, stderr } = await push('whole');
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stdout,
+      /^Pushed: \d+ images; \d+ files sent \(\d\.\d MB\); http:\/\/127\.0\.0\.1:\d+\/datasets\/lab\/whole\n$/,
+    );
+    assert.match(stderr, /The repository is private; push again with --public to open it/);
+    const published = await contents(cohort());
+    const remote = filesOf('whole');
+    for (const [key, digest] of Object.entries(published)) {
+      if (key.startsWith('_work/')) continue;
+      const path = key === 'README.md' ? 'card.md' : key;
+      assert.equal(sha256(remote.get(path)!.content), digest, path);
+    }
+    const parquet = [...remote.keys()].filter((path) => path.startsWith('data/'));
+    assert.deepEqual(
+      parquet,
+      [0, 1, 2].map((i) => `data/train-0000${i}-of-00003.parquet`),
+    );
+    const pulled = await runCli(['pull', 'hf://datasets/lab/whole', at('pulled')], hub.env);
+    assert.equal(pulled.code, 0, pulled.stderr);
+    const { '_work/plan.json': _, ...objects } = published;
+    assert.deepEqual(await contents(at('pulled')), objects);
+    await growSmall(openStore(at('small')));
+    assert.equal((await runCli(['push', at('small'), 'hf://datasets/lab/small'], hub.env)).code, 0);
+    assert.equal((await runCli(['pull', 'hf://datasets/lab/small', at('small-again')], hub.env)).code, 0);
+    const verified = await runCli(['verify', at('small-again')]);
+    assert.match(verified.stdout, /^Verified: 24 images in 3 shards/, verified.stderr);
+  });
+
+  it('pushed again nothing is sent, and after a change only what differs', async () => {
+    const [uploads, commits] = [hub.uploads.length, hub.repository('lab/whole')!.commits.length];
+    const { stdout, code } = await push('whole');
+    assert.equal(code, 0);
+    assert.match(stdout, /; 0 files sent \(0\.0 MB\), 1\d were there before;/);
+    assert.deepEqual([hub.uploads.length, hub.repository('lab/whole')!.commits.length], [uploads, commits]);
+    const split = await push('whole', '--splits', 'train=0.7,test=0.3');
+    assert.match(split.stdout, /; 4 files sent/, 'the card, and Parquet files under other names');
+    const names = [...filesOf('whole').keys()].filter((path) => path.startsWith('data/'));
+    assert.deepEqual(names, [
+      'data/train-00000-of-00002.parquet',
+      'data/train-00001-of-00002.parquet',
+      'data/test-00000-of-00001.parquet',
+    ]);
+    assert.equal(hub.uploads.length, uploads, 'the Hub has their content already');
+  });
+
+  it('killed anywhere and run again it sends only the rest, and ends with the same tree', async () => {
+    const expected = filesOf('whole');
+    for (const kill of [1, 3, 8]) {
+      const name = `killed-${kill}`;
+      const args = ['push', cohort(), `hf://datasets/lab/${name}`, '--model', model, '--splits', 'train=0.7,test=0.3'];
+      // Another server, so that no content is there before.
+      const other = await startHubServer();
+      const { process: child, outcome } = startCli(args, other.env);
+      other.intercept = (request) => {
+        if (request.url!.startsWith('/lfs/') && other.requests.filter((line) => line.includes('/lfs/')).length > kill)
+          child.kill('SIGKILL');
+      };
+      assert.equal((await outcome).signal, 'SIGKILL');
+      other.intercept = null;
+      const before = [...other.uploads];
+      const again = await runCli(args, other.env);
+      assert.equal(again.code, 0, again.stderr);
+      assert.equal(new Set(other.uploads).size, other.uploads.length, 'no object arrived twice');
+      assert.ok(before.length < other.uploads.length);
+      const { files } = other.repository(`lab/${name}`)!.commits.at(-1)!;
+      const digests = (tree: typeof files) =>
+        [...tree].filter(([path]) => path !== 'README.md').map(([path, { content }]) => `${path} ${sha256(content)}`);
+      assert.deepEqual(digests(files).sort(), digests(expected).sort());
+      await other.stop();
+    }
+  });
+
+  it('dataset.json comes last: what is not whole is not pulled', async () => {
+    hub.intercept = (request) => {
+      if (/preupload/.test(request.url!) && hub.repository('lab/part')!.commits.length > 1) throw new Error('down');
+    };
+    const half = startCli(['push', cohort(), 'hf://datasets/lab/part'], hub.env);
+    while (
+      !hub.requests.some(
+        (line) => line.includes('lab/part/preupload') && (hub.repository('lab/part')?.commits.length ?? 0) > 1,
+      )
+    )
+      await sleep(20);
+    half.process.kill('SIGTERM');
+    await half.outcome;
+    hub.intercept = null;
+    const { code, stderr } = await runCli(['pull', 'hf://datasets/lab/part', at('part')], hub.env);
+    assert.equal(code, 78);
+    assert.match(
+      stderr,
+      /hf:\/\/datasets\/lab\/part holds no complete dataset of CohortFarm: dataset\.json is missing/,
+    );
+  });
+
+  it('a pull that is interrupted is resumed, and takes nothing that is damaged or of another dataset', async (t: TestContext) => {
+    const args = ['pull', 'hf://datasets/lab/whole', at('resumed')];
+    const { process: child, outcome } = startCli(args, hub.env);
+    hub.intercept = async (request) => {
+      if (!request.url!.endsWith('wids.json')) return;
+      while (!existsSync(at(`resumed/${manifest.shards[2]!.key}`))) await sleep(10);
+      child.kill('SIGKILL');
+    };
+    await outcome;
+    hub.intercept = null;
+    const { stdout, stderr, code } = await runCli(args, hub.env);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^Pulled: \d+ images in \d+ objects \(\d+ of them before\); cohortfarm verify /);
+    assert.deepEqual(await contents(at('resumed')), await contents(at('pulled')));
+    await writeFile(at('resumed/wids.json'), 'x');
+    const changed = await runCli(args, hub.env);
+    assert.equal(changed.code, 78);
+    assert.match(changed.stderr, /wids\.json has another content than this dataset's; pull to an empty place/);
+    const [{ files }] = [hub.repository('lab/whole')!.commits.at(-1)!];
+    const key = manifest.shards[1]!.key;
+    const sound = files.get(key)!;
+    const damaged = { content: Buffer.from(sound.content), isLfs: true };
+    damaged.content[5000]! ^= 1;
+    (files as Map<string, typeof sound>).set(key, damaged);
+    t.after(() => (files as Map<string, typeof sound>).set(key, sound));
+    const bad = await runCli(['pull', 'hf://datasets/lab/whole', at('bad')], hub.env);
+    assert.equal(bad.code, 78);
+    assert.match(bad.stderr, /small-000001\.tar is not the object that its manifest lists/);
+    assert.ok(!(await readdir(at('bad'))).includes('dataset.json'));
+  });
+
+  it('Hugging Face datasets reads it by its card: columns of RoentGen-v2, splits, images byte for byte', async () => {
+    const python = await readersPython();
+    const env = {
+      ...process.env,
+      ...hub.env,
+      HF_HOME: at('hf'),
+      HF_HUB_DISABLE_XET: '1',
+      HF_HUB_DISABLE_TELEMETRY: '1',
+    };
+    const script = join(import.meta.dirname, 'read_hub.py');
+    const { stdout } = await run(python, [script, 'lab/whole'], { env, maxBuffer: 2 ** 25 });
+    const { splits, features, rows, size } = JSON.parse(stdout);
+    const accepted = manifest.shards.map((shard) => shard.accepted);
+    assert.deepEqual(splits, { train: accepted[0]! + accepted[1]!, test: accepted[2] });
+    const roentgen = ['image_id', 'image', 'text', 'gender', 'age', 'race', 'impression'];
+    const findings = ['No Finding', 'Cardiomegaly', 'Edema', 'Effusion'];
+    assert.deepEqual(Object.keys(features).slice(0, 11), [...roentgen, ...findings]);
+    assert.match(features.image, /^Image/);
+    assert.deepEqual(size, [64, 64]);
+    const store = openStore(cohort());
+    const wanted = [];
+    for (const { key } of manifest.shards) {
+      const shard = (await store.get(key))!;
+      for (const sample of readShardSamples(shard))
+        wanted.push({ sample, image: sha256(contentOf(shard, sample.image)) });
+    }
+    assert.equal(rows.length, wanted.length);
+    for (const [i, { sample, image }] of wanted.entries()) {
+      const { record } = sample;
+      const { image_id, text, gender, age, race, impression, seed, age_group, ...row } = rows[i];
+      assert.deepEqual([image_id, row.image, text], [sample.key, image, record.prompt]);
+      const sex = { female: 'F', male: 'M' }[record.axes.sex!];
+      assert.deepEqual([gender, age, race, age_group], [sex, record.exact.age, record.axes.race, record.axes.age]);
+      assert.deepEqual(
+        [seed, `${age} year old ${race} ${record.axes.sex}. ${impression}`],
+        [record.seed, record.prompt],
+      );
+      const found = findings.filter((name) => row[name] === 1).map((name) => name.toLowerCase().replace(' ', '-'));
+      assert.deepEqual(found, [record.axes.finding]);
+    }
+  });
+
+  it('the card carries the terms of publisher and model, and the repository is gated before it is open', async () => {
+    const { code, stderr } = await push('open', '--public');
+    assert.equal(code, 0, stderr);
+    const repository = hub.repository('lab/open')!;
+    assert.deepEqual([repository.isPrivate, repository.gated], [false, 'manual']);
+    const [, matter, body] = /^---\n(.*?)\n---\n(.*)$/s.exec(String(filesOf('open').get('README.md')!.content))!;
+    const front = parse(matter!);
+    assert.equal(
+      front.extra_gated_prompt,
+      `${ACCESS}\n\nThe images were sampled from ${model}, whose own terms of access are:\n\nOnly for credentialed people.`,
+    );
+    assert.match(body!, /its license is Phantom terms \(https:\/\/example\.org\/terms\)/);
+    assert.match(body!, /load_dataset\("lab\/open", split="train"\)/);
+    const { commits } = repository;
+    assert.ok(
+      commits[1]!.files.has('README.md') &&
+        ![...commits[1]!.files.keys()].some((path) => /\.(tar|parquet)$/.test(path)),
+    );
+  });
+
+  it('an open repository is gated before any image is there', async () => {
+    await runCli(['push', cohort(), 'hf://datasets/lab/early', '--model', model], hub.env);
+    const repository = hub.repository('lab/early')!;
+    const { commits } = repository;
+    repository.isPrivate = false;
+    commits.length = 1;
+    let gatedAt = -1;
+    hub.intercept = (request) => {
+      if (request.url!.endsWith('/settings')) gatedAt = commits.length;
+    };
+    assert.equal((await push('early')).code, 0);
+    hub.intercept = null;
+    assert.equal(repository.gated, 'manual');
+    assert.equal(gatedAt, 2, 'after the card, before the shards');
+  });
+
+  it('the lines of docs/hub.md run as they stand', async () => {
+    const text = await readFile(join(REPO, 'docs/hub.md'), 'utf8');
+    const lines = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!).join('');
+    await mkdir(at('page'));
+    await growSmall(openStore(at('page/cohort')));
+    const command = `#!/bin/sh\nexec "${process.execPath}" "${REPO}/cli/main.ts" "$@"\n`;
+    await writeFile(at('page/cohortfarm'), command, { mode: 0o755 });
+    const env = { ...process.env, ...hub.env, PATH: `${at('page')}:${process.env.PATH}` };
+    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', lines], { cwd: at('page'), env });
+    assert.match(stdout, /^Pushed: .*\nPushed: .* 0 files sent.*\nPulled: 24 images .*\nVerified: 24 images/);
+    assert.equal(hub.repository('my-lab/chest-phantoms')!.isPrivate, false);
+  });
+
+  it('a passing fault of the Hub is waited out', async () => {
+    let faults = 2;
+    hub.intercept = () => {
+      if (faults-- > 0) throw new Error('busy');
+    };
+    const { code, stderr } = await push('whole', '--splits', 'train=0.7,test=0.3');
+    hub.intercept = null;
+    assert.equal(code, 0, stderr);
+  });
+
+  it('refuses what it must, says why, and never repeats the token', async () => {
+    await writeFile(at('empty'), '\n');
+    await writeFile(at('token'), 'hf_notthistoken\n');
+    const other = at('other');
+    await growDataset(openStore(other), readersDataset('png', 30));
+    const WHOLE = 'hf://datasets/lab/whole';
+    const without = { HF_TOKEN: '' };
+    const cases: readonly (readonly [readonly string[], NodeJS.ProcessEnv, number, RegExp])[] = [
+      [
+        ['push', cohort(), 'hf://lab/whole'],
+        {},
+        2,
+        /"hf:\/\/lab\/whole" is not a dataset of the Hub; write hf:\/\/datasets\/ORG\/NAME/,
+      ],
+      [['push', 'hf://datasets/lab/whole', cohort()], {}, 2, /is not a dataset of the Hub/],
+      [['push', cohort(), `${WHOLE}@v1`], {}, 2, /names a revision; push to hf:\/\/datasets\/lab\/whole/],
+      [['push', cohort(), WHOLE], without, 2, /no token of the Hub is given; set HF_TOKEN/],
+      [
+        ['push', cohort(), WHOLE, '--token-file', at('token')],
+        {},
+        78,
+        /cannot be (read|created|written|listed).*check the token/,
+      ],
+      [['push', cohort(), WHOLE, '--token-file', at('empty')], {}, 2, /--token-file: .* is empty/],
+      [['push', at('nothing'), WHOLE], {}, 78, /holds no complete dataset: dataset\.json is missing/],
+      [['push', other, WHOLE], {}, 78, /holds another dataset \(cohortfarm\.json\); choose another repository/],
+      [['push', cohort(), WHOLE, '--splits', 'train=0.9,test=0.1'], {}, 2, /split test would get none of the 3 shards/],
+      [['push', cohort(), WHOLE], { HF_ENDPOINT: 'nonsense' }, 2, /HF_ENDPOINT is not the address of a Hub/],
+      [
+        ['pull', 'hf://datasets/lab/none', at('new')],
+        {},
+        2,
+        /hf:\/\/datasets\/lab\/none .*Repository not found.*correct the name/,
+      ],
+      [['pull', WHOLE, at('new')], without, 78, /hf:\/\/datasets\/lab\/whole cannot be listed/],
+      [['pull', `${WHOLE}@v9`, at('new')], {}, 2, /Invalid rev id: v9/],
+      [['pull', WHOLE, folder], {}, 78, /is not empty \(.*\); pull to an empty place/],
+    ];
+    for (const [args, env, wanted, message] of cases) {
+      const { code, stderr, stdout } = await runCli(args, { ...hub.env, ...env });
+      assert.match(stderr, message);
+      assert.equal(code, wanted, stderr);
+      for (const secret of [hub.token, 'hf_notthistoken', 'secretsecret'])
+        assert.ok(!(stderr + stdout).includes(secret), 'the token is not repeated');
+    }
+  });
+});
