@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { describeEstimate, describeExhaustion, type EstimateInput, estimate, exhaustion } from './estimate.ts';
+import {
+  describeEstimate,
+  describeExhaustion,
+  describeMeasurement,
+  type EstimateInput,
+  estimate,
+  exhaustion,
+  wilson,
+} from './estimate.ts';
 
 const INPUT: EstimateInput = {
   samples: 565_000,
@@ -82,4 +90,24 @@ test('A6: the attempts that are named suffice, and one fewer does not', () => {
       if (sufficientAttempts > 1) assert.ok(risk(sufficientAttempts - 1) >= 0.01 * (1 - 1e-9));
     }),
   );
+});
+
+test('F10: the share that passes is measured with its interval', () => {
+  // statsmodels.stats.proportion.proportion_confint(22, 24, method='wilson'), and of (0, 8) and (16, 16).
+  const cases = [
+    [22, 24, 0.741526, 0.976842],
+    [0, 8, 0, 0.324416],
+    [16, 16, 0.806388, 1],
+  ] as const;
+  for (const [part, whole, low, high] of cases) {
+    const found = wilson(part, whole);
+    assert.ok(Math.abs(found[0] - low) < 1e-4 && Math.abs(found[1] - high) < 1e-4, `${found}`);
+  }
+  const measured = { accepted: 22, attempts: 24, imagesPerSecond: 2, imageBytes: 7827, engine: 'cpu' };
+  assert.equal(
+    describeMeasurement(measured, 0),
+    'Measured on this machine (cpu): 22 of 24 images passed the gates (91.7 %; 95 % interval 74.2 to 97.7 %), 7,827 bytes an image',
+  );
+  assert.match(describeMeasurement(measured, 1), /The workers have GPUs and this engine had none/);
+  assert.doesNotMatch(describeMeasurement({ ...measured, engine: 'cuda' }, 1), /GPUs/);
 });

@@ -1,4 +1,5 @@
 import { sampleBytes } from '../contract/plan/limits.ts';
+import type { Measurement } from './measure.ts';
 
 /** The cost of growing a dataset: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
 
@@ -95,6 +96,30 @@ export function describeExhaustion(
   return (
     `If ${percent(acceptance)} of the images pass the gates, some sample fails all ${maxAttempts} attempts with a probability of ` +
     `${percent(probability)} (${some} samples expected); then ${then}${advice}`
+  );
+}
+
+/** The 95 % interval of a share, after Wilson (1927). */
+export function wilson(part: number, whole: number): [number, number] {
+  const [share, z2] = [part / whole, 1.96 ** 2];
+  const middle = share + z2 / (2 * whole);
+  const half = 1.96 * Math.sqrt((share * (1 - share)) / whole + z2 / (4 * whole ** 2));
+  const scale = 1 + z2 / whole;
+  return [Math.max(0, (middle - half) / scale), Math.min(1, (middle + half) / scale)];
+}
+
+/** The measurement in lines for people. @param gpus that each worker has */
+export function describeMeasurement({ accepted, attempts, imageBytes, engine }: Measurement, gpus: number): string {
+  const [low, high] = wilson(accepted, attempts);
+  const percent = (share: number): string => short.format(share * 100);
+  const bytes = imageBytes === null ? '' : `, ${whole.format(imageBytes)} bytes an image`;
+  const other =
+    gpus > 0 && engine === 'cpu'
+      ? '\nThe workers have GPUs and this engine had none: measure on a machine like theirs'
+      : '';
+  return (
+    `Measured on this machine (${engine}): ${accepted} of ${attempts} images passed the gates ` +
+    `(${percent(accepted / attempts)} %; 95 % interval ${percent(low)} to ${percent(high)} %)${bytes}${other}`
   );
 }
 

@@ -7,6 +7,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   plan: [
     'cohortfarm plan -f examples/demo.yaml',
     'cohortfarm plan -f examples/roentgen-v2.yaml --estimate --images-per-second 0.5 --gpu-price 2.50',
+    'cohortfarm plan -f examples/demo.yaml --measure 16 --workers 4 --gpu-price 0.50 --storage-price 0.02',
   ],
   run: [
     'cohortfarm run -f examples/demo.yaml --output out/demo --workers 2 --verify',

@@ -1,19 +1,21 @@
 import type { Command } from 'commander';
-import { UsageError } from '../../contract/failure.ts';
+import { StoppedError, UsageError } from '../../contract/failure.ts';
 import { pairSize } from '../../contract/plan/pairs.ts';
 import { firstSamples, makePlan, type Plan } from '../../contract/plan/plan.ts';
 import { StoreError } from '../../platform/store/store.ts';
-import { prepare, readParent, readTables } from '../../worker/prepare.ts';
+import { type Prepared, prepare, readParent, readTables } from '../../worker/prepare.ts';
 import { describeCohort, describeMisses, describeParent, describePlan, gridTable } from '../describe-plan.ts';
 import {
   describeEstimate,
   describeExhaustion,
+  describeMeasurement,
   type EstimateInput,
   type Exhaustion,
   estimate,
   exhaustion,
 } from '../estimate.ts';
 import { type Loaded, loadDataset } from '../load.ts';
+import { type Measurement, measure } from '../measure.ts';
 import { addS3Options, type S3Flags } from '../open.ts';
 
 /** `cohortfarm plan`: prints the quota grid; nothing is written. */
@@ -23,6 +25,8 @@ interface PlanOptions extends S3Flags {
   readonly json?: boolean;
   readonly prompts?: string;
   readonly estimate?: boolean;
+  readonly measure?: string;
+  readonly workers?: string;
   readonly imagesPerSecond?: string;
   readonly acceptance?: string;
   readonly gpuPrice?: string;
@@ -41,6 +45,8 @@ export function addPlan(program: Command): void {
       .option('--prompts <n>', 'also print the prompts of the first n samples')
       .option('--json', 'print JSON')
       .option('--estimate', 'also print what it takes: images to generate, GPU hours, storage, cost')
+      .option('--measure <n>', 'grow so many images of the plan here, keep none, and estimate from what that took')
+      .option('--workers <n>', 'for the estimate: workers; default: spec.workers.replicas')
       .option('--images-per-second <n>', 'for the estimate: images that one worker generates in a second')
       .option(
         '--acceptance <share>',
@@ -52,12 +58,15 @@ export function addPlan(program: Command): void {
       .addHelpText('after', REMARK),
   ).action(async (options: PlanOptions) => {
     const loaded = await loadDataset(options.file, options);
-    const { plan, unreachable } = await planWithOrWithoutModel(loaded);
+    checkMeasured(options);
+    const { plan, prepared, unreachable } = await planWithOrWithoutModel(loaded);
     const prompts = firstSamples(plan, parseCount(options.prompts));
-    const wanted = options.estimate ? estimateInput(options, loaded, plan) : null;
-    const risk = exhaustionOf(options, plan);
+    const measured =
+      options.measure === undefined ? null : await measurePlan(options.measure, loaded, prepared, unreachable);
+    const wanted = options.estimate || measured ? estimateInput(options, loaded, plan, measured) : null;
+    const risk = exhaustionOf(options, plan, measured);
     if (options.json) {
-      const made = wanted && { estimate: { ...estimate(wanted), assumed: wanted } };
+      const made = wanted && { ...(measured && { measured }), estimate: { ...estimate(wanted), assumed: wanted } };
       const text = JSON.stringify({
         ...planJson(plan, unreachable),
         ...(risk && { exhaustion: risk }),
@@ -70,49 +79,117 @@ export function addPlan(program: Command): void {
     process.stdout.write(planText(plan, unreachable));
     if (risk) process.stdout.write(`${describeExhaustion(risk, plan.spec.quality)}\n`);
     for (const { key, prompt } of prompts) process.stdout.write(`${key}  ${prompt}\n`);
+    if (measured) process.stdout.write(`${describeMeasurement(measured, loaded.dataset.spec.workers.gpus)}\n`);
     if (wanted) process.stdout.write(`${describeEstimate(wanted, estimate(wanted))}\n`);
   });
 }
 
 const REMARK = `
-The rate and the acceptance of a model are best measured: grow a small dataset and read
-status.imagesPerSecond (of all workers, accepted images) and status.acceptanceRate.`;
+The rate and the acceptance of a model are best measured on the machine that workers get:
+--measure 64 there, or status.imagesPerSecond (of all workers, accepted images) and
+status.acceptanceRate of a small dataset. Model loading and idle nodes come on top.`;
 
 /** Default where neither the model nor the resource says: Stable Diffusion's. */
 const DEFAULT_PIXELS = 512;
 
 /** @throws UsageError for what is missing or no number */
-function estimateInput(options: PlanOptions, { dataset }: Loaded, plan: Plan): EstimateInput {
+function estimateInput(
+  options: PlanOptions,
+  { dataset }: Loaded,
+  plan: Plan,
+  measured: Measurement | null,
+): EstimateInput {
   const { workers, output, model } = dataset.spec;
-  const { imagesPerSecond, gpuPrice, storagePrice, imageBytes } = options;
-  if (imagesPerSecond === undefined) {
-    throw new UsageError('--estimate needs --images-per-second: the images that one worker generates in a second');
-  }
+  const { gpuPrice, storagePrice } = options;
   const { height, width } = { ...plan.model.defaults, ...model.sampling };
   return {
     samples: plan.samples,
     pixels: (height || DEFAULT_PIXELS) * (width || DEFAULT_PIXELS),
     format: output.image.format,
-    workers: workers.replicas,
+    workers: options.workers === undefined ? workers.replicas : parseWorkers(options.workers),
     gpus: workers.gpus,
-    imagesPerSecond: parsePositive('--images-per-second', imagesPerSecond),
-    acceptance: acceptanceOf(options, plan),
+    imagesPerSecond: rateOf(options, workers.gpus, measured),
+    acceptance: acceptanceOf(options, plan, measured),
     pairSize: pairSize(plan.spec.quota),
     ...(gpuPrice !== undefined && { price: parsePositive('--gpu-price', gpuPrice) }),
     ...(storagePrice !== undefined && { storagePrice: parsePositive('--storage-price', storagePrice) }),
-    ...(imageBytes !== undefined && { imageBytes: parsePositive('--image-bytes', imageBytes) }),
+    ...imageBytesOf(options, measured),
   };
 }
 
-/** The share of the images that is assumed to pass the gates. */
-function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan): number {
+const MAX_MEASURED = 10_000;
+
+/** @throws UsageError for what a measurement decides by itself */
+function checkMeasured({ measure, imagesPerSecond, acceptance, estimate }: PlanOptions): void {
+  if (measure === undefined) {
+    if (estimate && imagesPerSecond === undefined)
+      throw new UsageError(
+        '--estimate needs --images-per-second, the images that one worker generates in a second; --measure 16 finds out',
+      );
+    return;
+  }
+  if (imagesPerSecond !== undefined || acceptance !== undefined)
+    throw new UsageError(
+      `${imagesPerSecond !== undefined ? '--images-per-second' : '--acceptance'} and --measure contradict each other; leave one out`,
+    );
+  if (!/^[1-9]\d*$/.test(measure) || Number(measure) > MAX_MEASURED)
+    throw new UsageError(
+      `--measure: ${JSON.stringify(measure)} is not a number of images; write a whole number from 1 to ${MAX_MEASURED}`,
+    );
+}
+
+async function measurePlan(
+  images: string,
+  { dataset }: Loaded,
+  prepared: Prepared | null,
+  unreachable: string | null,
+): Promise<Measurement> {
+  if (!prepared) throw new UsageError(`--measure needs the model, which cannot be read from here: ${unreachable}`);
+  process.stderr.write(`Growing ${images} images to measure; nothing of them is kept.\n`);
+  const stopping = new AbortController();
+  const onSignal = (): void => stopping.abort(new StoppedError('stopped; nothing was kept'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
+  try {
+    return await measure(prepared, dataset, Number(images), stopping.signal);
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+  }
+}
+
+/** Images that one worker generates in a second: each of its GPUs has an engine. */
+function rateOf({ imagesPerSecond }: PlanOptions, gpus: number, measured: Measurement | null): number {
+  if (!measured) return parsePositive('--images-per-second', imagesPerSecond!);
+  if (measured.imagesPerSecond !== null) return measured.imagesPerSecond * Math.max(1, gpus);
+  throw new UsageError('--measure: one batch only warms up; measure more images than spec.workers.batchSize');
+}
+
+function imageBytesOf({ imageBytes }: PlanOptions, measured: Measurement | null): { imageBytes?: number } {
+  if (imageBytes !== undefined) return { imageBytes: parsePositive('--image-bytes', imageBytes) };
+  return measured?.imageBytes ? { imageBytes: measured.imageBytes } : {};
+}
+
+function parseWorkers(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
+  throw new UsageError(
+    `--workers: ${JSON.stringify(text)} is not a number of workers; write a whole number from 1 to 99999`,
+  );
+}
+
+/** The share of the images that passes the gates, measured or assumed. */
+function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan, measured: Measurement | null): number {
+  if (measured) {
+    if (measured.accepted > 0) return measured.accepted / measured.attempts;
+    throw new UsageError(
+      `--measure: none of ${measured.attempts} images passed the gates; look at the model and the gates`,
+    );
+  }
   if (acceptance !== undefined) return parsePositive('--acceptance', acceptance, 1);
   return spec.quality.gates.length > 0 ? 0.5 : 1;
 }
 
 /** Without gates every image is accepted, so no sample can fail. */
-function exhaustionOf(options: PlanOptions, plan: Plan): Exhaustion | null {
-  const acceptance = acceptanceOf(options, plan);
+function exhaustionOf(options: PlanOptions, plan: Plan, measured: Measurement | null): Exhaustion | null {
+  const acceptance = acceptanceOf(options, plan, measured);
   if (acceptance === 1) return null;
   const size = pairSize(plan.spec.quota);
   const { maxAttempts } = plan.spec.quality;
@@ -140,9 +217,10 @@ function parseCount(text = '0'): number {
 async function planWithOrWithoutModel({
   dataset,
   resources,
-}: Loaded): Promise<{ plan: Plan; unreachable: string | null }> {
+}: Loaded): Promise<{ plan: Plan; prepared: Prepared | null; unreachable: string | null }> {
   try {
-    return { plan: (await prepare(dataset, resources)).plan, unreachable: null };
+    const prepared = await prepare(dataset, resources);
+    return { plan: prepared.plan, prepared, unreachable: null };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const tables = await readTables(dataset, resources);
@@ -151,6 +229,7 @@ async function planWithOrWithoutModel({
     const gateDigests = dataset.spec.quality.gates.map(() => '');
     return {
       plan: makePlan(dataset, { ...tables, ...(parent && { parent }), model, gateDigests }),
+      prepared: null,
       unreachable: error.message,
     };
   }
