@@ -1,4 +1,6 @@
+import { inWords } from '../../contract/plan/combinations.ts';
 import { placeholders, renderPrompt } from '../../contract/plan/prompts.ts';
+import type { SampleRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { indexColumns } from '../publish/index.ts';
 import type { ShardSample } from '../shard/read.ts';
@@ -32,6 +34,9 @@ const findingColumn = (value: string): string =>
 
 const FEATURES = { image: 'image', STRING: 'string', INT32: 'int32', INT64: 'int64', DOUBLE: 'float64' } as const;
 
+/** The findings that were asked for, several where a value combines them. */
+const wantedFindings = ({ axes, sets }: SampleRecord): readonly string[] => sets?.finding ?? [axes.finding!];
+
 /** The columns of a dataset, in order. */
 export function hubColumns(spec: Spec): HubColumn[] {
   const { axes } = spec.quota;
@@ -62,7 +67,7 @@ export function hubColumns(spec: Spec): HubColumn[] {
       ? [column('impression', 'STRING', impressionOf(spec.prompt.template))]
       : []),
     ...findings.map((finding) =>
-      column(findingColumn(finding), 'INT32', ({ record }) => (record.axes.finding === finding ? 1 : 0)),
+      column(findingColumn(finding), 'INT32', ({ record }) => (wantedFindings(record).includes(finding) ? 1 : 0)),
     ),
     ...Object.keys(axes)
       .filter((axis) => !own.includes(axis))
@@ -84,8 +89,10 @@ export function hubColumns(spec: Spec): HubColumn[] {
 /** The part of a prompt that is in the place of `{impression}`. */
 function impressionOf(template: string): (sample: ShardSample) => string | null {
   const [before = '', after = ''] = template.split('{impression}');
-  return ({ record: { axes, exact, prompt } }) => {
-    const words = { ...axes, ...Object.fromEntries(Object.entries(exact).map(([axis, n]) => [axis, String(n)])) };
+  return ({ record: { axes, sets = {}, exact, prompt } }) => {
+    const spoken = Object.entries(sets).map(([axis, set]) => [axis, inWords(set)]);
+    const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
+    const words = { ...axes, ...Object.fromEntries(spoken), ...Object.fromEntries(numbers) };
     const [head, tail] = [renderPrompt(before, words), renderPrompt(after, words)];
     const fits = prompt.startsWith(head) && prompt.endsWith(tail) && prompt.length >= head.length + tail.length;
     return fits ? prompt.slice(head.length, prompt.length - tail.length) : null;

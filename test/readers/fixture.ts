@@ -45,6 +45,13 @@ export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticD
   });
 }
 
+/** The same with an image of two findings in some cells. */
+export function combined(dataset: SyntheticDataset): SyntheticDataset {
+  const { finding } = dataset.spec.quota.axes;
+  const axes = { ...dataset.spec.quota.axes, finding: { ...finding!, combinations: [['cardiomegaly', 'effusion']] } };
+  return { ...dataset, spec: { ...dataset.spec, quota: { ...dataset.spec.quota, axes } } };
+}
+
 /** The same with all that a publisher can say about it. */
 export function described(dataset: SyntheticDataset): SyntheticDataset {
   const annotations = {

@@ -6,7 +6,7 @@ import { before, describe, type TestContext, test } from 'node:test';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { missingPython } from '../support/venv.ts';
-import { described, growDataset, readersDataset } from './fixture.ts';
+import { combined, described, growDataset, readersDataset } from './fixture.ts';
 import { readDataset, readersPython } from './python.ts';
 
 /** A published dataset is read by the tools that its users have, without help from CohortFarm. */
@@ -27,6 +27,7 @@ describe('Python reads a published dataset', { skip: await missingPython() }, ()
 
   const datasets: readonly (readonly [string, SyntheticDataset, RegExp])[] = [
     ['JPEG images in three shards', readersDataset('jpeg', 90), /no errors, 3 warnings/],
+    ['JPEG images of combined findings', combined(readersDataset('jpeg', 60)), /no errors, 3 warnings/],
     ['PNG images in one shard, with license and all', described(readersDataset('png', 30)), /no errors, 0 warnings/],
   ];
   for (const [what, dataset, croissant] of datasets) {

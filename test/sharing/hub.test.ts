@@ -14,7 +14,7 @@ import type { Manifest } from '../../contract/schema/manifest.ts';
 import { contentOf, readShardSamples } from '../../dataset/shard/read.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { type HubServer, startHubServer } from '../../testbed/servers/hub.ts';
-import { growDataset, readersDataset } from '../readers/fixture.ts';
+import { combined, growDataset, readersDataset } from '../readers/fixture.ts';
 import { readersPython } from '../readers/python.ts';
 import { REPO, runCli, startCli } from '../support/cli.ts';
 import { growSmall } from '../support/grown.ts';
@@ -52,7 +52,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cohortfarm-hub-'));
     hub = await startHubServer();
-    const dataset = readersDataset('jpeg', 90);
+    const dataset = combined(readersDataset('jpeg', 90));
     dataset.metadata.annotations = { [PUBLICATION_ANNOTATIONS.accessTerms]: ACCESS };
     ({ manifest } = await growDataset(openStore(cohort()), dataset));
     model = at('model');
@@ -222,6 +222,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
         wanted.push({ sample, image: sha256(contentOf(shard, sample.image)) });
     }
     assert.equal(rows.length, wanted.length);
+    assert.ok(wanted.some(({ sample }) => sample.record.sets!.finding!.length === 2));
     for (const [i, { sample, image }] of wanted.entries()) {
       const { record } = sample;
       const { image_id, text, gender, age, race, impression, seed, age_group, ...row } = rows[i];
@@ -233,7 +234,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
         [record.seed, record.prompt],
       );
       const found = findings.filter((name) => row[name] === 1).map((name) => name.toLowerCase().replace(' ', '-'));
-      assert.deepEqual(found, [record.axes.finding]);
+      assert.deepEqual(found, record.sets!.finding);
     }
   });
 
