@@ -12,6 +12,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   run: [
     'cohortfarm run -f examples/demo.yaml --output out/demo --workers 2 --verify',
     'cohortfarm run -f examples/first.yaml --output s3://cohorts/first --endpoint http://127.0.0.1:9000 --path-style',
+    'cohortfarm run -f examples/demo.yaml --lineage http://127.0.0.1:5000',
   ],
   verify: [
     'cohortfarm verify out/demo',

@@ -16,6 +16,7 @@ import { arraySource } from '../../worker/array-source.ts';
 import { type Prepared, prepare } from '../../worker/prepare.ts';
 import { work } from '../../worker/work.ts';
 import { describePlan } from '../describe-plan.ts';
+import { withLineage } from '../lineage.ts';
 import { loadDataset, withOutput } from '../load.ts';
 import { addS3Options, type S3Flags } from '../open.ts';
 import { type ProgressView, showProgress } from '../progress.ts';
@@ -28,6 +29,7 @@ interface RunOptions extends S3Flags {
   readonly output?: string;
   readonly workers?: string;
   readonly adopt?: string;
+  readonly lineage?: string;
   readonly verify?: boolean;
   readonly json?: boolean;
 }
@@ -41,6 +43,7 @@ export function addRun(program: Command): void {
       .option('-o, --output <uri>', 'directory or s3://bucket/prefix; default: spec.output.uri')
       .option('-w, --workers <n>', 'engine processes, each with a shard of its own; default: spec.workers.replicas')
       .option('--adopt <owner>', 'take the output over from the owner that the error names')
+      .option('--lineage <target>', 'where OpenLineage events go: a file, or the URL of a server')
       .option('--verify', 'verify the published dataset at the end')
       .option('--json', 'print one JSON object at the end'),
   ).action(async (options: RunOptions) => {
@@ -60,15 +63,12 @@ async function run(options: RunOptions): Promise<number> {
   const owner: PrefixOwner = { kind: 'Run', id: randomUUID() };
   const claimant = { owner, adoptFrom: options.adopt, above: storesAbove(output, loaded.resources.s3) };
   const job: Job = { dataset, prepared, store, workers, claimant, s3: loaded.resources.s3 };
-  if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
-  else await claim(store, plan, claimant);
-  const manifest = await publish({
-    plan,
-    dataset,
-    store,
-    owner,
-    version: VERSION,
-    referenceDir: prepared.referenceDir,
+  const lineage = { target: options.lineage, id: owner.id, loaded, prepared, output: store.uri };
+  const manifest = await withLineage(lineage, async () => {
+    if ((await standing(store, plan, claimant)).state === 'open') await grow(job);
+    else await claim(store, plan, claimant);
+    const { referenceDir } = prepared;
+    return publish({ plan, dataset, store, owner, version: VERSION, referenceDir });
   });
   return conclude(manifest, job, options);
 }

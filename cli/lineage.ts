@@ -1,0 +1,68 @@
+import { describeError, StoppedError } from '../contract/failure.ts';
+import { hasModel } from '../contract/gates/gate-types.ts';
+import { type LineagePlace, type LineageRun, type LineageState, lineageEvent } from '../contract/lineage.ts';
+import type { Manifest } from '../contract/schema/manifest.ts';
+import { openLineage } from '../platform/lineage.ts';
+import { redact } from '../platform/redact.ts';
+import { resolveUri } from '../platform/resource.ts';
+import { VERSION } from '../platform/version.ts';
+import type { Prepared } from '../worker/prepare.ts';
+import type { Loaded } from './load.ts';
+
+/** OpenLineage events of `cohortfarm run`: one when it begins, one when it ends. */
+
+export interface LineageRequest {
+  readonly target: string | undefined;
+  readonly id: string;
+  readonly loaded: Loaded;
+  readonly prepared: Prepared;
+  /** Absolute URI of the dataset. */
+  readonly output: string;
+}
+
+/** Grows a dataset between its events. Without a target nothing is sent. A target that fails is a remark, once. */
+export async function withLineage(request: LineageRequest, grow: () => Promise<Manifest>): Promise<Manifest> {
+  const target = request.target ?? process.env.OPENLINEAGE_URL;
+  if (!target) return grow();
+  const sink = openLineage(target, process.env.OPENLINEAGE_API_KEY);
+  const run = describeRun(request);
+  let isSilent = false;
+  const send = async (state: LineageState): Promise<void> => {
+    const fault = await sink.emit(lineageEvent(run, state, new Date().toISOString()));
+    if (fault !== null && !isSilent)
+      process.stderr.write(`OpenLineage events are lost (${fault}); the run continues\n`);
+    isSilent ||= fault !== null;
+  };
+  await send({ type: 'START' });
+  try {
+    const manifest = await grow();
+    await send({ type: 'COMPLETE', manifest });
+    return manifest;
+  } catch (error) {
+    const type = error instanceof StoppedError ? 'ABORT' : 'FAIL';
+    await send({ type, message: redact(describeError(error).split('\n')[0]!) });
+    throw error;
+  }
+}
+
+function describeRun({ id, loaded, prepared, output }: LineageRequest): LineageRun {
+  const { dataset, resources } = loaded;
+  const { plan } = prepared;
+  const { model, quality, quota, prompt } = dataset.spec;
+  const place = (uri: string | undefined, version?: string): LineagePlace[] =>
+    uri === undefined ? [] : [{ uri: resolveUri(uri, resources.baseDir), ...(version && { version }) }];
+  const { cohort, table, evaluation } = quota.allocation;
+  return {
+    id,
+    namespace: process.env.OPENLINEAGE_NAMESPACE || 'cohortfarm',
+    name: plan.name,
+    version: VERSION,
+    inputs: [
+      ...place(model.uri, plan.model.digest),
+      ...quality.gates.filter(hasModel).flatMap(({ modelUri }) => place(modelUri)),
+      ...[cohort?.uri, table?.uri, evaluation?.uri, prompt?.impressionsFrom?.uri].flatMap((uri) => place(uri)),
+      ...place(plan.parent?.uri, plan.parent?.sha256),
+    ],
+    output: { uri: output, version: plan.digest },
+  };
+}

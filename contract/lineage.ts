@@ -1,0 +1,83 @@
+import type { Manifest } from './schema/manifest.ts';
+
+/** OpenLineage events of a run: which model and tables went in, which dataset came out (https://openlineage.io, spec 2-0-2). */
+
+const SPEC = 'https://openlineage.io/spec';
+const FACETS = `${SPEC}/facets`;
+
+/** A folder or file, as OpenLineage names it, with the digest of this version. */
+export interface LineagePlace {
+  /** s3://bucket/prefix, or an absolute path. */
+  readonly uri: string;
+  readonly version?: string;
+}
+
+export interface LineageRun {
+  /** A UUID. */
+  readonly id: string;
+  /** The namespace of the job. */
+  readonly namespace: string;
+  /** The name of the dataset. */
+  readonly name: string;
+  readonly inputs: readonly LineagePlace[];
+  readonly output: LineagePlace;
+  /** The version of CohortFarm. */
+  readonly version: string;
+}
+
+export type LineageState =
+  | { readonly type: 'START' }
+  | { readonly type: 'COMPLETE'; readonly manifest: Pick<Manifest, 'samples' | 'shards'> }
+  | { readonly type: 'FAIL' | 'ABORT'; readonly message: string };
+
+/** The event for a state of a run. @param time in ISO 8601 */
+export function lineageEvent(run: LineageRun, state: LineageState, time: string): object {
+  const producer = `https://cohortfarm.dev/${run.version}`;
+  const facet = (name: string, version: string, fields: object): object => ({
+    _producer: producer,
+    _schemaURL: `${FACETS}/${version}/${name}.json#/$defs/${name}`,
+    ...fields,
+  });
+  const dataset = ({ uri, version }: LineagePlace): object => ({
+    ...placeOf(uri),
+    facets: version ? { version: facet('DatasetVersionDatasetFacet', '1-0-1', { datasetVersion: version }) } : {},
+  });
+  const failed = 'message' in state && {
+    errorMessage: facet('ErrorMessageRunFacet', '1-0-1', { message: state.message, programmingLanguage: 'JAVASCRIPT' }),
+  };
+  const statistics = 'manifest' in state && {
+    outputStatistics: facet('OutputStatisticsOutputDatasetFacet', '1-0-2', statisticsOf(state.manifest)),
+  };
+  const engine = { name: 'cohortfarm', version: run.version };
+  const kind = { processingType: 'BATCH', integration: 'COHORTFARM', jobType: 'RUN' };
+  return {
+    eventTime: time,
+    eventType: state.type,
+    producer,
+    schemaURL: `${SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent`,
+    run: {
+      runId: run.id,
+      facets: { processing_engine: facet('ProcessingEngineRunFacet', '1-1-1', engine), ...failed },
+    },
+    job: {
+      namespace: run.namespace,
+      name: run.name,
+      facets: { jobType: facet('JobTypeJobFacet', '2-0-4', kind) },
+    },
+    inputs: run.inputs.map((place) => ({ ...dataset(place), inputFacets: {} })),
+    outputs: [{ ...dataset(run.output), outputFacets: statistics || {} }],
+  };
+}
+
+const statisticsOf = ({ samples, shards }: Pick<Manifest, 'samples' | 'shards'>): object => ({
+  rowCount: samples.accepted,
+  size: shards.reduce((sum, { bytes }) => sum + bytes, 0),
+  fileCount: shards.length,
+});
+
+/** Names as OpenLineage's naming conventions have them. */
+function placeOf(uri: string): { namespace: string; name: string } {
+  const [, bucket, key] = /^(s3:\/\/[^/]+)\/?(.*)$/.exec(uri) ?? [];
+  if (bucket !== undefined) return { namespace: bucket, name: key || '/' };
+  return { namespace: 'file', name: uri.replace(/^file:\/\//, '') };
+}

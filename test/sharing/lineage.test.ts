@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Manifest } from '../../contract/schema/manifest.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { writeSmallDemo } from '../support/demo.ts';
+import { missingPython } from '../support/venv.ts';
+import { runPython } from './python.ts';
+
+/** OpenLineage events of `cohortfarm run`, read by OpenLineage's own library. */
+
+describe('F12: lineage', { skip: await missingPython() }, () => {
+  let dir: string;
+  let file: string;
+  const at = (name: string): string => join(dir, name);
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'cohortfarm-lineage-'));
+    file = await writeSmallDemo(dir, (spec) => {
+      spec.quota.samples = 32;
+      spec.model.sampling.steps = 4;
+    });
+  });
+  after(() => rm(dir, { recursive: true, force: true }));
+  const events = async (path: string) =>
+    (await readFile(path, 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+
+  it('a run reports what went in and what came out, in the words of the specification', async () => {
+    const { code, stderr } = await runCli(['run', '-f', file, '-o', at('cohort'), '--lineage', at('events.jsonl')]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(await runPython('check_lineage.py', [at('events.jsonl')])), ['START', 'COMPLETE']);
+    const [start, complete] = await events(at('events.jsonl'));
+    const manifest: Manifest = JSON.parse(await readFile(at('cohort/dataset.json'), 'utf8'));
+    assert.equal(start.run.runId, complete.run.runId);
+    const [model] = complete.inputs;
+    assert.deepEqual([model.namespace, model.facets.version.datasetVersion], ['file', manifest.model.digest]);
+    const [output] = complete.outputs;
+    assert.deepEqual([output.name, output.facets.version.datasetVersion], [at('cohort'), manifest.planDigest]);
+    const { rowCount, size, fileCount } = output.outputFacets.outputStatistics;
+    const bytes = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+    assert.deepEqual([rowCount, size, fileCount], [manifest.samples.accepted, bytes, manifest.shards.length]);
+  });
+
+  it('a failure and a stop are reported, too', async () => {
+    const other = await writeSmallDemo(dir, (spec) => {
+      spec.seed = 5;
+    });
+    const failed = await runCli(['run', '-f', other, '-o', at('cohort'), '--lineage', at('failed.jsonl')]);
+    assert.equal(failed.code, 78);
+    const stopped = startCli(['run', '-f', other, '-o', at('stopped'), '--lineage', at('failed.jsonl')]);
+    while ((await events(at('failed.jsonl'))).length < 3) await sleep(50);
+    stopped.process.kill('SIGINT');
+    assert.equal((await stopped.outcome).code, 75);
+    const types = JSON.parse(await runPython('check_lineage.py', [at('failed.jsonl')]));
+    assert.deepEqual(types, ['START', 'FAIL', 'START', 'ABORT']);
+    const [, fail] = await events(at('failed.jsonl'));
+    assert.match(fail.run.facets.errorMessage.message, /belongs to plan/);
+  });
+
+  it('a server gets them with its key; one that fails changes nothing but a remark', async (t) => {
+    const got: { url: string; key: string | undefined; event: { eventType: string } }[] = [];
+    let answer = 201;
+    const server = createServer(async (request: IncomingMessage, response) => {
+      const body = (await Array.fromAsync(request)).join('');
+      got.push({ url: request.url!, key: request.headers.authorization, event: JSON.parse(body) });
+      response.writeHead(answer).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.closeAllConnections());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const env = { OPENLINEAGE_URL: url, OPENLINEAGE_API_KEY: 'the-api-key', OPENLINEAGE_NAMESPACE: 'lab' };
+    // The dataset is complete: nothing is grown again.
+    const again = await runCli(['run', '-f', file, '-o', at('cohort')], env);
+    assert.equal(again.code, 0, again.stderr);
+    const seen = got.map(({ url, key, event }) => [url, key, event.eventType]);
+    const common = ['/api/v1/lineage', 'Bearer the-api-key'];
+    assert.deepEqual(seen, [
+      [...common, 'START'],
+      [...common, 'COMPLETE'],
+    ]);
+    answer = 500;
+    const failing = await runCli(['run', '-f', file, '-o', at('cohort')], env);
+    assert.equal(failing.code, 0);
+    assert.equal(
+      failing.stderr.match(/OpenLineage events are lost \(http:\/\/127\.0\.0\.1:\d+ answers 500\)/g)?.length,
+      1,
+    );
+    server.closeAllConnections();
+    server.close();
+    const dead = await runCli(['run', '-f', file, '-o', at('cohort'), '--lineage', url]);
+    assert.match(dead.stderr, /OpenLineage events are lost \(fetch failed: .*ECONNREFUSED/);
+    assert.equal(dead.code, 0);
+    const wrong = await runCli(['run', '-f', file, '-o', at('cohort'), '--lineage', 'ftp://user:password@host']);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /--lineage: "ftp:\/\/.*" is neither a file nor the address of an OpenLineage server/);
+    assert.doesNotMatch(wrong.stderr, /password@/);
+  });
+});
