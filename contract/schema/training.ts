@@ -4,7 +4,14 @@ import { bin, label, passThrough, uri } from './text.ts';
 /** `spec.training`: what is trained on the dataset once it is published, and on what it is measured. */
 
 export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'] as const;
-export const BASELINES = ['RealOnly', 'RealOnlyEqualCompute', 'Mixed', 'SyntheticOnly'] as const;
+export const BASELINES = [
+  'RealOnly',
+  'RealOnlyEqualCompute',
+  'RealOnlyReweighted',
+  'RealOnlyGroupDRO',
+  'Mixed',
+  'SyntheticOnly',
+] as const;
 export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
 export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
 

@@ -52,7 +52,7 @@ def taken(records, world: int, workers: int, steps: range, rate: float) -> list[
     found: list[list[int]] = [[] for _ in steps]
     for rank in range(world):
         batches = TrainingBatches([Group(records, rate)], SIZE, steps, Augment(True, 0, 5), 5, rank, world)
-        for place, (images, labels) in enumerate(training_loader(batches, workers, False)):
+        for place, (images, labels, _) in enumerate(training_loader(batches, workers, False)):
             greys = images[:, 0, 0, 0].tolist()
             assert labels[:, 1].tolist() == [float(grey % 3 == 0) for grey in greys]
             found[place] += greys
@@ -79,7 +79,7 @@ def test_a_training_that_goes_on_takes_what_it_would_have_taken(shards):
 def test_two_groups_in_one_batch_keep_their_rates(shards):
     real, synthetic = shards.take(np.arange(60)), shards.take(np.arange(60, N))
     batches = TrainingBatches([Group(real, 12.0), Group(synthetic, 4.5)], SIZE, range(20), Augment(False, 0, 1), 1, 0, 1)
-    greys = [images[:, 0, 0, 0].tolist() for images, _ in training_loader(batches, 0, False)]
+    greys = [images[:, 0, 0, 0].tolist() for images, _, _ in training_loader(batches, 0, False)]
     assert sorted(grey for step in greys for grey in step if grey < 60) == sorted(list(range(60)) * 4)
     assert sorted(grey for step in greys for grey in step if grey >= 60) == list(range(60, N))
 

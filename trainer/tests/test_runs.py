@@ -90,7 +90,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     first = run(tmp_path, "Pretrain", "weights", train={"data": [data["synthetic"]], "hyperparameters": HYPER})
     assert first["training"]["train"]["images"] == 72
     compare = {
-        "baselines": ["RealOnly", "RealOnlyEqualCompute", "Mixed", "SyntheticOnly"],
+        "baselines": ["RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "SyntheticOnly"],
         "seeds": 2,
         "pretrain": {"data": [data["synthetic"]], "hyperparameters": {**HYPER, "steps": 12}},
         "finetune": {"data": [data["real"]], "hyperparameters": HYPER},
@@ -104,7 +104,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     comparison = metrics["comparison"]
     assert (comparison["realSteps"], comparison["syntheticSteps"], comparison["batchSize"]) == (8, 12, 16)
     found = {(arm["arm"], arm["initialisation"], arm["site"]) for arm in comparison["arms"]}
-    arms = ("RealOnly", "RealOnlyEqualCompute", "Mixed", "SyntheticOnly", "PretrainFinetune")
+    arms = ("RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "SyntheticOnly", "PretrainFinetune")
     assert found == {(arm, start, place) for arm in arms for start in ("Scratch", "Weights") for place in ("macro", "a", "b", "pooled")}
     steps = {}
     for path in (tmp_path / "compare" / "runs").iterdir():
@@ -116,7 +116,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     assert steps == {f"{arm.lower()}-{start}": {taken.get(arm, 8)} for arm in arms for start in ("scratch", "weights")}
     assert comparison["equalComputeSteps"] == 20
     pairs = {(one["arm"], one["minus"]) for one in comparison["contrasts"]}
-    assert pairs == {(arm, minus) for arm in arms[1:] for minus in arms[:2] if arm != minus} | {("PretrainFinetune", "Mixed")}
+    assert pairs == {(arm, minus) for arm in arms[1:] for minus in arms[:2] if arm != minus} | {("PretrainFinetune", rival) for rival in arms[2:5]}
     for arm in comparison["arms"]:
         values = [seed["auroc"] for seed in arm["seeds"]]
         assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
@@ -209,7 +209,8 @@ import sys, torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from cohortfarm_trainer.distributed import join_team
-from cohortfarm_trainer.training.loop import shared_loss
+from cohortfarm_trainer.training.objective import GROUP_DRO, MEAN, REWEIGHTED, Objective
+import pandas
 team = join_team()
 torch.manual_seed(0)
 images, labels = torch.randn(6, 4), torch.randint(0, 2, (6, 3)).float()
@@ -218,10 +219,17 @@ net = torch.nn.Linear(4, 3)
 wrapped = DistributedDataParallel(net) if team.world > 1 else net
 # Of 6 images 3 are each rank's, or all of the only one.
 mine = range(6) if team.world == 1 else range(team.rank * 3, team.rank * 3 + 3)
-own, loss = shared_loss(wrapped(images[mine]), labels[mine], torch.tensor([1.0, 3.0, 0.5]), team)
-own.backward()
+groups = pandas.Series(list("aabbbb"))
+found = {}
+for kind in (MEAN, REWEIGHTED, GROUP_DRO):
+    objective = Objective(kind) if kind == MEAN else Objective(kind, groups, groups)
+    places = torch.zeros(6, dtype=torch.int64) if kind == MEAN else torch.from_numpy(objective.train)
+    net.zero_grad()
+    own, loss = objective.shared(wrapped(images[mine]), labels[mine], torch.tensor([1.0, 3.0, 0.5]), places[mine], team)
+    own.backward()
+    found[kind] = {"loss": loss, "gradient": net.weight.grad.clone(), "shares": objective.shares}
 if team.rank == 0:
-    torch.save({"loss": loss, "gradient": net.weight.grad}, sys.argv[1])
+    torch.save(found, sys.argv[1])
 """
 
 
@@ -235,8 +243,11 @@ def test_science_2_1_gradients_are_those_of_the_masked_mean_of_all_processes(tmp
         done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         found[world] = torch.load(out)
-    assert found[2]["loss"] == pytest.approx(found[1]["loss"], rel=1e-6)
-    torch.testing.assert_close(found[2]["gradient"], found[1]["gradient"])
+    assert len(found[1]) == 3
+    for kind, alone in found[1].items():
+        assert found[2][kind]["loss"] == pytest.approx(alone["loss"], rel=1e-6)
+        torch.testing.assert_close(found[2][kind]["gradient"], alone["gradient"])
+        torch.testing.assert_close(found[2][kind]["shares"], alone["shares"])
 
 
 def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):

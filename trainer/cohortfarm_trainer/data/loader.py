@@ -19,9 +19,11 @@ class Group:
 
     records: Records
     rate: float
+    groups: np.ndarray | None = None  # int64 [n]: whom the objective counts each image with; all with all where it is None
 
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # uint8 [b, 1, size, size] and float32 [b, labels]
+# uint8 [b, 1, size, size], float32 [b, labels], and int64 [b]: the group of each image.
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class TrainingBatches(Dataset):
@@ -41,15 +43,18 @@ class TrainingBatches(Dataset):
         parts = [self._part(g, k) for g in range(len(self.groups))]
         return [
             (
-                torch.from_numpy(np.stack([image for images, _ in batch for image in images])).unsqueeze(1),
-                torch.from_numpy(np.concatenate([labels for _, labels in batch])),
+                torch.from_numpy(np.stack([image for images, _, _ in batch for image in images])).unsqueeze(1),
+                torch.from_numpy(np.concatenate([labels for _, labels, _ in batch])),
+                torch.from_numpy(np.concatenate([groups for _, _, groups in batch])),
             )
             for batch in zip(*parts)
         ]
 
-    def _part(self, g: int, k: int) -> list[tuple[list[np.ndarray], np.ndarray]]:
-        """What one group gives to each batch of a block: images, and their labels."""
+    def _part(self, g: int, k: int) -> list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]:
+        """What one group gives to each batch of a block: images, their labels and their groups."""
         reader, labels = self.readers[g], self.groups[g].records.labels
+        given = self.groups[g].groups
+        groups = np.zeros(len(labels), np.int64) if given is None else given
         positions = self._taken(g, k)
         indices = [self.streams[g].at(batch) for batch in positions]
         wanted = np.concatenate(indices)
@@ -58,7 +63,7 @@ class TrainingBatches(Dataset):
             reader.start(self.streams[g].at(np.concatenate(self._taken(g, k + stride()))))
         images = iter(reader.read(wanted))
         return [
-            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen])
+            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen], groups[chosen])
             for batch, chosen in zip(positions, indices)
         ]
 

@@ -10,6 +10,9 @@ from .groups import FALSE_POSITIVES, MATCHED, VALIDATION
 from .measure import POOLED, Measurement
 
 MACRO = "macro"  # the mean over the sites
+REWEIGHTED, GROUP_DRO = "RealOnlyReweighted", "RealOnlyGroupDRO"
+# What PretrainFinetune is compared with beside real images alone.
+RIVALS = ("Mixed", REWEIGHTED, GROUP_DRO)
 REAL_ONLY, EQUAL_COMPUTE, PRETRAIN_FINETUNE = "RealOnly", "RealOnlyEqualCompute", "PretrainFinetune"
 # Names in the measurement, and in metrics.json.
 MEASURED = {
@@ -130,7 +133,7 @@ def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
 
 
 def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> list[dict[str, Any]]:
-    """PretrainFinetune minus Mixed, and each arm minus RealOnly, also at equal compute, by initialisation and site.
+    """PretrainFinetune minus each of its rivals, and each arm minus RealOnly, also at equal compute, by initialisation and site.
 
     The family is that of the first site, which is the mean over the sites where there are several: the primary end point is
     tested alone, all others there with Holm's correction. Elsewhere no p-value is given.
@@ -138,7 +141,7 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
     declared = next(iter(runs))[2]
     found: list[dict[str, Any]] = []
     for arm, start, site in runs:
-        for minus in () if arm == REAL_ONLY else (REAL_ONLY, EQUAL_COMPUTE, *(["Mixed"] if arm == PRETRAIN_FINETUNE else [])):
+        for minus in () if arm == REAL_ONLY else (REAL_ONLY, EQUAL_COMPUTE, *(RIVALS if arm == PRETRAIN_FINETUNE else ())):
             other = runs.get((minus, start, site))
             if other is None or arm == minus:
                 continue

@@ -6,7 +6,15 @@ from .curves import chart
 from .heat import NOTE, heat_map
 from .parts import ARM_NAMES, STARTS, cell, interval, number, row, scale_of, section, sites_of, table
 
-COLOURS = {"RealOnly": "var(--c0)", "Mixed": "var(--c1)", "SyntheticOnly": "var(--c2)", "RealOnlyEqualCompute": "var(--c4)", "PretrainFinetune": "var(--c3)"}
+COLOURS = {
+    "RealOnly": "var(--c0)",
+    "Mixed": "var(--c1)",
+    "SyntheticOnly": "var(--c2)",
+    "PretrainFinetune": "var(--c3)",
+    "RealOnlyEqualCompute": "var(--c4)",
+    "RealOnlyReweighted": "var(--c5)",
+    "RealOnlyGroupDRO": "var(--c6)",
+}
 
 
 def comparison_sections(comparison: dict[str, Any]) -> list[str]:

@@ -8,6 +8,8 @@ Estimate = dict[str, float | None]
 ARM_NAMES = {
     "RealOnly": "Real only",
     "RealOnlyEqualCompute": "Real only, at equal compute",
+    "RealOnlyReweighted": "Real only, groups weighed alike",
+    "RealOnlyGroupDRO": "Real only, worst groups first",
     "Mixed": "Real and synthetic, mixed",
     "SyntheticOnly": "Synthetic only",
     "PretrainFinetune": "Pretrain, then finetune",

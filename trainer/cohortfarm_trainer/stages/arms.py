@@ -10,10 +10,12 @@ from ..data.memory import Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
-from ..evaluation.comparison import EQUAL_COMPUTE, PRETRAIN_FINETUNE, REAL_ONLY
+from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED
+from ..training import objective
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
+GOALS = {REWEIGHTED: objective.REWEIGHTED, GROUP_DRO: objective.GROUP_DRO}
 DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
 
@@ -107,7 +109,7 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
 
     From random or given weights the learning rate is that of pretraining; from pretrained ones that of finetuning. Mixed
     takes as many steps on real images as the others and sees as many synthetic ones as pretraining does, spread over them.
-    RealOnlyEqualCompute sees as many images in all as PretrainFinetune, all of them real. SyntheticOnly sees no real image, not
+    RealOnlyReweighted and RealOnlyGroupDRO are RealOnly by another objective. RealOnlyEqualCompute sees as many images in all as PretrainFinetune, all of them real. SyntheticOnly sees no real image, not
     even to validate.
     """
     pretrain = context.config["compare"]["pretrain"]["hyperparameters"]
@@ -120,6 +122,8 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
         return replace(job, groups=(real,))
     if arm.arm == EQUAL_COMPUTE:
         return replace(job, groups=(real,), steps=equal_compute_steps(context, data))
+    if arm.arm in GOALS:
+        return replace(job, groups=(real,), goal=GOALS[arm.arm], bins=tuple(context.config["ageBins"]))
     if arm.arm == "Mixed":
         synthetic = Group(data.synthetic.split(arm.seed)[0], synthetic_batch(context) * data.synthetic.steps / data.real.steps)
         return replace(job, groups=(real, synthetic), seen=(data.synthetic.seen, data.real.seen))

@@ -15,6 +15,7 @@ from ..data.records import Records
 from ..errors import UsageError
 from ..store import Store
 from ..weights import read_weights
+from .objective import MEAN, Objective, groups_of
 
 LEARNING_RATE = {"Pretrain": 1e-4, "Finetune": 5e-5}
 EPOCHS = 50
@@ -52,7 +53,16 @@ class Job:
     hyper: dict[str, Any]
     weights: Weights | None = None
     fit: str = CROP  # how images become squares
+    goal: str = MEAN  # of objective.py; another one has a single group of images
+    bins: tuple[str, ...] = ()  # of ages, for the groups of the goal
     seen: tuple[Seen, ...] = ()  # all that it is trained and validated on
+
+    def objective(self) -> Objective:
+        """The loss, over the groups of the images to train on."""
+        if self.goal == MEAN:
+            return Objective(MEAN)
+        train, validation = (groups_of(records, self.labels, self.bins) for records in (self.groups[0].records, self.validation))
+        return Objective(self.goal, train, validation)
 
     def memory(self) -> Memory:
         """Of all that this run sees, and of all that its weights have seen before."""

@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from ..data.augment import Augment
@@ -65,6 +64,7 @@ class _Run:
             self.model.parameters(), lr=job.learning_rate, weight_decay=job.hyper["weightDecay"]
         )
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=scaled)
+        self.objective = job.objective()
         self.standing = self._go_on()
         self.weights = positive_weights(job.groups) if job.hyper["classWeights"] else np.ones(len(job.labels), np.float32)
         self.positive = torch.from_numpy(self.weights).to(team.device)
@@ -82,6 +82,7 @@ class _Run:
         self.best = stored["best"]
         self.optimizer.load_state_dict(stored["optimizer"])
         self.scaler.load_state_dict(stored["scaler"])
+        self.objective.shares = stored["shares"]
         standing = Standing(**stored["standing"])
         standing.resumed += 1
         return standing
@@ -93,10 +94,10 @@ class _Run:
             progress.note(f"goes on from the checkpoint of step {standing.step}")
         begun, before = time.monotonic(), standing.seconds
         net = DistributedDataParallel(self.model) if team.world > 1 else self.model
-        for images, labels in self._batches():
+        for images, labels, groups in self._batches():
             if self._finished():
                 break
-            self.losses.append(self._step(net, images, labels))
+            self.losses.append(self._step(net, images, labels, groups))
             standing.step += 1
             standing.seconds = before + time.monotonic() - begun
             if standing.step % self.interval == 0 or standing.step == job.steps:
@@ -113,15 +114,16 @@ class _Run:
         job, team = self.job, self.team
         augment = Augment(job.hyper["flip"], job.hyper["rotation"], job.seed)
         steps = range(self.standing.step, job.steps)
-        batches = TrainingBatches(list(job.groups), job.size, steps, augment, job.seed, team.rank, team.world, job.fit)
+        groups = [replace(job.groups[0], groups=self.objective.train), *job.groups[1:]]
+        batches = TrainingBatches(groups, job.size, steps, augment, job.seed, team.rank, team.world, job.fit)
         return training_loader(batches, job.hyper["loaderWorkers"], team.device.type == "cuda")
 
     def _finished(self) -> bool:
         """Whether it stops early: no validation loss was lower for long."""
         return self.job.patience > 0 and self.standing.worse >= self.job.patience
 
-    def _step(self, net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-        """One optimizer step on uint8 [b, 1, h, w] and float32 [b, labels]; its loss."""
+    def _step(self, net: nn.Module, images: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor) -> float:
+        """One optimizer step on uint8 [b, 1, h, w], float32 [b, labels] and int64 [b]; its loss."""
         device = self.team.device
         rate = self.job.learning_rate * cosine(self.standing.step, self.job.steps)
         for group in self.optimizer.param_groups:
@@ -130,7 +132,8 @@ class _Run:
         inputs = normalise(images.to(device, non_blocking=True))
         with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = net(inputs)
-        own, loss = shared_loss(logits.float(), labels.to(device, non_blocking=True), self.positive, self.team)
+        known = labels.to(device, non_blocking=True)
+        own, loss = self.objective.shared(logits.float(), known, self.positive, groups, self.team)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(own).backward()
         self.scaler.step(self.optimizer)
@@ -142,7 +145,7 @@ class _Run:
         standing, labels = self.standing, self.job.validation.labels
         self.team.share_buffers(self.model)
         logits = self.validation.logits(self.model, self.dtype)
-        loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(labels), self.positive.cpu()).item()
+        loss = self.objective.measured(torch.from_numpy(logits), torch.from_numpy(labels), self.positive.cpu())
         if not math.isfinite(loss):
             raise TerminalError(f"the loss is not a number at step {standing.step}; lower the learning rate")
         if loss < standing.best_loss:
@@ -180,6 +183,7 @@ class _Run:
                 "best": self.best,
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.scaler.state_dict(),
+                "shares": self.objective.shares,
                 "standing": vars(self.standing),
             }
             save_checkpoint(self.job, state)
@@ -203,31 +207,6 @@ def precision_of(name: str, device: torch.device) -> tuple[torch.dtype, bool]:
 def cosine(step: int, steps: int) -> float:
     """The schedule: from 1 down to 0 in half a wave."""
     return 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
-
-
-def loss_sums(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy over what is known, and how much that is: float32 [2]; labels [n, labels] are NaN where unknown."""
-    known = torch.isfinite(labels)
-    losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), pos_weight=positive, reduction="none")
-    return torch.stack([(losses * known).sum(), known.sum().to(losses.dtype)])
-
-
-def masked_loss(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """The mean of binary cross-entropy over what is known."""
-    total, known = loss_sums(logits, labels, positive)
-    return total / known.clamp(min=1)
-
-
-def shared_loss(logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, team: Team) -> tuple[torch.Tensor, float]:
-    """What this process goes down by, and the masked mean over the images of all.
-
-    DistributedDataParallel takes the mean of the processes' gradients; processes know different numbers of labels, so each
-    divides by what all know together, and the mean of these gradients is that of the masked mean of the whole batch.
-    """
-    sums = loss_sums(logits, labels, positive)
-    total, known = team.sum(sums.detach())
-    known = known.clamp(min=1)
-    return sums[0] * (team.world / known), (total / known).item()
 
 
 @torch.no_grad()

@@ -1,0 +1,89 @@
+"""What a run goes down by: the mean loss of all images, of all groups alike, or of the groups that are worst off.
+
+Groups are the intersections of sex, age bin and race, of the ill and of the others. Losses are binary cross-entropy over what is
+known of an image.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas
+import torch
+from torch.nn import functional as F
+
+from ..data.records import NO_FINDING, Records, age_bins
+from ..distributed import Team
+
+MEAN, REWEIGHTED, GROUP_DRO = "Mean", "Reweighted", "GroupDRO"
+MAX_WEIGHT = 10.0  # of an image, as a multiple of the mean
+STEP = 0.01  # of the weights of groups (Sagawa et al. 2020)
+ELSEWHERE = -1  # of images whose group has none to train on
+
+
+def groups_of(records: Records, labels: Sequence[str], bins: Sequence[str]) -> pandas.Series:
+    """The group of each image, as text."""
+    none = records.labels[:, list(labels).index(NO_FINDING)]
+    ill = np.where(np.isnan(none), "unknown", np.where(none == 1, "healthy", "ill"))
+    axes = pandas.DataFrame({"sex": records.sex, "age": age_bins(records.age, list(bins)), "race": records.race, "ill": ill})
+    return axes.agg(" ".join, axis=1)
+
+
+class Objective:
+    """The loss of a run, with the weights of the groups that it learns on the way."""
+
+    def __init__(self, kind: str, train: pandas.Series | None = None, validation: pandas.Series | None = None):
+        """`train` and `validation` name the group of each image; MEAN needs neither."""
+        self.kind = kind
+        groups = [] if train is None else sorted(set(train))
+        place = {name: i for i, name in enumerate(groups)}
+        self.count = max(1, len(groups))
+        self.train = None if train is None else train.map(place).to_numpy(np.int64, copy=True)
+        self.validation = None if validation is None else validation.map(lambda name: place.get(name, ELSEWHERE)).to_numpy(np.int64, copy=True)
+        sizes = np.ones(1) if self.train is None else np.bincount(self.train, minlength=self.count)
+        even = sizes.sum() / (self.count * sizes)
+        self.weights = torch.from_numpy(np.minimum(even, MAX_WEIGHT).astype(np.float32))
+        self.shares = torch.full((self.count,), 1 / self.count)
+
+    def shared(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor, team: Team) -> tuple[torch.Tensor, float]:
+        """What this process goes down by, and the loss of the images of all processes.
+
+        DistributedDataParallel takes the mean of the processes' gradients; processes know different numbers of labels, so
+        each divides by what all know together, and the mean of these gradients is that of the loss of the whole batch.
+        """
+        own = self._sums(logits, labels, positive, groups)
+        total, known = team.sum(own.detach())
+        if self.kind == GROUP_DRO:
+            self._turn(total, known)
+        factors = self._factors(known)
+        return (factors * own[0]).sum() * team.world, (factors * total).sum().item()
+
+    def measured(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> float:
+        """The loss of the validation images by which the best weights are chosen: of GROUP_DRO that of the worst group."""
+        groups = torch.zeros(len(labels), dtype=torch.int64) if self.validation is None else torch.from_numpy(self.validation)
+        here = groups != ELSEWHERE
+        total, known = self._sums(logits[here], labels[here], positive, groups[here])
+        if self.kind == GROUP_DRO:
+            return (total / known)[known > 0].max().item()
+        return (self._factors(known) * total).sum().item()
+
+    def _sums(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+        """Losses over what is known and how much that is, by group: float32 [2, groups]; labels [n, labels] are NaN where unknown."""
+        known = torch.isfinite(labels)
+        losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), pos_weight=positive, reduction="none") * known
+        if self.count == 1:
+            return torch.stack([losses.sum(), known.sum().to(losses.dtype)])[:, None]
+        zeros = torch.zeros(2, self.count, dtype=losses.dtype, device=losses.device)
+        return zeros.index_add(1, groups.to(losses.device), torch.stack([losses.sum(1), known.sum(1).to(losses.dtype)]))
+
+    def _factors(self, known: torch.Tensor) -> torch.Tensor:
+        """What the sum of losses of each group counts."""
+        if self.kind == GROUP_DRO:
+            return self.shares.to(known.device) / known.clamp(min=1)
+        weights = self.weights.to(known.device) if self.kind == REWEIGHTED else torch.ones_like(known)
+        return weights / (weights * known).sum().clamp(min=1)
+
+    def _turn(self, total: torch.Tensor, known: torch.Tensor) -> None:
+        """Gives groups of a higher loss more weight: an exponentiated gradient step on the losses (Sagawa et al. 2020, algorithm 1)."""
+        losses = (total / known.clamp(min=1)).cpu()
+        shares = self.shares * torch.exp(STEP * losses)
+        self.shares = shares / shares.sum()
