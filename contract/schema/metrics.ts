@@ -13,6 +13,8 @@ const estimate = z
   .strictObject({ value: z.number(), low: z.number().nullable(), high: z.number().nullable() })
   .describe('With the ends of the 95 % bootstrap interval; null where too few resamples have a value');
 
+const point = z.tuple([rate, rate]);
+
 const labelScores = z.strictObject({
   label: z.string(),
   positives: count,
@@ -25,6 +27,17 @@ const labelScores = z.strictObject({
   brier: estimate.describe('Mean squared difference of probability and truth'),
   accuracy: estimate,
   calibrationError: estimate.describe('Expected calibration error, 15 bins of equal width'),
+  curves: z
+    .strictObject({
+      roc: z.array(point).describe('False and true positive rate'),
+      precisionRecall: z.array(point).describe('Recall and precision'),
+      reliability: z
+        .array(z.strictObject({ probability: rate, positives: rate, images: count }))
+        .describe('Mean probability and share of positives in each of the 15 bins that has images'),
+    })
+    .nullable()
+    .optional()
+    .describe('Points of the figures, at most 101 of a curve; null with fewer than 10 positives or 10 negatives'),
 });
 
 const cell = z

@@ -13,6 +13,7 @@ from cohortfarm_trainer.evaluation.bootstrap import estimate, resamples
 from cohortfarm_trainer.evaluation.contrast import contrast, holm
 from cohortfarm_trainer.evaluation.entry import evaluation_of
 from cohortfarm_trainer.evaluation.excess import Patients, permuted, spread
+from cohortfarm_trainer.evaluation.figures import curves_of
 from cohortfarm_trainer.evaluation.groups import FALSE_POSITIVES, disparity, errors_of, gap, groupings, smooth
 from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled
 from cohortfarm_trainer.evaluation.noise import Noise
@@ -140,6 +141,29 @@ def test_a_label_that_the_site_does_not_know_is_not_measured():
     assert [one["label"] for one in evaluation["labels"]] == ["no-finding"]
     assert {"what": "label", "label": "edema", "reason": "the site does not say"} in evaluation["leftOut"]
     assert evaluation["macro"]["auroc"] is None
+
+
+def test_the_points_of_the_figures_are_those_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, 2, 4000).astype(float)
+    scores = np.clip(0.3 * truth + rng.random(4000) * 0.7, 0, 1)
+    truth[:100] = np.nan
+    found = curves_of(truth, scores)
+    known = np.isfinite(truth)
+    for name, area in (("roc", roc_auc_score), ("precisionRecall", average_precision_score)):
+        points = np.array(found[name])
+        assert len(points) <= 101 and (np.diff(points[:, 0]) >= 0).all()
+        assert np.trapezoid(points[:, 1], points[:, 0]) == pytest.approx(area(truth[known], scores[known]), abs=0.005)
+    assert found["roc"][0] == [0, 0] and found["roc"][-1] == [1, 1]
+    bins = found["reliability"]
+    assert sum(one["images"] for one in bins) == known.sum()
+    error = sum(one["images"] * abs(one["probability"] - one["positives"]) for one in bins) / known.sum()
+    assert error == pytest.approx(calibration_error(truth[known], scores[known]))
+
+
+def test_a_label_with_few_images_of_one_kind_has_no_figures():
+    truth = np.array([1.0] * 9 + [0.0] * 50)
+    assert curves_of(truth, np.linspace(0, 1, 59)) is None
 
 
 def test_calibration_error_by_hand():

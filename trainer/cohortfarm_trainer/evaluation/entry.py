@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .figures import curves_of
 from .groups import VALIDATION, Disparity, equalised_odds
 from .measure import Measurement, gap_name
 from .noise import Noise
@@ -43,6 +44,7 @@ def _label(measured: Measurement, column: int, label: str) -> dict[str, Any]:
         "brier": measured.estimate(f"brier/{label}"),
         "accuracy": measured.estimate(f"accuracy/{label}"),
         "calibrationError": measured.estimate(f"calibration/{label}"),
+        "curves": curves_of(truth, measured.site.scores[:, column]),
     }
 
 

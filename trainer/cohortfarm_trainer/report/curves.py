@@ -1,4 +1,4 @@
-"""Curves over the steps of training, as SVG."""
+"""Curves as SVG: over the steps of training, and of what a model says against the truth."""
 
 from html import escape
 
@@ -7,8 +7,8 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 12, 8, 30
 Points = list[tuple[float, float]]
 
 
-def chart(title: str, lines: list[tuple[str, str, Points]]) -> str:
-    """A figure of some lines (name, colour, points); nothing where there are no points."""
+def chart(title: str, lines: list[tuple[str, str, Points]], x_axis: str = "step", unit: bool = False, diagonal: bool = False) -> str:
+    """A figure of some lines (name, colour, points); nothing where there are no points. A `unit` figure goes from 0 to 1; a diagonal is what chance, or perfect calibration, would be."""
     drawn = [(name, colour, points) for name, colour, points in lines if points]
     if not drawn:
         return ""
@@ -16,18 +16,19 @@ def chart(title: str, lines: list[tuple[str, str, Points]]) -> str:
     ys = [y for _, _, points in drawn for _, y in points]
     low, high = min(ys), max(ys)
     pad = (high - low) * 0.06 or 0.05
-    low, high = low - pad, high + pad
-    right = max(xs) or 1
+    low, high = (0.0, 1.0) if unit else (low - pad, high + pad)
+    right = 1.0 if unit else max(xs) or 1
     at_x = lambda x: round(LEFT + (WIDTH - LEFT - RIGHT) * x / right, 1)
     at_y = lambda y: round(TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / (high - low), 1)
     grid = "".join(
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at_y(y)}" y2="{at_y(y)}" stroke="var(--line)"/>'
         f'<text x="{LEFT - 6}" y="{at_y(y) + 4}" text-anchor="end">{y:.2f}</text>'
-        for y in (low + (high - low) * part for part in (0.05, 0.35, 0.65, 0.95))
+        for y in (low + (high - low) * part for part in ((0, 0.5, 1) if unit else (0.05, 0.35, 0.65, 0.95)))
     )
     ticks = "".join(
-        f'<text x="{at_x(x)}" y="{HEIGHT - 12}" text-anchor="middle">{x:.0f}</text>' for x in (0, right / 2, right)
+        f'<text x="{at_x(x)}" y="{HEIGHT - 15}" text-anchor="middle">{x:.{1 if unit else 0}f}</text>' for x in (0, right / 2, right)
     )
+    chance = f'<line x1="{at_x(0)}" y1="{at_y(low)}" x2="{at_x(right)}" y2="{at_y(high)}" stroke="var(--line)" stroke-dasharray="4 4"/>' if diagonal else ""
     paths = "".join(
         f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" stroke-linejoin="round" opacity=".9" points="{" ".join(f"{at_x(x)},{at_y(y)}" for x, y in points)}"/>'
         for _, colour, points in drawn
@@ -36,5 +37,5 @@ def chart(title: str, lines: list[tuple[str, str, Points]]) -> str:
     legend = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for name, colour in names)
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'{grid}{ticks}{paths}<text x="{WIDTH - RIGHT}" y="{HEIGHT}" text-anchor="end">step</text></svg><ul class="legend">{legend}</ul></figure>'
+        f'{grid}{ticks}{chance}{paths}<text x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">{escape(x_axis)}</text></svg><ul class="legend">{legend}</ul></figure>'
     )

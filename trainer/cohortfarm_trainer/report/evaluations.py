@@ -4,6 +4,7 @@ from collections import Counter
 from html import escape
 from typing import Any
 
+from .curves import chart
 from .heat import NOTE, heat_map
 from .parts import cell, number, row, scale_of, section, sites_of, table
 
@@ -18,6 +19,8 @@ MACRO = (
     ("The same, 90th minus 10th percentile", lambda one: _finest(one, "robustGap")),
 )
 
+
+COLOURS = 7  # of the style sheet
 
 SCORES = {
     "auprc": "AUPRC",
@@ -66,11 +69,28 @@ def model_section(model: str, evaluation: dict[str, Any]) -> str:
     noise = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] == "no-finding"])
     gaps = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] != "no-finding"])
     body = (
-        f"{findings}<h3>Who is underdiagnosed</h3>{groups}<p class='note'>{NOTE}</p>"
+        f"{findings}{figures(evaluation['labels'])}<h3>Who is underdiagnosed</h3>{groups}<p class='note'>{NOTE}</p>"
         f"<h3>Groups against noise</h3><p class='note'>{NOISE}</p>{noise}"
         f"<details><summary>The same for each finding</summary>{gaps}</details>{odds_table(evaluation['equalisedOdds'])}{left_out(evaluation['leftOut'])}"
     )
     return section(f"{model} on {evaluation['site']}", f"{evaluation['images']} images of {evaluation['patients']} patients.", body)
+
+
+def figures(labels: list[dict[str, Any]]) -> str:
+    """ROC, precision over recall and reliability of all labels that have enough images of both kinds."""
+    drawn = [(label["label"], f"var(--c{i % COLOURS})", label["curves"]) for i, label in enumerate(labels) if label.get("curves")]
+    charts = [
+        chart("ROC: sensitivity over 1 minus specificity", [(name, colour, one["roc"]) for name, colour, one in drawn], "1 minus specificity", unit=True, diagonal=True),
+        chart("Precision over recall", [(name, colour, one["precisionRecall"]) for name, colour, one in drawn], "recall", unit=True),
+        chart(
+            "Reliability: share of positives over mean probability",
+            [(name, colour, [(bin_["probability"], bin_["positives"]) for bin_ in one["reliability"]]) for name, colour, one in drawn],
+            "mean probability",
+            unit=True,
+            diagonal=True,
+        ),
+    ]
+    return f"<h3>Curves</h3><div class='charts'>{''.join(charts)}</div>" if drawn else ""
 
 
 NOISE = (
