@@ -1,8 +1,8 @@
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import type { Estimate } from '../../contract/schema/evidence.ts';
-import { type Features, ownProducts, unitRows } from './features.ts';
+import { type Features, ownProducts, products, type Table, unitRows } from './features.ts';
 import { bootstrap } from './interval.ts';
 import type { Random } from './random.ts';
+import { eigenvaluesOf, weightedSquares } from './symmetric.ts';
 
 /** The variety of the images of one set. */
 export interface Diversity {
@@ -12,7 +12,8 @@ export interface Diversity {
   readonly vendi: number;
 }
 
-export function diversity(features: Features, random: Random): Diversity {
+/** @param cosines of all pairs, where they are known already */
+export function diversity(features: Features, random: Random, cosines?: Table): Diversity {
   const unit = unitRows(features);
   const mean = (times: Uint32Array): number => meanDistance(unit, times);
   return {
@@ -20,7 +21,7 @@ export function diversity(features: Features, random: Random): Diversity {
       value: mean(new Uint32Array(unit.rows).fill(1)),
       interval: bootstrap(unit.rows, random, mean),
     },
-    vendi: vendi(unit),
+    vendi: vendi(unit, cosines),
   };
 }
 
@@ -40,12 +41,14 @@ function meanDistance({ rows, dimensions, values }: Features, times: Uint32Array
 }
 
 /** The exponential of the entropy of the similarities' eigenvalues, which are those of the smaller of X'X and XX'. */
-function vendi(unit: Features): number {
+function vendi(unit: Features, cosines?: Table): number {
   const own = ownProducts(unit);
-  const x = Matrix.from1DArray(unit.rows, unit.dimensions, unit.values);
-  const square = unit.rows < unit.dimensions ? x.mmul(x.transpose()) : x.transpose().mmul(x);
   const total = own.reduce((sum, value) => sum + value, 0);
   if (total === 0) return 1;
-  const { realEigenvalues } = new EigenvalueDecomposition(square.div(total), { assumeSymmetric: true });
-  return Math.exp(-realEigenvalues.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0));
+  const square =
+    unit.rows < unit.dimensions
+      ? { size: unit.rows, values: (cosines ?? products(unit, unit)).values }
+      : weightedSquares({ ...unit, weights: new Uint8Array(unit.rows).fill(1) });
+  const shares = eigenvaluesOf(square).map((value) => value / total);
+  return Math.exp(-shares.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0));
 }

@@ -48,7 +48,26 @@ const WIDE = 256;
 
 type LeftOut = Evidence['leftOut'][number];
 
+/** As `evidenceInSteps`, at once. */
 export function evidenceOf(input: EvidenceInput): Evidence {
+  const steps = evidenceSteps(input);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Computes the evidence with a pause after each group, in which the process answers signals, probes and requests. */
+export async function evidenceInSteps(input: EvidenceInput): Promise<Evidence> {
+  const steps = evidenceSteps(input);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await new Promise(setImmediate);
+  }
+}
+
+function* evidenceSteps(input: EvidenceInput): Generator<void, Evidence> {
   const { reference, synthetic } = input;
   const { groups, cellsLeftOut, limits } = boundedGroups(input.cells);
   const real = reference && realOf(reference, input.cells, limits);
@@ -66,7 +85,11 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     searchCopies:
       reference && canJudgeCopies(reference, limits) ? copySearchOf(reference, synthetic, input.seed) : null,
   };
-  const found = groups.map((group) => ofGroup(group, input.imagesOf(group), tools));
+  const found: GroupFindings[] = [];
+  for (const group of groups) {
+    found.push(ofGroup(group, input.imagesOf(group), tools));
+    yield;
+  }
   return rounded({
     apiVersion: 'cohortfarm.dev/evidence/v1',
     encoder: { sha256: input.encoder, dimensions: synthetic.features.dimensions },
@@ -122,7 +145,9 @@ function ofGroup(
   const { features, rows } = drawSynthetic(group);
   if (features.rows < limits.minimum)
     return { evidence: null, leftOut: [left('all', images, 'images')], neighbours: [] };
-  const others = nearestOther(unitRows(features)).distances;
+  const unit = unitRows(features);
+  const cosines = products(unit, unit);
+  const others = nearestOther(cosines);
   const copies = searchCopies?.(rows, others, random('privacy')) ?? null;
   const real = drawReal?.(group).features ?? null;
   const enough = real !== null && real.rows >= limits.minimum;
@@ -131,7 +156,7 @@ function ofGroup(
       group: { ...group },
       images,
       used: features.rows,
-      diversity: { ...diversity(features, random('diversity')), nearestOther: distancesOf(others) },
+      diversity: { ...diversity(features, random('diversity'), cosines), nearestOther: distancesOf(others) },
       fidelity: enough ? fidelityOf(real, features, random('fidelity')) : null,
       privacy: copies?.privacy ?? null,
     },

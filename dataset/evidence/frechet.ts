@@ -1,8 +1,8 @@
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import type { Estimate } from '../../contract/schema/evidence.ts';
 import type { Features } from './features.ts';
 import { normalInterval } from './interval.ts';
 import { type Random, resample, shuffled } from './random.ts';
+import { between, choleskyOf, eigenvaluesOf, type Symmetric, weightedSquares } from './symmetric.ts';
 
 /** The Fréchet distance of two sets of features (FID, Heusel et al. 2017), and what it tends to with more images. */
 
@@ -10,7 +10,6 @@ import { type Random, resample, shuffled } from './random.ts';
 interface Sums {
   readonly count: number;
   readonly sum: Float64Array;
-  /** The upper triangle of a square. */
   readonly products: Float64Array;
 }
 
@@ -60,24 +59,23 @@ const added = (a: Sums, b: Sums): Sums => ({
 });
 
 /** Sums of two halves of the rows, which are drawn so many `times`: of those at even and at odd places of the order. */
-function halvesOf({ rows, dimensions, values }: Features, order: Uint32Array, times: Uint32Array): Halves {
-  const empty = () => ({
-    count: 0,
-    sum: new Float64Array(dimensions),
-    products: new Float64Array(dimensions * dimensions),
-  });
-  const halves = [empty(), empty()] as const;
+function halvesOf(features: Features, order: Uint32Array, times: Uint32Array): Halves {
+  const halves = [new Float64Array(features.rows), new Float64Array(features.rows)] as const;
+  for (const [i, row] of order.entries()) halves[(i % 2) as 0 | 1][row] = times[row]!;
+  return [sumsOf(features, halves[0]), sumsOf(features, halves[1])];
+}
+
+function sumsOf(features: Features, weights: Float64Array): Sums {
+  const { rows, dimensions, values } = features;
+  const sum = new Float64Array(dimensions);
+  let count = 0;
   for (let i = 0; i < rows; i++) {
-    const [part, at, weight] = [halves[(i % 2) as 0 | 1], order[i]! * dimensions, times[order[i]!]!];
+    const weight = weights[i]!;
     if (weight === 0) continue;
-    part.count += weight;
-    for (let k = 0; k < dimensions; k++) {
-      const value = weight * values[at + k]!;
-      part.sum[k]! += value;
-      for (let l = k; l < dimensions; l++) part.products[k * dimensions + l]! += value * values[at + l]!;
-    }
+    count += weight;
+    for (let k = 0; k < dimensions; k++) sum[k]! += weight * values[i * dimensions + k]!;
   }
-  return halves;
+  return { count, sum, products: weightedSquares({ ...features, weights }).values };
 }
 
 /** The Fréchet distance of two normal distributions with the sets' means and covariances. */
@@ -85,27 +83,22 @@ function distance(a: Sums, b: Sums): number {
   const [one, other] = [covariance(a), covariance(b)];
   let apart = 0;
   for (let k = 0; k < a.sum.length; k++) apart += (a.sum[k]! / a.count - b.sum[k]! / b.count) ** 2;
-  const root = squareRoot(one);
-  const cross = new EigenvalueDecomposition(root.mmul(other).mmul(root), { assumeSymmetric: true }).realEigenvalues;
+  // The overlap is the trace of the square root of a product of both, whose eigenvalues are those of L' B L.
+  const cross = eigenvaluesOf(between(choleskyOf(one), other));
   const overlap = cross.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
-  return apart + one.trace() + other.trace() - 2 * overlap;
+  return apart + traceOf(one) + traceOf(other) - 2 * overlap;
 }
 
-function covariance({ count, sum, products }: Sums): Matrix {
+function traceOf({ size, values }: Symmetric): number {
+  let trace = 0;
+  for (let k = 0; k < size; k++) trace += values[k * size + k]!;
+  return trace;
+}
+
+function covariance({ count, sum, products }: Sums): Symmetric {
   const size = sum.length;
-  const result = Matrix.zeros(size, size);
-  for (let k = 0; k < size; k++) {
-    for (let l = k; l < size; l++) {
-      const value = (products[k * size + l]! - (sum[k]! * sum[l]!) / count) / (count - 1);
-      result.set(k, l, value).set(l, k, value);
-    }
-  }
-  return result;
-}
-
-/** The positive square root of a covariance. */
-function squareRoot(matrix: Matrix): Matrix {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
-  const roots = realEigenvalues.map((value) => Math.sqrt(Math.max(0, value)));
-  return eigenvectorMatrix.clone().mulRowVector(roots).mmul(eigenvectorMatrix.transpose());
+  const values = new Float64Array(products.length);
+  for (let k = 0, at = 0; k < size; k++)
+    for (let l = 0; l < size; l++, at++) values[at] = (products[at]! - (sum[k]! * sum[l]!) / count) / (count - 1);
+  return { size, values };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Evidence } from '../../contract/schema/evidence.ts';
 import { toHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { createGatherer, realImagesOf } from './gather.ts';
@@ -50,7 +51,7 @@ const real = realImagesOf(
   'b'.repeat(64),
 );
 
-test('the evidence does not depend on how the images are spread over shards', () => {
+test('the evidence does not depend on how the images are spread over shards', async () => {
   const [one, many] = [createGatherer(COHORT), createGatherer(COHORT)];
   one.add(samples, features);
   for (const [from, to] of [
@@ -59,8 +60,8 @@ test('the evidence does not depend on how the images are spread over shards', ()
     [7, 120],
   ] as const)
     many.add(samples.slice(from, to), rows(from, to));
-  const found = one.finish(real, [])!;
-  assert.deepEqual(many.finish(real, []), found);
+  const found = (await one.finish(real, []))!;
+  assert.deepEqual(await many.finish(real, []), found);
   assert.deepEqual(
     found.groups.map(({ group, images }) => [group.sex, images]),
     [
@@ -73,16 +74,31 @@ test('the evidence does not depend on how the images are spread over shards', ()
   assert.deepEqual(found.encoder, { sha256: COHORT.encoder, dimensions: 4 });
 });
 
-test('what needs no reference is the same without one', () => {
+test('what needs no reference is the same without one', async () => {
   const gatherer = createGatherer(COHORT);
   gatherer.add(samples, features);
-  const diversityOf = (evidence: ReturnType<typeof gatherer.finish>) =>
+  const diversityOf = (evidence: Evidence | null) =>
     evidence!.groups.map(({ group, diversity }) => ({ group, diversity }));
-  assert.deepEqual(diversityOf(gatherer.finish(null, [])), diversityOf(gatherer.finish(real, [])));
+  assert.deepEqual(diversityOf(await gatherer.finish(null, [])), diversityOf(await gatherer.finish(real, [])));
 });
 
-test('a cohort without images has no evidence', () => {
+test('a cohort without images has no evidence', async () => {
   const gatherer = createGatherer(COHORT);
   gatherer.add([], { rows: 0, columns: 0, bits: new Uint16Array(0) });
-  assert.equal(gatherer.finish(null, []), null);
+  assert.equal(await gatherer.finish(null, []), null);
+});
+
+test('timers run between groups, and the figures are those of one go', async () => {
+  const [one, other] = [createGatherer(COHORT), createGatherer(COHORT)];
+  for (const gatherer of [one, other]) gatherer.add(samples, features);
+  let [ticks, isDone] = [0, false];
+  const tick = (): void => {
+    ticks++;
+    if (!isDone) setImmediate(tick);
+  };
+  setImmediate(tick);
+  const found = await one.finish(real, []);
+  isDone = true;
+  assert.ok(ticks >= found!.groups.length, `${ticks} ticks for ${found!.groups.length} groups`);
+  assert.deepEqual(await other.finish(real, []), found);
 });

@@ -3,7 +3,7 @@ import type { Gate } from '../../contract/schema/spec.ts';
 import { fromHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type Reference, readReference } from '../reference.ts';
-import { type Described, evidenceOf, type RealImages } from './evidence.ts';
+import { type Described, evidenceInSteps, type RealImages } from './evidence.ts';
 import { featuresOfHalves } from './features.ts';
 import { type Group, groupName, isOf } from './groups.ts';
 import { createRefusalCounter, type JudgedSample, type RefusedCell } from './refused.ts';
@@ -32,7 +32,7 @@ export interface Gatherer {
   /** Takes the images of a shard, and their features in the same order. */
   add(samples: readonly GatheredSample[], features: HalfMatrix): void;
   /** Null when there were no images. @param cells the outcome of each cell, with its axis values */
-  finish(reference: RealImages | null, cells: readonly RefusedCell[]): Evidence | null;
+  finish(reference: RealImages | null, cells: readonly RefusedCell[]): Promise<Evidence | null>;
 }
 
 export function createGatherer({ planDigest, encoder, cells, gates }: Cohort): Gatherer {
@@ -50,10 +50,10 @@ export function createGatherer({ planDigest, encoder, cells, gates }: Cohort): G
         refusals.add(record);
       }
     },
-    finish(reference, tallies) {
+    async finish(reference, tallies) {
       const kept = sampler.finish();
       if (kept.length === 0) return null;
-      return evidenceOf({
+      return evidenceInSteps({
         encoder,
         seed: planDigest,
         synthetic: {

@@ -173,7 +173,7 @@ describe('privacy', () => {
   const search = (synthetic: Features) =>
     createCopySearch({ training, heldOut }, synthetic, randomOf('x'))(
       Array.from({ length: synthetic.rows }, (_, i) => i),
-      nearestOther(unitRows(synthetic)).distances,
+      nearestOther(products(unitRows(synthetic), unitRows(synthetic))),
       randomOf('y'),
     );
 

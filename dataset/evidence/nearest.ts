@@ -1,5 +1,5 @@
 import type { Distances } from '../../contract/schema/evidence.ts';
-import { type Features, product } from './features.ts';
+import { type Features, productsOfTwo, type Table } from './features.ts';
 import { quantile } from './interval.ts';
 
 /** Exact search for the nearest neighbours of rows of length 1, by cosine distance (1 - cos). */
@@ -20,15 +20,17 @@ interface Search {
 
 /** The nearest row of a base for each query. */
 export function nearest(queries: Features, base: Features, { own, marked }: Search = {}): Nearest {
-  const { dimensions } = queries;
   const distances = new Float64Array(queries.rows);
   const toMarked = new Float64Array(queries.rows);
   const places = new Uint32Array(queries.rows);
+  const cosines = new Float64Array(2 * base.rows);
   for (let i = 0; i < queries.rows; i++) {
+    if (i % 2 === 0) productsOfTwo(queries, i, base, 0, cosines);
+    const at = (i % 2) * base.rows;
     let [best, bestMarked] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
     const self = own ? own[i]! : -1;
     for (let j = 0; j < base.rows; j++) {
-      const cosine = product(queries.values, i * dimensions, base.values, j * dimensions, dimensions);
+      const cosine = cosines[at + j]!;
       if (cosine <= bestMarked || j === self) continue;
       if (marked?.[j]) bestMarked = cosine;
       if (cosine <= best) continue;
@@ -41,9 +43,14 @@ export function nearest(queries: Features, base: Features, { own, marked }: Sear
   return { distances, places, toMarked };
 }
 
-/** The nearest other row of the same set. */
-export const nearestOther = (features: Features): Nearest =>
-  nearest(features, features, { own: Uint32Array.from({ length: features.rows }, (_, i) => i) });
+/** The cosine distance of each row to the nearest other, from the cosines of all pairs of one set. */
+export function nearestOther({ down, values }: Table): Float64Array {
+  return Float64Array.from({ length: down }, (_, i) => {
+    let best = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < down; j++) if (j !== i && values[i * down + j]! > best) best = values[i * down + j]!;
+    return Math.max(0, 1 - best);
+  });
+}
 
 export function distancesOf(values: Float64Array): Distances {
   const sorted = values.slice().sort();

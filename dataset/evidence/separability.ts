@@ -1,8 +1,8 @@
-import { Matrix, solve } from 'ml-matrix';
 import type { Estimate } from '../../contract/schema/evidence.ts';
 import type { Features } from './features.ts';
 import { bootstrap } from './interval.ts';
 import { type Random, shuffled } from './random.ts';
+import { solvePositive, weightedSquares } from './symmetric.ts';
 
 /** Whether a classifier separates real from synthetic images by their features: 0.5 when it cannot, 1 when it always does. */
 
@@ -106,21 +106,21 @@ function newtonStep(
 ): number[] {
   const size = weights.length;
   const gradient = weights.map((weight, k) => (k < size - 1 ? PENALTY * weight : 0));
-  const curvature = new Float64Array(size * size);
-  for (let k = 0; k < size - 1; k++) curvature[k * size + k] = PENALTY;
+  const values = new Float64Array(rows.length * size);
+  const curvatures = new Float64Array(rows.length);
   rows.forEach((row, i) => {
     const probability = 1 / (1 + Math.exp(-linear(weights, row)));
-    const [error, weight] = [probability - isOne[i]!, probability * (1 - probability)];
+    curvatures[i] = probability * (1 - probability);
+    const error = probability - isOne[i]!;
     for (let k = 0; k < size; k++) {
       const value = row[k] ?? 1;
+      values[i * size + k] = value;
       gradient[k]! += error * value;
-      for (let l = 0; l <= k; l++) curvature[k * size + l]! += weight * value * (row[l] ?? 1);
     }
   });
-  for (let k = 0; k < size; k++) for (let l = 0; l < k; l++) curvature[l * size + k] = curvature[k * size + l]!;
-  const matrix = Matrix.from1DArray(size, size, curvature);
-  for (let k = 0; k < size; k++) matrix.set(k, k, matrix.get(k, k) + 1e-10);
-  return solve(matrix, Matrix.columnVector(gradient)).to1DArray();
+  const curvature = weightedSquares({ rows: rows.length, dimensions: size, values, weights: curvatures });
+  for (let k = 0; k < size; k++) curvature.values[k * size + k]! += (k < size - 1 ? PENALTY : 0) + 1e-10;
+  return solvePositive(curvature, gradient);
 }
 
 /** The share of pairs of a real and a synthetic image in which the real one scores higher; ties count half. */

@@ -19,10 +19,14 @@ export function gathererOf({ planDigest, plan, cells }: Manifest, gates: readonl
  * Figures that differ from what the features say. Those that need the real images of the reference are compared where it is
  * given, since few readers of a dataset have it.
  */
-export function evidenceFaults(manifest: Manifest, gatherer: Gatherer | null, real: RealImages | null): string[] {
+export async function evidenceFaults(
+  manifest: Manifest,
+  gatherer: Gatherer | null,
+  real: RealImages | null,
+): Promise<string[]> {
   const { evidence } = manifest;
   const { reference } = (manifest.plan.quality ?? {}) as PlannedQuality;
-  const expected = gatherer?.finish(real, manifest.cells) ?? null;
+  const expected = (await gatherer?.finish(real, manifest.cells)) ?? null;
   if (!expected || !evidence) {
     if (!expected && !evidence) return [];
     return [expected ? 'evidence is missing' : 'evidence does not follow from anything in the dataset'];

@@ -106,7 +106,7 @@ export async function verify(
     ...manifestFaults(manifest, rebuilt, recount),
     ...(isPlanned ? thresholdFaults(rebuilt.plan.gates, given) : []),
     // Features that are lost or damaged are faults by themselves.
-    ...(gatherer && lacksFeatures ? [] : evidenceFaults(manifest, gatherer, real)),
+    ...(gatherer && lacksFeatures ? [] : await evidenceFaults(manifest, gatherer, real)),
   ];
   faults.push(...stated.map((message) => ({ object: objects.manifest, message })));
   faults.push(...(await fileFaults(store, manifest)));
