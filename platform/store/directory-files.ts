@@ -57,11 +57,26 @@ export async function lstatOrNull(path: string): Promise<Stats | null> {
 
 /** Makes a folder and those above it, and flushes the entries of the new ones. */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
+  const first = await makeAgain(path);
   if (first === undefined) return;
   for (let folder = path; ; folder = dirname(folder)) {
     await flushFolder(dirname(folder));
     if (folder === first) return;
+  }
+}
+
+/** More in a row have another cause. */
+const MAX_PRUNED = 100;
+
+/** Makes a folder, again where another process pruned one above it in between. @returns the first that was made */
+async function makeAgain(path: string): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await mkdir(path, { recursive: true });
+    } catch (error) {
+      // ENOTDIR is what Node makes of a folder that was there at its first look and gone at the second.
+      if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error)) || attempt === MAX_PRUNED) throw error;
+    }
   }
 }
 
