@@ -15,6 +15,7 @@ from cohortfarm_trainer.__main__ import main
 from cohortfarm_trainer.config import check_config
 from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
+from cohortfarm_trainer.report.card import model_card
 from cohortfarm_trainer.stages.arms import Arm, job_of, read_data
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
@@ -78,6 +79,21 @@ def test_a_stage_that_gets_no_better_stops_early_and_keeps_its_best(tmp_path, da
     best = int(np.argmin(losses))
     assert training["stoppedEarly"] and training["steps"] == 4 * len(losses)
     assert len(losses) == best + 1 + 3 and training["bestStep"] == 4 * (best + 1)
+
+
+def test_a_stage_leaves_a_model_card(tmp_path, data):
+    metrics = run(tmp_path, "Pretrain", "carded", train={"data": [data["real"]], "hyperparameters": HYPER})
+    card = (tmp_path / "carded" / "README.md").read_text()
+    assert card.startswith("# carded\n") and metrics["configDigest"] in card
+    label = metrics["evaluations"][0]["labels"][-1]
+    assert f"| edema | {label['positives']} | {label['negatives']} | {label['threshold']:.3f} |" in card
+    assert f"{metrics['training']['train']['images']} images" in card and "`real`" in card
+    assert str(tmp_path) not in card and data["real"] not in card
+    assert "no medical device" in card
+    metrics["model"]["trainedOn"] = ["mimic-cxr-jpg (train)"]
+    config = {**stage_config(tmp_path, "Pretrain", "carded", weights="s3://b/w.pt"), "seed": 1}
+    shown = model_card(metrics, {**config, "train": {"data": ["s3://b/a|b/"], "hyperparameters": {**HYPER, "weightDecay": 0.01}}}, 0.1)
+    assert "| Has seen | mimic-cxr-jpg (train) |" in shown and "`a\\|b`" in shown and "| Begins with | `w.pt` |" in shown
 
 
 def test_it_trains_in_16_bits(tmp_path, data):

@@ -18,9 +18,9 @@ from ..progress import say
 from ..report.report import render_report
 from ..store import Store, open_store, split_uri
 
-METRICS, REPORT = "metrics.json", "report.html"
+METRICS, REPORT, CARD = "metrics.json", "report.html", "README.md"
 VERSION = "cohortfarm.dev/metrics/v2"
-RESULTS = (METRICS, REPORT, "model.pt", "model.onnx", "gate.json", PREDICTIONS)
+RESULTS = (METRICS, REPORT, CARD, "model.pt", "model.onnx", "gate.json", PREDICTIONS)
 
 
 @dataclass

@@ -11,11 +11,12 @@ from ..data.split import split_training
 from ..evaluation.entry import evaluation_of
 from ..evaluation.groups import FALSE_POSITIVES, VALIDATION
 from ..evaluation.measure import Measurement, Rules, Site
+from ..report.card import model_card
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from ..training.loop import Trained, train
 from ..training.predict import probabilities
 from ..training.product import Product, write_product
-from .context import Context
+from .context import CARD, Context
 
 
 def train_stage(context: Context) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def train_stage(context: Context) -> dict[str, Any]:
         product = write_product(job, trained)
         metrics = metrics_of(context, job, trained, product)
         context.store.put(PREDICTIONS, predictions_on_validation(context, job, trained, product))
+        context.store.put(CARD, model_card(metrics, context.config, job.learning_rate).encode())
         context.finish(metrics)
     return context.team.from_leader(metrics)
 
