@@ -119,6 +119,8 @@ export const progress = {
 export const live = {
   subjects: 'cohortfarm.live.>',
   subject: (uid: string): string => `cohortfarm.live.${uid}`,
+  /** Reports of the publish pod and of training stages. */
+  step: (uid: string): string => `cohortfarm.live.${uid}.step`,
 } as const;
 
 /** Audience of the tokens that pods present to the queue; the API server accepts them for nothing else. */
@@ -150,6 +152,9 @@ export function workerSubjects(uid: string): QueueSubjects {
     subscribe: [`${inboxPrefix(uid)}.>`],
   };
 }
+
+/** All that the publish pod and training stages of a dataset need: reports that may be lost. */
+export const reporterSubjects = (uid: string): QueueSubjects => ({ publish: [live.step(uid)], subscribe: [] });
 
 /** The UID in a subject of `progress` or `live`; null for any other subject. */
 export function uidOfSubject(subject: string): string | null {

@@ -1,4 +1,11 @@
-import { LABELS, QUEUE_AUDIENCE, type Role, workerSubjects } from '../contract/cluster.ts';
+import {
+  LABELS,
+  QUEUE_AUDIENCE,
+  type QueueSubjects,
+  type Role,
+  reporterSubjects,
+  workerSubjects,
+} from '../contract/cluster.ts';
 import { KIND } from '../contract/names.ts';
 import type { Kube, KubeObject } from '../kube/types.ts';
 import type { Admitted } from '../platform/queue/callout.ts';
@@ -22,7 +29,12 @@ export interface QueueAccessOptions {
   readonly operator: string;
 }
 
-const ROLE: Role = 'workers';
+/** By the role of a pod. */
+const SUBJECTS: Readonly<Partial<Record<Role, (uid: string) => QueueSubjects>>> = {
+  workers: workerSubjects,
+  publish: reporterSubjects,
+  train: reporterSubjects,
+};
 const EVERYTHING = { publish: ['>'], subscribe: ['>'] };
 
 /**
@@ -67,10 +79,11 @@ async function admitPod(
   if (pod?.metadata.uid !== uid) return `pod ${namespace}/${name} is gone`;
   const labels = pod.metadata.labels ?? {};
   const dataset = labels[LABELS.dataset];
-  if (labels[LABELS.role] !== ROLE || !dataset) return `pod ${namespace}/${name} is not a worker`;
+  const subjectsOf = SUBJECTS[labels[LABELS.role] as Role];
+  if (!subjectsOf || !dataset) return `pod ${namespace}/${name} is not a worker, and neither publishes nor trains`;
   const found = await kube.get({ kind: KIND, namespace, name: dataset });
   if (!found || found.metadata.uid !== labels[LABELS.uid]) {
     return `pod ${namespace}/${name} belongs to no dataset of its namespace`;
   }
-  return { name: `${namespace}/${name}`, subjects: workerSubjects(found.metadata.uid) };
+  return { name: `${namespace}/${name}`, subjects: subjectsOf(found.metadata.uid) };
 }

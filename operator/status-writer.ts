@@ -58,7 +58,8 @@ export function createStatusWriter({ kube, now, onStatus, onTransition }: Status
 /** The part that is written at once: all that programs act on. The rest are numbers, and messages that repeat them. */
 function essence({ observedGeneration, planDigest, manifest, stages, conditions = [] }: DatasetStatus): string {
   const facts = conditions.map(({ type, status, reason }) => [type, status, reason]);
-  return canonicalJson({ observedGeneration, planDigest, manifest, stages, facts });
+  const steps = stages?.map(({ progress: _, ...stage }) => stage);
+  return canonicalJson({ observedGeneration, planDigest, manifest, stages: steps, facts });
 }
 
 /** The transition to report: another reason of Ready, or a step that is done. */

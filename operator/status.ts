@@ -17,15 +17,16 @@ export function nextStatus(observed: Observed, decision: Decision): DatasetStatu
   const { progress, status, owner, now } = observed;
   const { stepStatus, published, stages } = decision;
   const isPlanned = stepStatus.at !== 'Accepted';
-  const { secondsLeft: _, ...rest } = status;
+  const { secondsLeft, publishing: _, ...rest } = status;
   // A forecast holds only as long as it is made again; what was published needs none.
-  const kept = status.manifest ? status : rest;
+  const kept = status.manifest && secondsLeft !== undefined ? { ...rest, secondsLeft } : rest;
   return {
     ...kept,
     observedGeneration: owner.generation,
     conditions: conditionsOf(observed, stepStatus),
     ...(isPlanned && planFields(observed)),
     ...(progress.plan && progressFields(observed, stepStatus)),
+    ...(decision.publishing && { publishing: decision.publishing }),
     ...(published && {
       planDigest: published.planDigest,
       samples: published.samples,

@@ -250,3 +250,20 @@ describe('H4: a plan that contradicts the accepted one', () => {
     assert.ok(kept < 5e6, `${kept} bytes are kept`);
   });
 });
+
+test('the publish pod and stages are as far as they last reported, and no more once they are silent', () => {
+  const progress = new Progress();
+  const steps = (now: number) => progress.summary(now).steps;
+  assert.deepEqual(steps(0), []);
+  progress.addStep({ done: 1, all: 9 }, 1000);
+  progress.addStep({ stage: 'pretrain', done: 10, all: 400, secondsLeft: 60 }, 2000);
+  progress.addStep({ done: 2, all: 9 }, 2000);
+  assert.deepEqual(steps(2000), [
+    { done: 2, all: 9 },
+    { stage: 'pretrain', done: 10, all: 400, secondsLeft: 60 },
+  ]);
+  // A forged stage costs others nothing, and there is no end of names.
+  for (let i = 0; i < 1000; i++) progress.addStep({ stage: `s-${i}`, done: 1, all: 2 }, 3000);
+  assert.equal(steps(3000).length, 64);
+  assert.deepEqual(steps(3000 + 180_000), []);
+});

@@ -1,5 +1,5 @@
 import { MAX_GATES } from '../schema/spec.ts';
-import type { CellCount, LiveEvent, PlanEvent, ShardEvent } from '../schema/task.ts';
+import type { CellCount, LiveEvent, PlanEvent, ShardEvent, StepEvent } from '../schema/task.ts';
 import { addCounts, addRejected, Tallies, type Tally, totals } from './tally.ts';
 
 /**
@@ -14,6 +14,8 @@ const JUDGED_AFTER = 50;
 const LOW_ACCEPTANCE = 0.05;
 /** A worker that has not reported for so long is not counted any more. */
 const LIVE_MS = 180_000;
+/** No dataset has more stages, with publishing, evaluation and comparison. */
+const MAX_STEPS = 64;
 /** The rate is that of the last minute. */
 const RATE_WINDOW_MS = 60_000;
 const WORST_CELLS = 10;
@@ -57,6 +59,8 @@ export interface ProgressSummary {
   /** Milliseconds since the epoch of the last report of finished or running work; null before the first. */
   readonly lastWorkAt: number | null;
   readonly lastCommitAt: number | null;
+  /** Latest reports of the publish pod and of stages that still report. */
+  readonly steps: readonly StepEvent[];
 }
 
 /** The committed shards of one plan, and their counts by cell ordinal: a message may name any shard and cell. */
@@ -80,6 +84,8 @@ export class Progress {
   #byDigest = new Map<string, Committed>();
   /** By worker. */
   #running = new Map<string, Running>();
+  /** By stage; that of the publish pod has none. */
+  #steps = new Map<string | undefined, { readonly event: StepEvent; readonly at: number }>();
   #recent: { at: number; accepted: number }[] = [];
   #lastWorkAt: number | null = null;
   #lastCommitAt: number | null = null;
@@ -124,6 +130,11 @@ export class Progress {
     if (!this.isCommitted(event.shard)) this.#running.set(event.worker, { ...event, at });
   }
 
+  /** The publish pod or a stage reports how far it is. */
+  addStep(event: StepEvent, at: number): void {
+    if (this.#steps.has(event.stage) || this.#steps.size < MAX_STEPS) this.#steps.set(event.stage, { event, at });
+  }
+
   isCommitted(shard: number): boolean {
     return this.#committed?.shards.has(shard) ?? false;
   }
@@ -148,6 +159,7 @@ export class Progress {
       imagesPerSecond: this.#rate(now),
       lastWorkAt: this.#lastWorkAt,
       lastCommitAt: this.#lastCommitAt,
+      steps: [...this.#steps.values()].map(({ event }) => event),
     };
   }
 
@@ -189,6 +201,7 @@ export class Progress {
 
   #forget(now: number): void {
     this.#recent = this.#recent.filter(({ at }) => now - at < RATE_WINDOW_MS);
+    for (const [stage, { at }] of this.#steps) if (now - at >= LIVE_MS) this.#steps.delete(stage);
     for (const [worker, { at }] of this.#running) if (now - at >= LIVE_MS) this.#running.delete(worker);
   }
 

@@ -50,10 +50,17 @@ const worstCell = z.strictObject({
   gate: z.string().max(63).optional().describe('The gate that rejected most'),
 });
 
+const stepProgress = {
+  done: count.describe('Shards checked, or steps of training done'),
+  all: count.describe('All of them'),
+  secondsLeft: count.optional().describe('Time to the last one at the rate so far'),
+};
+
 const stageStatus = z.strictObject({
   name: z.string().max(63).describe('The stage, as the spec names it'),
   state: z.enum(['Pending', 'Running', 'Succeeded', 'Failed']).describe('How far it is'),
   job: z.string().max(253).optional().describe('The Job or TrainJob that runs it, in the same namespace'),
+  progress: z.strictObject(stepProgress).optional().describe('Its steps, while it runs and reports them'),
   output: z.string().max(256).optional().describe('Where its results lie, below the output'),
   digest: digest.optional().describe('SHA-256 of all that decides its results'),
   metrics: z.record(z.string(), z.number()).meta({ maxProperties: 16 }).optional().describe('Its headline metrics'),
@@ -96,6 +103,10 @@ export const statusSchema = z.strictObject({
     .optional()
     .describe('What workers have used, counted up every few minutes and whenever their number changes'),
   selector: z.string().max(512).optional().describe('Selects the worker pods, for the scale subresource'),
+  publishing: z
+    .strictObject(stepProgress)
+    .optional()
+    .describe('The shards that the publish pod has checked, while it runs'),
   manifest: z
     .strictObject({
       uri: z.string().max(8192).describe('Where dataset.json is'),
@@ -118,4 +129,5 @@ export type Usage = z.infer<typeof usage>;
 export type DatasetStatus = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type ConditionType = (typeof CONDITIONS)[number];
+export type StepProgress = NonNullable<DatasetStatus['publishing']>;
 export type StageStatus = z.infer<typeof stageStatus>;

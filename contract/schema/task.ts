@@ -69,5 +69,16 @@ export const liveEventSchema = z.strictObject({
 });
 export type LiveEvent = z.infer<typeof liveEventSchema>;
 
+/** The progress of the publish pod, or of a training stage. */
+export const stepEventSchema = z.strictObject({
+  /** None for the publish pod. */
+  stage: z.string().min(1).max(63).optional(),
+  /** Shards checked, or steps of training done. */
+  done: count,
+  all: count,
+  secondsLeft: z.number().min(0).max(1e9).optional(),
+});
+export type StepEvent = z.infer<typeof stepEventSchema>;
+
 /** Seconds between two live events of one worker, so that many workers together do not flood the operator. */
 export const liveInterval = (workers: number): number => Math.max(2, workers / 50);

@@ -546,6 +546,19 @@ const CASES: readonly Case[] = [
     reason: 'Publishing',
   },
   {
+    when: 'A12: the publish pod reports how far it is',
+    given: observed({
+      jobs: [jobOf('workers', { state: 'complete' }), publish],
+      queue: filledQueue(0),
+      progress: { ...committed, steps: [{ done: 1200, all: 4000, secondsLeft: 719.5 }] },
+    }),
+    policy: 'publishing',
+    actions: [],
+    at: 'Published',
+    reason: 'Publishing',
+    says: /checks them and writes the manifest: 1,200 of 4,000, 12 min left$/,
+  },
+  {
     when: 'the publish pod has succeeded',
     given: observed({
       jobs: [workers, jobOf('publish', { state: 'complete' })],

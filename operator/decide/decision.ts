@@ -1,6 +1,6 @@
 import type { ReasonName } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
-import type { StageStatus } from '../../contract/schema/status.ts';
+import type { StageStatus, StepProgress } from '../../contract/schema/status.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { PodSettings } from '../desired/pod.ts';
 import type { JobView, Observed } from '../observed.ts';
@@ -42,6 +42,8 @@ export interface Decision {
   readonly actions: readonly Action[];
   /** Null when no status is written: the resource is about to be gone, or too little is known of it. */
   readonly stepStatus: StepStatus | null;
+  /** Shards that the publish pod has checked, while it reports. */
+  readonly publishing?: StepProgress;
   /** The report of the publish pod, once it is known. */
   readonly published?: NonNullable<Outcome['published']>;
   /** Status of the training stages, once there is something to report. */

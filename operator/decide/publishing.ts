@@ -4,6 +4,7 @@ import type { Advance, StepDecision } from './decision.ts';
 import { idleWorkers } from './leftovers.ts';
 import { removal, stepContext } from './predicates.ts';
 import { singleStep } from './step-job.ts';
+import { inWords, progressOf } from './step-progress.ts';
 
 /** Every shard is committed: a pod checks them all and writes the manifest. */
 export const publish: Advance = (observed, settings) => {
@@ -19,11 +20,14 @@ export const publish: Advance = (observed, settings) => {
       };
     case 'running': {
       const { trouble, actions } = step;
-      const message = 'Every shard is committed; the publish pod checks them and writes the manifest';
+      const progress = progressOf(observed);
+      const checked = progress ? `: ${inWords(progress)}` : '';
+      const message = `Every shard is committed; the publish pod checks them and writes the manifest${checked}`;
       return {
         policy: 'publishing',
         actions: [...actions, ...idleWorkers(observed)],
         stepStatus: trouble ?? { reason: 'Publishing', message },
+        ...(progress && { publishing: progress }),
         requeueAfter: 10,
       };
     }

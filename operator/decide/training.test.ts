@@ -126,6 +126,45 @@ describe('training', () => {
     assert.equal(decide(given, SETTINGS).stepStatus?.reason, 'Training');
   });
 
+  test('says how far a stage is, as long as it runs and reports it', () => {
+    const first = world();
+    const job = stageJob(first, 'pretrain');
+    const at = (job: JobView, steps: Observed['progress']['steps']) =>
+      world({ jobs: [job], progress: { ...first.progress, steps } });
+    const reported = [
+      { done: 3, all: 9 },
+      { stage: 'pretrain', done: 50, all: 400, secondsLeft: 59.2 },
+    ];
+    const { stages, stepStatus } = decide(at(job, reported), SETTINGS);
+    assert.deepEqual(stages?.[0]?.progress, { done: 50, all: 400, secondsLeft: 60 });
+    assert.match(stepStatus!.message, /^0 of 3 stages are done: pretrain \(50 of 400, 60 s left\) runs$/);
+    assert.deepEqual(
+      stages?.slice(1).map(({ progress }) => progress),
+      [undefined, undefined],
+    );
+    assert.equal(decide(at(job, []), SETTINGS).stages?.[0]?.progress, undefined);
+    const done = { ...job, state: 'complete' as const, succeeded: 1 };
+    assert.equal(decide(at(done, reported), SETTINGS).stages?.[0]?.progress, undefined);
+  });
+
+  test('can report, which is no reason to start a running stage again', () => {
+    const stage = stagesOf(world()).find((wanted) => wanted.stage.name === 'pretrain')!.stage;
+    const build = (settings: Partial<typeof SETTINGS.pods>) =>
+      buildStage({ owner: OWNER, dataset: trained(), settings: { ...SETTINGS.pods, ...settings }, stage }, 1);
+    const envOf = ({ job }: ReturnType<typeof build>) => {
+      const [container] = (job.spec as { template: { spec: { containers: { env: { name: string }[] }[] } } }).template
+        .spec.containers;
+      return container!.env.map(({ name }) => name).filter((name) => /NATS|UID/.test(name));
+    };
+    const [open, token, signed] = [build({}), build({ natsToken: true }), build({ natsCredentialsSecret: 'nats' })];
+    assert.deepEqual(envOf(open), ['COHORTFARM_NATS_URL', 'COHORTFARM_DATASET_UID']);
+    assert.deepEqual(envOf(token), [...envOf(open), 'COHORTFARM_NATS_TOKEN']);
+    assert.match(JSON.stringify(token.job), /"audience":"cohortfarm-queue"/);
+    assert.deepEqual(envOf(signed), []);
+    const moved = build({ natsUrl: 'tls://other' });
+    assert.equal(new Set([open, token, signed, moved].map((one) => one.templateDigest)).size, 1);
+  });
+
   test('keeps the metrics of a stage that has succeeded, and goes on to what needs it', () => {
     const first = world();
     const job = stageJob(first, 'pretrain', { state: 'complete', succeeded: 1 });

@@ -10,6 +10,7 @@ import type { Action, Advance, Report, Settings, StepDecision } from './decision
 import { idleWorkers, unwantedStages } from './leftovers.ts';
 import { datasetOf, isPublished, isTrue, stepContext } from './predicates.ts';
 import { type SingleStep, singleStep } from './step-job.ts';
+import { inWords, progressOf } from './step-progress.ts';
 
 /**
  * The published dataset is trained on. A stage runs when those that it needs have succeeded, several at once if they may;
@@ -124,7 +125,9 @@ function stepOf(observed: Observed, settings: Settings, wanted: WantedStage, all
   const job = currentJob(observed.jobs, 'train', stage.name)?.name;
   const named = { ...base, ...(job !== undefined && { job }) };
   if (step.state === 'done') return { status: { ...named, state: 'Succeeded', ...metricsOf(step.outcome) }, step };
-  return { status: { ...named, state: step.state === 'failed' ? 'Failed' : 'Running' }, step };
+  if (step.state === 'failed') return { status: { ...named, state: 'Failed' }, step };
+  const progress = progressOf(observed, stage.name);
+  return { status: { ...named, state: 'Running', ...(progress && { progress }) }, step };
 }
 
 const MAX_METRICS = 16;
@@ -160,7 +163,9 @@ function reportOf(steps: readonly StageStep[]): Report {
     };
   }
   const done = steps.filter(({ status }) => status.state === 'Succeeded').length;
-  const running = steps.filter(({ status }) => status.state === 'Running').map(({ status }) => status.name);
+  const running = steps.flatMap(({ status: { name, state, progress } }) =>
+    state === 'Running' ? [progress ? `${name} (${inWords(progress)})` : name] : [],
+  );
   const now = running.length > 0 ? `: ${running.join(', ')} runs` : '';
   return { reason: 'Training', message: `${done} of ${steps.length} stages are done${now}` };
 }

@@ -165,9 +165,9 @@ const REQUESTED_CPUS = {
 const defaultImage = (role: PodWanted['role'], gpus: number, { workerImage, cudaImage }: PodSettings): string =>
   role === 'workers' && gpus > 0 ? (cudaImage ?? workerImage) : workerImage;
 
-/** Only workers use the queue. */
+/** A cleanup has nothing to report. */
 const presentsToken = (role: PodWanted['role'], { natsToken }: PodSettings): boolean =>
-  role === 'workers' && natsToken === true;
+  role !== 'cleanup' && natsToken === true;
 
 function settingsEnv(owner: Owner, settings: PodSettings) {
   const values: Record<string, string> = {
@@ -208,7 +208,7 @@ function workerResources({ spec }: SyntheticDataset): Record<string, unknown> {
 }
 
 /** Good for the queue alone: the API server refuses it, and the pod still has no token for that. */
-const QUEUE_TOKEN = {
+export const QUEUE_TOKEN = {
   serviceAccountToken: { path: 'token', audience: QUEUE_AUDIENCE, expirationSeconds: 3600 },
 };
 

@@ -3,7 +3,7 @@ import type { TrainingStep } from '../../contract/training/steps.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import type { StepContext } from './job.ts';
 import { ownLabels } from './owner.ts';
-import { credentialsEnv } from './pod.ts';
+import { credentialsEnv, QUEUE_TOKEN } from './pod.ts';
 
 /** Parts that a stage's Job and TrainJob share. */
 
@@ -47,25 +47,49 @@ export const stageArgs = ({ stage }: StageContext): string[] => [
 ];
 
 /** Credentials, where the outcome goes, and what the stage adds. */
-export const stageEnv = ({ dataset, stage }: StageContext): object[] => [
+export const stageEnv = (context: StageContext): object[] => [
   { name: ENV.outcomeFile, value: PATHS.outcome },
   { name: ENV.cache, value: PATHS.cache },
   { name: 'HOME', value: PATHS.temporary },
-  ...credentialsEnv(dataset),
-  ...(stage.launch.env ?? []),
+  ...credentialsEnv(context.dataset),
+  ...reportsEnv(context),
+  ...(context.stage.launch.env ?? []),
 ];
 
-export const STAGE_MOUNTS = [
+/** The way to the queue, for reports of progress. The trainer cannot sign what a credentials file asks for. */
+function reportsEnv(context: StageContext): object[] {
+  const { owner, settings } = context;
+  const { natsUrl, natsToken, natsCredentialsSecret } = settings;
+  const isOpen = natsToken !== true && natsCredentialsSecret === undefined;
+  if (natsUrl === '' || !(isOpen || presentsToken(context))) return [];
+  return [
+    { name: ENV.natsUrl, value: natsUrl },
+    { name: ENV.datasetUid, value: owner.uid },
+    ...(presentsToken(context) ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
+  ];
+}
+
+/** Pods of a TrainJob have no labels of ours by which they would be let in. */
+const presentsToken = ({ settings, stage }: StageContext): boolean =>
+  settings.natsToken === true && stage.launch.runtimeRef === undefined;
+
+const MOUNTS = [
   { name: 'config', mountPath: PATHS.config, readOnly: true },
   { name: 'cache', mountPath: PATHS.cache },
   { name: 'tmp', mountPath: PATHS.temporary },
   { name: 'shm', mountPath: '/dev/shm' },
 ] as const;
 
-export const stageVolumes = (configMap: string): object[] => [
+export const stageMounts = (context: StageContext): object[] => [
+  ...MOUNTS,
+  ...(presentsToken(context) ? [{ name: 'queue-token', mountPath: PATHS.natsToken, readOnly: true }] : []),
+];
+
+export const stageVolumes = (context: StageContext, configMap: string): object[] => [
   { name: 'config', configMap: { name: configMap } },
   { name: 'cache', emptyDir: {} },
   { name: 'tmp', emptyDir: {} },
   // Loader processes hand images over in shared memory, of which a container has 64 MiB by itself.
   { name: 'shm', emptyDir: { medium: 'Memory' } },
+  ...(presentsToken(context) ? [{ name: 'queue-token', projected: { sources: [QUEUE_TOKEN] } }] : []),
 ];

@@ -7,13 +7,13 @@ import { ownerReference, ownLabels } from './owner.ts';
 import { CONTAINER, CONTAINER_SECURITY, decisiveSettings, POD_SECURITY, type Template } from './pod.ts';
 import {
   type LaunchedStep,
-  STAGE_MOUNTS,
   type StageContext,
   type StageNames,
   type StageObjects,
   stageArgs,
   stageEnv,
   stageLabels,
+  stageMounts,
   stageVolumes,
 } from './stage-parts.ts';
 import { buildTrainJob } from './train-job.ts';
@@ -33,7 +33,8 @@ export function buildStage(context: StageContext, round: number): DesiredJob {
   const build = stage.launch.runtimeRef ? buildTrainJob : buildStageJob;
   const names = { name, configMap: config.metadata.name };
   const { job, needs, template } = build(context, names);
-  const settings = decisiveSettings(context.settings, {});
+  // The way of reports changes nothing that is made.
+  const { natsToken: _, ...settings } = { ...decisiveSettings(context.settings, {}), natsUrl: '' };
   const templateDigest = digestOfTemplate(build({ ...context, settings }, names).template);
   const renderedDigest = digestOfTemplate(template);
   const queue = context.dataset.spec.workers.queueName ?? '';
@@ -127,13 +128,13 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
           args: stageArgs(context),
           env: [...torchrunEnv(name, launch), ...stageEnv(context)],
           resources: launch.resources ?? {},
-          volumeMounts: STAGE_MOUNTS,
+          volumeMounts: stageMounts(context),
           terminationMessagePath: PATHS.outcome,
           terminationMessagePolicy: 'File',
           securityContext: CONTAINER_SECURITY,
         },
       ],
-      volumes: stageVolumes(configMap),
+      volumes: stageVolumes(context, configMap),
     },
   };
   return launch.podTemplate ? strategicMerge(template, launch.podTemplate) : template;

@@ -1,13 +1,13 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { ownerReference } from './owner.ts';
 import {
-  STAGE_MOUNTS,
   type StageContext,
   type StageNames,
   type StageObjects,
   stageArgs,
   stageEnv,
   stageLabels,
+  stageMounts,
   stageVolumes,
 } from './stage-parts.ts';
 import { trainJobSpec } from './trainer-api.ts';
@@ -45,8 +45,8 @@ export function buildTrainJob(context: StageContext, { name, configMap }: StageN
   const podSpec = {
     ...(serviceAccountName !== undefined && { serviceAccountName }),
     ...(tolerations && { tolerations }),
-    volumes: stageVolumes(configMap),
-    containers: [{ name: NODE, volumeMounts: STAGE_MOUNTS }],
+    volumes: stageVolumes(context, configMap),
+    containers: [{ name: NODE, volumeMounts: stageMounts(context) }],
   };
   const parts = { shared, labels: stageLabels(context), job: NODE, podSpec };
   const job: KubeObject = {

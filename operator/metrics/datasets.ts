@@ -57,6 +57,11 @@ function defineMetrics(registers: Registry[]) {
     wanted: gauge('samples_wanted', 'Images that the plan asks for'),
     secondsLeft: gauge('seconds_left', 'Time to the last sample at the present rate; none without a rate'),
     conditions: gauge('dataset_condition', '1 for what each condition of a dataset says', 'type', 'status', 'reason'),
+    stageSteps: gauge('stage_steps', 'Steps of a training stage that runs', 'stage'),
+    stageDone: gauge('stage_steps_done', 'Steps that it has done', 'stage'),
+    stageLeft: gauge('stage_seconds_left', 'Time to its last step at the rate so far', 'stage'),
+    publishShards: gauge('publish_shards', 'Shards that the publish pod checks, while it runs'),
+    publishDone: gauge('publish_shards_done', 'Shards that it has checked'),
     stages: gauge('stage_state', '1 for the state of each training stage, 0 for its other states', 'stage', 'state'),
   };
 }
@@ -107,7 +112,9 @@ function hasLess(now: DatasetCounts, before: DatasetCounts | undefined): boolean
 }
 
 /** Metrics of the status. */
-function createStatuses({ conditions, stages, wanted, secondsLeft }: DatasetMetrics) {
+function createStatuses(metrics: DatasetMetrics) {
+  const { conditions, stages, wanted, secondsLeft, stageSteps, stageDone, stageLeft, publishShards, publishDone } =
+    metrics;
   /** Takes back what was set of each dataset, by `namespace/name`. */
   const former = new Map<string, readonly (() => void)[]>();
   const forgetStatus = (key: DatasetKey): void => {
@@ -127,10 +134,17 @@ function createStatuses({ conditions, stages, wanted, secondsLeft }: DatasetMetr
       const removals = (now.conditions ?? []).map(({ type, status, reason }) =>
         set(conditions, { type, status, reason }, 1),
       );
-      for (const { name: stage, state: is } of now.stages ?? []) {
+      for (const { name: stage, state: is, progress } of now.stages ?? []) {
+        if (progress) {
+          removals.push(set(stageSteps, { stage }, progress.all), set(stageDone, { stage }, progress.done));
+          if (progress.secondsLeft !== undefined) removals.push(set(stageLeft, { stage }, progress.secondsLeft));
+        }
         removals.push(...STAGE_STATES.map((state) => set(stages, { stage, state }, state === is ? 1 : 0)));
       }
       if (now.samples) removals.push(set(wanted, {}, now.samples.wanted));
+      if (now.publishing) {
+        removals.push(set(publishShards, {}, now.publishing.all), set(publishDone, {}, now.publishing.done));
+      }
       if (now.secondsLeft !== undefined) removals.push(set(secondsLeft, {}, now.secondsLeft));
       former.set(idOf(key), removals);
     },

@@ -130,6 +130,31 @@ describe('metrics', () => {
     ]);
   });
 
+  it('say how far stages and the publish pod are, while they report', async () => {
+    const metrics = createMetrics(() => 0);
+    const key = { namespace: 'ns', name: 'a' };
+    const stage = { name: 'pretrain', state: 'Running' as const };
+    const of = '{namespace="ns",dataset="a",stage="pretrain"}';
+    metrics.status(key, { publishing: { done: 3, all: 9 } });
+    assert.deepEqual(await lines(metrics, 'cohortfarm_publish_shards'), [
+      'cohortfarm_publish_shards{namespace="ns",dataset="a"} 9',
+      'cohortfarm_publish_shards_done{namespace="ns",dataset="a"} 3',
+    ]);
+    metrics.status(key, { stages: [{ ...stage, progress: { done: 1200, all: 4000, secondsLeft: 720 } }] });
+    assert.deepEqual(
+      [...(await lines(metrics, 'cohortfarm_stage_s')), ...(await lines(metrics, 'cohortfarm_publish_shards'))].filter(
+        (line) => !line.includes('state='),
+      ),
+      [
+        `cohortfarm_stage_steps${of} 4000`,
+        `cohortfarm_stage_steps_done${of} 1200`,
+        `cohortfarm_stage_seconds_left${of} 720`,
+      ],
+    );
+    metrics.status(key, { stages: [stage] });
+    assert.deepEqual(await lines(metrics, 'cohortfarm_stage_steps'), []);
+  });
+
   it('time requests to the queue, by what they do and how they end', async () => {
     const metrics = createMetrics(() => 0);
     let now = 0;

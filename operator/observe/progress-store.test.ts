@@ -82,6 +82,20 @@ describe('the progress of all datasets', () => {
     );
   });
 
+  test('a report of a step wakes a dataset that is known, and keeps nothing of one that was forgotten', () => {
+    const { store, wakes, ignored } = storeOf(['known']);
+    const stepOf = (uid: string): QueueEvent => ({ uid, kind: 'step', event: { done: 1, all: 2 } });
+    store.take(planOf('known'), true);
+    store.take(stepOf('known'), true);
+    assert.deepEqual(store.of('known').summary(0).steps, [{ done: 1, all: 2 }]);
+    assert.deepEqual(wakes, [0, 3]);
+    store.forget('known');
+    store.take(stepOf('known'), true);
+    store.take(stepOf('stranger'), true);
+    assert.deepEqual([store.size, store.has('known'), wakes], [0, false, [0, 3]]);
+    assert.deepEqual(ignored, ['unknownDataset stranger step']);
+  });
+
   test('A7: a plan is news at once, also where a look is due soon', () => {
     const { store, state, wakes } = storeOf(['known']);
     store.take(liveOf('known'), true);

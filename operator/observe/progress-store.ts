@@ -65,10 +65,13 @@ export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressS
         return;
       }
       if (known === null) unsettled.add(uid);
+      // The last report of a finished dataset comes when nothing is kept of it any more.
+      if (kind === 'step' && !byUid.has(uid)) return;
       const entry = entryOf(uid);
       if (kind === 'plan') {
         if (!entry.progress.addPlan(event)) onIgnored('contradictingPlan', told);
       } else if (kind === 'shard') entry.progress.addShard(event, isNews ? now() : null);
+      else if (kind === 'step') entry.progress.addStep(event, now());
       else entry.progress.addLive(event, now());
       // A plan is waited for by workers; all else can wait, and the look that is due takes it in, too.
       if (kind !== 'plan' && entry.wokenAt > now()) return;

@@ -1,4 +1,4 @@
-import type { LiveEvent, PlanEvent, ShardEvent } from '../../contract/schema/task.ts';
+import type { LiveEvent, PlanEvent, ShardEvent, StepEvent } from '../../contract/schema/task.ts';
 
 /** The queue's two faces: the operator's, which owns the streams, and a worker's, which takes shards from one of them. */
 
@@ -34,11 +34,12 @@ export interface QueueState {
   readonly created: string;
 }
 
-/** Events of workers. Plans and shards are delivered at least once each, in any order; live events may be lost. */
+/** Events of workers. Plans and shards are delivered at least once each, in any order; all others may be lost. */
 export type QueueEvent =
   | { readonly uid: string; readonly kind: 'plan'; readonly event: PlanEvent }
   | { readonly uid: string; readonly kind: 'shard'; readonly event: ShardEvent }
-  | { readonly uid: string; readonly kind: 'live'; readonly event: LiveEvent };
+  | { readonly uid: string; readonly kind: 'live'; readonly event: LiveEvent }
+  | { readonly uid: string; readonly kind: 'step'; readonly event: StepEvent };
 
 export interface ProgressWatch {
   /**

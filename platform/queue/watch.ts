@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConsumerMessages, DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { live, progress, uidOfSubject } from '../../contract/cluster.ts';
-import { liveEventSchema, planEventSchema, shardEventSchema } from '../../contract/schema/task.ts';
+import { liveEventSchema, planEventSchema, shardEventSchema, stepEventSchema } from '../../contract/schema/task.ts';
 import type { Logger } from '../log.ts';
 import type { ReconnectingConnection } from './connection.ts';
 import { wrapQueueError } from './failures.ts';
@@ -117,11 +117,13 @@ function readEvent(message: Msg | JsMsg): QueueEvent | { fault: string } {
   if (kind === 'plan') return eventOf(decodePayload(message, planEventSchema), (event) => ({ uid, kind, event }));
   if (kind === 'shard') return eventOf(decodePayload(message, shardEventSchema), (event) => ({ uid, kind, event }));
   if (kind === 'live') return eventOf(decodePayload(message, liveEventSchema), (event) => ({ uid, kind, event }));
+  if (kind === 'step') return eventOf(decodePayload(message, stepEventSchema), (event) => ({ uid, kind, event }));
   return { fault: 'its subject is of no kind' };
 }
 
 function kindOf(subject: string, uid: string): QueueEvent['kind'] | null {
   if (subject === live.subject(uid)) return 'live';
+  if (subject === live.step(uid)) return 'step';
   if (subject === progress.plan(uid)) return 'plan';
   return subject.startsWith(progress.shard(uid, 0).slice(0, -1)) ? 'shard' : null;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { LABELS, QUEUE_AUDIENCE, workerSubjects } from '../../contract/cluster.ts';
+import { LABELS, QUEUE_AUDIENCE, reporterSubjects, workerSubjects } from '../../contract/cluster.ts';
 import { createKube } from '../../kube/client.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
@@ -65,6 +65,17 @@ describe('H4: the queue lets in', { skip: await missingForServers() }, () => {
     assert.match(String(await admit(token)), /is not valid|is gone/);
   });
 
+  test('the publish pod and a training stage, to report how far they are and for nothing else', async () => {
+    for (const role of ['publish', 'train']) {
+      const labels = { ...workerLabels(uids['team-a']!), [LABELS.role]: role };
+      const pod = await podOf('team-a', role, labels);
+      const subjects = { publish: [`cohortfarm.live.${uids['team-a']}.step`], subscribe: [] };
+      assert.deepEqual(reporterSubjects(uids['team-a']!), subjects);
+      const found = await admit(await tokenOf('team-a', 'default', QUEUE_AUDIENCE, pod));
+      assert.deepEqual(found, { name: `team-a/${role}`, subjects });
+    }
+  });
+
   test('the operator, for everything', async () => {
     const found = await admit(await tokenOf('farm-system', 'farm-cohortfarm'));
     assert.deepEqual(found, { name: OPERATOR, subjects: { publish: ['>'], subscribe: ['>'] } });
@@ -77,8 +88,8 @@ describe('H4: the queue lets in', { skip: await missingForServers() }, () => {
   });
 
   test('no pod of another role, no token without a pod, for the API server, or of no account', async () => {
-    const publisher = { ...workerLabels(uids['team-a']!), [LABELS.role]: 'publish' };
-    const pod = await podOf('team-a', 'publisher', publisher);
+    const cleaner = { ...workerLabels(uids['team-a']!), [LABELS.role]: 'cleanup' };
+    const pod = await podOf('team-a', 'cleaner', cleaner);
     assert.match(String(await admit(await tokenOf('team-a', 'default', QUEUE_AUDIENCE, pod))), /is not a worker/);
     assert.match(String(await admit(await tokenOf('team-a', 'default'))), /is not bound to a pod/);
     assert.match(String(await admit(await tokenOf('farm-system', 'farm-cohortfarm', API))), /is not valid for/);

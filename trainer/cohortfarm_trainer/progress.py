@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from .reports import Reports
+
 SECONDS = 15  # between two lines of a log
 
 
@@ -14,6 +16,7 @@ class Progress:
     def __init__(self, what: str, total: int, start: int = 0, shown: bool = True):
         self.what, self.total, self.done, self.shown = what, total, start, shown
         self.bar = tqdm(desc=what, total=total, initial=start, file=sys.stderr) if shown and sys.stderr.isatty() else None
+        self.reports = Reports(what)
         self.since, self.said, self.begun = time.monotonic(), time.monotonic(), start
 
     def step(self, note: str = "") -> None:
@@ -24,6 +27,7 @@ class Progress:
         elif self.shown and time.monotonic() - self.said >= SECONDS:
             rate = (self.done - self.begun) / (time.monotonic() - self.since)
             self.said = time.monotonic()
+            self.reports.send(self.done, self.total, (self.total - self.done) / rate if rate > 0 else None)
             say(f"{self.what}: step {self.done} of {self.total}, {rate:.2f} steps/s {note}".rstrip())
 
     def note(self, text: str) -> None:

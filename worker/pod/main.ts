@@ -32,7 +32,10 @@ async function run(stop: AbortSignal): Promise<Outcome> {
   log = log.child({ namespace, dataset: name, uid: settings.uid, pod: settings.pod });
   const context = { ...settings, log };
   // These two may be killed anywhere and run again.
-  if (role === 'publish') return unlessAborted(publishDataset(context), stop);
+  if (role === 'publish') {
+    const reported = process.env[ENV.natsUrl] ? { queue: readQueueSettings(process.env) } : {};
+    return unlessAborted(publishDataset({ ...context, ...reported }), stop);
+  }
   if (role === 'cleanup') return unlessAborted(cleanUp(context, readPlanDigest(process.env)), stop);
   const [queue, gpus] = [readQueueSettings(process.env), readGpus(process.env)];
   const threads = (engines: number) => readThreads(process.env, engines);

@@ -4,20 +4,28 @@ import type { Outcome } from '../../contract/schema/outcome.ts';
 import { headlines } from '../../dataset/publish/evidence-words.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import type { Logger } from '../../platform/log.ts';
+import { openStepReporter } from '../../platform/queue/step-reporter.ts';
 import { StoreError } from '../../platform/store/store.ts';
 import { VERSION } from '../../platform/version.ts';
 import { prepare } from '../prepare.ts';
 import { outcome } from './outcome.ts';
-import type { PodSettings } from './settings.ts';
+import type { PodSettings, QueueSettings } from './settings.ts';
 
 /** A publish pod: checks every shard, writes the manifest, and says what is published. */
 
 /** Shards checked between two lines of the log. */
 const LOG_EVERY = 50;
 
+export interface PublishContext extends PodSettings {
+  /** To report how far it is; none outside a cluster. */
+  readonly queue?: QueueSettings;
+  readonly log: Logger;
+}
+
 /** @throws StoreError (retryable, ShardsMissing) when shards are not committed; DatasetError when one is damaged */
-export async function publishDataset(context: PodSettings & { readonly log: Logger }): Promise<Outcome> {
-  const { dataset, resources, owner, output: store, log } = context;
+export async function publishDataset(context: PublishContext): Promise<Outcome> {
+  const { dataset, resources, owner, output: store, log, uid, pod, queue } = context;
+  const reporter = queue && openStepReporter({ ...queue, uid, name: pod });
   const { plan, referenceDir } = await prepare(dataset, resources);
   const { samples, evidence } = await publish({
     plan,
@@ -27,6 +35,7 @@ export async function publishDataset(context: PodSettings & { readonly log: Logg
     version: VERSION,
     referenceDir,
     onProgress: (done, all) => {
+      reporter?.report(done, all);
       if (done % LOG_EVERY === 0 || done === all) log.info({ done, all }, 'shards checked');
     },
   });
