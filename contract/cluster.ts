@@ -11,6 +11,9 @@ export const FIELD_MANAGER = 'cohortfarm';
 /** Held until pods, stream and (with `deletionPolicy: Delete`) objects are gone. */
 export const FINALIZER = `${GROUP}/cleanup`;
 
+/** Kubernetes' own: held while the cluster deletes what belongs to a resource first (`--cascade=foreground`). */
+export const FOREGROUND = 'foregroundDeletion';
+
 /** The role of a Job of a dataset. */
 export const ROLES = ['workers', 'publish', 'cleanup', 'train'] as const;
 export type Role = (typeof ROLES)[number];

@@ -1,4 +1,4 @@
-import { FINALIZER } from '../contract/cluster.ts';
+import { FINALIZER, FOREGROUND } from '../contract/cluster.ts';
 import { isKubeError, KubeError } from '../kube/errors.ts';
 import { kindOf } from '../kube/resources.ts';
 import type { Kube, KubeObject, Ref, Stored } from '../kube/types.ts';
@@ -42,11 +42,11 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
     case 'addFinalizer':
       return patchFinalizers(kube, owner, [...owner.finalizers, FINALIZER]);
     case 'removeFinalizer':
-      return patchFinalizers(
-        kube,
-        owner,
-        owner.finalizers.filter((name) => name !== FINALIZER),
-      );
+    case 'leaveForeground': {
+      const gone = action.type === 'removeFinalizer' ? FINALIZER : FOREGROUND;
+      const left = owner.finalizers.filter((name) => name !== gone);
+      return patchFinalizers(kube, owner, left);
+    }
   }
 }
 

@@ -26,7 +26,7 @@ describe('configuration', () => {
         },
       },
       instance: 'operator',
-      streamReplicas: 1,
+      streamLimits: { replicas: 1, ackWaitMs: 30_000, maxDeliver: 20 },
       resyncSeconds: 300,
       concurrency: 16,
       http: { host: '0.0.0.0', port: 8080 },

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { ENV } from '../contract/cluster.ts';
 import { label } from '../contract/schema/text.ts';
+import type { StreamLimits } from '../platform/queue/streams.ts';
 import type { Settings } from './decide/decision.ts';
 
 /** The configuration of the operator: environment variables alone. */
@@ -11,8 +12,8 @@ export interface OperatorConfig {
   readonly namespaces: readonly string[];
   /** The connection of the operator itself to NATS. */
   readonly nats: { readonly url: string; readonly credentials?: string; readonly token?: string };
-  /** Copies of each stream that a NATS cluster keeps. */
-  readonly streamReplicas: number;
+  /** Limits of the streams that are made from now on. */
+  readonly streamLimits: StreamLimits;
   readonly settings: Settings;
   /** Name of the pod, for people. */
   readonly instance: string;
@@ -70,6 +71,8 @@ const variables = z.object({
   COHORTFARM_TRAINER_IMAGE: image,
   COHORTFARM_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   COHORTFARM_STREAM_REPLICAS: whole(1, 5, 1),
+  COHORTFARM_ACK_WAIT_SECONDS: whole(5, 3600, 30),
+  COHORTFARM_MAX_DELIVER: whole(2, 1000, 20),
   [ENV.podName]: z.string().default('operator'),
   COHORTFARM_POD_NAMESPACE: name.default('default'),
   COHORTFARM_LEASE: name.default('cohortfarm'),
@@ -108,7 +111,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
       ...(credentials !== undefined && { credentials }),
       ...(token !== undefined && { token }),
     },
-    streamReplicas: values.COHORTFARM_STREAM_REPLICAS,
+    streamLimits: {
+      replicas: values.COHORTFARM_STREAM_REPLICAS,
+      ackWaitMs: values.COHORTFARM_ACK_WAIT_SECONDS * 1000,
+      maxDeliver: values.COHORTFARM_MAX_DELIVER,
+    },
     settings: {
       operatorClass: values.COHORTFARM_CLASS ?? '',
       pods: {

@@ -18,7 +18,7 @@ const meta = (name: string, more: Partial<ObjectMeta> = {}) => ({
 });
 
 /** A cluster of which tests say what is in it and what happens; the log as its lines. */
-function setUp(options: Partial<ControllerOptions> & { datasets?: string[] } = {}) {
+function setUp(options: Partial<ControllerOptions> & { datasets?: (string | Partial<ObjectMeta>)[] } = {}) {
   const clock = new FakeClock();
   const lines: Record<string, unknown>[] = [];
   const seen: [string, number][] = [];
@@ -31,8 +31,9 @@ function setUp(options: Partial<ControllerOptions> & { datasets?: string[] } = {
       list: async ({ kind, namespace }) => {
         asked.push(`${kind} ${namespace}`);
         if (kind === 'TrainJob') throw new KubeError('noSuchKind', { reason: 'NotFound', message: 'not installed' });
-        const names = kind === 'SyntheticDataset' ? datasets : [];
-        return { items: names.map((name) => ({ metadata: meta(name) })) as never[], resourceVersion: '7' };
+        const there = kind === 'SyntheticDataset' ? datasets : [];
+        const items = there.map((one) => ({ metadata: typeof one === 'string' ? meta(one) : meta(one.name!, one) }));
+        return { items: items as never[], resourceVersion: '7' };
       },
     },
     source: async function* ({ query: { kind }, signal, onOpen }) {
@@ -151,6 +152,31 @@ describe('the loop', () => {
     controller.wake('another', 0);
     await clock.advance(1000);
     assert.equal(seen.length, 4);
+    await controller.stop(1000);
+  });
+
+  it('A24: after a start, looks first at what is new or is to go, and then at what it held before', async () => {
+    const looks: string[] = [];
+    const held = { finalizers: [FINALIZER] };
+    const { clock, controller } = setUp({
+      concurrency: 1,
+      datasets: [
+        'old-1',
+        'old-2',
+        'old-3',
+        { name: 'gone', ...held, deletionTimestamp: '2026-01-02T03:00:00Z' },
+        'new',
+      ].map((one) => (typeof one === 'string' ? { name: one, ...(one !== 'new' && held) } : one)),
+      reconcile: async ({ name }) => {
+        looks.push(name);
+        return {};
+      },
+    });
+    await clock.advance(1000);
+    // One turn in eight is for the others.
+    const first = looks.slice(0, 3);
+    assert.ok(first.includes('gone') && first.includes('new'), first.join());
+    assert.deepEqual(looks.toSorted(), ['gone', 'new', 'old-1', 'old-2', 'old-3']);
     await controller.stop(1000);
   });
 

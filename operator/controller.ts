@@ -146,7 +146,7 @@ export class Controller {
           this.#remember(key, metadata?.uid);
           const isNews = this.#isNews(key, metadata);
           const isSettled = metadata !== null && this.#settled.get(key) === metadata.resourceVersion;
-          if (!isListed && isNews) this.#queue.add(key);
+          if (isNews && (!isListed || isWaitedFor(metadata))) this.#queue.add(key);
           else if (isListed && !isSettled) this.#queue.addIdle(key);
         },
       }),
@@ -222,6 +222,10 @@ function versionOf(metadata: ObjectMeta): Version {
   const asked = JSON.stringify([uid, generation, deletionTimestamp, Object.entries(annotations).sort(), others]);
   return { asked, isHeld: finalizers.includes(FINALIZER) };
 }
+
+/** Whether a dataset that was listed is new, or is to go: a person waits for it. */
+const isWaitedFor = (metadata: ObjectMeta | null): boolean =>
+  metadata !== null && (metadata.deletionTimestamp !== undefined || !metadata.finalizers?.includes(FINALIZER));
 
 const keyOf = (id: string): Key => {
   const [namespace, name] = id.split('/');

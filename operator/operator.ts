@@ -62,7 +62,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   const connection = openQueueAdmin({
     ...config.nats,
     name: config.instance,
-    limits: { replicas: config.streamReplicas },
+    limits: config.streamLimits,
     log,
   });
   const queue = timedQueue(connection, metrics.queueRequest, clock.now);

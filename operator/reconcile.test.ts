@@ -20,6 +20,11 @@ import { createReconciler } from './reconcile.ts';
 
 const NAME = { namespace: 'research', name: 'small' };
 
+const onCluster = () =>
+  smallDataset((spec) => {
+    spec.output.uri = 's3://c/small';
+  });
+
 interface Given {
   /** Holds up the finalizer. */
   readonly holding?: () => Promise<void>;
@@ -33,7 +38,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
   const listeners = new Map<Kind, (event: WatchEvent) => void>();
   let version = 1;
   let stored: Stored = {
-    ...smallDataset(),
+    ...onCluster(),
     ...resource,
     metadata: {
       ...NAME,
@@ -239,7 +244,7 @@ describe('A24: a finished dataset', () => {
   });
 
   test('is observed once where it might have stages to run, and no more after that', async () => {
-    const { spec } = smallDataset();
+    const { spec } = onCluster();
     const { clock, controller, requests } = setUp({
       resource: { ...resource, spec: { ...spec, ttlSecondsAfterFinished: 60 } },
       queue: { state: async () => null },
@@ -274,7 +279,7 @@ test('B: what a Job needs is made while the dataset is held, and the Job when bo
 });
 
 test('A25: a dataset of another operator costs one request, and is neither held nor written', async () => {
-  const { spec } = smallDataset();
+  const { spec } = onCluster();
   const { clock, controller, requests, statuses, stored } = setUp({
     resource: { spec: { ...spec, operatorClass: 'other' } },
   });
@@ -381,7 +386,7 @@ test('H4: a contradicting plan fills no queue and forgets nothing, whether it is
 
 test('A3: in a namespace that is being deleted the resource goes, and an Event reports that its objects are kept', async () => {
   const message = 'unable to create new content in namespace research because it is being terminated';
-  const { spec } = smallDataset();
+  const { spec } = onCluster();
   const { clock, controller, events, stored } = setUp({
     applying: async () => {
       throw new KubeError('forbidden', { reason: 'Forbidden', message, causes: ['NamespaceTerminating'] });
@@ -395,5 +400,8 @@ test('A3: in a namespace that is being deleted the resource goes, and an Event r
   await clock.advance(5000);
   await controller.stop(1000);
   assert.deepEqual(stored().metadata.finalizers, []);
-  assert.match(events.join('\n'), /^Warning Deleted: The objects in unused are kept: the namespace is being deleted/m);
+  assert.match(
+    events.join('\n'),
+    /^Warning Deleted: The objects in s3:\/\/c\/small are kept: the namespace is being deleted/m,
+  );
 });

@@ -24,7 +24,8 @@ export async function startOperatorProgram(
   natsUrl: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<OperatorProgram> {
-  const env = { COHORTFARM_LOG_LEVEL: 'info', ...more };
+  // As much heap as Node gives itself in a pod of the chart, whose limit is 512 MiB.
+  const env = { COHORTFARM_LOG_LEVEL: 'info', NODE_OPTIONS: '--max-old-space-size=256', ...more };
   const replica = startReplica({ kubeconfig, natsUrl, name: 'bench', env });
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
     const [, text] = await replica.get('/metrics');

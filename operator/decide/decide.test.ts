@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ANNOTATIONS } from '../../contract/cluster.ts';
+import { ANNOTATIONS, FOREGROUND } from '../../contract/cluster.ts';
 import type { ReasonName } from '../../contract/reasons.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
@@ -697,6 +697,20 @@ describe('what is decided when', () => {
       if (requeueAfter !== undefined) assert.equal(decision.requeueAfter, requeueAfter);
     });
   }
+});
+
+test('A27: of a dataset that is deleted in the foreground no cleanup is made before the cluster lets it live', () => {
+  const dataset = smallDataset((spec) => {
+    spec.deletionPolicy = 'Delete';
+  });
+  const owner = { ...OWNER, deleting: true, finalizers: [FOREGROUND, ...OWNER.finalizers] };
+  const given = observed({ owner, parsed: { dataset }, status: { planDigest: DIGEST } });
+  assert.deepEqual(decide(given, SETTINGS).actions, [{ type: 'leaveForeground' }]);
+  const background = decide({ ...given, owner: { ...owner, finalizers: OWNER.finalizers } }, SETTINGS);
+  assert.deepEqual(background.policy, 'cleanup');
+  // What keeps its objects needs no pod.
+  const kept = decide({ ...given, parsed: { dataset: smallDataset() } }, SETTINGS);
+  assert.deepEqual(kept.policy, 'leave');
 });
 
 test('A2: a cleanup pod that cannot start is reported as what it is', () => {

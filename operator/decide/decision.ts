@@ -11,6 +11,8 @@ import type { JobView, Observed } from '../observed.ts';
 export type Action =
   | { readonly type: 'addFinalizer' }
   | { readonly type: 'removeFinalizer'; readonly event?: string; readonly warning?: boolean }
+  /** Has what belongs to the resource deleted after it, and not before. */
+  | { readonly type: 'leaveForeground' }
   /** Server-side apply. `event` is recorded once the object is there. */
   | { readonly type: 'apply'; readonly object: KubeObject; readonly event?: string }
   | { readonly type: 'deleteJob'; readonly kind: JobView['kind']; readonly name: string; readonly event?: string }

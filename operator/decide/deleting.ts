@@ -1,3 +1,4 @@
+import { FOREGROUND } from '../../contract/cluster.ts';
 import { retryDelay } from '../../contract/reasons.ts';
 import { buildSingle } from '../desired/job.ts';
 import type { Observed } from '../observed.ts';
@@ -38,6 +39,15 @@ export const deleted: Guard = (observed, settings) => {
 };
 
 function removeObjects(observed: Observed, settings: Settings, planDigest: string): Decision {
+  if (observed.owner.finalizers.includes(FOREGROUND)) {
+    // The cluster would delete the cleanup Job, too, as it does with all that belongs to the dataset.
+    return {
+      policy: 'leaveForeground',
+      actions: [{ type: 'leaveForeground' }],
+      stepStatus: stepStatusOf(observed, 'Deleting', 'Stored objects are about to be removed'),
+      requeueAfter: 1,
+    };
+  }
   const context = { ...stepContext(observed, settings), planDigest };
   const step = singleStep(observed, { role: 'cleanup' }, (round) => buildSingle(context, 'cleanup', round));
   const deleting = (message: string): StepStatus => stepStatusOf(observed, 'Deleting', message);

@@ -138,6 +138,14 @@ describe('A13: a running Job', () => {
   });
 });
 
+test('A27: a pause lasts no longer where the clock of the cluster is ahead', () => {
+  const failed = jobOf('workers', { state: 'failed', failed: 1 });
+  const waitOf = (endedAt: number) => decide(observed({ jobs: [{ ...failed, endedAt }] }), SETTINGS).requeueAfter!;
+  assert.equal(waitOf(NOW), 10);
+  assert.equal(waitOf(NOW - 4000), 6);
+  assert.equal(waitOf(NOW + 300_000), 10);
+});
+
 describe('A5: a bad node', () => {
   const dataset = datasetWith(3);
   const job = jobOf('workers', { dataset, parallelism: 3 });

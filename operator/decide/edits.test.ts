@@ -194,7 +194,7 @@ describe('A9: publication annotations are read fresh and restart nothing', () =>
         generation: 1,
         annotations,
       },
-      spec: structuredClone(smallDataset().spec) as unknown as KubeObject['spec'],
+      spec: structuredClone(smallDataset(atOutput).spec) as unknown as KubeObject['spec'],
     }) as Stored;
   const license = { 'cohortfarm.dev/license': 'CC-BY-4.0' };
   const parse = () => {

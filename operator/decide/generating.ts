@@ -16,7 +16,7 @@ import {
   removeFormer,
   stepContext,
 } from './predicates.ts';
-import { applyJob, restore } from './step-job.ts';
+import { applyJob, pauseLeft, restore } from './step-job.ts';
 
 /** Workers grow the dataset until every shard is committed. */
 export const generate: Advance = (observed, settings) => {
@@ -258,7 +258,7 @@ function lostPods({ pods, now }: Observed, job: JobView): string {
 
 /** All pods are gone, and shards are missing (or their number is not known). */
 function ended(observed: Observed, context: StepContext, job: JobView): StepDecision {
-  const { queue, progress, now } = observed;
+  const { queue, progress } = observed;
   const trouble = job.state === 'failed' ? failureOfJob(observed, job) : shardsStillMissing(observed, job);
   if (job.state === 'failed' && !mayRetry(trouble)) {
     return { policy: 'failedPermanently', actions: [], stepStatus: trouble };
@@ -266,7 +266,7 @@ function ended(observed: Observed, context: StepContext, job: JobView): StepDeci
   // A round that got something done is followed soon; shards of killed workers need a moment to be available again.
   const madeProgress = progress.lastCommitAt !== null && progress.lastCommitAt > job.createdAt;
   const pause = madeProgress ? retryDelay(1) : retryDelay(job.round);
-  const wait = ((job.endedAt ?? now) - now) / 1000 + pause;
+  const wait = pauseLeft(observed, job, pause);
   if (wait <= 0) return startRound(observed, context, { avoidedNodes: failedNodes(observed.pods, job), last: trouble });
   const parked = queue.state === 'ready' && queue.parked > 0 ? parkedReport(queue.parked) : null;
   return {

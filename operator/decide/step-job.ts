@@ -44,10 +44,14 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   }
   const trouble = failureOfJob(observed, job);
   if (!mayRetry(trouble)) return { state: 'failed', trouble };
-  const wait = ((job.endedAt ?? observed.now) - observed.now) / 1000 + retryDelay(job.round);
+  const wait = pauseLeft(observed, job, retryDelay(job.round));
   if (wait > 0) return { state: 'failed', trouble, requeueAfter: Math.ceil(wait) };
   return start(build(job.round + 1));
 }
+
+/** Seconds of a pause since the end of a Job. The end is by the cluster's clock, which may be ahead of this one. */
+export const pauseLeft = ({ now }: Observed, { endedAt }: JobView, pause: number): number =>
+  pause - Math.max(0, now - (endedAt ?? now)) / 1000;
 
 function start(wanted: DesiredJob, before: readonly Action[] = []): SingleStep {
   return { state: 'started', actions: [...before, ...applyJob(wanted)] };

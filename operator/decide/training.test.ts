@@ -278,6 +278,26 @@ describe('training', () => {
     assert.deepEqual(resourcesPerNode, { limits, requests: limits });
   });
 
+  test('A27: runs on the nodes that its podTemplate names, which are not those of the workers', () => {
+    const podSpecOf = (podTemplate?: Record<string, unknown>) => {
+      const dataset = trained((spec) => {
+        spec.workers = { ...spec.workers, runtimeClassName: 'nvidia', nodeSelector: { pool: 'inference' } };
+        if (podTemplate) spec.training!.stages![0]!.podTemplate = podTemplate;
+      });
+      const [, job] = decide(world({}, dataset), SETTINGS).actions.flatMap((action) =>
+        action.type === 'apply' ? [action.object] : [],
+      );
+      const { nodeSelector, affinity, runtimeClassName } = (
+        job!.spec as { template: { spec: Record<string, unknown> } }
+      ).template.spec;
+      return { nodeSelector, affinity, runtimeClassName };
+    };
+    const none = { nodeSelector: undefined, affinity: undefined, runtimeClassName: 'nvidia' };
+    assert.deepEqual(podSpecOf(), none);
+    const placed = { nodeSelector: { pool: 'training' }, affinity: { nodeAffinity: {} } };
+    assert.deepEqual(podSpecOf({ spec: placed }), { ...none, ...placed });
+  });
+
   test('A27: of several nodes all start again together, and a single one by itself; both see the GPUs', () => {
     const jobFor = (nodes: number) => {
       const dataset = trained((spec) => {

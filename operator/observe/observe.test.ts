@@ -5,7 +5,7 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { KubeObject, ListQuery, Stored } from '../../kube/types.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
-import { type ObserveContext, observe } from './observe.ts';
+import { createParser, type ObserveContext, observe } from './observe.ts';
 import { JOB_SET } from './pods.ts';
 import { createProgressStore } from './progress-store.ts';
 
@@ -37,6 +37,14 @@ function setUp(answer: (query: ListQuery) => object[]): ObserveContext {
     now: () => 0,
   };
 }
+
+const resourceOf = (uri: string, podTemplate?: Record<string, unknown>): Stored => ({
+  ...smallDataset((spec) => {
+    spec.output.uri = uri;
+    if (podTemplate) spec.workers = { ...spec.workers, podTemplate };
+  }),
+  metadata: { namespace: 'ns', name: 'small', uid: 'uid', resourceVersion: '1' },
+});
 
 const object = (deletionTimestamp?: string): Stored => ({
   apiVersion: 'cohortfarm.dev/v1alpha1',
@@ -141,6 +149,21 @@ test('B: a dataset for which nothing was made yet costs no request, and one that
   await observe(context, { ...untouched, status: {} });
   await observe(context, { ...untouched, metadata: { ...untouched.metadata, finalizers: [FINALIZER] } });
   assert.equal(asked.filter((kind) => kind === 'Job').length, 2);
+});
+
+test('A27: an output that no pod can write to is refused before any is made, unless a volume may be there', () => {
+  const parse = (uri: string, podTemplate?: Record<string, unknown>) => {
+    const { parsed } = { parsed: createParser().parse(resourceOf(uri, podTemplate)) };
+    return 'issues' in parsed ? parsed.issues.map(({ path, message }) => `${path}: ${message}`) : [];
+  };
+  const volume = { spec: { containers: [{ name: 'main', volumeMounts: [{ name: 'nfs', mountPath: '/data' }] }] } };
+  for (const uri of ['file:///data/cohort', '/data/cohort']) {
+    assert.deepEqual(parse(uri), [
+      `spec.output.uri: "${uri}" is no place that pods can write to; write s3://BUCKET/PREFIX, or mount a volume that all pods share by spec.workers.podTemplate`,
+    ]);
+    assert.deepEqual(parse(uri, volume), []);
+  }
+  assert.deepEqual(parse('s3://bucket/cohort'), []);
 });
 
 test('A27: the answers of all pods of a stage are read, however many nodes it has', async () => {

@@ -2,7 +2,7 @@ import type { AcceptedPlan } from '../../contract/account/progress.ts';
 import { FINALIZER, LABELS } from '../../contract/cluster.ts';
 import { ADOPT_ANNOTATION, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { allocate, followsFromResource } from '../../contract/plan/allocate.ts';
-import { SpecError } from '../../contract/schema/issue.ts';
+import { issueAt, SpecError, show } from '../../contract/schema/issue.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
 import { parseDataset } from '../../contract/validate/parse.ts';
@@ -176,11 +176,22 @@ function parsedOf(object: Stored): Observed['parsed'] {
   try {
     const dataset = parseDataset(object);
     checkQuota(dataset);
+    checkOutput(dataset);
     return { dataset };
   } catch (error) {
     if (error instanceof SpecError) return { issues: error.issues };
     throw error;
   }
+}
+
+/** Whether pods can keep what they make: their own file systems are read-only, and go with them. */
+function checkOutput({ spec }: SyntheticDataset): void {
+  const { output, workers } = spec;
+  if (output.uri.startsWith('s3://') || workers.podTemplate) return;
+  const fix = 'write s3://BUCKET/PREFIX, or mount a volume that all pods share by spec.workers.podTemplate';
+  throw new SpecError([
+    issueAt(['spec', 'output', 'uri'], `${show(output.uri)} is no place that pods can write to; ${fix}`),
+  ]);
 }
 
 /** Whether the quota can be met. One that needs a file is judged by the workers, who can read it. */

@@ -235,6 +235,12 @@ describe('a dataset on a cluster', { skip: await missingForPods() }, () => {
     assert.match(stdout, /Verified: 48 images/);
   });
 
+  test('A27: is deleted with its objects in the foreground, too, where the cluster deletes the Jobs of a dataset first', async () => {
+    await rig.plane.kubectl('delete', 'sds', 'twin', '--cascade=foreground', '--timeout=90s');
+    const left = await Array.fromAsync(openStore('s3://cohorts/twin', rig.s3.options).list(''));
+    assert.deepEqual(left, []);
+  });
+
   test('leaves no secret in logs, events or status', async () => {
     const texts = [
       await rig.plane.kubectl('get', 'sds,events,jobs,pods,configmaps', '-A', '-o', 'yaml'),

@@ -24,6 +24,7 @@ const MODULE = 'github.com/kubeflow/trainer/v2';
 /** Folders whose go.mod names the version. */
 const VERSIONS: readonly (readonly [string, string, TrainerApi])[] = [
   ['2.0.0', 'trainer', 'podSpecOverrides'],
+  ['2.1.0', 'trainer-2.1', 'podTemplateOverrides'],
   ['2.2.0', 'trainer-2.2', 'runtimePatches'],
 ];
 
