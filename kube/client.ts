@@ -13,8 +13,11 @@ export interface KubeOptions extends SendOptions {
 
 const PAGE_SIZE = 500;
 
-/** Query of every write: the field manager, and strict validation of fields. */
+/** Query of every other write: the field manager, and strict validation of fields. */
 const QUERY = `?fieldManager=${FIELD_MANAGER}&fieldValidation=Strict`;
+
+/** A definition that is older than the operator drops what it does not know: better less of a status than none. */
+const STATUS_QUERY = `?fieldManager=${FIELD_MANAGER}&fieldValidation=Ignore`;
 
 const APPLY = 'application/apply-patch+yaml';
 const JSON_PATCH = 'application/json-patch+json';
@@ -63,7 +66,7 @@ export function createKube(options: KubeOptions): Kube {
         { op: 'test', path: '/metadata/uid', value: ref.uid },
         { op: 'add', path: '/status', value: status },
       ];
-      const path = `${objectPath(ref)}/status${QUERY}`;
+      const path = `${objectPath(ref)}/status${STATUS_QUERY}`;
       const rest = { path, contentType: JSON_PATCH, body, subresource: 'status' } as const;
       try {
         return await patch('patch', ref, rest);
