@@ -241,6 +241,28 @@ describe('whatever happens to a work queue', () => {
     assert.equal(queue.depth, 0);
   });
 
+  it('A24: serves what a person waits for before all that is overdue, in the order in which it came', async () => {
+    const { turns, work } = timed(() => clock, 10);
+    const { clock, queue } = queueWith({ work, concurrency: 1 });
+    setTurns(queue, 100);
+    await clock.advance(15);
+    queue.addFirst('new-1');
+    queue.addFirst('busy-99');
+    await clock.advance(1);
+    queue.addFirst('new-2');
+    await clock.advance(30);
+    assert.deepEqual(
+      turns
+        .slice(2, 5)
+        .map(([key]) => key)
+        .toSorted(),
+      ['busy-99', 'new-1', 'new-2'],
+    );
+    assert.equal(turns[4]![0], 'new-2');
+    await clock.advance(2000);
+    assert.equal(turns.length, 102);
+  });
+
   it('A24: takes an idle key once, that is also added, or is being worked on', async () => {
     const { turns, work } = timed(() => clock, 10);
     const { clock, queue } = queueWith({ work, concurrency: 1, minIntervalMs: 50 });

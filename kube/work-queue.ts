@@ -39,6 +39,8 @@ interface Entry {
   failures: number;
 }
 
+/** Longer than any key waits for its turn. */
+const HEAD_START_MS = 86_400_000;
 /** One turn in so many goes to an idle key, however many others are due. */
 const IDLE_SHARE = 8;
 
@@ -68,6 +70,13 @@ export class WorkQueue {
     if (this.#stopped) return;
     const entry = this.#entryOf(key);
     this.#want(entry, this.#options.clock.now() + Math.max(0, seconds) * 1000);
+    this.#pump();
+  }
+
+  /** The key wants a turn before all that wait, however long they have. */
+  addFirst(key: string): void {
+    if (this.#stopped) return;
+    this.#want(this.#entryOf(key), this.#options.clock.now() - HEAD_START_MS);
     this.#pump();
   }
 

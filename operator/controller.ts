@@ -146,7 +146,7 @@ export class Controller {
           this.#remember(key, metadata?.uid);
           const isNews = this.#isNews(key, metadata);
           const isSettled = metadata !== null && this.#settled.get(key) === metadata.resourceVersion;
-          if (isNews && (!isListed || isWaitedFor(metadata))) this.#queue.add(key);
+          if (isNews && (!isListed || isWaitedFor(metadata))) this.#queue.addFirst(key);
           else if (isListed && !isSettled) this.#queue.addIdle(key);
         },
       }),
