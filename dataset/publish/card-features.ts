@@ -8,6 +8,7 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 
 interface Feature {
   readonly name: string;
+  /** Name of a type, `strings` for a list of them, or fields. */
   readonly type: string | { readonly kind: 'struct' | 'list'; readonly fields: readonly Feature[] };
 }
 
@@ -30,6 +31,10 @@ export function shardFeatures({ quota, quality, output }: SyntheticDataset['spec
     'scores',
     gates.map((gate) => field(gate.name, 'float64')),
   );
+  const nearest = struct(
+    'nearest',
+    gates.filter(({ type }) => type === 'Novelty').map((gate) => field(gate.name, 'string')),
+  );
   const record: readonly Feature[] = [
     field('apiVersion', 'string'),
     field('synthetic', 'bool'),
@@ -41,6 +46,10 @@ export function shardFeatures({ quota, quality, output }: SyntheticDataset['spec
       axes.map(([name]) => field(name, 'string')),
     ),
     ...struct(
+      'sets',
+      axes.filter(([, axis]) => axis.combinations).map(([name]) => ({ name, type: 'strings' })),
+    ),
+    ...struct(
       'exact',
       bins.map(([name]) => field(name, 'int64')),
     ),
@@ -50,7 +59,14 @@ export function shardFeatures({ quota, quality, output }: SyntheticDataset['spec
     field('seed', 'int64'),
     field('attempt', 'int64'),
     ...scores,
-    group('list', 'rejected', [field('attempt', 'int64'), field('seed', 'int64'), field('gate', 'string'), ...scores]),
+    ...nearest,
+    group('list', 'rejected', [
+      field('attempt', 'int64'),
+      field('seed', 'int64'),
+      field('gate', 'string'),
+      ...scores,
+      ...nearest,
+    ]),
     field('planDigest', 'string'),
     field('modelDigest', 'string'),
   ];
@@ -66,6 +82,7 @@ export function shardFeatures({ quota, quality, output }: SyntheticDataset['spec
 
 function lines({ name, type }: Feature, indent: string): string[] {
   const head = `${indent}- name: ${JSON.stringify(name)}`;
+  if (type === 'strings') return [head, `${indent}  list: string`];
   if (typeof type === 'string') return [head, `${indent}  dtype: ${type}`];
   return [head, `${indent}  ${type.kind}:`, ...type.fields.flatMap((inner) => lines(inner, `${indent}  `))];
 }

@@ -177,6 +177,7 @@ def read_huggingface(root, records):
     for row in loaded.select(range(min(50, loaded.num_rows))):
         record = records[row["__key__"]]
         check(row["json"]["prompt"], record["prompt"], f"prompt of {row['__key__']}")
+        check(row["json"].get("sets"), record.get("sets"), f"sets of {row['__key__']}")
         rejected = [{**entry, "scores": without_none(entry["scores"])} for entry in row["json"]["rejected"]]
         check(rejected, record["rejected"], f"rejected of {row['__key__']}")
     print(f"{version('datasets')}: {loaded.num_rows} rows by the dataset card")
