@@ -108,9 +108,9 @@ async function responseOf(
 }
 
 function userOf(issuer: ReturnType<typeof pairOf>, userKey: string, { name, subjects }: Admitted): Promise<string> {
-  const permissions = {
-    pub: { allow: [...subjects.publish], deny: [] },
-    sub: { allow: [...subjects.subscribe], deny: [] },
-  };
+  const permissions = { pub: permissionOf(subjects.publish), sub: permissionOf(subjects.subscribe) };
   return encodeUser(name, userKey, issuer, permissions, { aud: ACCOUNT, algorithm: Algorithms.v2 });
 }
+
+/** Only these subjects. The server reads an empty list of allowed ones as no limit at all. */
+const permissionOf = (allow: readonly string[]) => ({ allow: [...allow], deny: allow.length === 0 ? ['>'] : [] });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { inboxPrefix, live, progress, queue, workerSubjects } from '../../contract/cluster.ts';
+import { inboxPrefix, live, progress, queue, reporterSubjects, workerSubjects } from '../../contract/cluster.ts';
 import { createLogger } from '../../platform/log.ts';
 import { answerCallouts, calloutConfig, makeCalloutKeys } from '../../platform/queue/callout.ts';
 import { encodePayload } from '../../platform/queue/payload.ts';
@@ -18,6 +18,10 @@ import { adminOf, closeAll, DIGEST, eventually, planEvent, shardEvent, workerOf 
 /** Two tenants at one server that asks who its clients are. */
 
 const OPERATOR = 'the operator';
+/** A publish pod or a training stage of dataset A. */
+const REPORTER = 'a reporter';
+/** A user that may publish nothing. */
+const LISTENER = 'a listener';
 const EVERYTHING = { publish: ['>'], subscribe: ['>'] };
 
 describe('H4: a worker with the credentials of dataset A', { skip: await missingForServers() }, () => {
@@ -46,6 +50,8 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
       ...{ url: nats.url, keys, log },
       admit: async (token) => {
         if (token === OPERATOR) return { name: token, subjects: EVERYTHING };
+        if (token === REPORTER) return { name: token, subjects: reporterSubjects(a) };
+        if (token === LISTENER) return { name: token, subjects: { publish: [], subscribe: [live.step(a)] } };
         return token === a || token === b ? { name: token, subjects: workerSubjects(token) } : 'nobody knows it';
       },
     });
@@ -170,6 +176,46 @@ describe('H4: a worker with the credentials of dataset A', { skip: await missing
     await delivery.complete(shardEvent(0));
     assert.equal(await worker.next(), null);
     assert.equal((await admin.state(b))!.messages, 0, 'what is not of the plan is removed');
+  });
+
+  test('cannot, as a publish pod or training stage, subscribe to anything: only report', async () => {
+    const reporter = await connect({ servers: nats.url, token: REPORTER });
+    const operator = await connect({ servers: nats.url, token: OPERATOR });
+    const [overheard, refused, received]: [string[], string[], string[]] = [[], [], []];
+    const subjects = ['>', '_INBOX.>', `${inboxPrefix(b)}.>`, 'cohortfarm.>', live.subject(b), progress.ofDataset(b)];
+    for (const subject of subjects)
+      reporter.subscribe(subject, {
+        callback: (error, message) => void (error ? refused.push(error.message) : overheard.push(message.subject)),
+      });
+    operator.subscribe(live.step(a), { callback: (_, message) => void received.push(message.string()) });
+    await Promise.all([reporter.flush(), operator.flush()]);
+    for (const subject of [`${inboxPrefix(b)}.1`, live.subject(b), progress.plan(b)])
+      operator.publish(subject, 'secret');
+    await operator.flush();
+    reporter.publish(live.step(a), 'a report');
+    await reporter.flush();
+    await eventually('the report arrives', () => received.length > 0);
+    await eventually('each is refused', () => refused.length === subjects.length);
+    for (const [i, text] of refused.entries()) assert.match(text, /permissions violation/i, `${subjects[i]}: ${text}`);
+    assert.deepEqual(overheard, []);
+    assert.deepEqual(received, ['a report']);
+    await Promise.all([reporter.close(), operator.close()]);
+  });
+
+  test('an empty list of subjects to publish to allows none', async () => {
+    const listener = await connect({ servers: nats.url, token: LISTENER });
+    const operator = await connect({ servers: nats.url, token: OPERATOR });
+    const [received, refused]: [string[], string[]] = [[], []];
+    void (async () => {
+      for await (const status of listener.status()) if (status.type === 'error') refused.push(String(status.error));
+    })();
+    operator.subscribe(live.step(b), { callback: (_, message) => void received.push(message.string()) });
+    await operator.flush();
+    listener.publish(live.step(b), 'false');
+    await listener.flush();
+    await eventually('it is refused', () => refused.some((text) => /permissions violation/i.test(text)));
+    assert.deepEqual(received, []);
+    await Promise.all([listener.close(), operator.close()]);
   });
 
   test('is refused without a token, and with one that is not known, but not for good', async () => {
