@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EigenvalueDecomposition, Matrix, solve } from 'ml-matrix';
+import { diversity } from './diversity.ts';
+import { featuresOf, products, unitRows } from './features.ts';
 import { randomOf } from './random.ts';
 import { between, choleskyOf, eigenvaluesOf, type Symmetric, solvePositive, weightedSquares } from './symmetric.ts';
 
@@ -87,3 +89,44 @@ test('matrices of zeros, and with equal eigenvalues', () => {
   assert.deepEqual([...eigenvaluesOf(threes)], [3, 3, 3, 3]);
   assert.deepEqual([...eigenvaluesOf({ size: 0, values: new Float64Array(0) })], []);
 });
+
+test('a matrix of ones, of any size: one eigenvalue', () => {
+  for (const size of [2, 3, 17, 120, 300]) {
+    const found = sorted(eigenvaluesOf({ size, values: new Float64Array(size * size).fill(1) }));
+    near(found, [...new Array<number>(size - 1).fill(0), size]);
+  }
+});
+
+const COLLAPSED: readonly (readonly [images: number, distinct: number])[] = [
+  [120, 2],
+  [300, 1],
+  [300, 3],
+  [300, 10],
+];
+
+for (const [images, distinct] of COLLAPSED) {
+  test(`a collapsed cohort: ${images} images of 512 features, ${distinct} of them distinct`, () => {
+    const random = randomOf(`collapsed ${images} ${distinct}`);
+    const vectors = Array.from({ length: distinct }, () => Float32Array.from({ length: 512 }, () => random()));
+    const unit = unitRows(
+      featuresOf(
+        Array.from({ length: images }, (_, i) => vectors[i % distinct]!),
+        512,
+      ),
+    );
+    // The eigenvalues are those of the small matrix of distinct images, each as often as it is there.
+    const times = vectors.map((_, i) => Math.floor((images - 1 - i) / distinct) + 1);
+    const small = Matrix.zeros(distinct, distinct);
+    const one = unitRows(featuresOf(vectors, 512));
+    const { values } = products(one, one);
+    for (let i = 0; i < distinct; i++)
+      for (let j = 0; j < distinct; j++) small.set(i, j, Math.sqrt(times[i]! * times[j]!) * values[i * distinct + j]!);
+    const { realEigenvalues } = new EigenvalueDecomposition(small, { assumeSymmetric: true });
+    const wanted = sorted([...new Array<number>(images - distinct).fill(0), ...realEigenvalues]);
+    near(sorted(eigenvaluesOf({ size: images, values: products(unit, unit).values })), wanted);
+    const total = realEigenvalues.reduce((sum, value) => sum + value, 0);
+    const entropy = -realEigenvalues.reduce((sum, value) => sum + (value / total) * Math.log(value / total), 0);
+    const { vendi } = diversity(unit, randomOf('x'));
+    assert.ok(Math.abs(vendi - Math.exp(entropy)) < 1e-9, `${vendi} is not ${Math.exp(entropy)}`);
+  });
+}

@@ -104,11 +104,14 @@ export function between(lower: Float64Array, { size, values }: Symmetric): Symme
 /** The eigenvalues, in any order: Householder's reduction to a tridiagonal matrix, then QL with implicit shifts (EISPACK tred1, tql1). */
 export function eigenvaluesOf({ size, values }: Symmetric): Float64Array {
   const { diagonal, beside } = tridiagonal(values.slice(), size);
+  // What is nothing beside the largest rows is nothing, even between rows that are rounding errors themselves.
+  let largest = 0;
+  for (let i = 0; i < size; i++) largest = Math.max(largest, Math.abs(diagonal[i]!) + Math.abs(beside[i]!));
   for (let l = 0; l < size; l++) {
     for (let round = 0; ; round++) {
       let m = l;
       for (; m < size - 1; m++) {
-        const scale = Math.abs(diagonal[m]!) + Math.abs(diagonal[m + 1]!);
+        const scale = Math.max(largest, Math.abs(diagonal[m]!) + Math.abs(diagonal[m + 1]!));
         if (Math.abs(beside[m]!) <= Number.EPSILON * scale) break;
       }
       if (m === l) break;
