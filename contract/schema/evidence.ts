@@ -100,6 +100,7 @@ export const evidenceSchema = z.strictObject({
     .describe('Images nearest to a training image, the nearest first'),
   refused: z
     .array(refusedByGateSchema)
-    .describe('For each Novelty gate how many images it refused, and how near they were'),
+    .optional()
+    .describe('For each Novelty gate how many images it refused, and how near they were; former versions left it out'),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;

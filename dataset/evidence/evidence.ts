@@ -1,4 +1,4 @@
-import type { Evidence, Fidelity, GroupEvidence } from '../../contract/schema/evidence.ts';
+import type { Evidence, Fidelity, GroupEvidence, RefusedByGate } from '../../contract/schema/evidence.ts';
 import { diversity } from './diversity.ts';
 import { type Features, ownProducts, products, squaredDistances, takeRows, unitRows } from './features.ts';
 import { frechet, IMAGES_PER_DIMENSION } from './frechet.ts';
@@ -39,7 +39,7 @@ export interface EvidenceInput {
   readonly imagesOf: (group: Group) => number;
   readonly cells: readonly Group[];
   readonly reference: RealImages | null;
-  readonly refused: Evidence['refused'];
+  readonly refused: readonly RefusedByGate[];
 }
 
 const SUSPICIOUS = 20;
@@ -103,7 +103,7 @@ function* evidenceSteps(input: EvidenceInput): Generator<void, Evidence> {
     groups: found.flatMap(({ evidence }) => evidence ?? []),
     leftOut: [...leftOut, ...found.flatMap((one) => one.leftOut)],
     suspicious: mostSuspicious(found[0]?.neighbours ?? [], synthetic.keys, reference?.training.keys ?? []),
-    refused: input.refused,
+    refused: [...input.refused],
   });
 }
 

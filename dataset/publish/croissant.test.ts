@@ -86,7 +86,7 @@ test('headlines are few and short, whatever a gate is called', () => {
     lines[2]!,
     /^Distance to the nearest training image [\d.]+, of held-out images [\d.]+ \(medians\); [\d.]+\s% near \(1 % expected\)$/,
   );
-  const many = Array.from({ length: 9 }, (_, i) => ({ ...evidence.refused[0]!, gate: `${'g'.repeat(60)}${i}` }));
+  const many = Array.from({ length: 9 }, (_, i) => ({ ...evidence.refused![0]!, gate: `${'g'.repeat(60)}${i}` }));
   headlinesSchema.parse(headlines({ ...evidence, refused: many }));
   assert.deepEqual(headlines({ ...evidence, groups: [], refused: [] }), []);
 });

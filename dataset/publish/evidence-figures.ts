@@ -127,7 +127,7 @@ export interface RefusedTable {
   readonly rows: readonly (readonly string[])[];
 }
 
-export const refusedTables = ({ refused }: Evidence): RefusedTable[] =>
+export const refusedTables = ({ refused = [] }: Evidence): RefusedTable[] =>
   refused.map(({ gate, against, threshold, groups }) => ({
     caption:
       `Refused by ${gate} as nearer than ${digits(threshold)} to ` +

@@ -42,7 +42,7 @@ function wholeLines(all: GroupEvidence): string[] {
   ];
 }
 
-const refusedLines = (refused: Evidence['refused']): string[] => {
+const refusedLines = (refused: Evidence['refused'] = []): string[] => {
   const counts = refused.map(({ gate, groups }) => `${grouped(groups.find(isWhole)?.refused ?? 0)} by ${gate}`);
   return counts.length === 0 ? [] : [`Refused as copies: ${counts.join(', ')}`];
 };

@@ -97,7 +97,7 @@ test('an honest gate against training images verifies with the reference and wit
 
 test('the evidence says how many images the gate refused, and how near they were', async (t) => {
   const { store, manifest, threshold } = await faultsOf(t);
-  const [found] = manifest.evidence!.refused;
+  const [found] = manifest.evidence!.refused!;
   assert.deepEqual([found!.gate, found!.against], ['copies', 'Training']);
   const records = (await Promise.all(manifest.shards.map(async ({ key }) => readShardSamples((await store.get(key))!))))
     .flat()
@@ -114,7 +114,7 @@ test('the evidence says how many images the gate refused, and how near they were
   }
   assert.ok(found!.groups[0]!.refused > 0, 'some are refused');
   const forged = structuredClone(manifest);
-  forged.evidence!.refused[0]!.groups[0]!.refused--;
+  forged.evidence!.refused![0]!.groups[0]!.refused--;
   const contentType = 'application/json';
   await store.replace('dataset.json', Buffer.from(canonicalJson(forged)), { contentType });
   const { faults } = await verify(store);
@@ -122,6 +122,14 @@ test('the evidence says how many images the gate refused, and how near they were
     faults.map(({ message }) => message),
     ['evidence.refused is not what the features give'],
   );
+});
+
+test('evidence that was published before it said what gates refused verifies', async (t) => {
+  const { store, manifest } = await faultsOf(t);
+  const { refused: _, ...before } = manifest.evidence!;
+  const former = Buffer.from(canonicalJson({ ...manifest, evidence: before }));
+  await store.replace('dataset.json', former, { contentType: 'application/json' });
+  assert.deepEqual((await verify(store)).faults, []);
 });
 
 test('a distance that was made up is found with the reference', async (t) => {

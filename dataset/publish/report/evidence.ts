@@ -13,7 +13,8 @@ const SUSPICIOUS = 10;
 
 export function evidence({ evidence: found }: Draft): Content {
   const [all, ...groups] = found?.groups ?? [];
-  if (!found || (!all && found.refused.length === 0)) return null;
+  const refused = found ? refusedTables(found) : [];
+  if (!found || (!all && refused.length === 0)) return null;
   const single = groups.filter(({ group }) => Object.keys(group).length === 1);
   const cells = groups.filter(({ group }) => Object.keys(group).length > 1);
   return section({ id: 'evidence', title: 'Evidence', lede: basisOf(found) }, [
@@ -21,7 +22,7 @@ export function evidence({ evidence: found }: Draft): Content {
     single.length > 0 && groupTable(single, 'By the values of one axis'),
     cells.length > 0 && folded(`${grouped(cells.length)} cells`, groupTable(cells, 'Cells with enough images')),
     suspicious(found),
-    ...refusedTables(found).map(({ caption, head, rows }) => {
+    ...refused.map(({ caption, head, rows }) => {
       const columns = head.map((name, i) => (i === 0 ? { name } : numbers(name)));
       return scroll(caption, table({ caption, columns, rows }));
     }),
