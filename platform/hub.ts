@@ -22,8 +22,8 @@ export interface HubChange {
 }
 
 export interface HubState {
-  /** Whether readers have to ask for access. */
-  readonly gated: boolean;
+  /** Access of readers: free, by agreement to the terms, or by the decision of a person. */
+  readonly gated: false | 'auto' | 'manual';
   readonly isPrivate: boolean;
 }
 
@@ -104,7 +104,7 @@ export function openHub(uri: string, { token, endpoint = HUB }: HubOptions): Hub
     state: () =>
       wrapped(calls, 'is not to be read', async ({ datasetInfo }) => {
         const { gated, private: isPrivate } = await datasetInfo({ name, ...common, ...rev });
-        return { gated: Boolean(gated), isPrivate };
+        return { gated, isPrivate };
       }).catch((error: unknown) => {
         if (error instanceof Failure && error.reason === 'InputNotFound') return null;
         throw error;

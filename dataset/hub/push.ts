@@ -1,10 +1,10 @@
 import { canonicalFile, sha256 } from '../../contract/digest.ts';
-import { Failure } from '../../contract/failure.ts';
+import { Failure, UsageError } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
-import type { HubFile, HubRepository } from '../../platform/hub.ts';
+import type { HubFile, HubRepository, HubState } from '../../platform/hub.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
 import { renderCard } from '../publish/card.ts';
@@ -27,7 +27,7 @@ export interface PushRequest {
   readonly source: ObjectStore;
   readonly repository: HubRepository;
   readonly splits: readonly Split[];
-  /** Makes the repository public once all is there; a new one is private. */
+  /** Makes the repository public once all is there; a new one is private. One that is public already is not written without. */
   readonly makePublic: boolean;
   readonly modelTerms: ModelTerms | null;
   /** Called after each shard, with how many are done. */
@@ -57,12 +57,14 @@ export async function pushDataset(request: PushRequest): Promise<Pushed> {
   const card = renderCard(manifest, { repository: repository.name, splits: names, columns, modelTerms });
   const isGated = gatedText(publicationOf(manifest).access, modelTerms) !== null;
   const { state, files } = await openRepository(repository, manifest);
+  if (!state.isPrivate && !makePublic)
+    throw new UsageError(`${repository.uri} is public: all that is sent there is open at once; give --public to do so`);
   const upload = startUpload(repository, files);
   await upload.add(objects.card, Buffer.from(card));
   await upload.add(CLAIM, claimOf(manifest));
   await upload.flush();
   // Before any image is there; a private repository cannot be gated.
-  if (isGated && !state.isPrivate && !state.gated) await repository.set({ gated: 'manual' });
+  if (isGated && !state.isPrivate && state.gated !== 'manual') await repository.set({ gated: 'manual' });
   await pushShards(request, manifest, upload, parquet);
   await pushFiles(source, manifest, upload);
   for (const path of files.keys())
@@ -72,14 +74,14 @@ export async function pushDataset(request: PushRequest): Promise<Pushed> {
   if (makePublic && state.isPrivate)
     await repository.set({ visibility: 'public', ...(isGated && { gated: 'manual' as const }) });
   const { sent, kept } = upload.counts();
-  return { samples: manifest.samples.accepted, sent, kept, isPublic: makePublic || !state.isPrivate };
+  return { samples: manifest.samples.accepted, sent, kept, isPublic: makePublic };
 }
 
 /** The repository, made if need be. @throws Failure when it holds anything else than this dataset */
 async function openRepository(repository: HubRepository, manifest: Manifest) {
   const found = await repository.state();
   if (!found) await repository.create();
-  const state = found ?? { gated: false, isPrivate: true };
+  const state: HubState = found ?? { gated: false, isPrivate: true };
   const files: Map<string, HubFile> = await repository.files();
   const claim = files.get(CLAIM);
   if (claim && !claimOf(manifest).equals(await repository.read(claim)))

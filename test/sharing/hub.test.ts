@@ -268,10 +268,23 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     hub.intercept = (request) => {
       if (request.url!.endsWith('/settings')) gatedAt = commits.length;
     };
-    assert.equal((await push('early')).code, 0);
+    assert.equal((await push('early', '--public')).code, 0);
     hub.intercept = null;
     assert.equal(repository.gated, 'manual');
     assert.equal(gatedAt, 2, 'after the card, before the shards');
+  });
+
+  it('a repository that is public already is written only with --public, and a person decides on access', async () => {
+    await push('opened');
+    const repository = hub.repository('lab/opened')!;
+    Object.assign(repository, { isPrivate: false, gated: 'auto' });
+    const commits = repository.commits.length;
+    const without = await push('opened', '--splits', 'train=0.7,test=0.3');
+    assert.equal(without.code, 2, without.stderr);
+    assert.match(without.stderr, /hf:\/\/datasets\/lab\/opened is public: .*; give --public/);
+    assert.deepEqual([repository.commits.length, repository.gated], [commits, 'auto'], 'nothing is changed');
+    assert.equal((await push('opened', '--public')).code, 0);
+    assert.equal(repository.gated, 'manual');
   });
 
   it('the lines of docs/hub.md run as they stand', async () => {
