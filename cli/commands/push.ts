@@ -8,7 +8,7 @@ import { ONE_SPLIT, parseSplits } from '../../dataset/hub/splits.ts';
 import { type ModelTerms, parseModelTerms } from '../../dataset/publish/model-terms.ts';
 import { missingToken } from '../../platform/hub.ts';
 import { resolveUri } from '../../platform/resource.ts';
-import { openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
+import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
 import { addHubOptions, type HubFlags, hubAt } from '../hub.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
@@ -20,6 +20,8 @@ interface PushOptions extends S3Flags, HubFlags {
   readonly splits?: string;
   readonly model?: string;
   readonly public?: boolean;
+  /** False with --no-model-terms. */
+  readonly modelTerms: boolean;
 }
 
 export function addPush(program: Command): void {
@@ -32,7 +34,8 @@ export function addPush(program: Command): void {
         .argument('<hub-uri>', 'hf://datasets/ORG/NAME; a repository that does not exist is made, private')
         .option('--splits <shares>', 'splits of whole shards, such as train=0.8,test=0.2; default: all is train')
         .option('--public', 'make the repository public once all is there, gated if there are terms of access')
-        .option('--model <uri>', "model whose card states its terms; default: the dataset's spec.model.uri"),
+        .option('--model <uri>', "model whose card states its terms; default: the dataset's spec.model.uri")
+        .option('--no-model-terms', 'the model has no terms to carry along; its card is not read'),
     ),
   ).action(push);
 }
@@ -44,8 +47,7 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
   if (repository.revision !== null)
     throw new UsageError(`${JSON.stringify(hubUri)} names a revision; push to ${repository.uri}`);
   if (!repository.mayWrite) throw missingToken();
-  const model = options.model ?? (await readManifest(source))?.model.uri;
-  const modelTerms = model === undefined ? null : await readModelTerms(model, s3FromFlags(options));
+  const modelTerms = await termsOfModel(source, options);
   const { samples, sent, kept, isPublic } = await pushDataset({
     source,
     repository,
@@ -61,19 +63,43 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
   if (!isPublic) process.stderr.write('The repository is private; push again with --public to open it.\n');
 }
 
-/** The terms in the card of a model. One that cannot be read from here is a remark, not an error. */
-async function readModelTerms(uri: string, s3: S3Options): Promise<ModelTerms | null> {
+/** The terms in the card of the model. One that cannot be read is a remark, but nothing is opened without it. */
+async function termsOfModel(source: ObjectStore, options: PushOptions): Promise<ModelTerms | null> {
+  if (options.modelTerms === false) {
+    if (options.model === undefined) return null;
+    throw new UsageError('--model and --no-model-terms contradict each other; leave one out');
+  }
+  const uri = options.model ?? (await readManifest(source))?.model.uri;
+  if (uri === undefined) return null;
+  const found = await readModelTerms(uri, options);
+  if (typeof found !== 'string') return found.terms;
+  const problem = `the terms of the model are not known: ${found}`;
+  if (options.public)
+    throw new UsageError(
+      `${problem}; name the folder of the model with --model, or give --no-model-terms if it has none`,
+    );
+  process.stderr.write(`${problem}; --public needs --model, or --no-model-terms if it has none\n`);
+  return null;
+}
+
+/** The terms in a model's card, null where it states none; or why there is no card to read. */
+async function readModelTerms(
+  uri: string,
+  options: PushOptions,
+): Promise<{ readonly terms: ModelTerms | null } | string> {
+  // Relative to a file that is not known here: another model may be in that place.
+  if (options.model === undefined && !isAbsoluteUri(uri))
+    return `the dataset names it by a relative path (${plain(uri)})`;
   try {
-    const card = await openStore(resolveUri(uri, process.cwd()), s3).get(objects.card);
-    const terms = card && parseModelTerms(uri, Buffer.from(card).toString());
-    if (!terms)
-      process.stderr.write(`${plain(uri)} has no card that states its terms; if it has any, name them: docs/hub.md\n`);
-    return terms;
+    const card = await openStore(resolveUri(uri, process.cwd()), s3FromFlags(options)).get(objects.card);
+    return card
+      ? { terms: parseModelTerms(uri, Buffer.from(card).toString()) }
+      : `${plain(uri)} has no card (README.md)`;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    process.stderr.write(
-      `The terms of the model cannot be read (${plain(error.message)}); give --model if it has any\n`,
-    );
-    return null;
+    return plain(error.message);
   }
 }
+
+/** Whether a URI is the same from anywhere. */
+const isAbsoluteUri = (uri: string): boolean => resolveUri(uri, '/a') === resolveUri(uri, '/b');

@@ -274,6 +274,42 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     assert.equal(gatedAt, 2, 'after the card, before the shards');
   });
 
+  it('nothing is opened while the terms of the model are not known', async () => {
+    const name = 'hf://datasets/lab/terms';
+    const repository = () => hub.repository('lab/terms')!;
+    const card = () => String(filesOf('terms').get('README.md')!.content);
+    assert.equal((await push('terms')).code, 0);
+    await mkdir(at('bare'));
+    const unread: readonly (readonly [readonly string[], RegExp])[] = [
+      [['--model', at('gone')], /the terms of the model are not known: .*gone has no card \(README\.md\)/],
+      [
+        ['--model', at('bare')],
+        /bare has no card \(README\.md\); name the folder of the model with --model, or give --no-model/,
+      ],
+      [['--model', 's3://models/gone', '--endpoint', 'http://127.0.0.1:1'], /the terms of the model are not known: /],
+      [[], /the dataset names it by a relative path \(.*\); name the folder of the model with --model/],
+      [['--model', model, '--no-model-terms'], /--model and --no-model-terms contradict each other/],
+    ];
+    for (const [args, message] of unread) {
+      const { code, stderr } = await runCli(['push', cohort(), name, '--public', ...args], hub.env);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+      assert.ok(repository().isPrivate && card().includes('Only for credentialed people.'), 'nothing is changed');
+    }
+    const remark = await runCli(['push', cohort(), 'hf://datasets/lab/remark'], hub.env);
+    assert.equal(remark.code, 0, remark.stderr);
+    assert.match(remark.stderr, /the terms of the model are not known: .*--public needs --model/);
+    await openStore(at('free')).create('README.md', Buffer.from('# A model\n'), { contentType: 'text/markdown' });
+    for (const [i, args] of [['--model', at('free')], ['--no-model-terms']].entries()) {
+      const { code, stderr } = await runCli(
+        ['push', cohort(), `hf://datasets/lab/free-${i}`, '--public', ...args],
+        hub.env,
+      );
+      assert.equal(code, 0, stderr);
+      assert.equal(hub.repository(`lab/free-${i}`)!.isPrivate, false);
+    }
+  });
+
   it('a repository that is public already is written only with --public, and a person decides on access', async () => {
     await push('opened');
     const repository = hub.repository('lab/opened')!;
@@ -292,6 +328,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     const lines = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!).join('');
     await mkdir(at('page'));
     await growSmall(openStore(at('page/cohort')));
+    await openStore(at('page/roentgen')).create('README.md', Buffer.from(MODEL_CARD), { contentType: 'text/markdown' });
     const command = `#!/bin/sh\nexec "${process.execPath}" "${REPO}/cli/main.ts" "$@"\n`;
     await writeFile(at('page/cohortfarm'), command, { mode: 0o755 });
     const env = { ...process.env, ...hub.env, PATH: `${at('page')}:${process.env.PATH}` };
