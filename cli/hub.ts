@@ -15,10 +15,17 @@ export const addHubOptions = (command: Command): Command =>
 /** The repository that a URI names. @throws UsageError for a URI, token or endpoint of another form */
 export async function hubAt(uri: string, { tokenFile }: HubFlags): Promise<HubRepository> {
   const token = tokenFile === undefined ? process.env.HF_TOKEN?.trim() : await readToken(tokenFile);
-  const endpoint = process.env.HF_ENDPOINT || HUB;
-  if (!/^https?:\/\/[^\s/@]+/.test(endpoint))
-    throw new UsageError('HF_ENDPOINT is not the address of a Hub; write a URL that begins with https://');
+  const endpoint = parseEndpoint(process.env.HF_ENDPOINT || HUB);
   return openHub(uri, { endpoint, ...(token && { token }) });
+}
+
+/** The address is printed and sent to servers, so it carries no secret; the token has a place of its own. */
+function parseEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && /^https?:$/.test(url.protocol) && url.href === url.origin + url.pathname) return url.href;
+  throw new UsageError(
+    'HF_ENDPOINT is not the address of a Hub; write https://HOST, without user, password or query, and the token into HF_TOKEN',
+  );
 }
 
 async function readToken(file: string): Promise<string> {

@@ -45,3 +45,14 @@ test('F6: content is known by the SHA-256 of LFS, or by its id in git', () => {
   const other = Buffer.from('same bytes\n');
   assert.ok(!hasContent({ ...file, sha256, gitId }, other) && !hasContent({ ...file, sha256: null, gitId }, other));
 });
+
+test('a fault of the Hub is reported without what its address may hold', async () => {
+  const hub = openHub('hf://datasets/a/b', { endpoint: 'http://user:password@127.0.0.1:1' });
+  await assert.rejects(hub.state(), (error: Error) => {
+    assert.match(
+      error.message,
+      /^hf:\/\/datasets\/a\/b .*, from http:\/\/\[redacted\]@127\.0\.0\.1:1; run the command again/,
+    );
+    return !error.message.includes('password');
+  });
+});

@@ -187,8 +187,7 @@ async function wrapped<T>(
     if (error instanceof Failure) throw error;
     const status = error instanceof library.HubApiError ? (error as HubApiError).statusCode : null;
     const { reason, fix } = meaningOf(status);
-    const answer = redact(describeCause(error), [token]);
-    throw new Failure(reason, `${uri} ${problem}: ${answer}, from ${hubUrl}${fix}`);
+    throw new Failure(reason, redact(`${uri} ${problem}: ${describeCause(error)}, from ${hubUrl}${fix}`, [token]));
   }
 }
 
@@ -219,8 +218,9 @@ const LONGEST = 30;
 const retryingFetch: typeof fetch = async (input, init) => {
   for (let attempt = 1; ; attempt++) {
     const last = attempt === ATTEMPTS;
-    const answer = await fetch(input, init).catch((error: unknown) => {
-      if (last || init?.signal?.aborted) throw error;
+    const answer = await fetch(input, init).catch((error: Error) => {
+      // Without a cause nothing was sent: the address is wrong.
+      if (last || init?.signal?.aborted || error.cause === undefined) throw error;
       return null;
     });
     if (answer !== null && (last || !(answer.status === 429 || answer.status >= 500))) return answer;

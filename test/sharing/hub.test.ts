@@ -375,6 +375,15 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
       [['push', other, WHOLE], {}, 78, /holds another dataset \(cohortfarm\.json\); choose another repository/],
       [['push', cohort(), WHOLE, '--splits', 'train=0.9,test=0.1'], {}, 2, /split test would get none of the 3 shards/],
       [['push', cohort(), WHOLE], { HF_ENDPOINT: 'nonsense' }, 2, /HF_ENDPOINT is not the address of a Hub/],
+      ...['http://user:secretsecret@127.0.0.1:1', 'https:secretsecret@host', 'http://127.0.0.1:1/?secretsecret'].map(
+        (HF_ENDPOINT) =>
+          [
+            ['pull', WHOLE, at('new')],
+            { HF_ENDPOINT },
+            2,
+            /HF_ENDPOINT is not the address of a Hub; write https:/,
+          ] as const,
+      ),
       [
         ['pull', 'hf://datasets/lab/none', at('new')],
         {},
