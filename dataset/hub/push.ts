@@ -62,13 +62,14 @@ export async function pushDataset(request: PushRequest): Promise<Pushed> {
   const upload = startUpload(repository, files);
   await upload.add(objects.card, Buffer.from(card));
   await upload.add(CLAIM, claimOf(manifest));
+  // Removed with the old card, so that no reader sees an image in two splits.
+  for (const path of files.keys())
+    if (/^data\/[^/]+\.parquet$/.test(path) && !parquet.includes(path)) upload.remove(path);
   await upload.flush();
   // Before any image is there; a private repository cannot be gated.
   if (isGated && !state.isPrivate && state.gated !== 'manual') await repository.set({ gated: 'manual' });
   await pushShards(request, manifest, upload, parquet);
   await pushFiles(source, manifest, upload);
-  for (const path of files.keys())
-    if (/^data\/[^/]+\.parquet$/.test(path) && !parquet.includes(path)) upload.remove(path);
   await upload.add(objects.manifest, (await source.get(objects.manifest))!);
   await upload.flush();
   if (makePublic && state.isPrivate)

@@ -142,6 +142,20 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     }
   });
 
+  it('with other splits no commit holds Parquet files of both', async () => {
+    assert.equal((await push('resplit')).code, 0);
+    const { commits } = hub.repository('lab/resplit')!;
+    const before = commits.length;
+    assert.equal((await push('resplit', '--splits', 'train=0.7,test=0.3')).code, 0);
+    const later = commits.slice(before);
+    assert.ok(later.length > 1, 'the card goes before the images');
+    for (const { files } of later) {
+      const parquet = [...files.keys()].filter((path) => path.startsWith('data/'));
+      const stale = parquet.filter((path) => path.endsWith('-of-00003.parquet'));
+      assert.deepEqual(stale, [], `beside ${parquet}`);
+    }
+  });
+
   it('dataset.json comes last: what is not whole is not pulled', async () => {
     hub.intercept = (request) => {
       if (/preupload/.test(request.url!) && hub.repository('lab/part')!.commits.length > 1) throw new Error('down');
