@@ -8,6 +8,7 @@ import {
   type EstimateInput,
   estimate,
   exhaustion,
+  imageAcceptance,
   wilson,
 } from './estimate.ts';
 
@@ -110,4 +111,13 @@ test('F10: the share that passes is measured with its interval', () => {
   );
   assert.match(describeMeasurement(measured, 1), /The workers have GPUs and this engine had none/);
   assert.doesNotMatch(describeMeasurement({ ...measured, engine: 'cuda' }, 1), /GPUs/);
+});
+
+test('a share that was measured of whole pairs is not raised to their power again', () => {
+  const measured = { accepted: 49, attempts: 100, imagesPerSecond: 2, imageBytes: 7827, engine: 'cpu' };
+  const input = { ...INPUT, samples: 1000, pairSize: 2, acceptance: imageAcceptance(measured, 2) };
+  assert.equal(input.acceptance, 0.7);
+  assert.equal(estimate(input).generated, 2041);
+  assert.match(describeEstimate(input, estimate(input)), /70 % pass the gates, pairs only whole:/);
+  assert.equal(imageAcceptance(measured, 1), 0.49);
 });

@@ -14,7 +14,7 @@ export interface EstimateInput {
   readonly gpus: number;
   /** Images that one worker generates in a second, accepted or not. */
   readonly imagesPerSecond: number;
-  /** Share of the generated images that pass the gates. */
+  /** Share of the generated images that pass the gates, each by itself. */
   readonly acceptance: number;
   /** Samples that pass together or not at all; 1 without pairs. */
   readonly pairSize?: number;
@@ -53,6 +53,10 @@ export function estimate(input: EstimateInput): Estimate {
     ...(storagePrice !== undefined && { storageCostPerMonth: (bytes / 1e9) * storagePrice }),
   };
 }
+
+/** The share of images that pass by themselves, as in an estimate. A measurement accepts pairs whole: its share is a power. */
+export const imageAcceptance = ({ accepted, attempts }: Measurement, pairSize: number): number =>
+  (accepted / attempts) ** (1 / pairSize);
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
@@ -129,7 +133,7 @@ export function describeEstimate(input: EstimateInput, made: Estimate): string {
   const money = (amount: number | undefined): string =>
     amount === undefined ? '' : `, ${(amount < 100 ? short : whole).format(amount)} at that price`;
   return [
-    `Estimate, if one worker generates ${short.format(input.imagesPerSecond)} images a second and ${short.format(input.acceptance * 100)} % pass the gates:`,
+    `Estimate, if one worker generates ${short.format(input.imagesPerSecond)} images a second and ${short.format(input.acceptance * 100)} % pass the gates${(input.pairSize ?? 1) > 1 ? ', pairs only whole' : ''}:`,
     `  ${whole.format(made.generated)} images are generated for ${whole.format(input.samples)} accepted ones`,
     `  ${short.format(made.deviceHours)} ${device} hours${money(made.cost)}`,
     `  ${short.format(made.hours)} hours with ${whole.format(input.workers)} workers`,

@@ -13,6 +13,7 @@ import {
   type Exhaustion,
   estimate,
   exhaustion,
+  imageAcceptance,
 } from '../estimate.ts';
 import { type Loaded, loadDataset } from '../load.ts';
 import { type Measurement, measure } from '../measure.ts';
@@ -175,10 +176,10 @@ function parseWorkers(text: string): number {
   );
 }
 
-/** The share of the images that passes the gates, measured or assumed. */
+/** The share of the images that passes the gates, each by itself, measured or assumed. */
 function acceptanceOf({ acceptance }: PlanOptions, { spec }: Plan, measured: Measurement | null): number {
   if (measured) {
-    if (measured.accepted > 0) return measured.accepted / measured.attempts;
+    if (measured.accepted > 0) return imageAcceptance(measured, pairSize(spec.quota));
     throw new UsageError(
       `--measure: none of ${measured.attempts} images passed the gates; look at the model and the gates`,
     );

@@ -39,6 +39,20 @@ describe('F10: plan --measure', () => {
     assert.deepEqual(await left(), []);
   });
 
+  it('of pairs, the measured share is that of whole pairs already', async () => {
+    const pairs = await writeSmallDemo(dir, (spec) => {
+      spec.quota.pairs = { axis: 'sex' };
+    });
+    const { code, stdout, stderr } = await runCli(['plan', '-f', pairs, '--measure', '10', '--json'], env);
+    assert.equal(code, 0, stderr);
+    const { measured, estimate, exhaustion, samples } = JSON.parse(stdout);
+    const share = measured.accepted / measured.attempts;
+    assert.ok(share < 0.9, 'some are rejected, or nothing is shown');
+    assert.ok(Math.abs(estimate.generated - samples / share) <= 1, `${estimate.generated} for ${samples} at ${share}`);
+    const failing = samples * (1 - share) ** 200;
+    assert.ok(Math.abs(exhaustion.expected - failing) <= 1e-9 * failing, `${exhaustion.expected} for ${failing}`);
+  });
+
   it('stopped, it leaves nothing either', async () => {
     const { process: child, outcome } = startCli(['plan', '-f', file, '--measure', '40'], env);
     while ((await left()).length === 0) await sleep(20);
