@@ -152,8 +152,9 @@ export function openHub(uri: string, { token, endpoint = HUB }: HubOptions): Hub
       wrapped(calls, `cannot be read (${file.path})`, async ({ downloadFile }) => {
         const blob = await downloadFile({ repo, path: file.path, xet: false, ...common, ...rev });
         if (!blob) throw new Failure('InputNotFound', `${calls.uri}/${file.path} is missing; run the command again`);
-        const content = new Uint8Array(await blob.arrayBuffer());
-        if (hasContent(file, content)) return content;
+        // Before a byte of it is read: another file may be there by now, of any size.
+        const content = blob.size === file.bytes ? new Uint8Array(await blob.arrayBuffer()) : null;
+        if (content && hasContent(file, content)) return content;
         throw new Failure(
           'DatasetDamaged',
           `${calls.uri}/${file.path} is not what the Hub lists by its digest; try again`,

@@ -1,7 +1,7 @@
 import { sha256 } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
-import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
+import { type Manifest, type ManifestObject, manifestSchema } from '../../contract/schema/manifest.ts';
 import { type HubFile, type HubRepository, hasContent } from '../../platform/hub.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
@@ -37,7 +37,8 @@ interface Wanted {
   readonly sha256: string | null;
 }
 
-const MAX_MANIFEST = 2 ** 29;
+/** Bytes of an object whose size no manifest states, at most: it is in memory at once. */
+const MAX_UNLISTED = 2 ** 29;
 
 /** @throws Failure when there is no dataset, an object is missing or damaged, or the target holds anything else */
 export async function pullDataset({ repository, target, onObject }: PullRequest): Promise<Pulled> {
@@ -75,7 +76,7 @@ async function readRemoteManifest(
   files: ReadonlyMap<string, HubFile>,
 ): Promise<{ manifest: Manifest; bytes: Uint8Array }> {
   const file = files.get(objects.manifest);
-  if (!file || file.bytes > MAX_MANIFEST)
+  if (!file || file.bytes > MAX_UNLISTED)
     throw new Failure(
       'DatasetDamaged',
       `${repository.uri} holds no complete dataset of CohortFarm: ${objects.manifest} ${file ? 'is too large' : 'is missing'}`,
@@ -94,21 +95,27 @@ function listWanted(
   { shards, files: listed }: Manifest,
   files: ReadonlyMap<string, HubFile>,
 ): Wanted[] {
-  const find = (key: string, digest: string | null): Wanted => {
+  const find = (key: string, stated: Pick<ManifestObject, 'bytes' | 'sha256'> | null): Wanted => {
     const path = key === objects.card ? CARD_ON_HUB : key;
     const file = files.get(path);
     if (!PUBLISHED.test(key) || key === objects.manifest)
       throw new DatasetError(`${uri}/${objects.manifest}`, `lists ${JSON.stringify(key)}`);
     if (!file) throw new DatasetError(`${uri}/${path}`, 'is missing; the push was not finished, or it was removed');
-    return { key, file, bytes: file.bytes, sha256: digest };
+    const { bytes } = file;
+    if (stated ? bytes !== stated.bytes : bytes > MAX_UNLISTED)
+      throw new DatasetError(
+        `${uri}/${path}`,
+        `has ${bytes} bytes, where ${stated ? `its manifest states ${stated.bytes}` : `${MAX_UNLISTED} are the most`}; nothing of it is downloaded`,
+      );
+    return { key, file, bytes, sha256: stated?.sha256 ?? null };
   };
   const unlisted = [...files.values()].filter(
     ({ path }) => path.startsWith(objects.featuresFolder) || /^signatures\/[^/]+\.json$/.test(path),
   );
   return [
-    ...shards.flatMap(({ key, record, sha256: digest }) => [find(key, digest), find(record, null)]),
-    ...listed.map(({ key, sha256: digest }) => find(key, digest)),
-    ...unlisted.map((file) => ({ key: file.path, file, bytes: file.bytes, sha256: null })),
+    ...shards.flatMap((shard) => [find(shard.key, shard), find(shard.record, null)]),
+    ...listed.map((object) => find(object.key, object)),
+    ...unlisted.map(({ path }) => find(path, null)),
   ];
 }
 

@@ -209,6 +209,27 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     assert.ok(!(await readdir(at('bad'))).includes('dataset.json'));
   });
 
+  it('what has another size than the manifest states is not downloaded', async () => {
+    assert.equal((await push('sizes')).code, 0);
+    const files = filesOf('sizes') as Map<string, { content: Buffer; isLfs: boolean }>;
+    const downloads = () => hub.requests.filter((line) => line.startsWith('GET') && line.includes('lab/sizes/resolve'));
+    for (const key of [manifest.shards[2]!.key, 'index.parquet']) {
+      const sound = files.get(key)!;
+      files.set(key, { content: Buffer.concat([sound.content, Buffer.alloc(4096)]), isLfs: true });
+      const before = downloads().length;
+      const { code, stderr } = await runCli(['pull', 'hf://datasets/lab/sizes', at('sizes')], hub.env);
+      assert.equal(code, 78);
+      assert.match(stderr, new RegExp(`${key} has \\d+ bytes, where its manifest states ${sound.content.length}`));
+      assert.ok(
+        downloads()
+          .slice(before)
+          .every((line) => line.includes('/dataset.json')),
+        'only the manifest is read',
+      );
+      files.set(key, sound);
+    }
+  });
+
   it('Hugging Face datasets reads it by its card: columns of RoentGen-v2, splits, images byte for byte', async () => {
     const python = await readersPython();
     const env = {
