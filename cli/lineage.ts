@@ -24,7 +24,8 @@ export interface LineageRequest {
 export async function withLineage(request: LineageRequest, grow: () => Promise<Manifest>): Promise<Manifest> {
   const target = request.target ?? process.env.OPENLINEAGE_URL;
   if (!target) return grow();
-  const sink = openLineage(target, process.env.OPENLINEAGE_API_KEY);
+  const setting = request.target === undefined ? 'OPENLINEAGE_URL' : '--lineage';
+  const sink = openLineage({ target, setting, apiKey: process.env.OPENLINEAGE_API_KEY });
   const run = describeRun(request);
   let isSilent = false;
   const send = async (state: LineageState): Promise<void> => {

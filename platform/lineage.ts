@@ -11,22 +11,32 @@ export interface LineageSink {
 
 const TIMEOUT_MS = 5000;
 
-/**
- * @param target a URL such as http://marquez:5000, or a file
- * @param apiKey sent as a bearer token
- * @throws UsageError for a URL of another kind
- */
-export function openLineage(target: string, apiKey?: string): LineageSink {
+export interface LineageTarget {
+  /** A URL such as http://marquez:5000, or a file. */
+  readonly target: string;
+  /** The option or variable that names it. */
+  readonly setting: string;
+  /** Sent as a bearer token. */
+  readonly apiKey?: string | undefined;
+}
+
+/** @throws UsageError for a URL of another kind, or what cannot be a key */
+export function openLineage({ target, setting, apiKey }: LineageTarget): LineageSink {
   if (!/^[a-z][a-z0-9+.-]+:/i.test(target))
     return { emit: (event) => outcome(appendFile(target, `${JSON.stringify(event)}\n`)) };
   const url = URL.canParse(target) ? new URL(target) : null;
   if (!url || !/^https?:$/.test(url.protocol) || url.username !== '')
     throw new UsageError(
-      `--lineage: ${JSON.stringify(redact(target))} is neither a file nor the address of an OpenLineage server; write http://HOST:PORT, and a key into OPENLINEAGE_API_KEY`,
+      `${setting}: ${JSON.stringify(redact(target))} is neither a file nor the address of an OpenLineage server; write http://HOST:PORT, and a key into OPENLINEAGE_API_KEY`,
+    );
+  const key = apiKey?.trim();
+  if (key && !/^[\x21-\x7e]+$/.test(key))
+    throw new UsageError(
+      'OPENLINEAGE_API_KEY is not a key: it has a line break, a space or a letter beyond ASCII inside',
     );
   if (url.pathname === '/') url.pathname = '/api/v1/lineage';
-  const headers = { 'Content-Type': 'application/json', ...(apiKey && { Authorization: `Bearer ${apiKey}` }) };
-  return { emit: (event) => outcome(post(url, headers, JSON.stringify(event))) };
+  const headers = { 'Content-Type': 'application/json', ...(key && { Authorization: `Bearer ${key}` }) };
+  return { emit: (event) => outcome(post(url, headers, JSON.stringify(event)), [key]) };
 }
 
 async function post(url: URL, headers: Record<string, string>, body: string): Promise<void> {
@@ -35,8 +45,8 @@ async function post(url: URL, headers: Record<string, string>, body: string): Pr
   if (!answer.ok) throw new Error(`${url.origin} answers ${answer.status}`);
 }
 
-const outcome = (sent: Promise<void>): Promise<string | null> =>
+const outcome = (sent: Promise<void>, secrets: readonly (string | undefined)[] = []): Promise<string | null> =>
   sent.then(
     () => null,
-    ({ message, cause }: Error) => redact(`${message}${cause instanceof Error ? `: ${cause.message}` : ''}`),
+    ({ message, cause }: Error) => redact(`${message}${cause instanceof Error ? `: ${cause.message}` : ''}`, secrets),
   );

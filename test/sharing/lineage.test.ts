@@ -101,5 +101,13 @@ describe('F12: lineage', { skip: await missingPython() }, () => {
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /--lineage: "ftp:\/\/.*" is neither a file nor the address of an OpenLineage server/);
     assert.doesNotMatch(wrong.stderr, /password@/);
+    const run = ['run', '-f', file, '-o', at('cohort')];
+    const variable = await runCli(run, { OPENLINEAGE_URL: 'localhost:5000' });
+    assert.equal(variable.code, 2);
+    assert.match(variable.stderr, /OPENLINEAGE_URL: "localhost:5000" is neither a file nor the address/);
+    const broken = await runCli(run, { ...env, OPENLINEAGE_API_KEY: 'first-line\nsecond-line' });
+    assert.equal(broken.code, 2);
+    assert.match(broken.stderr, /OPENLINEAGE_API_KEY is not a key/);
+    assert.doesNotMatch(broken.stderr, /first-line|second-line/);
   });
 });

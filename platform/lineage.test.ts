@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { openLineage } from './lineage.ts';
+
+const setting = 'OPENLINEAGE_URL';
+
+test('a key that no header can carry is refused without repeating it', () => {
+  for (const apiKey of ['first-line\nsecond-line', 'short\n1', 'two words', 'k\u00e9y'])
+    assert.throws(
+      () => openLineage({ target: 'http://127.0.0.1:1', setting, apiKey }),
+      ({ message }: Error) =>
+        /^OPENLINEAGE_API_KEY is not a key/.test(message) &&
+        apiKey.split(/\s/).every((part) => !message.includes(part)),
+    );
+});
+
+test('a key that was read with the line break at its end is sent without it', async (t) => {
+  const keys: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    keys.push(request.headers.authorization);
+    response.writeHead(201).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  assert.equal(await openLineage({ target, setting, apiKey: 'the-api-key\n' }).emit({}), null);
+  assert.deepEqual(keys, ['Bearer the-api-key']);
+});
+
+test('a server without http:// is reported under the name of the setting that it came from', () => {
+  for (const name of ['OPENLINEAGE_URL', '--lineage'])
+    assert.throws(
+      () => openLineage({ target: 'localhost:5000', setting: name }),
+      ({ message }: Error) => message.startsWith(`${name}: "localhost:5000" is neither a file nor the address`),
+    );
+});
