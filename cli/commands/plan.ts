@@ -62,9 +62,12 @@ export function addPlan(program: Command): void {
     checkMeasured(options);
     const { plan, prepared, unreachable } = await planWithOrWithoutModel(loaded);
     const prompts = firstSamples(plan, parseCount(options.prompts));
+    const given = parseAssumptions(options);
+    checkBatches(options, plan);
     const measured =
       options.measure === undefined ? null : await measurePlan(options.measure, loaded, prepared, unreachable);
-    const wanted = options.estimate || measured ? estimateInput(options, loaded, plan, measured) : null;
+    const wanted =
+      options.estimate || measured ? { ...estimateInput(options, loaded, plan, measured), ...given } : null;
     const risk = exhaustionOf(options, plan, measured);
     if (options.json) {
       const made = wanted && { ...(measured && { measured }), estimate: { ...estimate(wanted), assumed: wanted } };
@@ -101,20 +104,27 @@ function estimateInput(
   measured: Measurement | null,
 ): EstimateInput {
   const { workers, output, model } = dataset.spec;
-  const { gpuPrice, storagePrice } = options;
   const { height, width } = { ...plan.model.defaults, ...model.sampling };
   return {
     samples: plan.samples,
     pixels: (height || DEFAULT_PIXELS) * (width || DEFAULT_PIXELS),
     format: output.image.format,
-    workers: options.workers === undefined ? workers.replicas : parseWorkers(options.workers),
+    workers: workers.replicas,
     gpus: workers.gpus,
     imagesPerSecond: rateOf(options, workers.gpus, measured),
     acceptance: acceptanceOf(options, plan, measured),
     pairSize: pairSize(plan.spec.quota),
+    ...(measured?.imageBytes && { imageBytes: measured.imageBytes }),
+  };
+}
+
+/** The assumptions that options give; they win over those of the resource and of a measurement. */
+function parseAssumptions({ workers, gpuPrice, storagePrice, imageBytes }: PlanOptions): Partial<EstimateInput> {
+  return {
+    ...(workers !== undefined && { workers: parseWorkers(workers) }),
     ...(gpuPrice !== undefined && { price: parsePositive('--gpu-price', gpuPrice) }),
     ...(storagePrice !== undefined && { storagePrice: parsePositive('--storage-price', storagePrice) }),
-    ...imageBytesOf(options, measured),
+    ...(imageBytes !== undefined && { imageBytes: parsePositive('--image-bytes', imageBytes) }),
   };
 }
 
@@ -139,6 +149,16 @@ function checkMeasured({ measure, imagesPerSecond, acceptance, estimate }: PlanO
     );
 }
 
+/** @throws UsageError for a measurement of one batch, which only warms up */
+function checkBatches({ measure }: PlanOptions, { samples, spec }: Plan): void {
+  const { batchSize } = spec.workers;
+  const images = Math.min(Number(measure), samples);
+  if (measure === undefined || images > batchSize) return;
+  throw new UsageError(
+    `--measure: ${images === 1 ? '1 image is' : `${images} images are`} one batch (spec.workers.batchSize: ${batchSize}), which only warms up; measure more than that`,
+  );
+}
+
 async function measurePlan(
   images: string,
   { dataset }: Loaded,
@@ -161,12 +181,7 @@ async function measurePlan(
 function rateOf({ imagesPerSecond }: PlanOptions, gpus: number, measured: Measurement | null): number {
   if (!measured) return parsePositive('--images-per-second', imagesPerSecond!);
   if (measured.imagesPerSecond !== null) return measured.imagesPerSecond * Math.max(1, gpus);
-  throw new UsageError('--measure: one batch only warms up; measure more images than spec.workers.batchSize');
-}
-
-function imageBytesOf({ imageBytes }: PlanOptions, measured: Measurement | null): { imageBytes?: number } {
-  if (imageBytes !== undefined) return { imageBytes: parsePositive('--image-bytes', imageBytes) };
-  return measured?.imageBytes ? { imageBytes: measured.imageBytes } : {};
+  throw new UsageError('--measure: all images came at once, so that no rate is known; measure more');
 }
 
 function parseWorkers(text: string): number {

@@ -25,10 +25,10 @@ describe('F10: plan --measure', () => {
 
   it('extrapolates what the first images took, and leaves nothing', async () => {
     const prices = ['--workers', '4', '--gpu-price', '0.5', '--storage-price', '0.02'];
-    const { code, stdout, stderr } = await runCli(['plan', '-f', file, '--measure', '8', '--json', ...prices], env);
+    const { code, stdout, stderr } = await runCli(['plan', '-f', file, '--measure', '9', '--json', ...prices], env);
     assert.equal(code, 0, stderr);
     const { measured, estimate, samples } = JSON.parse(stdout);
-    assert.ok(measured.accepted >= 8 && measured.attempts >= measured.accepted, stdout);
+    assert.ok(measured.accepted >= 9 && measured.attempts >= measured.accepted, stdout);
     const { imagesPerSecond, acceptance, imageBytes, workers } = estimate.assumed;
     assert.deepEqual([imagesPerSecond, imageBytes, workers], [measured.imagesPerSecond, measured.imageBytes, 4]);
     assert.equal(acceptance, measured.accepted / measured.attempts);
@@ -67,6 +67,16 @@ describe('F10: plan --measure', () => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['--measure', '0'], /--measure: "0" is not a number of images; write a whole number from 1 to 10000/],
       [['--measure', 'many'], /--measure: "many" is not a number of images/],
+      [
+        ['--measure', '1'],
+        /--measure: 1 image is one batch \(spec\.workers\.batchSize: 8\), .*; measure more than that/,
+      ],
+      [['--measure', '8'], /--measure: 8 images are one batch/],
+      [['--measure', '16', '--workers', '0'], /--workers: "0" is not a number of workers/],
+      [['--measure', '16', '--gpu-price', 'x'], /--gpu-price: "x" is not a number above 0/],
+      [['--measure', '16', '--storage-price', '-1'], /--storage-price: "-1" is not a number above 0/],
+      [['--measure', '16', '--image-bytes', '0'], /--image-bytes: "0" is not a number above 0/],
+      [['--measure', '16', '--prompts', 'x'], /--prompts: "x" is not a number of samples/],
       [['--measure', '8', '--images-per-second', '2'], /--images-per-second and --measure contradict each other/],
       [['--measure', '8', '--acceptance', '0.5'], /--acceptance and --measure contradict each other/],
       [['--estimate'], /--estimate needs --images-per-second.*--measure 16 finds out/],
@@ -75,6 +85,7 @@ describe('F10: plan --measure', () => {
     for (const [args, message] of cases) {
       const { code, stderr } = await runCli(['plan', '-f', file, ...args], env);
       assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /growing/i, 'before anything is grown');
       assert.equal(code, 2, stderr);
     }
   });
