@@ -67,7 +67,7 @@ export async function locate<F extends DatasetFlags>(
     return { uri, flags };
   }
   if (uri !== undefined)
-    throw new UsageError(`${JSON.stringify(uri)} and --dataset name a dataset each; give only one of them`);
+    throw new UsageError(`${JSON.stringify(uri)} and --dataset contradict each other; give either a URI or --dataset`);
   const [, namespace, name] = /^(?:([^/]+)\/)?([^/]+)$/.exec(dataset) ?? [];
   if (name === undefined)
     throw new UsageError(`--dataset: ${JSON.stringify(dataset)} is not a name; write NAME or NAMESPACE/NAME`);

@@ -94,15 +94,16 @@ export function openHub(uri: string, { token, endpoint = HUB }: HubOptions): Hub
   const repo = { type: 'dataset', name } as const;
   const common = { hubUrl, fetch: retryingFetch, ...(token !== undefined && { accessToken: token }) };
   const rev = revision === undefined ? {} : { revision };
-  const calls = { uri: `hf://datasets/${name}`, hubUrl, token };
+  const page = `${hubUrl}/datasets/${name}`;
+  const calls = { uri: `hf://datasets/${name}`, hubUrl, token, page };
   return {
     uri: calls.uri,
     revision: revision ?? null,
     mayWrite: token !== undefined,
     name,
-    page: `${hubUrl}/datasets/${name}`,
+    page,
     state: () =>
-      wrapped(calls, 'is not to be read', async ({ datasetInfo }) => {
+      wrapped(calls, 'cannot be read', async ({ datasetInfo }) => {
         const { gated, private: isPrivate } = await datasetInfo({ name, ...common, ...rev });
         return { gated, isPrivate };
       }).catch((error: unknown) => {
@@ -126,7 +127,7 @@ export function openHub(uri: string, { token, endpoint = HUB }: HubOptions): Hub
         });
         if (response.ok) return;
         const { status, statusText } = response;
-        throw new HubApiError(`${hubUrl}/datasets/${name}`, status, undefined, statusText);
+        throw new HubApiError(page, status, undefined, statusText);
       }),
     files: () =>
       wrapped(calls, 'cannot be listed', async ({ listFiles }) => {
@@ -173,11 +174,12 @@ interface Calls {
   readonly uri: string;
   readonly hubUrl: string;
   readonly token: string | undefined;
+  readonly page: string;
 }
 
 /** Runs a call of the library, and turns what it throws into a Failure without secrets. */
 async function wrapped<T>(
-  { uri, hubUrl, token }: Calls,
+  { uri, hubUrl, token, page }: Calls,
   problem: string,
   call: (library: typeof import('@huggingface/hub')) => Promise<T>,
 ): Promise<T> {
@@ -187,16 +189,16 @@ async function wrapped<T>(
   } catch (error) {
     if (error instanceof Failure) throw error;
     const status = error instanceof library.HubApiError ? (error as HubApiError).statusCode : null;
-    const { reason, fix } = meaningOf(status);
+    const { reason, fix } = meaningOf(status, page);
     throw new Failure(reason, redact(`${uri} ${problem}: ${describeCause(error)}, from ${hubUrl}${fix}`, [token]));
   }
 }
 
-function meaningOf(status: number | null): { reason: ReasonName; fix: string } {
+function meaningOf(status: number | null, page: string): { reason: ReasonName; fix: string } {
   if (status === 401 || status === 403)
     return {
       reason: 'CredentialsRejected',
-      fix: '; check the token: it needs the right to write there, or to read a private dataset',
+      fix: `; check the token: it needs the right to write there, or to read a private dataset; if the dataset is gated, request access at ${page}`,
     };
   if (status === 404) return { reason: 'InputNotFound', fix: '; correct the name, or set HF_TOKEN if it is private' };
   if (status === null || status === 408 || status === 429 || status >= 500)

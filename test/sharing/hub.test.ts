@@ -426,6 +426,12 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
         /hf:\/\/datasets\/lab\/none .*Repository not found.*correct the name/,
       ],
       [['pull', WHOLE, at('new')], without, 78, /hf:\/\/datasets\/lab\/whole cannot be listed/],
+      [
+        ['pull', 'hf://datasets/lab/open', at('new')],
+        { HF_TOKEN: 'hf_ofsomeoneelse' },
+        78,
+        /is restricted.*request access at http:\/\/127\.0\.0\.1:\d+\/datasets\/lab\/open\n/,
+      ],
       [['pull', `${WHOLE}@v9`, at('new')], {}, 2, /Invalid rev id: v9/],
       [['pull', WHOLE, folder], {}, 78, /is not empty \(.*\); pull to an empty place/],
     ];

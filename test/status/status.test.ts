@@ -139,7 +139,12 @@ describe('status and top', { skip: await missingForServers() }, () => {
       [['top', '-n', '..'], env, 2, /--namespace: "\.\." is not a valid name/],
       [['top', '--context', 'nowhere'], env, 2, /--context: the kubeconfig has no "nowhere"; it has /],
       [['verify'], env, 2, /no dataset is named; give its URI, or --dataset NAMESPACE\/NAME/],
-      [['verify', 'out', '--dataset', 'grown'], env, 2, /"out" and --dataset name a dataset each/],
+      [
+        ['verify', 'out', '--dataset', 'grown'],
+        env,
+        2,
+        /"out" and --dataset contradict each other; give either a URI or --dataset/,
+      ],
       [['verify', 'out', '--context', 'x'], env, 2, /--context needs --dataset/],
       [['verify', '--dataset', 'a/b/c'], env, 2, /--dataset: "a\/b\/c" is not a name; write NAME or NAMESPACE\/NAME/],
       [['verify', '--dataset', 'A B/c'], env, 2, /--dataset: "A B" is not a valid name/],

@@ -370,7 +370,15 @@ function info(call: Call): void {
 
 function resolveFile(call: Call): void {
   const [, revision, path] = call.match as [string, string, string];
-  const { files, id } = filesAt(repositoryOf(call), revision);
+  const repository = repositoryOf(call);
+  // The writer has access; no one else is granted it here.
+  if (repository.gated && !mayWrite(call))
+    throw new Answer(
+      call.request.headers.authorization ? 403 : 401,
+      `Access to dataset ${call.match[0]} is restricted and you are not in the authorized list.`,
+      'GatedRepo',
+    );
+  const { files, id } = filesAt(repository, revision);
   const file = files.get(path);
   if (!file) throw new Answer(404, `${path} does not exist`, 'EntryNotFound');
   const { content, isLfs } = file;
