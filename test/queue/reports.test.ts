@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { reporterSubjects } from '../../contract/cluster.ts';
 import { createLogger } from '../../platform/log.ts';
@@ -84,6 +85,26 @@ describe('a report of progress', { skip: await missingForServers() }, () => {
     const { secondsLeft, ...rest } = first.event;
     assert.ok(rest.done >= 1 && rest.done <= 8 && rest.all === 9, JSON.stringify(rest));
     assert.ok(rest.done === 1 || secondsLeft !== undefined);
+  });
+
+  test('counts the time that is left from the first report on, not from the start of the pod', async (t) => {
+    const reporter = openStepReporter({ url: nats.url, uid, token });
+    t.after(() => reporter.close());
+    await sleep(3000);
+    const begun = Date.now();
+    await eventually('it arrives', () => {
+      reporter.report(1, 11);
+      return seen.length > 0;
+    });
+    await sleep(2100);
+    reporter.report(6, 11);
+    const elapsed = (Date.now() - begun) / 1000;
+    await eventually('the second arrives', () => seen.some(({ kind, event }) => kind === 'step' && event.done === 6));
+    reporter.report(11, 11);
+    await eventually('the last arrives', () => seen.some(({ kind, event }) => kind === 'step' && event.done === 11));
+    const [, second, last] = steps().flatMap((one) => (one.kind === 'step' ? [one.event] : []));
+    assert.ok(second!.secondsLeft! <= elapsed + 1, `${second!.secondsLeft} s left after ${elapsed} s for as much`);
+    assert.deepEqual(last, { done: 11, all: 11, secondsLeft: 0 });
   });
 
   test('comes from a trainer, with a token and without', async () => {
