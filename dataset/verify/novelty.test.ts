@@ -57,10 +57,12 @@ interface Lies {
   /** In place of the honest verdict on the first image that passes. */
   readonly verdict?: Partial<Verdicts[string]>;
   readonly threshold?: number;
+  /** Names the farthest training image as the nearest. */
+  readonly isFarthest?: boolean;
 }
 
 /** Grows a dataset whose worker lies, and verifies it without the reference and with it. */
-async function faultsOf(t: TestContext, { verdict, threshold: stated }: Lies = {}) {
+async function faultsOf(t: TestContext, { verdict, threshold: stated, isFarthest = false }: Lies = {}) {
   const referenceDir = await referenceFolder(t);
   const reference = await readReference(referenceDir);
   const threshold = stated ?? heldOutQuantile(reference, QUANTILE);
@@ -71,14 +73,15 @@ async function faultsOf(t: TestContext, { verdict, threshold: stated }: Lies = {
     reference: { digest: DIGESTS.reference, quantile: () => threshold },
   });
   const training = seeds.filter((_, i) => isTraining(i));
-  let hasLied = verdict === undefined;
+  let hasLied = verdict === undefined && !isFarthest;
   const judge = ({ seed }: ImageRequest): Verdicts => {
     const distances = training.map((other) => cosineDistance(drawFeatures(seed), drawFeatures(other)));
     const score = Math.min(...distances);
     const honest = { score, passed: score >= threshold, nearest: imageOf(training[distances.indexOf(score)]!) };
     if (hasLied || !honest.passed) return { copies: honest };
     hasLied = true;
-    return { copies: { ...honest, ...verdict } };
+    const farthest = imageOf(training[distances.indexOf(Math.max(...distances))]!);
+    return { copies: { ...honest, ...verdict, ...(isFarthest && { nearest: farthest }) } };
   };
   const store = openStore(await folderOf(t));
   const context = drawingContext(plan, store, { judge: async (_images, batch) => batch.map(judge) });
@@ -149,6 +152,16 @@ test('a training image that is none is found with the reference', async (t) => {
   assert.match(
     seeing.join('\n'),
     new RegExp(`^features/small-000000.npy: sample \\d{9}: gate copies names ${heldOut} as`),
+  );
+});
+
+test('a training image that is not the nearest is found with the reference', async (t) => {
+  const { blind, seeing } = await faultsOf(t, { isFarthest: true });
+  assert.deepEqual(blind, []);
+  assert.equal(seeing.length, 1);
+  assert.match(
+    seeing[0]!,
+    /sample \d{9}: gate copies names [0-9a-f]{64} as the nearest training image, the reference [0-9a-f]{64}$/,
   );
 });
 

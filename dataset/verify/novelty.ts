@@ -1,6 +1,6 @@
 import type { Gate } from '../../contract/schema/spec.ts';
 import { type HalfMatrix, rowOf } from '../../platform/npy.ts';
-import { type Features, featuresOfHalves, scaleToUnit, unitRows } from '../evidence/features.ts';
+import { type Features, featuresOfHalves, product, scaleToUnit, unitRows } from '../evidence/features.ts';
 import { realImagesOf } from '../evidence/gather.ts';
 import { nearest } from '../evidence/nearest.ts';
 import { heldOutQuantile, type Reference } from '../reference.ts';
@@ -19,6 +19,8 @@ export interface GivenReference {
 export interface TrainingImages {
   /** SHA-256 of each. */
   readonly images: readonly string[];
+  /** The row of each. */
+  readonly rows: ReadonlyMap<string, number>;
   /** Features of length 1, a row for each. */
   readonly unit: Features;
 }
@@ -26,7 +28,7 @@ export interface TrainingImages {
 export function trainingImagesOf({ reference, sha256 }: GivenReference): TrainingImages {
   const { keys, features } = realImagesOf(reference, sha256).training;
   scaleToUnit(features);
-  return { images: keys, unit: features };
+  return { images: keys, rows: new Map(keys.map((key, row) => [key, row])), unit: features };
 }
 
 /** Distances that were computed on another machine differ a little. */
@@ -50,15 +52,19 @@ export function trainingFaults(
   all: readonly Gate[],
   samples: readonly ShardSample[],
   features: HalfMatrix,
-  { images, unit }: TrainingImages,
+  { images, rows, unit }: TrainingImages,
 ): string[] {
   const gates = againstTraining(all);
   if (gates.length === 0 || samples.length === 0) return [];
   if (features.columns !== unit.dimensions)
     return [`has ${features.columns} numbers for an image, the reference ${unit.dimensions}`];
   const vectors = samples.map((_, row) => rowOf(features, row));
-  const found = nearest(unitRows(featuresOfHalves(vectors)), unit);
-  const known = new Set(images);
+  const own = unitRows(featuresOfHalves(vectors));
+  const found = nearest(own, unit);
+  const { dimensions } = unit;
+  /** Distance of a sample to a training image; no number for what is none. */
+  const distanceTo = (row: number, image: string): number =>
+    1 - product(own.values, row * dimensions, unit.values, (rows.get(image) ?? Number.NaN) * dimensions, dimensions);
   return samples.flatMap(({ key, record: { scores, nearest: named, rejected } }, row) =>
     gates
       .flatMap(({ name }) => {
@@ -68,10 +74,10 @@ export function trainingFaults(
           faults.push(
             `gate ${name} says a distance of ${scores[name]} from the nearest training image, the features ${distance}`,
           );
-        else if (!known.has(named?.[name] ?? ''))
+        else if (!(distanceTo(row, named?.[name] ?? '') - distance <= TOLERANCE))
           faults.push(`gate ${name} names ${named?.[name]} as the nearest training image, the reference ${image}`);
         for (const { attempt, nearest: compared } of rejected)
-          if (compared?.[name] !== undefined && !known.has(compared[name]))
+          if (compared?.[name] !== undefined && !rows.has(compared[name]))
             faults.push(
               `gate ${name} compared attempt ${attempt} with ${compared[name]}, which is no training image of the reference`,
             );
