@@ -136,6 +136,23 @@ test('what publishing says of the images is computed again by verify', async (t)
     ]);
 });
 
+test('a reference that is not the one of the plan is bad usage, before any shard is read', async (t) => {
+  const { store, referenceDir } = await grown(t);
+  const given = { ...(await givenReference(referenceDir)), sha256: '0'.repeat(64) };
+  const shards: number[] = [];
+  await assert.rejects(
+    verify(store, (done) => void shards.push(done), undefined, given),
+    /^UsageError: --reference: its SHA-256 is 0{64}, that of the reference that the plan names f{64}; give that one$/,
+  );
+  const plain = openStore(await folderOf(t));
+  await growSmall(plain);
+  await assert.rejects(
+    verify(plain, (done) => void shards.push(done), undefined, given),
+    /^UsageError: --reference: the plan of .* names no reference; leave the option out$/,
+  );
+  assert.deepEqual(shards, []);
+});
+
 test('evidence that was put into a manifest is found', async (t) => {
   const store = openStore(await folderOf(t));
   const manifest = await growSmall(store);

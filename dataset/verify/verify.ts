@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { CellTallies } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts';
@@ -48,6 +49,7 @@ export interface Verification {
  * @param onShard called after each shard, with how many are done
  * @param open opens the dataset that it extends
  * @param given the reference, to compute again what needs its real images
+ * @throws UsageError for a reference that is not the one of the plan
  */
 export async function verify(
   store: ObjectStore,
@@ -67,13 +69,12 @@ export async function verify(
       parent: null,
       digests: null,
     };
-  const { reference } = (manifest.plan.quality ?? {}) as PlannedQuality;
-  const isPlanned = given !== null && given.sha256 === reference;
+  if (given) assertPlanned(given, manifest, store);
   const published = {
     manifest,
     rebuilt,
     index: await openIndex(store, manifest),
-    training: isPlanned ? trainingImagesOf(given) : null,
+    training: given && trainingImagesOf(given),
   };
   const faults: Fault[] = [];
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
@@ -104,7 +105,7 @@ export async function verify(
   const stated = [
     ...rebuilt.faults,
     ...manifestFaults(manifest, rebuilt, recount),
-    ...(isPlanned ? thresholdFaults(rebuilt.plan.gates, given) : []),
+    ...(given ? thresholdFaults(rebuilt.plan.gates, given) : []),
     // Features that are lost or damaged are faults by themselves.
     ...(gatherer && lacksFeatures ? [] : await evidenceFaults(manifest, gatherer, real)),
   ];
@@ -115,6 +116,17 @@ export async function verify(
   const digests = { manifest: read.sha256, records: records.digest('hex') };
   const { parent, faults: before } = await verifyParent(store, manifest, onShard, open);
   return { manifest, faults: [...faults, ...before], images, parent, digests };
+}
+
+/** @throws UsageError for a reference other than the plan's: figures computed from it say nothing of the dataset */
+function assertPlanned({ sha256: found }: GivenReference, { plan }: Manifest, { uri }: ObjectStore): void {
+  const { reference } = (plan.quality ?? {}) as PlannedQuality;
+  if (reference === undefined)
+    throw new UsageError(`--reference: the plan of ${uri} names no reference; leave the option out`);
+  if (found !== reference)
+    throw new UsageError(
+      `--reference: its SHA-256 is ${found}, that of the reference that the plan names ${reference}; give that one`,
+    );
 }
 
 /** The dataset before, with its faults named by where it is. */
