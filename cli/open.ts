@@ -53,7 +53,7 @@ export function addDatasetOptions(command: Command): Command {
 
 /**
  * The URI of a dataset, and how its store is reached: by the flags, and where they are silent by the resource.
- * @throws UsageError unless exactly one of URI and `--dataset` is given
+ * @throws UsageError unless exactly one of URI and `--dataset` is given, and for an endpoint that needs to be repeated
  */
 export async function locate<F extends DatasetFlags>(
   uri: string | undefined,
@@ -80,12 +80,31 @@ export async function locate<F extends DatasetFlags>(
       `${cluster.namespace}/${name} has the output ${output.uri}, a folder in its pods; mount that volume here and give its path`,
     );
   const { endpoint, region, forcePathStyle } = output.s3;
+  assertOwnChoice(`${cluster.namespace}/${name}`, endpoint, flags.endpoint);
   const known = {
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),
     ...(forcePathStyle !== undefined && { pathStyle: forcePathStyle }),
   };
   return { uri: output.uri, flags: { ...known, ...flags } };
+}
+
+/** Endpoints of AWS itself; under other names of amazonaws.com anyone can run a server. */
+const AWS = /^https:\/\/s3(-fips)?(\.dualstack)?(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com(\.cn)?$/;
+
+/**
+ * Requests are signed with the credentials of this machine, and the author of a resource chose its endpoint.
+ * @param flag the endpoint of the command line, which is used where it is given
+ * @throws UsageError for an endpoint that is not AWS and that the person has not named
+ */
+export function assertOwnChoice(dataset: string, endpoint: string | undefined, flag: string | undefined): void {
+  // An endpoint that is not a URL is refused when the store is opened.
+  if (endpoint === undefined || flag !== undefined || !URL.canParse(endpoint)) return;
+  const { origin } = new URL(endpoint);
+  if (AWS.test(origin)) return;
+  throw new UsageError(
+    `--dataset: ${dataset} names the S3 endpoint ${origin}, which is not AWS, and requests are signed with the credentials of this machine; add --endpoint ${origin} if that server may have them`,
+  );
 }
 
 export function openDataset(uri: string, flags: S3Flags): ObjectStore {

@@ -107,14 +107,21 @@ describe('status and top', { skip: await missingForServers() }, () => {
     assert.ok((await applyDataset(plane, documentWith(changes))).code < 300);
     const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = s3.env;
     const keys = { ...env, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY };
+    const unnamed = await runCli(['verify', '--dataset', 'grown'], keys);
+    assert.equal(unnamed.code, 2, unnamed.stderr);
+    assert.match(
+      unnamed.stderr,
+      /default\/grown names the S3 endpoint http:\S+, which is not AWS.* add --endpoint http:/,
+    );
+    const named = ['--endpoint', endpoint!];
     for (const name of ['default/grown', 'grown']) {
-      const { code, stdout, stderr } = await runCli(['verify', '--dataset', name], keys);
+      const { code, stdout, stderr } = await runCli(['verify', '--dataset', name, ...named], keys);
       assert.equal(code, 0, stderr);
       assert.match(stdout, /^Verified: 24 images in 3 shards/);
     }
-    const replayed = await runCli(['replay', '000000003', '--dataset', 'grown', '--model', '/nowhere'], keys);
+    const replayed = await runCli(['replay', '000000003', '--dataset', 'grown', ...named, '--model', '/nowhere'], keys);
     assert.match(replayed.stderr, /\/nowhere cannot be read/, 'the sample was found, its model was not');
-    const browse = startCli(['browse', '--dataset', 'default/grown'], keys);
+    const browse = startCli(['browse', '--dataset', 'default/grown', ...named], keys);
     const [url] = await once(browse.process.stdout!, 'data');
     assert.equal((await fetch(String(url).trim())).status, 200);
     browse.process.kill('SIGINT');
