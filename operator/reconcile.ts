@@ -9,6 +9,7 @@ import { attentionOf } from './decide/attention.ts';
 import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings } from './decide/decision.ts';
 import { abandon } from './decide/deleting.ts';
+import { createEnds } from './observe/ends.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
@@ -63,6 +64,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
   const parser = createParser();
   const queueObserver = createQueueObserver(context);
   const observeTrainer = createTrainerObserver(context);
+  const ends = createEnds(context.now);
   const statuses = createStatusWriter({
     ...context,
     onStatus: ({ owner }, status) => context.onStatus(owner, status),
@@ -78,6 +80,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     parser.forget(uid);
     context.progress.forget(uid);
     queueObserver.forget(uid);
+    ends.forget(uid);
     statuses.forget(uid);
     failingSince.delete(uid);
     context.onSeen(uid, null);
@@ -99,7 +102,15 @@ export function createReconciler(context: ReconcileContext): Reconcile {
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;
-    const inner = { ...context, parse: parser.parse, observeQueue, observeTrainer, statuses, failingSince };
+    const inner = {
+      ...context,
+      parse: parser.parse,
+      observeQueue,
+      observeTrainer,
+      endsOf: ends.of,
+      statuses,
+      failingSince,
+    };
     const result = await reconcileObject(inner, object, key, log);
     // A parsed quota is large, and not needed any more.
     if (result.settledAt !== undefined) parser.forget(uid);
@@ -109,7 +120,9 @@ export function createReconciler(context: ReconcileContext): Reconcile {
 
 const idOf = ({ namespace, name }: Key): string => `${namespace}/${name}`;
 
-interface ObjectContext extends ReconcileContext, Pick<ObserveContext, 'parse' | 'observeQueue' | 'observeTrainer'> {
+interface ObjectContext
+  extends ReconcileContext,
+    Pick<ObserveContext, 'parse' | 'observeQueue' | 'observeTrainer' | 'endsOf'> {
   readonly statuses: StatusWriter;
   /** By UID: when its actions began to fail, of those that failed last. */
   readonly failingSince: Map<string, number>;

@@ -49,7 +49,7 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   return start(build(job.round + 1));
 }
 
-/** Seconds of a pause since the end of a Job. The end is by the cluster's clock, which may be ahead of this one. */
+/** Seconds that are left of a pause since the end of a Job. */
 export const pauseLeft = ({ now }: Observed, { endedAt }: JobView, pause: number): number =>
   pause - Math.max(0, now - (endedAt ?? now)) / 1000;
 

@@ -5,6 +5,8 @@ import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { KubeObject, ListQuery, Stored } from '../../kube/types.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
+import { pauseLeft } from '../decide/step-job.ts';
+import { createEnds } from './ends.ts';
 import { createParser, type ObserveContext, observe } from './observe.ts';
 import { JOB_SET } from './pods.ts';
 import { createProgressStore } from './progress-store.ts';
@@ -33,6 +35,7 @@ function setUp(answer: (query: ListQuery) => object[]): ObserveContext {
       onIgnored: () => undefined,
     }),
     observeTrainer: async () => undefined,
+    endsOf: createEnds(() => 0).of,
     parse: () => ({ dataset }),
     now: () => 0,
   };
@@ -181,4 +184,26 @@ test('A27: the answers of all pods of a stage are read, however many nodes it ha
     answers.map(({ limit }) => limit),
     [undefined],
   );
+});
+
+test('a pause after a Job ends in time where the clock of the cluster is an hour ahead', async () => {
+  let now = Date.parse('2026-01-02T03:00:00Z');
+  const metadata = {
+    ...{ name: 'small-workers-1', uid: 'workers-1', labels: { [LABELS.role]: 'workers' } },
+    annotations: { 'cohortfarm.dev/round': '1' },
+  };
+  const failed = { type: 'Failed', status: 'True', lastTransitionTime: '2026-01-02T04:00:00Z' };
+  const job = { metadata, spec: { parallelism: 1 }, status: { failed: 1, conditions: [failed] } };
+  const context = setUp(({ kind }) => (kind === 'Job' ? [job] : []));
+  const ends = createEnds(() => now);
+  const leftAfter = async (seconds: number) => {
+    now += 1000 * seconds;
+    const observed = await observe({ ...context, endsOf: ends.of, now: () => now }, object());
+    return pauseLeft(observed, observed.jobs[0]!, 10);
+  };
+  assert.deepEqual([await leftAfter(0), await leftAfter(4), await leftAfter(6)], [10, 6, 0]);
+  failed.lastTransitionTime = '2026-01-02T03:00:08Z';
+  assert.equal(await leftAfter(0), 0, 'the first sight counts');
+  ends.forget('uid');
+  assert.equal(await leftAfter(0), 8);
 });

@@ -10,6 +10,7 @@ import { isKubeError } from '../../kube/errors.ts';
 import type { Kube, Stored } from '../../kube/types.ts';
 import type { TrainerApi } from '../desired/trainer-api.ts';
 import type { JobView, Observed, Owner, PodsView, QueueView } from '../observed.ts';
+import type { Ends } from './ends.ts';
 import { type EventsContext, mountProblems, refusedPods } from './events.ts';
 import { childJobs, jobSetPods } from './job-sets.ts';
 import { jobView, trainJobView } from './jobs.ts';
@@ -24,6 +25,8 @@ export interface ObserveContext {
   readonly observeQueue: (uid: string, isNew: boolean) => Promise<QueueView>;
   readonly progress: ProgressStore;
   readonly observeTrainer: () => Promise<TrainerApi | undefined>;
+  /** The Jobs of a dataset, with ends by this clock. */
+  readonly endsOf: Ends['of'];
   readonly parse: (object: Stored) => Observed['parsed'];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -44,10 +47,11 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
     context.observeQueue(uid, isNew),
     usesTrainJobs(parsed) ? context.observeTrainer() : undefined,
   ]);
-  const jobs = await withAdmission(context.kube, namespace, [
+  const found = await withAdmission(context.kube, namespace, [
     ...list.items.flatMap((job) => jobView(job) ?? []),
     ...trainJobs.items.flatMap((job) => trainJobView(job) ?? []),
   ]);
+  const jobs = context.endsOf(uid, found);
   const children = await childJobs(context.kube, namespace, jobs);
   const now = context.now();
   const progress = context.progress.of(uid);
