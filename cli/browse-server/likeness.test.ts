@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DatasetView, MapView, NearView, Problem, SuspiciousView } from '../../browse/wire.ts';
-import { sha256 } from '../../contract/digest.ts';
+import { canonicalFile, sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { outlineOf } from '../../dataset/publish/manifest.ts';
 import type { Reference } from '../../dataset/reference.ts';
 import type { ShardSample } from '../../dataset/shard/read.ts';
 import { readShardSamples } from '../../dataset/shard/read.ts';
@@ -14,7 +15,7 @@ import { fromHalf } from '../../platform/half.ts';
 import { readNpy, rowOf } from '../../platform/npy.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { growDataset, readersDataset } from '../../test/readers/fixture.ts';
-import { drawFeatures } from '../../test/support/dataset.ts';
+import { drawFeatures, planOf } from '../../test/support/dataset.ts';
 import { type BrowseServer, startBrowseServer } from './server.ts';
 
 /** Neighbours, suspicious images and maps, against features that are read whole and compared pair by pair. */
@@ -175,6 +176,28 @@ test('a reference of another encoder is refused, and without features there is n
   await assert.rejects(
     serving(t, referenceOf([1], 'a'.repeat(64))),
     /^UsageError: --reference: it was made with encoder a/,
+  );
+  const growing = await mkdtemp(join(tmpdir(), 'cohortfarm-likeness-'));
+  t.after(() => rm(growing, { recursive: true, force: true }));
+  const unfinished = openStore(growing);
+  await growDataset(unfinished, featuredDataset());
+  await unfinished.remove([objects.manifest]);
+  const outline = outlineOf(planOf(featuredDataset()));
+  await unfinished.create(objects.outline, canonicalFile(outline), { contentType: 'application/json' });
+  const browsing = async (one: ObjectStore, reference: Reference) => {
+    const server = await startBrowseServer({
+      store: one,
+      ...{ host: '127.0.0.1', port: 0 },
+      replayCommand: String,
+      reference,
+    });
+    await server.close();
+  };
+  await browsing(unfinished, referenceOf([1]));
+  await assert.rejects(
+    browsing(unfinished, referenceOf([1], 'a'.repeat(64))),
+    /^UsageError: --reference: it was made with encoder a/,
+    'a growing dataset',
   );
   const other = await mkdtemp(join(tmpdir(), 'cohortfarm-likeness-'));
   t.after(() => rm(other, { recursive: true, force: true }));

@@ -62,8 +62,9 @@ export async function startBrowseServer(options: BrowseOptions): Promise<BrowseS
 
 /** @throws UsageError when distances between the two would mean nothing */
 function assertSameEncoder({ wanted }: Source, reference: Reference | null): void {
-  const encoder = (wanted.plan?.quality as PlannedQuality | undefined)?.encoder;
-  if (!reference || !wanted.plan || encoder === reference.description.encoder.sha256) return;
+  const encoder = wanted.plan ? (wanted.plan.quality as PlannedQuality | undefined)?.encoder : wanted.encoder;
+  const isUnknown = encoder === undefined && !wanted.plan && wanted.dataset.spec.quality.encoder !== undefined;
+  if (!reference || isUnknown || encoder === reference.description.encoder.sha256) return;
   throw new UsageError(
     `--reference: it was made with encoder ${reference.description.encoder.sha256}, the dataset with ${encoder ?? 'none'}; make it again with the encoder of the dataset`,
   );

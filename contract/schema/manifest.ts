@@ -18,6 +18,8 @@ export const outlineSchema = z.strictObject({
   name: z.string(),
   planDigest: digest,
   model: modelEntry,
+  /** SHA-256 of the encoder of features; absent without one, and from outlines of former versions. */
+  encoder: digest.optional(),
   /** Index of the first sample; 0 where it is left out. */
   first: count.optional(),
   /** In order of the grid. */

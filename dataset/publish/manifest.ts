@@ -1,6 +1,7 @@
 import { sumTallies, totals } from '../../contract/account/tally.ts';
 import { API_VERSION, KIND, objects, PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
+import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import { originAfter, type Parent } from '../../contract/plan/origin.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest, Outline } from '../../contract/schema/manifest.ts';
@@ -78,11 +79,13 @@ function modelOf({ spec, model, sampling }: Plan): Manifest['model'] {
 /** The wanted counts, for a reader who comes before the manifest. */
 export function outlineOf(plan: Plan): Outline {
   const { grid, quotas } = plan.allocation;
+  const { encoder } = plan.identity.quality as PlannedQuality;
   return {
     apiVersion: 'cohortfarm.dev/outline/v1',
     name: plan.name,
     planDigest: plan.digest,
     model: modelOf(plan),
+    ...(encoder !== undefined && { encoder }),
     ...(plan.origin.index > 0 && { first: plan.origin.index }),
     cells: grid.cells.map((cell, i) => ({ cell: cell.id, axes: cellRecord(grid, cell), wanted: quotas[i]! })),
     dataset: publicDataset({ apiVersion: API_VERSION, kind: KIND, metadata: { name: plan.name }, spec: plan.spec }),

@@ -5,7 +5,7 @@ import type { Place } from './index-file.ts';
 /** A dataset as the browser sees it, published or still growing. */
 
 /** The wanted samples; from a manifest, or an outline. */
-export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'first' | 'cells' | 'dataset'> & {
+export type Wanted = Pick<Outline, 'name' | 'planDigest' | 'model' | 'first' | 'cells' | 'dataset' | 'encoder'> & {
   /** Once it is published. */
   readonly plan?: Manifest['plan'];
   readonly evidence?: Manifest['evidence'];
