@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatasetView, MapView, NearView, Problem, SuspiciousView } from '../../browse/wire.ts';
 import { canonicalFile, sha256 } from '../../contract/digest.ts';
 import { objects } from '../../contract/names.ts';
@@ -130,6 +131,46 @@ test('the suspicious images of a selection are those nearest to another one, in 
     assert.notEqual(other.key, key);
   });
   assert.deepEqual(view.training, { basis: null, images: 0, found: [] });
+});
+
+test('one list is computed at a time, the last ones are kept, and what a page does not wait for is not begun', async (t) => {
+  let reads = 0;
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+  const slow: ObjectStore = Object.create(store, {
+    get: {
+      value: async (key: string, range?: { start: number; end: number }) => {
+        if (key.startsWith(objects.featuresFolder)) {
+          reads++;
+          await opened;
+        }
+        return await store.get(key, range);
+      },
+    },
+  });
+  const server = await startBrowseServer({ store: slow, ...{ host: '127.0.0.1', port: 0 }, replayCommand: String });
+  t.after(() => server.close());
+  const ask = async (path: string, signal?: AbortSignal) =>
+    (await fetch(server.url + path, signal ? { signal } : {})).json() as Promise<SuspiciousView>;
+  const males = ask('api/suspicious?is.sex=male');
+  while (reads === 0) await sleep(5);
+  const ofOne = reads;
+  const leaving = new AbortController();
+  const left = ask('api/suspicious?is.sex=female', leaving.signal);
+  await sleep(200);
+  assert.equal(reads, ofOne, 'the second waits');
+  leaving.abort();
+  await assert.rejects(left, { name: 'AbortError' });
+  await sleep(200);
+  open();
+  const found = await males;
+  const before = reads;
+  const { images } = await ask('api/suspicious?is.finding=edema');
+  assert.ok(images > 0);
+  const after = reads;
+  assert.deepEqual(await ask('api/suspicious?is.sex=male'), found);
+  assert.equal(reads, after, 'kept');
+  await ask('api/suspicious?is.sex=female');
+  assert.ok(before < after && after < reads, 'what was left had not been computed');
 });
 
 test('a map has each image once, as far apart as the plane can show, and is the same each time', async (t) => {

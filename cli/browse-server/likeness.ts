@@ -1,17 +1,17 @@
 import type { MapPoint, MapView, NearTraining, NearView, SuspiciousView } from '../../browse/wire.ts';
 import { sampleKey } from '../../contract/names.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
-import { type Features, takeRows, unitRows } from '../../dataset/evidence/features.ts';
+import { type Features, scaleToUnit, takeRows, unitRows } from '../../dataset/evidence/features.ts';
 import { realImagesOf } from '../../dataset/evidence/gather.ts';
 import { type Nearest, nearest } from '../../dataset/evidence/nearest.ts';
 import { planeOf } from '../../dataset/evidence/plane.ts';
 import { createFeatureReader } from '../../dataset/read/features.ts';
-import { memoize } from '../../dataset/read/memory.ts';
 import { cellOfSample, cellsWhere, selectSamples, type Where } from '../../dataset/read/select.ts';
 import type { Source, Wanted } from '../../dataset/read/source.ts';
 import type { Reference } from '../../dataset/reference.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { BadRequestError, NotFoundError } from './answer.ts';
+import { createShared } from './shared.ts';
 
 /** Likeness of images by their features: nearest neighbours, the most suspicious, a map. */
 
@@ -34,9 +34,10 @@ export interface LikenessContext {
 }
 
 export interface Likeness {
-  near(key: string): Promise<NearView>;
-  map(where: Where): Promise<MapView>;
-  suspicious(where: Where): Promise<SuspiciousView>;
+  /** @param gone aborted once no one waits for the answer */
+  near(key: string, gone: AbortSignal): Promise<NearView>;
+  map(where: Where, gone: AbortSignal): Promise<MapView>;
+  suspicious(where: Where, gone: AbortSignal): Promise<SuspiciousView>;
 }
 
 /** Images of a selection with their features, of length 1. */
@@ -73,20 +74,25 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
     return { images: keys.length, of, points, shares };
   };
 
-  const suspiciousOf = async (where: Where): Promise<SuspiciousView> => {
+  const suspiciousOf = async (where: Where, gone: AbortSignal): Promise<SuspiciousView> => {
     const { wanted } = await source();
     const pool = await poolOf([cellsWhere(wanted, where)]);
     const { keys, axes, unit, of } = pool;
-    const among = unit.rows < 2 ? null : await nearestInSteps(unit, unit, { isSame: true });
+    const among = unit.rows < 2 ? null : await nearestInSteps(unit, unit, { gone, isSame: true });
     const others = listed(among?.distances ?? []).map((i) => ({
       key: keys[i]!,
       axes: axes[i]!,
       other: { key: keys[among!.places[i]!]!, distance: among!.distances[i]! },
     }));
-    return { images: keys.length, of, training: await nearTraining(pool, where, wanted), others };
+    return { images: keys.length, of, training: await nearTraining(pool, where, wanted, gone), others };
   };
 
-  async function nearTraining(pool: Pool, where: Where, wanted: Wanted): Promise<SuspiciousView['training']> {
+  async function nearTraining(
+    pool: Pool,
+    where: Where,
+    wanted: Wanted,
+    gone: AbortSignal,
+  ): Promise<SuspiciousView['training']> {
     const known = wanted.evidence?.suspicious ?? [];
     if (!real)
       return { basis: known.length > 0 ? 'evidence' : null, images: known.length, found: ofEvidence(wanted, where) };
@@ -96,7 +102,7 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
       pool.unit,
       Array.from({ length: images }, (_, i) => i),
     );
-    const { distances, places } = await nearestInSteps(queries, real.unit);
+    const { distances, places } = await nearestInSteps(queries, real.unit, { gone });
     const found = listed(distances).map((i) => ({
       key: pool.keys[i]!,
       axes: pool.axes[i]!,
@@ -106,9 +112,8 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
     return { basis: 'reference', images, found };
   }
 
-  async function nearOf(key: string): Promise<NearView> {
+  async function nearOf(key: string, gone: AbortSignal): Promise<NearView> {
     const { wanted } = await source();
-    assertFeatures(wanted);
     const { index, cell, record } = await recordOf(key);
     const pool = await poolOf([[cell], [...wanted.cells.keys()]]);
     const known = stated(wanted, key, record);
@@ -119,7 +124,7 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
     const among = nearest(own, pool.unit, { own: [row] });
     const isAlone = pool.keys.length - Number(row >= 0) === 0;
     const other = isAlone ? null : { key: pool.keys[among.places[0]!]!, distance: among.distances[0]! };
-    const found = real && (await nearestInSteps(own, real.unit));
+    const found = real && (await nearestInSteps(own, real.unit, { gone }));
     return {
       ...compared,
       training: found
@@ -129,16 +134,18 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
     };
   }
 
-  /** A growing dataset has other images at each look. */
-  const once = <T>(compute: (where: Where) => Promise<T>) => {
-    const kept = memoize(KEPT, async (where: string) => compute(JSON.parse(where) as Where));
-    return async (where: Where): Promise<T> => {
-      const { state, wanted } = await source();
+  const shared = createShared(KEPT);
+  const inTurn = <Q, T>(compute: (asked: Q, gone: AbortSignal) => Promise<T>) => {
+    const share = shared<T>();
+    return async (asked: Q, gone: AbortSignal): Promise<T> => {
+      const { state, wanted, counts } = await source();
       assertFeatures(wanted);
-      return state === 'published' ? kept(JSON.stringify(where)) : compute(where);
+      // A growing dataset has other images once more shards are committed.
+      const { committed } = await counts();
+      return share(JSON.stringify([state, committed, asked]), gone, (signal) => compute(asked, signal));
     };
   };
-  return { near: nearOf, map: once(mapOf), suspicious: once(suspiciousOf) };
+  return { near: inTurn(nearOf), map: inTurn(mapOf), suspicious: inTurn(suspiciousOf) };
 }
 
 function assertFeatures({ dataset }: Wanted): void {
@@ -148,7 +155,8 @@ function assertFeatures({ dataset }: Wanted): void {
 
 function trainingOf(reference: Reference): { keys: readonly string[]; unit: Features } | null {
   const { keys, features } = realImagesOf(reference, '').training;
-  return keys.length === 0 ? null : { keys, unit: unitRows(features) };
+  scaleToUnit(features);
+  return keys.length === 0 ? null : { keys, unit: features };
 }
 
 /** Features of length 1. @throws BadRequestError when those of the reference are of another encoder */
@@ -166,15 +174,16 @@ const listed = (distances: ArrayLike<number>): number[] =>
     .sort((a, b) => distances[a]! - distances[b]! || a - b)
     .slice(0, LISTED);
 
-/** As `nearest`, with pauses in which other requests are answered. @param isSame whether both are the same rows */
+/** As `nearest`, with pauses in which other requests are answered. @param isSame whether both are the same rows @throws once `gone` is aborted */
 async function nearestInSteps(
   queries: Features,
   base: Features,
-  { isSame = false } = {},
+  { gone, isSame = false }: { gone: AbortSignal; isSame?: boolean },
 ): Promise<Pick<Nearest, 'distances' | 'places'>> {
   const [distances, places] = [new Float64Array(queries.rows), new Uint32Array(queries.rows)];
   const step = Math.max(1, Math.floor(STEP / base.values.length));
   for (let start = 0; start < queries.rows; start += step) {
+    gone.throwIfAborted();
     const rows = Array.from({ length: Math.min(step, queries.rows - start) }, (_, i) => start + i);
     const found = nearest(takeRows(queries, rows), base, isSame ? { own: rows } : {});
     distances.set(found.distances, start);

@@ -46,11 +46,13 @@ export async function startBrowseServer(options: BrowseOptions): Promise<BrowseS
   const routes = routesOf(options, source);
   const token = newToken();
   const server = createServer(async (request, response) => {
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
     const admission = admit(request, token, host);
     const answer =
       'status' in admission
         ? problem(admission.status, admission.error)
-        : await answerTo(routes, admission.path, admission.query);
+        : await answerTo(routes, admission.path, admission.query, gone.signal);
     send(response, answer, { isHead: request.method === 'HEAD' });
   });
   server.listen(port, host);
@@ -76,7 +78,8 @@ async function closeServer(server: Server): Promise<void> {
   await once(server, 'close');
 }
 
-type Route = (query: URLSearchParams) => Promise<Answer> | Answer;
+/** @param gone aborted once the page has closed the request */
+type Route = (query: URLSearchParams, gone: AbortSignal) => Promise<Answer> | Answer;
 
 /** Every path below the token. */
 function routesOf(
@@ -101,9 +104,9 @@ function routesOf(
     ],
     ['/api/samples', async (query) => json(await gallery.page(whereOf(query, await source()), pageOf(query)))],
     ['/api/sample', async (query) => json(await gallery.detail(query.get('key') ?? ''))],
-    ['/api/near', async (query) => json(await likeness.near(query.get('key') ?? ''))],
-    ['/api/map', async (query) => json(await likeness.map(whereOf(query, await source())))],
-    ['/api/suspicious', async (query) => json(await likeness.suspicious(whereOf(query, await source())))],
+    ['/api/near', async (query, gone) => json(await likeness.near(query.get('key') ?? '', gone))],
+    ['/api/map', async (query, gone) => json(await likeness.map(whereOf(query, await source()), gone))],
+    ['/api/suspicious', async (query, gone) => json(await likeness.suspicious(whereOf(query, await source()), gone))],
     ['/api/rejected', async (query) => json(await rejected.page(whereOf(query, await source()), afterOf(query)))],
     ['/api/rejected/one', async (query) => json(await rejected.one(query.get('id') ?? ''))],
     ['/thumbnail', async (query) => jpeg(await gallery.thumbnail(query.get('key') ?? ''))],
@@ -153,11 +156,16 @@ function afterOf(query: URLSearchParams): string {
   return after;
 }
 
-async function answerTo(routes: ReadonlyMap<string, Route>, path: string, query: URLSearchParams): Promise<Answer> {
+async function answerTo(
+  routes: ReadonlyMap<string, Route>,
+  path: string,
+  query: URLSearchParams,
+  gone: AbortSignal,
+): Promise<Answer> {
   const route = routes.get(path);
   if (!route) return problem(404, 'there is nothing here');
   try {
-    return await route(query);
+    return await route(query, gone);
   } catch (error) {
     const status =
       error instanceof NotFoundError ? 404 : error instanceof BadRequestError ? 400 : isRetryable(error) ? 503 : 502;
