@@ -17,6 +17,9 @@ const meta = (name: string, more: Partial<ObjectMeta> = {}) => ({
   ...more,
 });
 
+/** A time before the clock of the tests begins. */
+const ago = (hours: number): string => new Date(new FakeClock().now() - hours * 3_600_000).toISOString();
+
 /** A cluster of which tests say what is in it and what happens; the log as its lines. */
 function setUp(options: Partial<ControllerOptions> & { datasets?: (string | Partial<ObjectMeta>)[] } = {}) {
   const clock = new FakeClock();
@@ -177,6 +180,33 @@ describe('the loop', () => {
     const first = looks.slice(0, 3);
     assert.ok(first.includes('gone') && first.includes('new'), first.join());
     assert.deepEqual(looks.toSorted(), ['gone', 'new', 'old-1', 'old-2', 'old-3']);
+    await controller.stop(1000);
+  });
+
+  it('after a start, does not look first at what no operator has taken up for hours: it is of another class', async () => {
+    const looks: string[] = [];
+    const { clock, controller } = setUp({
+      concurrency: 1,
+      datasets: [
+        ...Array.from({ length: 4 }, (_, i) => ({
+          name: `own-${i}`,
+          creationTimestamp: ago(26),
+          finalizers: [FINALIZER],
+        })),
+        ...Array.from({ length: 20 }, (_, i) => ({ name: `foreign-${i}`, creationTimestamp: ago(26) })),
+        { name: 'new', creationTimestamp: ago(0.5) },
+      ],
+      reconcile: async ({ name }) => {
+        looks.push(name);
+        return {};
+      },
+    });
+    await clock.advance(1000);
+    assert.ok(looks.indexOf('new') < 2, looks.join());
+    const own = looks.flatMap((name, i) => (name.startsWith('own-') ? [i] : []));
+    assert.equal(own.length, 4);
+    assert.ok(own.at(-1)! < 8, looks.join());
+    assert.equal(looks.length, 25);
     await controller.stop(1000);
   });
 

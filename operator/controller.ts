@@ -146,7 +146,7 @@ export class Controller {
           this.#remember(key, metadata?.uid);
           const isNews = this.#isNews(key, metadata);
           const isSettled = metadata !== null && this.#settled.get(key) === metadata.resourceVersion;
-          if (isNews && (!isListed || isWaitedFor(metadata))) this.#queue.addFirst(key);
+          if (isNews && (!isListed || isWaitedFor(metadata, clock.now()))) this.#queue.addFirst(key);
           else if (isListed && !isSettled) this.#queue.addIdle(key);
         },
       }),
@@ -223,9 +223,17 @@ function versionOf(metadata: ObjectMeta): Version {
   return { asked, isHeld: finalizers.includes(FINALIZER) };
 }
 
+/** A dataset without our finalizer is new for so long; an older one is most likely of a class whose operator is absent. */
+const NEW_MS = 3_600_000;
+
 /** Whether a dataset that was listed is new, or is to go: a person waits for it. */
-const isWaitedFor = (metadata: ObjectMeta | null): boolean =>
-  metadata !== null && (metadata.deletionTimestamp !== undefined || !metadata.finalizers?.includes(FINALIZER));
+function isWaitedFor(metadata: ObjectMeta | null, now: number): boolean {
+  if (metadata === null) return false;
+  const { deletionTimestamp, creationTimestamp = '', finalizers = [] } = metadata;
+  if (deletionTimestamp !== undefined) return true;
+  const isOld = now - Date.parse(creationTimestamp) > NEW_MS;
+  return !finalizers.includes(FINALIZER) && !isOld;
+}
 
 const keyOf = (id: string): Key => {
   const [namespace, name] = id.split('/');
