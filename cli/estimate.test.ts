@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { wilson } from '../contract/interval.ts';
 import {
   describeEstimate,
   describeExhaustion,
@@ -9,7 +10,6 @@ import {
   estimate,
   exhaustion,
   imageAcceptance,
-  wilson,
 } from './estimate.ts';
 
 const INPUT: EstimateInput = {

@@ -1,3 +1,4 @@
+import { wilson } from '../contract/interval.ts';
 import { sampleBytes } from '../contract/plan/limits.ts';
 import type { Measurement } from './measure.ts';
 
@@ -101,15 +102,6 @@ export function describeExhaustion(
     `If ${percent(acceptance)} of the images pass the gates, some sample fails all ${maxAttempts} attempts with a probability of ` +
     `${percent(probability)} (${some} samples expected); then ${then}${advice}`
   );
-}
-
-/** The 95 % interval of a share, after Wilson (1927). */
-export function wilson(part: number, whole: number): [number, number] {
-  const [share, z2] = [part / whole, 1.96 ** 2];
-  const middle = share + z2 / (2 * whole);
-  const half = 1.96 * Math.sqrt((share * (1 - share)) / whole + z2 / (4 * whole ** 2));
-  const scale = 1 + z2 / whole;
-  return [Math.max(0, (middle - half) / scale), Math.min(1, (middle + half) / scale)];
 }
 
 /** The measurement in lines for people. @param gpus that each worker has */

@@ -119,5 +119,6 @@ function gateIdentity(gate: Gate, grid: Grid, digest: string): unknown {
     appliesTo: [...new Set(judged)].sort(),
     ...GATE_TYPES[type].identity(gate),
     ...feeding,
+    ...(gate.enforce === false && { enforce: false }),
   };
 }

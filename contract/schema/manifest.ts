@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { agreementSchema } from './agreement.ts';
 import { digest } from './digest.ts';
 import { evidenceSchema } from './evidence.ts';
 import { datasetSchema } from './spec.ts';
@@ -66,6 +67,8 @@ export const manifestSchema = z.strictObject({
       rejected: z.record(z.string(), count),
     }),
   ),
+  /** Verdicts of the gates that refuse nothing; missing without one. */
+  agreement: z.array(agreementSchema).optional(),
   /** Fidelity, diversity and privacy of the images; missing without an encoder. */
   evidence: evidenceSchema.optional(),
   shards: z.array(manifestObject.extend({ start: count, end: count, accepted: count, record: z.string() })),

@@ -274,6 +274,12 @@ export const gateSchema = z.strictObject({
     .meta({ maxItems: MAX_VALUES })
     .optional()
     .describe('Values of the axis that this gate judges; default: all'),
+  enforce: z
+    .boolean()
+    .optional()
+    .describe(
+      'Not for Novelty; false: the gate judges all images and refuses none, and its agreement with the prompts is published; default: true',
+    ),
   trainedOn: trainedOnSchema.describe('Real data that the gate was trained on: no test set may hold it'),
 });
 

@@ -54,6 +54,8 @@ function checkModelGate(gate: DraftGate, path: Path): Issue[] {
   ];
 }
 
+const NOVELTY_ENFORCES = 'belongs to a gate with a model; remove it';
+
 const modelGateRules: readonly Rule[] = [
   {
     rule: "self.type == 'Novelty' || has(self.axis)",
@@ -66,6 +68,12 @@ const modelGateRules: readonly Rule[] = [
     message: NEEDS_MODEL,
     fieldPath: '.modelUri',
     reason: 'FieldValueRequired',
+  },
+  {
+    rule: "self.type != 'Novelty' || !has(self.enforce)",
+    message: NOVELTY_ENFORCES,
+    fieldPath: '.enforce',
+    reason: 'FieldValueForbidden',
   },
   ...OF_NOVELTY.map((name) => ({
     rule: `self.type == 'Novelty' || !has(self.${name})`,
@@ -99,7 +107,11 @@ const gates: Validation = {
 };
 
 function checkGate(gate: DraftGate, axes: Axes | null, path: Path): Issue[] {
-  if (gate.type === 'Novelty') return GATE_TYPES.Novelty.check(gate, undefined, path);
+  if (gate.type === 'Novelty')
+    return [
+      ...GATE_TYPES.Novelty.check(gate, undefined, path),
+      ...(gate.enforce === undefined ? [] : [issueAt([...path, 'enforce'], NOVELTY_ENFORCES)]),
+    ];
   const { axis } = gate;
   const missing = checkModelGate(gate, path);
   if (axis === undefined) return missing;

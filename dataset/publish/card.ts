@@ -4,7 +4,7 @@ import { describeGuidance } from '../../contract/guidance.ts';
 import { NOTICE, objects } from '../../contract/names.ts';
 import { CARD_ON_HUB, frontMatter, type HubCard } from './card-front.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
-import { basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from './evidence-figures.ts';
+import { agreementTables, basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
 import { describeTerms } from './model-terms.ts';
@@ -24,6 +24,7 @@ export function renderCard(draft: Draft, hub: HubCard | null = null): string {
     making(draft),
     gates(draft),
     quotas(draft),
+    ...agreement(draft),
     ...evidence(draft),
     loadingSection(draft, hub),
     regeneratingSection(draft),
@@ -111,6 +112,16 @@ function quotas(draft: Draft): string {
         )
       : `Its ${grouped(draft.cells.length)} cells are listed in \`${objects.manifest}\`.`;
   return `## Quota\n\n${table(['Axis', 'Value', ...head], margins)}\n\n${cells}`;
+}
+
+function agreement({ agreement: found = [] }: Draft): string[] {
+  return agreementTables(found).map(
+    ({ caption, head, rows }) =>
+      `## ${text(caption)}\n\n${table(
+        head.map(text),
+        rows.map((row) => row.map(text)),
+      )}`,
+  );
 }
 
 /** Groups that the card lists; the manifest has all. */

@@ -1,4 +1,5 @@
 import { grouped } from '../../contract/format.ts';
+import type { Agreement } from '../../contract/schema/agreement.ts';
 import type { Distances, Estimate, Evidence, GroupEvidence } from '../../contract/schema/evidence.ts';
 
 /** The evidence about a cohort as rows of text, for the card, the report and the command line. */
@@ -119,15 +120,15 @@ const GROUP_NAMES = new Set([
 /** The figures that tables of groups have. */
 export const GROUP_FIGURES = FIGURES.filter(({ name }) => GROUP_NAMES.has(name));
 
-/** A table of what a Novelty gate refused: as a whole and by the values of one axis. */
-export interface RefusedTable {
+/** A table as a whole and by the values of one axis. */
+export interface GroupTable {
   readonly caption: string;
   readonly head: readonly string[];
   /** The first names the group, the others are numbers. */
   readonly rows: readonly (readonly string[])[];
 }
 
-export const refusedTables = ({ refused = [] }: Evidence): RefusedTable[] =>
+export const refusedTables = ({ refused = [] }: Evidence): GroupTable[] =>
   refused.map(({ gate, against, threshold, groups }) => ({
     caption:
       `Refused by ${gate} as nearer than ${digits(threshold)} to ` +
@@ -142,6 +143,19 @@ export const refusedTables = ({ refused = [] }: Evidence): RefusedTable[] =>
           found.distances ? `${distances(found.distances)} (${grouped(found.images)})` : '–',
         ),
       ]),
+  }));
+
+/** Verdicts of a gate that refuses nothing on the accepted images. */
+export const agreementTables = (found: readonly Agreement[]): GroupTable[] =>
+  found.map(({ gate, groups, ...all }) => ({
+    caption: `Agreement of ${gate} with the prompts`,
+    head: ['Group', 'Images', 'Agreed', 'Share'],
+    rows: [{ group: {}, ...all }, ...groups].map(({ group, images, agreed, share }) => [
+      groupText(group),
+      grouped(images),
+      grouped(agreed),
+      share ? shown(share) : '–',
+    ]),
   }));
 
 /** `sex=female, race=ASIAN`, or `all`. */

@@ -3,12 +3,14 @@ import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { cellRecord } from '../../contract/plan/grid.ts';
 import type { PlannedQuality } from '../../contract/plan/identity.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
+import type { Agreement } from '../../contract/schema/agreement.ts';
 import type { Evidence } from '../../contract/schema/evidence.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { PrefixOwner, ShardRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
+import { createAgreementCounter } from '../agreement.ts';
 import { workAhead } from '../ahead.ts';
 import { assertOwned } from '../claim.ts';
 import { createGatherer, type Gatherer, readRealImages } from '../evidence/gather.ts';
@@ -62,7 +64,8 @@ export async function publish(context: PublishContext): Promise<Manifest> {
     const read = await readShards(context);
     const made = draftManifest({ ...context, counted: read.counted, uri: store.uri });
     const evidence = await judgeImages(context, read.gatherer, made.cells);
-    const draft = { ...made, ...(evidence && { evidence }) };
+    const { agreement } = read;
+    const draft = { ...made, ...(agreement && { agreement }), ...(evidence && { evidence }) };
     manifest = await finishPublication(store, plan, draft, deriveFiles(draft, read));
   }
   await checkPresence(store, manifest);
@@ -122,6 +125,7 @@ interface ReadShards {
   /** In chunks. */
   readonly index: readonly Uint8Array[];
   readonly thumbnails: readonly Thumbnail[];
+  readonly agreement: Agreement[] | undefined;
   /** Null where images have no features. */
   readonly gatherer: Gatherer | null;
 }
@@ -145,9 +149,11 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     encoder === undefined ? null : createGatherer({ planDigest: plan.digest, encoder, cells, gates: plan.gates });
   const checkpoints = await openCheckpoints(store, plan);
   const read = (record: ShardRecord) => readShard(store, checkpoints, record);
+  const agreement = createAgreementCounter(plan.gates);
   for await (const { record, samples, content, features } of workAhead(readRecords(store, plan), read, SHARDS_AHEAD)) {
     index.add(record.key, samples);
     if (features) gatherer?.add(samples, features);
+    for (const sample of samples) agreement.add(sample.record);
     await sheet.add(content, samples);
     await checkpoints.add(record, samples);
     shards.push(shardEntry(record));
@@ -156,7 +162,8 @@ async function readShards({ plan, store, onProgress }: PublishContext): Promise<
     onProgress?.(shards.length, plan.shards);
   }
   const counted = { shards, tallies: tallies.values(), providers };
-  return { counted, index: index.finish(), thumbnails: sheet.thumbnails(), gatherer };
+  const files = { index: index.finish(), thumbnails: sheet.thumbnails() };
+  return { counted, ...files, agreement: agreement.finish(), gatherer };
 }
 
 interface ReadShard {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { CellTallies } from '../../contract/account/tally.ts';
-import { sha256 } from '../../contract/digest.ts';
+import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import { UsageError } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import type { PlannedQuality } from '../../contract/plan/identity.ts';
@@ -9,6 +9,7 @@ import { type Manifest, manifestSchema } from '../../contract/schema/manifest.ts
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
+import { createAgreementCounter } from '../agreement.ts';
 import { workAhead } from '../ahead.ts';
 import { realImagesOf } from '../evidence/gather.ts';
 import type { Digests } from '../provenance/statement.ts';
@@ -80,6 +81,7 @@ export async function verify(
   const recount = { tallies: new CellTallies(), providers: new Set<string>() };
   const records = createHash('sha256');
   const gatherer = gathererOf(manifest, rebuilt.plan.gates);
+  const agreement = createAgreementCounter(rebuilt.plan.gates);
   let lacksFeatures = false;
   let dimensions: number | null = null;
   let [images, shards] = [0, 0];
@@ -88,6 +90,7 @@ export async function verify(
     records.update(found.line);
     faults.push(...found.faults);
     images += found.samples.length;
+    for (const sample of found.samples) agreement.add(sample.record);
     const { features } = found;
     const columns: number | null = features && features.rows > 0 ? features.columns : dimensions;
     dimensions ??= columns;
@@ -105,6 +108,9 @@ export async function verify(
   const stated = [
     ...rebuilt.faults,
     ...manifestFaults(manifest, rebuilt, recount),
+    ...(canonicalJson(manifest.agreement ?? null) === canonicalJson(agreement.finish() ?? null)
+      ? []
+      : ['agreement is not what the records give']),
     ...(given ? thresholdFaults(rebuilt.plan.gates, given) : []),
     // Features that are lost or damaged are faults by themselves.
     ...(gatherer && lacksFeatures ? [] : await evidenceFaults(manifest, gatherer, real)),

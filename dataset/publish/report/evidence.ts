@@ -2,7 +2,15 @@ import { h } from 'preact';
 import { type Content, type Markup, numbers, scroll, table } from '../../../browse/parts/elements.ts';
 import { grouped } from '../../../contract/format.ts';
 import type { Evidence, GroupEvidence } from '../../../contract/schema/evidence.ts';
-import { basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from '../evidence-figures.ts';
+import {
+  agreementTables,
+  basisOf,
+  FIGURES,
+  GROUP_FIGURES,
+  type GroupTable,
+  groupText,
+  refusedTables,
+} from '../evidence-figures.ts';
 import type { Draft } from '../manifest.ts';
 import { section } from './sections.ts';
 
@@ -22,12 +30,24 @@ export function evidence({ evidence: found }: Draft): Content {
     single.length > 0 && groupTable(single, 'By the values of one axis'),
     cells.length > 0 && folded(`${grouped(cells.length)} cells`, groupTable(cells, 'Cells with enough images')),
     suspicious(found),
-    ...refused.map(({ caption, head, rows }) => {
-      const columns = head.map((name, i) => (i === 0 ? { name } : numbers(name)));
-      return scroll(caption, table({ caption, columns, rows }));
-    }),
+    ...refused.map(groupedTable),
     leftOut(found),
   ]);
+}
+
+/** The section about gates that refuse nothing: independent classifiers. */
+export function agreement({ agreement: found = [] }: Draft): Content {
+  if (found.length === 0) return null;
+  const lede = 'Gates that refuse no image say how often the accepted images show what their prompts asked for.';
+  return section(
+    { id: 'agreement', title: 'Agreement with the prompts', lede },
+    agreementTables(found).map(groupedTable),
+  );
+}
+
+function groupedTable({ caption, head, rows }: GroupTable): Markup {
+  const columns = head.map((name, i) => (i === 0 ? { name } : numbers(name)));
+  return scroll(caption, table({ caption, columns, rows }));
 }
 
 const folded = (summary: string, content: Content): Markup => h('details', null, h('summary', null, summary), content);

@@ -5,7 +5,7 @@ import type { Draft } from '../manifest.ts';
 import { publicationOf } from '../publication.ts';
 import { gridOf } from '../summary.ts';
 import type { Thumbnail } from '../thumbnails.ts';
-import { evidence } from './evidence.ts';
+import { agreement, evidence } from './evidence.ts';
 import { heatmaps, mapRules, pairsOf } from './heatmap.ts';
 import { provenance } from './provenance.ts';
 import { acceptance, attempts, cellTables, contactSheet, heading, headline, limits } from './sections.ts';
@@ -29,6 +29,7 @@ export function renderReport(draft: Draft, thumbnails: readonly Thumbnail[]): st
     attempts(draft, grid),
     acceptance(draft),
     cellTables(grid),
+    agreement(draft),
     evidence(draft),
     provenance(draft, publication),
     limits(draft),
