@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from cohortfarm_trainer.data.memory import Seen, check_unseen, described, read_memory
-from cohortfarm_trainer.data.source import read_source
+from cohortfarm_trainer.data.source import read_source, read_sources
 from cohortfarm_trainer.data.split import test_part
 from cohortfarm_trainer.errors import TerminalError, UsageError
 
@@ -96,6 +96,14 @@ def test_a_combination_shows_each_of_its_findings(tmp_path):
     assert read_source(str(tmp_path), labels, {}).labels.tolist() == [[0, 1, 1], [0, 0, 1], [1, 0, 0]]
     unknown = read_source(str(tmp_path), labels, {}, {"unnamed": "Unknown"}).labels
     assert np.array_equal(unknown, [[0, 1, 1], [0, np.nan, 1], [1, 0, 0]], equal_nan=True)
+
+
+def test_a_folder_of_datasets_may_leave_unnamed_findings_unknown_and_a_label_needs_images_without_it(tmp_path):
+    cohort(tmp_path / "one"), cohort(tmp_path / "two")
+    how = {"unnamed": "Unknown"}
+    assert len(read_source(str(tmp_path), LABELS, {}, how)) == 6
+    with pytest.raises(UsageError, match="source.unnamed: no image of .* is known to lack edema"):
+        read_sources({"data": [str(tmp_path)], "source": how}, LABELS, {})
 
 
 def test_only_a_published_dataset_has_findings_that_its_prompts_do_not_name(tmp_path):

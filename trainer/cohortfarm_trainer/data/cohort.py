@@ -112,8 +112,8 @@ def read_own(store: Store, manifest: dict[str, Any], labels: list[str], unnamed:
     if not values:
         matrix[:] = np.nan
     elif unnamed == UNKNOWN_FINDING:
-        ill = np.array([names != {NO_FINDING} for names in found])
-        named = np.array([[label == NO_FINDING or label in names for label in labels] for names in found])
+        ill = np.array([names != {NO_FINDING} for names in found], bool)
+        named = np.array([[label == NO_FINDING or label in names for label in labels] for names in found], bool).reshape(n, len(labels))
         matrix[ill[:, None] & ~named] = np.nan
     people = "pair" if "pairs" in manifest["dataset"]["spec"]["quota"] else "key"
     declared = read_declared(said_of(manifest["dataset"]["spec"]), store.options)

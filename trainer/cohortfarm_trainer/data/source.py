@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import Faults, NotFoundError, UsageError
 from ..store import open_store
-from .cohort import ABSENT, INDEX, MANIFEST, read_cohort
+from .cohort import ABSENT, INDEX, MANIFEST, UNKNOWN_FINDING, read_cohort
 from .folder import find_csv, read_folder
 from .notes import Notes
 from .presets import with_preset
@@ -31,15 +31,15 @@ def read_source(
     keys = list(objects)
     if MANIFEST in objects and INDEX in objects:
         return read_cohort(store, labels, how.get("unnamed", ABSENT))
-    if "unnamed" in how:
-        raise UsageError(f"source.unnamed: is for a published dataset, and {uri} is none; leave it out")
     if "preset" in how or find_csv(keys):
+        refuse_unnamed(uri, how)
         notes.append(Notes())
         return _named(read_folder(store, keys, labels, how, s3, notes[-1]), how)
     shards = [(key, size) for key, size in objects.items() if key.endswith(".tar")]
     inner = sorted({key.split("/", 1)[0] for key in keys if _describes(key)})
     if inner:
         return concat([read_source(f"{uri.rstrip('/')}/{folder}", labels, s3, how, notes) for folder in inner])
+    refuse_unnamed(uri, how)
     if shards:
         refused = sorted(FOLDER_ONLY & set(how))
         if refused:
@@ -48,6 +48,11 @@ def read_source(
     raise UsageError(
         f"{uri} holds neither dataset.json, nor a metadata.csv, nor .tar shards, nor folders with one of these; see docs/training.md"
     )
+
+
+def refuse_unnamed(uri: str, how: dict[str, Any]) -> None:
+    if "unnamed" in how:
+        raise UsageError(f"source.unnamed: is for a published dataset, and {uri} is none; leave it out")
 
 
 # Fields of a source that say how a CSV is read.
@@ -78,4 +83,8 @@ def read_sources(part: dict[str, Any], labels: list[str], s3: dict[str, Any], no
     unknown = [label for label, column in zip(labels, records.labels.T) if np.isnan(column).all()]
     if unknown:
         raise UsageError(f"no image of {', '.join(uris)} is labelled for {', '.join(unknown)}; correct labels or data")
+    if (part.get("source") or {}).get("unnamed") == UNKNOWN_FINDING:
+        never = [label for label, column in zip(labels, records.labels.T) if not (column == 0).any()]
+        if never:
+            raise UsageError(f"source.unnamed: no image of {', '.join(uris)} is known to lack {', '.join(never)}; add images without a finding, or leave it out")
     return records
