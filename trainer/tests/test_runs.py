@@ -87,13 +87,17 @@ def test_a_stage_leaves_a_model_card(tmp_path, data):
     assert card.startswith("# carded\n") and metrics["configDigest"] in card
     label = metrics["evaluations"][0]["labels"][-1]
     assert f"| edema | {label['positives']} | {label['negatives']} | {label['threshold']:.3f} |" in card
-    assert f"{metrics['training']['train']['images']} images" in card and "`real`" in card
+    assert f"{metrics['training']['train']['images']} images" in card and "(real)" in card
     assert str(tmp_path) not in card and data["real"] not in card
     assert "no medical device" in card
     metrics["model"]["trainedOn"] = ["mimic-cxr-jpg (train)"]
-    config = {**stage_config(tmp_path, "Pretrain", "carded", weights="s3://b/w.pt"), "seed": 1}
+    worst = {"cell": {"race": "<IMG SRC=//EVIL>,\n[CLICK](HTTPS://EVIL)"}, "of": 9, "ofPatients": 9, "rate": 0.3}
+    hostile = {"label": "no-finding", "rate": "FalsePositiveRate", "operatingPoint": "Validation", "worst": worst}
+    metrics["evaluations"][0]["disparities"] = [hostile]
+    config = {**stage_config(tmp_path, "Pretrain", "carded", weights="s3://b/first/model.pt"), "seed": 1}
     shown = model_card(metrics, {**config, "train": {"data": ["s3://b/a|b/"], "hyperparameters": {**HYPER, "weightDecay": 0.01}}}, 0.1)
-    assert "| Has seen | mimic-cxr-jpg (train) |" in shown and "`a\\|b`" in shown and "| Begins with | `w.pt` |" in shown
+    assert "| Has seen | mimic-cxr-jpg (train) |" in shown and "(a\\|b)" in shown and "| Begins with | first |" in shown
+    assert r"0.300 of \<IMG SRC=//EVIL\>, \[CLICK\](HTTPS://EVIL)" in shown
 
 
 def test_it_trains_in_16_bits(tmp_path, data):

@@ -1,5 +1,6 @@
 """The model card of a trained stage (Mitchell et al. 2019), as README.md: made of its config and its metrics."""
 
+import re
 from typing import Any
 
 from .parts import interval, number
@@ -12,7 +13,7 @@ of the best F1 on the validation images, whatever missing a finding costs. A lab
 def model_card(metrics: dict[str, Any], config: dict[str, Any], learning_rate: float) -> str:
     """Markdown. `metrics` are those of a Pretrain or Finetune stage."""
     name, model, training = metrics["stage"]["name"], metrics["model"], metrics["training"]
-    hyper, labels = config["train"]["hyperparameters"], ", ".join(model["labels"])
+    hyper, labels = config["train"]["hyperparameters"], plain(", ".join(model["labels"]))
     (validation,) = metrics["evaluations"]
     size = model["imageSize"]
     facts = {
@@ -24,11 +25,11 @@ def model_card(metrics: dict[str, Any], config: dict[str, Any], learning_rate: f
         "Steps": f"{training['steps']:,} of {training['plannedSteps']:,}, {hyper['batchSize']} images each; the weights are those of step {training['bestStep']:,}",
         "Learning rate": f"{learning_rate:g}, AdamW, weight decay {hyper['weightDecay']:g}",
         "Seed": str(config["seed"]),
-        **({"Has seen": ", ".join(model["trainedOn"])} if "trainedOn" in model else {}),
+        **({"Has seen": plain(", ".join(model["trainedOn"]))} if "trainedOn" in model else {}),
     }
     return "\n".join(
         [
-            f"# {name}",
+            f"# {plain(name)}",
             "",
             f"A {metrics['stage']['type']} stage of CohortFarm; config digest `{metrics['configDigest']}`.",
             "",
@@ -40,7 +41,7 @@ def model_card(metrics: dict[str, Any], config: dict[str, Any], learning_rate: f
             *table(
                 ["label", "positives", "negatives", "threshold", "AUROC", "sensitivity", "specificity"],
                 [
-                    [one["label"], f"{one['positives']:,}", f"{one['negatives']:,}", number(one["threshold"]), *(estimate(one[kind]) for kind in ("auroc", "sensitivity", "specificity"))]
+                    [plain(one["label"]), f"{one['positives']:,}", f"{one['negatives']:,}", number(one["threshold"]), *(estimate(one[kind]) for kind in ("auroc", "sensitivity", "specificity"))]
                     for one in validation["labels"]
                 ],
             ),
@@ -60,7 +61,13 @@ def model_card(metrics: dict[str, Any], config: dict[str, Any], learning_rate: f
 
 def last_name(uri: str) -> str:
     """The last part of a path or URI: what lies before it is of no use elsewhere, and may say more than it should."""
-    return f"`{uri.rstrip('/').rpartition('/')[2]}`"
+    parts = uri.rstrip("/").split("/")
+    return plain(parts[-2] if parts[-1] == "model.pt" and len(parts) > 1 else parts[-1])
+
+
+def plain(text: str) -> str:
+    """Text from data or a spec as Markdown that shows it as it is, in one line."""
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", re.sub(r"\s+", " ", text).strip())
 
 
 def estimate(found: dict[str, float | None] | None) -> str:
@@ -78,9 +85,9 @@ def worst_of(evaluation: dict[str, Any]) -> str:
     ]
     if not found:
         return "There are too few images to say so by group."
-    return f"Worst, once noise is taken out: {number(found[-1]['rate'])} of {', '.join(found[-1]['cell'].values())}."
+    return f"Worst, once noise is taken out: {number(found[-1]['rate'])} of {plain(', '.join(found[-1]['cell'].values()))}."
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
     cells = [head, ["---"] * len(head), *rows]
-    return [*(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in cells), ""]
+    return [*(f"| {' | '.join(row)} |" for row in cells), ""]
