@@ -42,7 +42,7 @@ def measure(folder: Path, seed: int) -> list[Measurement]:
 
 def images_of(folder: Path) -> dict[str, int]:
     """The cells of a round that got images, and how many they got at least and at most."""
-    cells = json.loads((folder / "dataset.json").read_text())["cells"]
+    cells = [cell for cell in json.loads((folder / "dataset.json").read_text())["cells"] if cell["accepted"] > 0]
     return {"cells": len(cells), "most": max(cell["accepted"] for cell in cells), "least": min(cell["accepted"] for cell in cells)}
 
 

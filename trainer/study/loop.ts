@@ -27,7 +27,8 @@ const ROUNDS = 2;
 const FIRST_SEED = 2026;
 const ARMS = ['Balanced', 'Deficit'] as const;
 
-const output = resolve(values.output!);
+if (!values.output) throw new Error('usage: node trainer/study/loop.ts --output FOLDER [--tables FILE]');
+const output = resolve(values.output);
 const sites = join(output, 'sites');
 const template = await readFile(join(import.meta.dirname, 'loop.yaml'), 'utf8');
 const placesOf = (part: string, names: readonly string[]) =>
@@ -87,4 +88,4 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(values.seeds); seed++) {
     }
   }
 }
-await run(python, ['trainer/study/loop.py', output, ...(values.tables ? ['--tables', values.tables] : [])]);
+await run(python, ['trainer/study/loop.py', output, ...(values.tables ? ['--tables', resolve(values.tables)] : [])]);
