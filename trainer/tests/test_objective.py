@@ -1,5 +1,7 @@
 """Objectives over groups, against values worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from cohortfarm_trainer.data.records import Records
 from cohortfarm_trainer.distributed import Team
+from cohortfarm_trainer.errors import UsageError
 from cohortfarm_trainer.training.objective import GROUP_DRO, MEAN, REWEIGHTED, Objective, groups_of
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -27,9 +30,11 @@ def test_the_mean_counts_images_and_reweighted_counts_groups():
     assert step(Objective(REWEIGHTED, GROUPS, GROUPS)) == pytest.approx((RIGHT + WRONG) / 2)
 
 
-def test_no_image_weighs_more_than_ten_times_the_mean():
+def test_no_image_weighs_more_than_ten_times_the_mean_and_unknown_ones_weigh_one():
     rare = pandas.Series(["common"] * 99 + ["rare"])
     assert Objective(REWEIGHTED, rare, rare).weights.tolist() == pytest.approx([100 / 198, 10])
+    some = pandas.Series(["common"] * 98 + ["rare", "unknown"])
+    assert Objective(REWEIGHTED, some, some).weights[2] == 1
 
 
 def test_group_dro_turns_to_the_worst_group_as_sagawa_writes_it():
@@ -44,16 +49,32 @@ def test_group_dro_turns_to_the_worst_group_as_sagawa_writes_it():
     assert objective.measured(LOGITS, LABELS, POSITIVE) == pytest.approx(WRONG)
 
 
-def test_a_group_without_an_image_in_the_batch_keeps_its_share():
+def test_group_dro_turns_to_a_rare_group_that_few_batches_hold():
+    rng = np.random.default_rng(0)
+    places = torch.from_numpy(rng.permutation(1000) // 990)  # 10 of 1,000 images are of the second group
+    names = pandas.Series(np.where(places == 1, "rare", "common"))
+    objective = Objective(GROUP_DRO, names, names)
+    for _ in range(1500):
+        batch = places[torch.from_numpy(rng.integers(0, 1000, 16))]
+        logits = torch.where(batch == 1, -2.0, 0.5)[:, None]  # 2.1 against 0.5
+        objective.shared(logits, torch.ones(16, 1), POSITIVE, batch, ALONE)
+    assert objective.shares[1] > 0.95
+
+
+def test_a_step_whose_loss_is_infinite_turns_nothing():
     objective = Objective(GROUP_DRO, GROUPS, GROUPS)
-    objective.shared(LOGITS[:3], LABELS[:3], POSITIVE, torch.from_numpy(objective.train[:3]), ALONE)
-    assert objective.shares[0] > objective.shares[1] > 0.49
+    infinite = LOGITS.clone()
+    infinite[3] = -float("inf")
+    objective.shared(infinite, LABELS, POSITIVE, torch.from_numpy(objective.train), ALONE)
+    assert objective.shares.tolist() == [0.5, 0.5]
 
 
 def test_validation_images_of_groups_that_nothing_is_trained_on_do_not_count():
     other = pandas.Series(["common", "common", "common", "never seen"])
     for kind in (REWEIGHTED, GROUP_DRO):
         assert Objective(kind, GROUPS, other).measured(LOGITS, LABELS, POSITIVE) == pytest.approx(RIGHT)
+        with pytest.raises(UsageError, match="no validation image is of a group that is trained on"):
+            Objective(kind, GROUPS, pandas.Series(["never seen"] * 4)).measured(LOGITS, LABELS, POSITIVE)
 
 
 def test_what_is_not_known_counts_in_no_group():
@@ -78,5 +99,7 @@ def test_groups_are_of_sex_age_race_and_illness():
         size=np.zeros(n, np.int64),
         blobs=(),
     )
-    found = groups_of(records, ["no-finding", "edema"], ["18-39", "40-90"]).tolist()
-    assert found == ["female 18-39 WHITE healthy", "male 40-90 WHITE ill", "unknown unknown WHITE unknown"]
+    alone, others = groups_of(records, [records], ["no-finding", "edema"], ["18-39", "40-90"])
+    assert alone.tolist() == others.tolist() == ["female 18-39 WHITE healthy", "male 40-90 WHITE ill", "unknown"]
+    blank = replace(records, race=np.array(["unknown"] * n))
+    assert groups_of(blank, [], ["no-finding", "edema"], ["18-39", "40-90"])[0].tolist()[:2] == ["female 18-39 healthy", "male 40-90 ill"]

@@ -119,6 +119,6 @@ def primary_of(compare: dict[str, Any], weights: bool) -> dict[str, str]:
     """The end point that was declared before the run: PretrainFinetune minus the first baseline that it is compared with."""
     named = compare.get("primary", {})
     known = [name for name in ("Mixed", REAL_ONLY) if name in compare["baselines"]]
-    minus = named.get("minus") or (known[0] if known else REAL_ONLY)
+    minus = named.get("minus") or [*known, *compare["baselines"]][0]
     start = named.get("initialisation") or ("Weights" if weights else "Scratch")
     return {"arm": PRETRAIN_FINETUNE, "minus": minus, "initialisation": start, "endpoint": named.get("endpoint", "auroc")}

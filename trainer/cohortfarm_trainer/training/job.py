@@ -61,7 +61,7 @@ class Job:
         """The loss, over the groups of the images to train on."""
         if self.goal == MEAN:
             return Objective(MEAN)
-        train, validation = (groups_of(records, self.labels, self.bins) for records in (self.groups[0].records, self.validation))
+        train, validation = groups_of(self.groups[0].records, [self.validation], self.labels, self.bins)
         return Objective(self.goal, train, validation)
 
     def memory(self) -> Memory:

@@ -82,7 +82,7 @@ class _Run:
         self.best = stored["best"]
         self.optimizer.load_state_dict(stored["optimizer"])
         self.scaler.load_state_dict(stored["scaler"])
-        self.objective.shares = stored["shares"]
+        self.objective.shares = stored.get("shares", self.objective.shares)
         standing = Standing(**stored["standing"])
         standing.resumed += 1
         return standing

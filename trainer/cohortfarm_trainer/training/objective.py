@@ -1,6 +1,7 @@
 """What a run goes down by: the mean loss of all images, of all groups alike, or of the groups that are worst off.
 
-Groups are the intersections of sex, age bin and race, of the ill and of the others. Losses are binary cross-entropy over what is
+Groups are the intersections of sex, age bin and race, of the ill and of the others; images of whom one of these is not known are
+a group of their own. Losses are binary cross-entropy over what is
 known of an image.
 """
 
@@ -11,8 +12,9 @@ import pandas
 import torch
 from torch.nn import functional as F
 
-from ..data.records import NO_FINDING, Records, age_bins
+from ..data.records import NO_FINDING, UNKNOWN, Records, age_bins
 from ..distributed import Team
+from ..errors import UsageError
 
 MEAN, REWEIGHTED, GROUP_DRO = "Mean", "Reweighted", "GroupDRO"
 MAX_WEIGHT = 10.0  # of an image, as a multiple of the mean
@@ -20,12 +22,19 @@ STEP = 0.01  # of the weights of groups (Sagawa et al. 2020)
 ELSEWHERE = -1  # of images whose group has none to train on
 
 
-def groups_of(records: Records, labels: Sequence[str], bins: Sequence[str]) -> pandas.Series:
-    """The group of each image, as text."""
+def groups_of(train: Records, others: Sequence[Records], labels: Sequence[str], bins: Sequence[str]) -> list[pandas.Series]:
+    """The group of each image of some records, as text: those to train on first. An axis that says nothing of these is left out."""
+    frames = [_axes(records, labels, bins) for records in (train, *others)]
+    known = [axis for axis in frames[0] if not (frames[0][axis] == UNKNOWN).all()]
+    if not known:
+        return [pandas.Series([UNKNOWN] * len(frame)) for frame in frames]
+    return [frame[known].agg(" ".join, axis=1).where(~(frame[known] == UNKNOWN).any(axis=1), UNKNOWN) for frame in frames]
+
+
+def _axes(records: Records, labels: Sequence[str], bins: Sequence[str]) -> pandas.DataFrame:
     none = records.labels[:, list(labels).index(NO_FINDING)]
-    ill = np.where(np.isnan(none), "unknown", np.where(none == 1, "healthy", "ill"))
-    axes = pandas.DataFrame({"sex": records.sex, "age": age_bins(records.age, list(bins)), "race": records.race, "ill": ill})
-    return axes.agg(" ".join, axis=1)
+    ill = np.where(np.isnan(none), UNKNOWN, np.where(none == 1, "healthy", "ill"))
+    return pandas.DataFrame({"sex": records.sex, "age": age_bins(records.age, list(bins)), "race": records.race, "ill": ill})
 
 
 class Objective:
@@ -40,8 +49,11 @@ class Objective:
         self.train = None if train is None else train.map(place).to_numpy(np.int64, copy=True)
         self.validation = None if validation is None else validation.map(lambda name: place.get(name, ELSEWHERE)).to_numpy(np.int64, copy=True)
         sizes = np.ones(1) if self.train is None else np.bincount(self.train, minlength=self.count)
-        even = sizes.sum() / (self.count * sizes)
-        self.weights = torch.from_numpy(np.minimum(even, MAX_WEIGHT).astype(np.float32))
+        even = np.minimum(sizes.sum() / (self.count * sizes), MAX_WEIGHT)
+        if UNKNOWN in place:
+            even[place[UNKNOWN]] = 1  # what is rare about them is not known
+        self.weights = torch.from_numpy(even.astype(np.float32))
+        self.frequencies = torch.from_numpy((sizes / sizes.sum()).astype(np.float32))
         self.shares = torch.full((self.count,), 1 / self.count)
 
     def shared(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor, team: Team) -> tuple[torch.Tensor, float]:
@@ -61,6 +73,8 @@ class Objective:
         """The loss of the validation images by which the best weights are chosen: of GROUP_DRO that of the worst group."""
         groups = torch.zeros(len(labels), dtype=torch.int64) if self.validation is None else torch.from_numpy(self.validation)
         here = groups != ELSEWHERE
+        if not torch.isfinite(labels[here]).any():
+            raise UsageError("no validation image is of a group that is trained on; give more data, or leave this arm out")
         total, known = self._sums(logits[here], labels[here], positive, groups[here])
         if self.kind == GROUP_DRO:
             return (total / known)[known > 0].max().item()
@@ -78,12 +92,22 @@ class Objective:
     def _factors(self, known: torch.Tensor) -> torch.Tensor:
         """What the sum of losses of each group counts."""
         if self.kind == GROUP_DRO:
-            return self.shares.to(known.device) / known.clamp(min=1)
+            return self.shares.to(known.device) / self._expected(known)
         weights = self.weights.to(known.device) if self.kind == REWEIGHTED else torch.ones_like(known)
         return weights / (weights * known).sum().clamp(min=1)
 
+    def _expected(self, known: torch.Tensor) -> torch.Tensor:
+        """What is known of each group in a batch of this size on average.
+
+        Sagawa et al. draw each group equally often, and here images come as they are. A sum of losses divided by this is the
+        mean loss of a group on average over batches, also of one that few batches hold.
+        """
+        return self.frequencies.to(known.device) * known.sum().clamp(min=1)
+
     def _turn(self, total: torch.Tensor, known: torch.Tensor) -> None:
         """Gives groups of a higher loss more weight: an exponentiated gradient step on the losses (Sagawa et al. 2020, algorithm 1)."""
-        losses = (total / known.clamp(min=1)).cpu()
+        losses = (total / self._expected(known)).cpu()
+        if not torch.isfinite(losses).all():
+            return  # a step that the scaler skips as well
         shares = self.shares * torch.exp(STEP * losses)
         self.shares = shares / shares.sum()
