@@ -1,9 +1,10 @@
 import { hasModel } from '../contract/gates/gate-types.ts';
-import { valuesOf } from '../contract/plan/combinations.ts';
+import { combinationsOf, valuesOf } from '../contract/plan/combinations.ts';
 import type { Plan } from '../contract/plan/plan.ts';
 import { encodeImage, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine, EngineOptions } from './engine/engine.ts';
+import type { GateToLoad } from './engine/messages.ts';
 import { hardwareOf } from './hardware.ts';
 import type { Prepared } from './prepare.ts';
 import type { ShardContext } from './run-shard.ts';
@@ -24,8 +25,13 @@ export function engineStart(
   { provider, threads }: Pick<EngineOptions['start'], 'provider' | 'threads'>,
 ): EngineOptions['start'] {
   const { workers, quota } = plan.spec;
-  const named = (axis: string): readonly string[] =>
-    Object.hasOwn(quota.axes, axis) ? valuesOf(quota.axes[axis]!) : [];
+  const named = (name: string): Pick<GateToLoad, 'values' | 'combinations'> => {
+    const axis = Object.hasOwn(quota.axes, name) ? quota.axes[name]! : {};
+    return {
+      values: valuesOf(axis),
+      ...(axis.combinations && { combinations: Object.fromEntries(combinationsOf(axis)) }),
+    };
+  };
   return {
     model: modelDir,
     sampling: plan.sampling,
@@ -33,7 +39,7 @@ export function engineStart(
     provider,
     threads,
     gates: plan.gates.flatMap((gate, i): EngineOptions['start']['gates'] => {
-      if (hasModel(gate)) return [{ gate, dir: gateDirs[i]!, values: named(gate.axis) }];
+      if (hasModel(gate)) return [{ gate, dir: gateDirs[i]!, ...named(gate.axis) }];
       return gate.against === 'Training' ? [{ gate, reference: gateDirs[i]! }] : [];
     }),
     encoder: encoderDir,

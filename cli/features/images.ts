@@ -1,5 +1,5 @@
 import { type Row, readAxis } from '../../contract/plan/columns.ts';
-import type { Axis } from '../../contract/plan/grid.ts';
+import { type Axis, setOf } from '../../contract/plan/grid.ts';
 import { type Issue, SpecError, show } from '../../contract/schema/issue.ts';
 import type { ColumnMap } from '../../contract/schema/spec.ts';
 
@@ -128,8 +128,14 @@ function axesFor(rows: readonly Row[], { columns, axes }: Layout): readonly Know
   });
 }
 
+/** A combination is written as its values: another dataset may not have it. */
 const groupsOf = (row: Row, axes: readonly KnownAxis[]): Record<string, string> =>
-  Object.fromEntries(axes.map(({ axis, column }) => [axis.name, readAxis(axis, column, row).values.join('|')]));
+  Object.fromEntries(
+    axes.map(({ axis, column }) => {
+      const { values } = readAxis(axis, column, row);
+      return [axis.name, values.flatMap((value) => setOf(axis, value)).join('|')];
+    }),
+  );
 
 function splitOf(row: Row, column: Column | null, { split }: Layout, fault: (message: string) => void): Split {
   if (!column) return split!;

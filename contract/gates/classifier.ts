@@ -1,4 +1,3 @@
-import { wantedClasses } from '../plan/combinations.ts';
 import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
 import { duplicates } from '../validate/axes.ts';
 import { soundItems } from '../validate/draft.ts';
@@ -12,8 +11,7 @@ import type { DraftGate, GateAxis, GateType } from './gate-type.ts';
 export const classifier: GateType = {
   hasClasses: true,
   // Of a combination the class that shows least: the image passes when it shows all of them.
-  score: (outputs, classes, value) =>
-    Math.min(...wantedClasses(classes, value).map((name) => outputs[classes.indexOf(name)]!)),
+  score: (outputs, classes, wanted) => Math.min(...wanted.map((name) => outputs[classes.indexOf(name)]!)),
   interval: ({ minProbability }) => ({ low: minProbability, high: 1 }),
   scale: () => ({ low: 0, high: 1 }),
   agrees: ({ multiLabel }, outputs, score) => multiLabel || outputs.every((probability) => probability <= score),

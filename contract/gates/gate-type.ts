@@ -23,8 +23,8 @@ export type DraftGate = Draft<Partial<Gate>>;
 export interface GateType {
   /** Whether the graph has one output for each class; otherwise it has a single one. */
   readonly hasClasses: boolean;
-  /** The number that records keep of one image, from its outputs. `value` is the wanted one of the gate's axis. */
-  score(outputs: readonly number[], classes: readonly string[], value: string): number;
+  /** The number that records keep of one image, from its outputs. `wanted` are the classes that it is to show. */
+  score(outputs: readonly number[], classes: readonly string[], wanted: readonly string[]): number;
   /** The scores that pass. `exact` is the wanted number, on an axis of numbers. */
   interval(gate: Gate, exact: number | undefined): Interval;
   /** All scores that an image can get, as far as a meter shows them around an interval. */

@@ -28,9 +28,11 @@ export function readAxis(axis: Axis, column: ColumnMap[string], row: Row): Readi
     return { values: i < 0 ? [] : [axis.values[i]!], number };
   }
   const labels = column.separator === undefined ? [text] : text.split(column.separator).map((label) => label.trim());
-  const values = labels.map((label) => translate(column, label)).filter((value) => axis.values.includes(value));
-  const named = [...new Set(values)];
-  const combination = axis.combinations && combinationOf(axis.combinations, named);
+  const read = labels.map((label) => translate(column, label));
+  const named = [...new Set(read.filter((value) => axis.values.includes(value)))];
+  // A row that names something else as well shows more than the combination.
+  const isWhole = axis.combinations && read.every((value, i) => labels[i] === '' || axis.values.includes(value));
+  const combination = isWhole && combinationOf(axis.combinations!, named);
   return { values: combination ? [combination] : named, number: null };
 }
 

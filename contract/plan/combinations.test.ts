@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { documentWith, linesOf, planOf } from '../../test/support/spec.ts';
-import { classifier } from '../gates/classifier.ts';
+import { judge } from '../../worker/gate/verdict.ts';
 import type { Gate } from '../schema/spec.ts';
 import { parseDataset } from '../validate/parse.ts';
 import { allocate } from './allocate.ts';
@@ -100,15 +100,17 @@ test('a row of a table that names just the findings of a combination is of that 
   ).spec;
   const row = (f: string) => ({ s: 'female', a: '50', f });
   const { grid, quotas } = allocate(quota, {
-    table: [row('effusion|edema'), row('nodule'), row('Edema|edema|effusion')],
+    table: [row('effusion|edema'), row('nodule'), row('effusion|edema|')],
   });
   const filled = grid.cells.flatMap(({ id }, i) => (quotas[i]! > 0 ? [[id, quotas[i]]] : []));
   assert.deepEqual(filled, [
     ['age=40-90,finding=edema+effusion,sex=female', 2],
     ['age=40-90,finding=nodule,sex=female', 1],
   ]);
-  const lines = linesOf(() => allocate(quota, { table: [row('edema|nodule')] }));
-  assert.match(lines[0]!, /column "f" says "edema\|nodule", which is not one value of axis finding/);
+  for (const more of ['edema|nodule', 'edema|effusion|fracture']) {
+    const lines = linesOf(() => allocate(quota, { table: [row(more)] }));
+    assert.ok(lines[0]!.includes(`column "f" says "${more}", which is not one value of axis finding`), lines[0]);
+  }
 });
 
 test('images of a cohort count once for a combination that they name, and once for each finding otherwise', () => {
@@ -121,24 +123,26 @@ test('images of a cohort count once for a combination that they name, and once f
       },
     }),
   ).spec;
-  const { cohort, grid } = allocate(quota, { cohort: [{ f: 'edema|effusion' }, { f: 'edema|nodule' }] });
+  const { cohort, grid } = allocate(quota, {
+    cohort: [{ f: 'edema|effusion' }, { f: 'edema|nodule' }, { f: 'edema|effusion|fracture' }],
+  });
   const total = (finding: string) =>
     grid.cells.reduce((sum, { values }, i) => sum + (values[1] === finding ? cohort!.counts[i]! : 0), 0);
-  assert.deepEqual(['edema+effusion', 'edema', 'effusion', 'nodule'].map(total), [1, 1, 0, 1]);
+  assert.deepEqual(['edema+effusion', 'edema', 'effusion', 'nodule'].map(total), [1, 2, 1, 1]);
 });
 
 test('a gate passes a combination when it finds each of its classes', () => {
   const gate = { type: 'Classifier', multiLabel: true, minProbability: 0.5 } as Gate;
   const classes = ['edema', 'effusion', 'nodule'];
+  const both = { value: 'edema+effusion', combined: ['edema', 'effusion'], exact: undefined };
   fc.assert(
     fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 3, maxLength: 3 }), (outputs) => {
-      const score = classifier.score(outputs, classes, 'edema+effusion');
-      assert.equal(score, Math.min(outputs[0]!, outputs[1]!));
-      assert.equal(classifier.score(outputs, classes, 'nodule'), outputs[2]);
-      assert.ok(classifier.agrees(gate, outputs, score));
+      const least = Math.min(outputs[0]!, outputs[1]!);
+      assert.deepEqual(judge(gate, outputs, classes, both), { score: least, passed: least >= 0.5 });
+      assert.equal(judge(gate, outputs, classes, { value: 'nodule', exact: undefined }).score, outputs[2]);
     }),
   );
-  assert.equal(classifier.score([0.1, 0.9], ['edema', 'edema+effusion'], 'edema+effusion'), 0.9);
+  assert.equal(judge(gate, [0.1, 0.9], ['edema', 'edema+effusion'], both).score, 0.9);
 });
 
 test('all that is wrong with combinations is said at once', () => {
@@ -166,6 +170,22 @@ test('all that is wrong with combinations is said at once', () => {
       'spec.quota.axes.finding.combinations[3]: combines no-finding with a finding; remove it',
       'spec.quota.axes.finding.combinations[4][1]: "fracture" is not one of the values of the axis, no-finding, edema, effusion, nodule; add it or remove it',
     ],
+  );
+  assert.deepEqual(
+    linesOf(() =>
+      parseDataset(
+        documentWith(
+          finding({
+            ...AXIS,
+            combinations: [
+              ['edema', null],
+              ['edema', 'effusion'],
+            ],
+          }),
+        ),
+      ),
+    ).filter((line) => line.includes('combinations')),
+    ['spec.quota.axes.finding.combinations[0][1]: is empty; write text'],
   );
   const long = ['edema', `a${'b'.repeat(60)}`];
   const [line] = linesOf(() =>

@@ -17,9 +17,12 @@ export const valuesOf = (axis: AxisSpec): readonly string[] => [
   ...combinationsOf(axis).keys(),
 ];
 
-/** The classes of a gate that an image with this wanted value is to show: that of its name, or those of a combination. */
-export const wantedClasses = (classes: readonly string[], value: string): readonly string[] =>
-  classes.includes(value) ? [value] : value.split(JOINER);
+/** The classes of a gate that an image with this wanted value is to show: that of its name, or those that it combines. */
+export const wantedClasses = (
+  classes: readonly string[],
+  value: string,
+  combined: readonly string[] | undefined,
+): readonly string[] => (classes.includes(value) ? [value] : (combined ?? [value]));
 
 /** A set in words: "edema", "edema and effusion", "edema, effusion and nodule". */
 export const inWords = (set: readonly string[]): string =>

@@ -196,7 +196,9 @@ export const primarySchema = z.strictObject({
   minus: z
     .enum(BASELINES)
     .optional()
-    .describe('Baseline that PretrainFinetune is compared with; default: Mixed, else RealOnly, else the first of compare'),
+    .describe(
+      'Baseline that PretrainFinetune is compared with; default: Mixed, else RealOnly, else the first of compare',
+    ),
   endpoint: z
     .enum(ENDPOINTS)
     .default('auroc')

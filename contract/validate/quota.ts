@@ -91,7 +91,8 @@ function checkCombinations({ values, bins, combinations }: NonNullable<DraftAxis
   const plain = soundItems(values);
   const known = new Set(plain.map(([, value]) => value));
   const sets = soundItems(combinations).map(([i, set]) => [i, soundItems(set)] as const);
-  const sameSets = sets.map(([i, set]): [number, string] => [
+  const whole = sets.filter(([i]) => isWhole(combinations?.[i]));
+  const sameSets = whole.map(([i, set]): [number, string] => [
     i,
     set
       .map(([, value]) => value)
@@ -108,7 +109,7 @@ function checkCombinations({ values, bins, combinations }: NonNullable<DraftAxis
         ),
       ),
     ...duplicates(sameSets, at),
-    ...sets.flatMap(([i, set]) => checkSet(set, values === null ? null : known, [...at, i])),
+    ...sets.flatMap(([i, set]) => checkSet(set, isWhole(values ?? null) ? known : null, [...at, i])),
   ];
 }
 

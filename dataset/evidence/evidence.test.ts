@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { evidenceSchema } from '../../contract/schema/evidence.ts';
 import { type Described, type EvidenceInput, evidenceOf } from './evidence.ts';
 import { type Features, featuresOf, rowOf } from './features.ts';
-import { type Group, groupsOf, isOf } from './groups.ts';
+import { combinerOf, type Group, groupsOf, isOf } from './groups.ts';
 import { randomOf } from './random.ts';
 
 const DIMENSIONS = 6;
@@ -148,4 +148,14 @@ describe('evidence', () => {
       [[2800, 2000], ...Array(4).fill([1400, 500]), ...Array(4).fill([700, 500])],
     );
   });
+});
+
+test('real images of several findings are compared with the combination that shows just those', () => {
+  const combine = combinerOf([{ finding: 'edema' }, { finding: 'edema+effusion' }]);
+  assert.deepEqual(
+    ['effusion|edema', 'edema', 'edema|effusion|nodule'].map((finding) => combine({ finding, sex: 'male' }).finding),
+    ['edema+effusion', 'edema', 'edema|effusion|nodule'],
+  );
+  const whole = { finding: 'effusion|edema' };
+  assert.equal(combinerOf([{ finding: 'edema' }])(whole), whole);
 });

@@ -2,7 +2,7 @@ import type { Evidence, Fidelity, GroupEvidence, RefusedByGate } from '../../con
 import { diversity } from './diversity.ts';
 import { type Features, ownProducts, products, squaredDistances, takeRows, unitRows } from './features.ts';
 import { frechet, IMAGES_PER_DIMENSION } from './frechet.ts';
-import { type Group, groupName, isOf } from './groups.ts';
+import { combinerOf, type Group, groupName, isOf } from './groups.ts';
 import { LEVEL } from './interval.ts';
 import { kernelDistance } from './kernel.ts';
 import { manifold } from './manifold.ts';
@@ -180,8 +180,13 @@ function realOf(
     : { images: withinGrid(training, cells), against: 'Training' };
 }
 
-/** The images of which some cell has the values, on the axes that the reference knows. */
-function withinGrid({ features, keys, groups }: Described, cells: readonly Group[]): Described {
+/**
+ * The images of which some cell has the values, on the axes that the reference knows. One that shows just the findings of a
+ * combination of the grid is of that one, as synthetic images are, and not of its single findings.
+ */
+function withinGrid({ features, keys, groups: named }: Described, cells: readonly Group[]): Described {
+  const combine = combinerOf(cells);
+  const groups = named.map(combine);
   const known = new Map<string, boolean>();
   const isWithin = (group: Group): boolean => {
     const name = groupName(group);

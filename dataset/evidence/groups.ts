@@ -1,3 +1,5 @@
+import { JOINER } from '../../contract/plan/combinations.ts';
+
 /** The groups of a cohort that figures are given for: all of it, the values of single axes, and cells. */
 
 /** Values by axis. */
@@ -18,6 +20,20 @@ export function groupsOf(cells: readonly Group[]): readonly Group[] {
 /** Whether an image is of a group; one that has several values of an axis (`edema|effusion`) is of the group of each. */
 export const isOf = (group: Group, image: Group): boolean =>
   Object.entries(group).every(([axis, value]) => Object.hasOwn(image, axis) && image[axis]!.split('|').includes(value));
+
+/** Gives images whose values (`edema|effusion`) are just those of a combination of the cells the value of that combination. */
+export function combinerOf(cells: readonly Group[]): (image: Group) => Group {
+  const combinations = new Map<string, string>();
+  const nameOf = (axis: string, values: readonly string[]): string => JSON.stringify([axis, ...[...values].sort()]);
+  for (const cell of cells)
+    for (const [axis, value] of Object.entries(cell))
+      if (value.includes(JOINER)) combinations.set(nameOf(axis, value.split(JOINER)), value);
+  if (combinations.size === 0) return (image) => image;
+  return (image) =>
+    Object.fromEntries(
+      Object.entries(image).map(([axis, text]) => [axis, combinations.get(nameOf(axis, text.split('|'))) ?? text]),
+    );
+}
 
 /** The name of a group, for messages and keys. */
 export const groupName = (group: Group): string =>

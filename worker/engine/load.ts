@@ -31,7 +31,7 @@ export function loadGates(gates: StartMessage['gates'], options: SessionOptions)
     gates.map((one) =>
       'reference' in one
         ? loadNovelty(one.gate, one.reference, options)
-        : loadGate(one.gate, one.dir, { ...options, values: one.values }),
+        : loadGate(one.gate, one.dir, { ...options, ...one }),
     ),
   );
 }

@@ -45,6 +45,8 @@ export interface GateToLoad {
   readonly dir: string;
   /** The values of the gate's axis. */
   readonly values: readonly string[];
+  /** Those of its values that combine others; absent without any. */
+  readonly combinations?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A Novelty gate against training images, with its threshold. */

@@ -120,3 +120,10 @@ for (const [what, change, spec, message] of FAULTS) {
     });
   });
 }
+
+test('a value that only looks like a combination is no combination', async () => {
+  const values = ['female', 'male', 'female+male'];
+  await assert.rejects(loadGate(gateOf(), join(GATES, 'sex'), { ...cpu, values }), /has no class female\+male/);
+  const combinations = { 'female+male': ['female', 'male'] };
+  await loadGate(gateOf(), join(GATES, 'sex'), { ...cpu, values, combinations });
+});

@@ -11,6 +11,9 @@ import type { RawImage } from '../../platform/image/image.ts';
 import { imagePorts, imageTensor } from '../graph-input.ts';
 import { activate, judge, type Verdict } from './verdict.ts';
 
+/** Values of an axis by the name of their combination. */
+type Combinations = Readonly<Record<string, readonly string[]>>;
+
 /** A gate in use: its graph, and how images go in and verdicts come out. */
 
 export interface LoadedGate {
@@ -33,10 +36,11 @@ export interface LoadedGate {
 export async function loadGate(
   gate: ModelGate,
   dir: string,
-  options: { provider: ProviderName; threads?: number; values: readonly string[] },
+  options: { provider: ProviderName; threads?: number; values: readonly string[]; combinations?: Combinations },
 ): Promise<LoadedGate> {
   const model = await readGateModel(gate, dir);
-  const classes = classesOf(gate, model, options.values);
+  const { values, combinations = {} } = options;
+  const classes = classesOf(gate, model, values, combinations);
   const session = await openSession(join(dir, 'model.onnx'), options);
   const { input, output } = imagePorts(session, `gate ${gate.name}`);
   return {
@@ -50,7 +54,8 @@ export async function loadGate(
       return samples.map(({ axes, exact }, i) => {
         if (!applies[i]) return null;
         const outputs = activate(rows[next++]!, model.output.activation);
-        return judge(gate, outputs, classes, { value: axes[gate.axis]!, exact: exact[gate.axis] });
+        const value = axes[gate.axis]!;
+        return judge(gate, outputs, classes, { value, combined: combinations[value], exact: exact[gate.axis] });
       });
     },
   };
@@ -104,7 +109,12 @@ async function readJson(file: string, problem: (what: string, cause?: unknown) =
 }
 
 /** @param values of the gate's axis; each that the gate judges must be a class, or no image of it could ever pass */
-function classesOf(gate: ModelGate, model: GateModel, values: readonly string[]): readonly string[] {
+function classesOf(
+  gate: ModelGate,
+  model: GateModel,
+  values: readonly string[],
+  combinations: Combinations,
+): readonly string[] {
   if (!GATE_TYPES[gate.type].hasClasses) return [];
   const described = model.output.classes!;
   const classes = gate.classes ?? described;
@@ -114,7 +124,7 @@ function classesOf(gate: ModelGate, model: GateModel, values: readonly string[])
     );
   }
   const missing = (gate.appliesTo ?? values).filter((value) =>
-    wantedClasses(classes, value).some((name) => !classes.includes(name)),
+    wantedClasses(classes, value, combinations[value]).some((name) => !classes.includes(name)),
   );
   if (missing.length > 0) {
     throw new ModelError(

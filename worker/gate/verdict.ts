@@ -1,4 +1,5 @@
 import { GATE_TYPES, isWithin } from '../../contract/gates/gate-types.ts';
+import { wantedClasses } from '../../contract/plan/combinations.ts';
 import type { GateModel } from '../../contract/schema/gate.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
 
@@ -15,9 +16,10 @@ export interface Verdict {
   readonly nearest?: string;
 }
 
-/** The wanted axis value and, on an axis of numbers, the number. */
+/** The wanted axis value, what it combines if it is a combination and, on an axis of numbers, the number. */
 export interface Wanted {
   readonly value: string;
+  readonly combined?: readonly string[] | undefined;
   readonly exact: number | undefined;
 }
 
@@ -42,7 +44,7 @@ export function judge(
   wanted: Wanted = NOTHING,
 ): Verdict {
   const type = GATE_TYPES[gate.type];
-  const score = type.score(outputs, classes, wanted.value);
+  const score = type.score(outputs, classes, wantedClasses(classes, wanted.value, wanted.combined));
   // A record cannot hold a score that is not a number.
   if (gate.enforce === false && Number.isFinite(score)) return { score, passed: true };
   const passed = isWithin(type.interval(gate, wanted.exact), score) && type.agrees(gate, outputs, score);
