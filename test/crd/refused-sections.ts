@@ -15,6 +15,11 @@ import {
 /** Resources whose sections do not belong together. */
 export const SECTIONS_REFUSED: readonly Refused[] = [
   {
+    name: 'a Novelty gate that refuses nothing',
+    changes: { ...ENCODER, ...gates({ ...NOVELTY, against: 'Cohort', enforce: false }) },
+    causes: [['spec.quality.gates[0].enforce', /belongs to a gate with a model/]],
+  },
+  {
     name: 'impressions of the table and of the resource',
     changes: tableWith({ impressionColumn: 'text' }),
     causes: [['spec.prompt.impressions', /is not used/]],
