@@ -220,6 +220,18 @@ describe('A11: nothing that is not needed keeps running:', () => {
     assert.deepEqual(removed(given), [idle.name]);
   });
 
+  test('workers of a dataset that is published within seconds end by themselves, and can be read', () => {
+    const manifest = { uri: 'unused/dataset.json', sha256: 'b'.repeat(64) };
+    const at = (seconds: number) =>
+      observed({
+        status: { manifest },
+        jobs: [idle, jobOf('publish', { state: 'complete', createdAt: NOW - seconds * 1000 })],
+      });
+    assert.deepEqual(removed(at(4)), []);
+    assert.equal(decide(at(4), SETTINGS).requeueAfter, 26);
+    assert.deepEqual(removed(at(31)), [idle.name]);
+  });
+
   test('a stage that has left the spec', () => {
     const manifest = { uri: 'unused/dataset.json', sha256: 'b'.repeat(64) };
     const stage: JobView = { ...jobOf('workers'), name: 'small-pretrain-1', role: 'train', stage: 'pretrain' };

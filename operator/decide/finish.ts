@@ -1,6 +1,6 @@
 import type { JobView, Observed } from '../observed.ts';
 import type { Action, Decision } from './decision.ts';
-import { idleWorkers, unwantedStages } from './leftovers.ts';
+import { idleWorkers, unwantedStages, workersEndIn } from './leftovers.ts';
 import { datasetOf, removal } from './predicates.ts';
 import { rememberedStages, wantedStages } from './training.ts';
 
@@ -15,7 +15,10 @@ export function finish(observed: Observed): Decision {
   const ended = Math.max(...left.map(endOf(now)));
   const isOver = ttl !== undefined && now >= ended + ttl * 1000;
   if (isOver) actions.push(...left.map((job) => removal(job)));
-  const waits = ttl !== undefined && !isOver && left.length > 0;
+  const waits = [
+    ...(ttl !== undefined && !isOver && left.length > 0 ? [Math.ceil((ended + ttl * 1000 - now) / 1000)] : []),
+    ...[workersEndIn(observed) ?? []].flat(),
+  ];
   const { samples, manifest } = status;
   const short = samples !== undefined && samples.accepted < samples.wanted;
   return {
@@ -29,7 +32,7 @@ export function finish(observed: Observed): Decision {
         ? `${samples.accepted} of ${samples.wanted} images are published; of ${samples.exhausted} samples no attempt passed the gates`
         : `${samples?.accepted ?? 'All'} images are published: ${manifest?.uri}`,
     },
-    ...(waits && { requeueAfter: Math.ceil((ended + ttl * 1000 - now) / 1000) }),
+    ...(waits.length > 0 && { requeueAfter: Math.min(...waits) }),
   };
 }
 

@@ -7,14 +7,21 @@ import { removal } from './predicates.ts';
 /** Workers that find no shard end by themselves within this time. */
 const END_MS = 30_000;
 
-/** Workers after the last shard: those that still wait for a node, or hang. */
-export function idleWorkers({ jobs, now }: Observed): Action[] {
-  const publish = currentJob(jobs, 'publish');
-  if (publish && publish.state === 'running' && now - publish.createdAt < END_MS) return [];
-  return running(jobs)
-    .filter(({ role }) => role === 'workers')
-    .map((job) => removal(job, `Removed Job ${job.name}: every shard is committed`));
+/** Workers after the last shard: those that still wait for a node, or hang. A small dataset may be published before others end. */
+export function idleWorkers(observed: Observed): Action[] {
+  if (workersEndIn(observed) !== undefined) return [];
+  return runningWorkers(observed).map((job) => removal(job, `Removed Job ${job.name}: every shard is committed`));
 }
+
+/** Seconds until workers that still run have had their time to end; undefined without any, or once it is over. */
+export function workersEndIn(observed: Observed): number | undefined {
+  const publish = currentJob(observed.jobs, 'publish');
+  if (!publish || runningWorkers(observed).length === 0) return undefined;
+  const left = publish.createdAt + END_MS - observed.now;
+  return left > 0 ? Math.ceil(left / 1000) : undefined;
+}
+
+const runningWorkers = ({ jobs }: Observed) => running(jobs).filter(({ role }) => role === 'workers');
 
 /** Stages that have left the spec. */
 export function unwantedStages({ jobs }: Observed, wanted: readonly string[]): Action[] {
