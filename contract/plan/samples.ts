@@ -60,15 +60,8 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
   const row = table?.[cell]?.[slot];
   const exact = row?.exact ?? numbersAt(cycles, slot);
   const impression = row?.impression ?? phrasesAt(plan.impressions, cycles, slot);
-  const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
   const sets = combinedSets(grid, axes);
-  const spoken = Object.entries(sets ?? {}).map(([axis, set]) => [axis, inWords(set)]);
-  const words = {
-    ...axes,
-    ...Object.fromEntries(spoken),
-    ...Object.fromEntries(numbers),
-    ...(impression !== undefined && { impression }),
-  };
+  const words = { ...wordsOf({ axes, sets, exact }), ...(impression !== undefined && { impression }) };
   return {
     index,
     key: sampleKey(index),
@@ -80,6 +73,17 @@ function sampleOf(plan: SamplePlan, cycles: CellCycles, index: number, { cell, s
     ...(row?.sourceId !== undefined && { sourceId: row.sourceId }),
     ...(plan.spec.quota.pairs && { pair: pairKey(plan, index) }),
   };
+}
+
+/** The words for the names of axes in a template: the number, the findings that are combined, or the value. */
+export function wordsOf({ axes, sets = {}, exact }: Pick<Sample, 'axes' | 'exact'> & Sets): Record<string, string> {
+  const spoken = Object.entries(sets).map(([axis, set]) => [axis, inWords(set)]);
+  const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
+  return { ...axes, ...Object.fromEntries(spoken), ...Object.fromEntries(numbers) };
+}
+
+interface Sets {
+  readonly sets?: Sample['sets'] | undefined;
 }
 
 function combinedSets({ axes }: Grid, values: Readonly<Record<string, string>>): Sample['sets'] {

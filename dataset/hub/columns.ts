@@ -1,5 +1,5 @@
-import { inWords } from '../../contract/plan/combinations.ts';
 import { placeholders, renderPrompt } from '../../contract/plan/prompts.ts';
+import { wordsOf } from '../../contract/plan/samples.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { indexColumns } from '../publish/index.ts';
@@ -89,10 +89,9 @@ export function hubColumns(spec: Spec): HubColumn[] {
 /** The part of a prompt that is in the place of `{impression}`. */
 function impressionOf(template: string): (sample: ShardSample) => string | null {
   const [before = '', after = ''] = template.split('{impression}');
-  return ({ record: { axes, sets = {}, exact, prompt } }) => {
-    const spoken = Object.entries(sets).map(([axis, set]) => [axis, inWords(set)]);
-    const numbers = Object.entries(exact).map(([axis, number]) => [axis, String(number)]);
-    const words = { ...axes, ...Object.fromEntries(spoken), ...Object.fromEntries(numbers) };
+  return ({ record }) => {
+    const { prompt } = record;
+    const words = wordsOf(record);
     const [head, tail] = [renderPrompt(before, words), renderPrompt(after, words)];
     const fits = prompt.startsWith(head) && prompt.endsWith(tail) && prompt.length >= head.length + tail.length;
     return fits ? prompt.slice(head.length, prompt.length - tail.length) : null;
