@@ -1,3 +1,4 @@
+import { shareInterval } from '../interval.ts';
 import type { CellMisses, Missed } from './evaluation.ts';
 
 /**
@@ -14,9 +15,6 @@ import type { CellMisses, Missed } from './evaluation.ts';
  * of 1/2; all errors are equal with n in proportion to a^(1 / p), for p = 1 a power of 1.
  */
 
-/** The 97.5 % quantile of the standard normal distribution: both ends together leave 5 % out. */
-const Z = 1.959963984540054;
-
 /**
  * The lower end of the interval of a share by Wilson's score, with people counted, not images: those of one person are
  * alike. It is 0 where nothing is missed.
@@ -24,9 +22,7 @@ const Z = 1.959963984540054;
 export function lowerEnd({ errors, of, patients }: Missed): number {
   const n = Math.min(of, patients);
   if (n === 0 || errors === 0) return 0;
-  const rate = errors / of;
-  const half = Z * Math.sqrt((rate * (1 - rate)) / n + (Z / (2 * n)) ** 2);
-  return Math.max(0, (rate + Z ** 2 / (2 * n) - half) / (1 + Z ** 2 / n));
+  return shareInterval(errors / of, n)[0];
 }
 
 /** The share of the images that are missed; 0 without images. */
