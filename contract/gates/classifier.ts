@@ -1,3 +1,4 @@
+import { wantedClasses } from '../plan/combinations.ts';
 import { type Issue, issueAt, listed, type Path } from '../schema/issue.ts';
 import { duplicates } from '../validate/axes.ts';
 import { soundItems } from '../validate/draft.ts';
@@ -50,24 +51,33 @@ export const classifier: GateType = {
   },
 };
 
-function missingClasses({ axis: name, classes, appliesTo }: DraftGate, axis: GateAxis | null | undefined, path: Path) {
-  if (!classes || appliesTo === null) return [];
-  const judged = appliesTo ? soundItems(appliesTo).map(([, value]) => value) : (axis?.values ?? []);
-  const wanted = judged.flatMap((value) =>
-    classes.includes(value) ? [value] : (axis?.combinations.get(value) ?? [value]),
+/** Values that a gate judges, as far as they are known. */
+function judgedValues({ appliesTo }: DraftGate, axis: GateAxis | null | undefined): readonly string[] {
+  if (appliesTo === null) return [];
+  return appliesTo ? soundItems(appliesTo).map(([, value]) => value) : (axis?.values ?? []);
+}
+
+const namedClasses = ({ classes }: DraftGate): string[] => soundItems(classes).map(([, name]) => name);
+
+function missingClasses(gate: DraftGate, axis: GateAxis | null | undefined, path: Path): Issue[] {
+  if (!gate.classes) return [];
+  const classes = namedClasses(gate);
+  const wanted = judgedValues(gate, axis).flatMap((value) =>
+    wantedClasses(classes, value, axis?.combinations.get(value)),
   );
   const missing = [...new Set(wanted)].filter((value) => !classes.includes(value));
   if (missing.length === 0) return [];
-  const message = `has no class ${listed(missing)} of axis ${name}; add it or limit appliesTo`;
+  const message = `has no class ${listed(missing)} of axis ${gate.axis}; add it or limit appliesTo`;
   return [issueAt([...path, 'classes'], message)];
 }
 
 /** Issues of a gate whose classes exclude each other, so that no image shows several. */
 function exclusiveClasses(gate: DraftGate, axis: GateAxis | null | undefined, path: Path): Issue[] {
-  if (!axis || gate.multiLabel === true || gate.multiLabel === null || gate.appliesTo === null) return [];
-  const judged = gate.appliesTo ? soundItems(gate.appliesTo).map(([, value]) => value) : axis.values;
-  const classes = soundItems(gate.classes).map(([, name]) => name);
-  const combined = judged.filter((value) => axis.combinations.has(value) && !classes.includes(value));
+  if (gate.multiLabel === true || gate.multiLabel === null) return [];
+  const classes = namedClasses(gate);
+  const combined = judgedValues(gate, axis).filter(
+    (value) => axis?.combinations.has(value) && !classes.includes(value),
+  );
   if (combined.length === 0) return [];
   const message = `is required to judge ${listed(combined)} of axis ${gate.axis}: set true if the classes do not exclude each other, or limit appliesTo`;
   return [issueAt([...path, 'multiLabel'], message)];
