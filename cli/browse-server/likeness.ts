@@ -1,8 +1,8 @@
 import type { MapPoint, MapView, NearTraining, NearView, SuspiciousView } from '../../browse/wire.ts';
 import { sampleKey } from '../../contract/names.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
-import { type Features, scaleToUnit, takeRows, unitRows } from '../../dataset/evidence/features.ts';
-import { realImagesOf } from '../../dataset/evidence/gather.ts';
+import { type Features, takeRows, unitRows } from '../../dataset/evidence/features.ts';
+import { trainingOf } from '../../dataset/evidence/gather.ts';
 import { type Nearest, nearest } from '../../dataset/evidence/nearest.ts';
 import { planeOf } from '../../dataset/evidence/plane.ts';
 import { createFeatureReader } from '../../dataset/read/features.ts';
@@ -51,7 +51,8 @@ interface Pool {
 
 export function createLikeness({ store, source, recordOf, reference }: LikenessContext): Likeness {
   const read = createFeatureReader(store, source);
-  const real = reference && trainingOf(reference);
+  const training = reference && trainingOf(reference);
+  const real = training && training.keys.length > 0 ? training : null;
 
   async function poolOf(selections: readonly (readonly number[])[]): Promise<Pool> {
     const { wanted } = await source();
@@ -151,12 +152,6 @@ export function createLikeness({ store, source, recordOf, reference }: LikenessC
 function assertFeatures({ dataset }: Wanted): void {
   if (dataset.spec.quality.encoder === undefined)
     throw new NotFoundError('images of this dataset have no features: its resource has no spec.quality.encoder');
-}
-
-function trainingOf(reference: Reference): { keys: readonly string[]; unit: Features } | null {
-  const { keys, features } = realImagesOf(reference, '').training;
-  scaleToUnit(features);
-  return keys.length === 0 ? null : { keys, unit: features };
 }
 
 /** Features of length 1. @throws BadRequestError when those of the reference are of another encoder */

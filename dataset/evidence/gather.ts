@@ -4,7 +4,7 @@ import { fromHalf } from '../../platform/half.ts';
 import type { HalfMatrix } from '../../platform/npy.ts';
 import { type Reference, readReference } from '../reference.ts';
 import { type Described, evidenceInSteps, type RealImages } from './evidence.ts';
-import { featuresOfHalves } from './features.ts';
+import { type Features, featuresOfHalves, scaleToUnit } from './features.ts';
 import { type Group, groupName, isOf } from './groups.ts';
 import { createRefusalCounter, type JudgedSample, type RefusedCell } from './refused.ts';
 import { boundedGroups, createSampler } from './sample.ts';
@@ -77,6 +77,13 @@ const OWN = new Set(['split', 'image', 'patient', 'nearest']);
 /** Reads a reference. @param sha256 digest of its folder */
 export const readRealImages = async (dir: string, sha256: string): Promise<RealImages> =>
   realImagesOf(await readReference(dir), sha256);
+
+/** SHA-256 and features, of length 1, of the training images of a reference. */
+export function trainingOf(reference: Reference): { readonly keys: readonly string[]; readonly unit: Features } {
+  const { keys, features } = realImagesOf(reference, '').training;
+  scaleToUnit(features);
+  return { keys, unit: features };
+}
 
 /** The two sides of a reference. @param sha256 digest of its folder */
 export function realImagesOf({ description, features, rows }: Reference, sha256: string): RealImages {

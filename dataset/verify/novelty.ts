@@ -1,7 +1,7 @@
 import type { Gate } from '../../contract/schema/spec.ts';
 import { type HalfMatrix, rowOf } from '../../platform/npy.ts';
-import { type Features, featuresOfHalves, product, scaleToUnit, unitRows } from '../evidence/features.ts';
-import { realImagesOf } from '../evidence/gather.ts';
+import { type Features, featuresOfHalves, product, unitRows } from '../evidence/features.ts';
+import { trainingOf } from '../evidence/gather.ts';
 import { nearest } from '../evidence/nearest.ts';
 import { heldOutQuantile, type Reference } from '../reference.ts';
 import type { ShardSample } from '../shard/read.ts';
@@ -25,10 +25,9 @@ export interface TrainingImages {
   readonly unit: Features;
 }
 
-export function trainingImagesOf({ reference, sha256 }: GivenReference): TrainingImages {
-  const { keys, features } = realImagesOf(reference, sha256).training;
-  scaleToUnit(features);
-  return { images: keys, rows: new Map(keys.map((key, row) => [key, row])), unit: features };
+export function trainingImagesOf({ reference }: GivenReference): TrainingImages {
+  const { keys, unit } = trainingOf(reference);
+  return { images: keys, rows: new Map(keys.map((key, row) => [key, row])), unit };
 }
 
 /** Distances that were computed on another machine differ a little. */
