@@ -12,7 +12,7 @@ import { CARD_ON_HUB, gatedText } from '../publish/card-front.ts';
 import type { ModelTerms } from '../publish/model-terms.ts';
 import { publicationOf } from '../publish/publication.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
-import { hubColumns } from './columns.ts';
+import { type HubColumn, hubColumns } from './columns.ts';
 import { renderParquet } from './parquet.ts';
 import { parquetFiles, type Split } from './splits.ts';
 import { startUpload, type Upload } from './upload.ts';
@@ -68,7 +68,7 @@ export async function pushDataset(request: PushRequest): Promise<Pushed> {
   await upload.flush();
   // Before any image is there; a private repository cannot be gated.
   if (isGated && !state.isPrivate && state.gated !== 'manual') await repository.set({ gated: 'manual' });
-  await pushShards(request, manifest, upload, parquet);
+  await pushShards(request, manifest, upload, { columns, parquet });
   await pushFiles(source, manifest, upload);
   await upload.add(objects.manifest, (await source.get(objects.manifest))!);
   await upload.flush();
@@ -103,12 +103,11 @@ async function pushShards(
   { source, onShard }: PushRequest,
   manifest: Manifest,
   upload: Upload,
-  parquet: readonly string[],
+  { columns, parquet }: { readonly columns: readonly HubColumn[]; readonly parquet: readonly string[] },
 ): Promise<void> {
-  const { name, planDigest, samples, shards, dataset } = manifest;
+  const { name, planDigest, samples, shards } = manifest;
   const origin = originOf(manifest);
   const expected = { name, digest: planDigest, shards: shards.length, samples: samples.wanted, origin };
-  const columns = hubColumns(dataset.spec);
   for await (const record of readRecords(source, expected)) {
     const listed = shards[record.shard]!;
     if (record.sha256 !== listed.sha256)

@@ -4,7 +4,15 @@ import { describeGuidance } from '../../contract/guidance.ts';
 import { NOTICE, objects } from '../../contract/names.ts';
 import { CARD_ON_HUB, frontMatter, type HubCard } from './card-front.ts';
 import { loadingSection, regeneratingSection } from './card-usage.ts';
-import { agreementTables, basisOf, FIGURES, GROUP_FIGURES, groupText, refusedTables } from './evidence-figures.ts';
+import {
+  agreementTables,
+  basisOf,
+  FIGURES,
+  GROUP_FIGURES,
+  type GroupTable,
+  groupText,
+  refusedTables,
+} from './evidence-figures.ts';
 import type { Draft } from './manifest.ts';
 import { code, table, text } from './markdown.ts';
 import { describeTerms } from './model-terms.ts';
@@ -115,14 +123,14 @@ function quotas(draft: Draft): string {
 }
 
 function agreement({ agreement: found = [] }: Draft): string[] {
-  return agreementTables(found).map(
-    ({ caption, head, rows }) =>
-      `## ${text(caption)}\n\n${table(
-        head.map(text),
-        rows.map((row) => row.map(text)),
-      )}`,
-  );
+  return agreementTables(found).map((one) => `## ${text(one.caption)}\n\n${groupTable(one)}`);
 }
+
+const groupTable = ({ head, rows }: GroupTable): string =>
+  table(
+    head.map(text),
+    rows.map((row) => row.map(text)),
+  );
 
 /** Groups that the card lists; the manifest has all. */
 const MAX_GROUP_ROWS = 32;
@@ -131,11 +139,7 @@ function evidence({ evidence: found }: Draft): string[] {
   const [all, ...groups] = found?.groups ?? [];
   if (!found) return [];
   const refused = refusedTables(found).map(
-    ({ caption, head, rows }) =>
-      `${text(caption)}.\n\n${table(
-        head.map(text),
-        rows.slice(0, MAX_GROUP_ROWS).map((row) => row.map(text)),
-      )}`,
+    (one) => `${text(one.caption)}.\n\n${groupTable({ ...one, rows: one.rows.slice(0, MAX_GROUP_ROWS) })}`,
   );
   if (!all) return refused.length === 0 ? [] : [`## Evidence\n\n${text(basisOf(found))}`, ...refused];
   const whole = FIGURES.flatMap(({ name, value, meaning }) => {

@@ -15,10 +15,8 @@ export function finish(observed: Observed): Decision {
   const ended = Math.max(...left.map(endOf(now)));
   const isOver = ttl !== undefined && now >= ended + ttl * 1000;
   if (isOver) actions.push(...left.map((job) => removal(job)));
-  const waits = [
-    ...(ttl !== undefined && !isOver && left.length > 0 ? [Math.ceil((ended + ttl * 1000 - now) / 1000)] : []),
-    ...[workersEndIn(observed) ?? []].flat(),
-  ];
+  const keptFor = ttl !== undefined && !isOver && left.length > 0 && Math.ceil((ended + ttl * 1000 - now) / 1000);
+  const waits = [keptFor, workersEndIn(observed)].filter((seconds) => typeof seconds === 'number');
   const { samples, manifest } = status;
   const short = samples !== undefined && samples.accepted < samples.wanted;
   return {
