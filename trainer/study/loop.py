@@ -9,13 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cohortfarm_trainer.data.predictions import read_predictions  # noqa: E402
-from cohortfarm_trainer.evaluation.comparison import ENDPOINTS, MACRO, Runs, mean_of, measured, values_of, with_macro  # noqa: E402
-from cohortfarm_trainer.evaluation.contrast import Contrast, contrast, holm  # noqa: E402
+from cohortfarm_trainer.evaluation.comparison import ENDPOINTS, MACRO, Runs, difference_of, mean_of, measured, with_macro  # noqa: E402
+from cohortfarm_trainer.evaluation.contrast import holm  # noqa: E402
 from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled  # noqa: E402
+from cohortfarm_trainer.report.parts import number, with_interval  # noqa: E402
 
 ARMS = ("Balanced", "Deficit")
 LAST = 2
@@ -46,23 +45,9 @@ def images_of(folder: Path) -> dict[str, int]:
     return {"cells": len(cells), "most": max(cell["accepted"] for cell in cells), "least": min(cell["accepted"] for cell in cells)}
 
 
-def shown(value: float, low: float | None = None, high: float | None = None) -> str:
-    text = f"{value:.3f}".replace("-", "−")
-    return text if low is None or high is None else f"{text} ({f'{low:.3f} to {high:.3f}'.replace('-', '−')})"
-
-
-def interval(runs: Runs, name: str) -> str:
+def estimate(runs: Runs, name: str) -> str:
     found = mean_of(runs, name)
-    return "–" if found is None or found["value"] is None else shown(found["value"], found["low"], found["high"])
-
-
-def difference(deficit: Runs, balanced: Runs, name: str) -> Contrast | None:
-    """Two-level bootstrap of Deficit minus Balanced, seed by seed on the same resamples."""
-    own, base = values_of(deficit, name), values_of(balanced, name)
-    if own is None or base is None:
-        return None
-    replicates = np.stack([one.replicates[name] - two.replicates[name] for (_, one), (_, two) in zip(deficit, balanced)])
-    return contrast(np.array(own) - np.array(base), replicates, [LAST, len(own)])
+    return "–" if found is None or found["value"] is None else with_interval(found)
 
 
 def main() -> None:
@@ -79,13 +64,13 @@ def main() -> None:
     runs = with_macro(runs)
     rows = ["| measure, mean over the sites | Balanced | Deficit | Deficit minus Balanced | p |", "| --- | --- | --- | --- | --- |"]
     balanced, deficit = (runs[arm, "Scratch", MACRO] for arm in ARMS)
-    found = {name: difference(deficit, balanced, name) for name in ENDPOINTS}
+    found = {name: difference_of(deficit, balanced, name, LAST) for name in ENDPOINTS}
     others = [name for name in ENDPOINTS[1:] if found[name]]
-    adjusted = dict(zip(others, holm([apart.p for name in others if (apart := found[name])])))
+    adjusted = dict(zip(others, holm([apart["p"] for name in others if (apart := found[name])])))
     for name, apart in found.items():
-        minus = "–" if apart is None else shown(apart.value, apart.low, apart.high)
-        p = "–" if apart is None else shown(adjusted.get(name, apart.p))
-        rows.append(f"| {NAMES[name]} | {interval(balanced, name)} | {interval(deficit, name)} | {minus} | {p} |")
+        minus = "–" if apart is None else with_interval(dict(apart))
+        p = "–" if apart is None else number(adjusted.get(name, apart["p"]))
+        rows.append(f"| {NAMES[name]} | {estimate(balanced, name)} | {estimate(deficit, name)} | {minus} | {p} |")
     lines = [f"{len(seeds)} seeds", "", *rows, "", "| round | cells | images in a cell, least to most |", "| --- | --- | --- |"]
     for seed in seeds:
         for step in range(1, LAST + 1):

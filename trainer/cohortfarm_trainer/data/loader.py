@@ -32,6 +32,7 @@ class TrainingBatches(Dataset):
     def __init__(self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int, fit: str = CROP):
         self.groups, self.augment, self.rank, self.world = groups, augment, rank, world
         self.streams = [Stream(group.records.blob, seed + i) for i, group in enumerate(groups)]
+        self.members = [np.zeros(len(group.records), np.int64) if group.groups is None else group.groups for group in groups]
         self.readers = [ImageReader(group.records, size, fit) for group in groups]
         bounds = [steps.start, *range((steps.start // BLOCK + 1) * BLOCK, steps.stop, BLOCK), steps.stop]
         self.blocks = [range(first, last) for first, last in zip(bounds, bounds[1:]) if first < last]
@@ -53,8 +54,6 @@ class TrainingBatches(Dataset):
     def _part(self, g: int, k: int) -> list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]:
         """What one group gives to each batch of a block: images, their labels and their groups."""
         reader, labels = self.readers[g], self.groups[g].records.labels
-        given = self.groups[g].groups
-        groups = np.zeros(len(labels), np.int64) if given is None else given
         positions = self._taken(g, k)
         indices = [self.streams[g].at(batch) for batch in positions]
         wanted = np.concatenate(indices)
@@ -63,7 +62,7 @@ class TrainingBatches(Dataset):
             reader.start(self.streams[g].at(np.concatenate(self._taken(g, k + stride()))))
         images = iter(reader.read(wanted))
         return [
-            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen], groups[chosen])
+            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen], self.members[g][chosen])
             for batch, chosen in zip(positions, indices)
         ]
 

@@ -146,7 +146,7 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
             if other is None or arm == minus:
                 continue
             for endpoint in ENDPOINTS:
-                difference = _contrast(runs[arm, start, site], other, endpoint, seed)
+                difference = difference_of(runs[arm, start, site], other, endpoint, seed)
                 if difference is not None:
                     kind = {"arm": arm, "minus": minus, "initialisation": start, "site": site, "endpoint": endpoint}
                     found.append({**kind, **difference, "primary": site == declared and all(kind[name] == value for name, value in primary.items())})
@@ -159,7 +159,8 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
     return found
 
 
-def _contrast(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] | None:
+def difference_of(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] | None:
+    """A measure of an arm minus that of another, seed by seed on the same resamples; None where one does not have it."""
     own, base = values_of(arm, name), values_of(other, name)
     if own is None or base is None:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from .scores import BINS, enough
+from .scores import bins_of, enough
 
 POINTS = 101  # of a curve at most: a page shows no more
 
@@ -34,7 +34,7 @@ def thinned(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
 
 def reliability(truth: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
     """Bins of the calibration error that have images: mean probability, share of positives, images."""
-    place = np.minimum((scores * BINS).astype(int), BINS - 1)
+    place = bins_of(scores)
     return [
         {"probability": float(scores[place == bin_].mean()), "positives": float(truth[place == bin_].mean()), "images": int((place == bin_).sum())}
         for bin_ in np.unique(place)

@@ -30,6 +30,11 @@ def brier(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(brier_score_loss(truth, scores))
 
 
+def bins_of(scores: np.ndarray) -> np.ndarray:
+    """int [n]: the bin of the calibration error of each score in 0..1."""
+    return np.minimum((scores * BINS).astype(int), BINS - 1)
+
+
 def calibration_error(truth: np.ndarray, scores: np.ndarray) -> float:
     """Mean distance of predicted from observed frequency over 15 bins of equal width, weighed by their images."""
     return float(weighted_calibration_error(np.ones((1, len(truth)), np.float32), truth, scores)[0])
@@ -85,7 +90,7 @@ def weighted_rate(weights: np.ndarray, hit: np.ndarray, of: np.ndarray) -> np.nd
 
 def weighted_calibration_error(weights: np.ndarray, truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """float64 [b]; see calibration_error."""
-    place = np.minimum((scores * BINS).astype(int), BINS - 1)
+    place = bins_of(scores)
     member = np.eye(BINS, dtype=np.float32)[place]
     distance = (weights @ (member * (scores - truth)[:, None].astype(np.float32))).astype(np.float64)
     return np.abs(distance).sum(1) / weights.sum(1)

@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from .parts import interval, number
+from .evaluations import UNDERDIAGNOSIS, no_finding_disparities
+from .parts import Estimate, number, with_interval
 
 LIMITS = """For research on classifiers and their fairness. It is no medical device, and nothing here says how well it does in another hospital:
 measure it on that hospital's own images first (`cohortfarm train` with `evaluation.sites`, or `cohortfarm audit`). Thresholds are those
@@ -70,19 +71,13 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", re.sub(r"\s+", " ", text).strip())
 
 
-def estimate(found: dict[str, float | None] | None) -> str:
-    if found is None:
-        return "too few images"
-    return number(found["value"]) if found["low"] is None else f"{number(found['value'])} ({interval(found)})"
+def estimate(found: Estimate | None) -> str:
+    return "too few images" if found is None else with_interval(found)
 
 
 def worst_of(evaluation: dict[str, Any]) -> str:
     """The group of the finest grouping that is underdiagnosed most, once noise is taken out."""
-    found = [
-        one["worst"]
-        for one in evaluation["disparities"]
-        if (one["label"], one["rate"], one["operatingPoint"]) == ("no-finding", "FalsePositiveRate", "Validation") and one["worst"]
-    ]
+    found = [one["worst"] for one in no_finding_disparities(evaluation, *UNDERDIAGNOSIS) if one["worst"]]
     if not found:
         return "There are too few images to say so by group."
     return f"Worst, once noise is taken out: {number(found[-1]['rate'])} of {plain(', '.join(found[-1]['cell'].values()))}."

@@ -64,7 +64,7 @@ def model_section(model: str, evaluation: dict[str, Any]) -> str:
         cells = [cell(label["auroc"], scale), *(cell(label[name]) for name in SCORES)]
         rows.append(row(label["label"], "", [counts, *cells]))
     findings = table(["Label", "Images", "Threshold", "AUROC", *SCORES.values()], rows)
-    of_none = _of(evaluation, *UNDERDIAGNOSIS)
+    of_none = no_finding_disparities(evaluation, *UNDERDIAGNOSIS)
     groups = heat_map(of_none[-1]["cells"]) if of_none else ""
     noise = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] == "no-finding"])
     gaps = table(DISPARITY_HEAD, [disparity_row(one) for one in evaluation["disparities"] if one["label"] != "no-finding"])
@@ -150,13 +150,13 @@ def left_out(entries: list[dict[str, Any]]) -> str:
 
 
 def _finest(evaluation: dict[str, Any], kind: str) -> dict[str, Any] | None:
-    found = [one for one in _of(evaluation, *UNDERDIAGNOSIS) if one["gap"] is not None]
+    found = [one for one in no_finding_disparities(evaluation, *UNDERDIAGNOSIS) if one["gap"] is not None]
     return found[-1][kind] if found else None
 
 
 UNDERDIAGNOSIS = ("FalsePositiveRate", "Validation")
 
 
-def _of(evaluation: dict[str, Any], rate: str, point: str) -> list[dict[str, Any]]:
+def no_finding_disparities(evaluation: dict[str, Any], rate: str, point: str) -> list[dict[str, Any]]:
     """Disparities of no-finding, the finest last."""
     return [one for one in evaluation["disparities"] if (one["label"], one["rate"], one["operatingPoint"]) == ("no-finding", rate, point)]

@@ -25,6 +25,12 @@ def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
+def with_interval(found: Estimate) -> str:
+    """`0.912 (0.899 to 0.925)`, or the value alone where there is no interval."""
+    value = number(found["value"])
+    return value if found["low"] is None or found["high"] is None else f"{value} ({interval(found)})"
+
+
 def interval(found: Estimate, signed: bool = False) -> str:
     if found["low"] is None or found["high"] is None:
         return "no interval"
