@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startWithDefinition } from '../../test/crd/definition-server.ts';
-import { startKwok } from '../../testbed/kwok.ts';
-import { startNats } from '../../testbed/servers/nats.ts';
-import { datasetNamed, inParallel, kubeOf, makeFinished, namesOf, until, watchJobs } from './objects.ts';
+import { startCluster } from './cluster.ts';
+import { datasetNamed, inParallel, makeFinished, namesOf, until } from './objects.ts';
 import { startOperatorProgram } from './program.ts';
-import { startReports } from './reports.ts';
 
 /** Thousands of datasets, of which most are finished, and what that costs the others. */
 
@@ -25,26 +22,19 @@ const LOOK_EVERY_MS = 2000;
 const RESYNC_SECONDS = 20;
 
 export async function measureFinished(finished: number, growing: number): Promise<Finished> {
-  const [plane, nats] = await Promise.all([startWithDefinition({ controllers: true }), startNats()]);
-  const kwok = await startKwok(plane, 50);
-  const kube = kubeOf(plane);
-  const reports = await startReports(nats.url);
-  const jobs = await watchJobs(plane);
+  const cluster = await startCluster();
+  const { plane, nats, kube, jobs } = cluster;
   const start = () =>
     startOperatorProgram(plane.kubeconfig, nats.url, { COHORTFARM_RESYNC_SECONDS: String(RESYNC_SECONDS) });
-  const apply = async (name: string) => {
-    const { metadata } = await kube.apply(datasetNamed(name));
-    void jobs.seen(`${name}-workers-1`).then(() => reports.begin(metadata.uid, name));
-  };
   const timeToJob = async (name: string) => {
     const begun = performance.now();
-    await apply(name);
+    await cluster.grow(name);
     return ((await jobs.seen(`${name}-workers-1`)) - begun) / 1000;
   };
   await inParallel(namesOf('finished', finished), (name) => makeFinished(kube, name));
   let operator = await start();
   try {
-    await inParallel(namesOf('growing', growing), apply);
+    await inParallel(namesOf('growing', growing), cluster.grow);
     await until('every Job is there', 100, () => jobs.count() >= growing);
     await operator.replica.end('SIGTERM');
     await kube.apply(datasetNamed('waiting'));
@@ -58,10 +48,7 @@ export async function measureFinished(finished: number, growing: number): Promis
     }
     return { finished, growing, afterStart, firstLooks, peakMemory: await operator.peakMemory() };
   } finally {
-    await reports.close();
-    jobs.close();
     await operator.replica.end('SIGKILL');
-    await kwok.stop();
-    await Promise.all([plane.stop(), nats.stop()]);
+    await cluster.stop();
   }
 }

@@ -1,20 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startWithDefinition } from '../../test/crd/definition-server.ts';
 import { startKwok } from '../../testbed/kwok.ts';
-import { startNats } from '../../testbed/servers/nats.ts';
-import {
-  datasetNamed,
-  inParallel,
-  kubeOf,
-  namesOf,
-  plainJob,
-  REPLICAS,
-  runningPods,
-  until,
-  watchJobs,
-} from './objects.ts';
+import { NODES, startCluster } from './cluster.ts';
+import { inParallel, kubeOf, namesOf, plainJob, REPLICAS, runningPods, until, watchJobs } from './objects.ts';
 import { type OperatorProgram, startOperatorProgram } from './program.ts';
-import { type Reports, SHARDS, startReports } from './reports.ts';
+import { type Reports, SHARDS } from './reports.ts';
 
 /** Many datasets and pods at once: what the operator needs for them, beside the same Jobs without it. */
 
@@ -46,21 +36,14 @@ export interface Times {
 
 /** Long enough for every dataset to be written several times. */
 const PROGRESS_MS = 40_000;
-const NODES = 50;
 
 export async function measureScale(datasets: number): Promise<Scale> {
   const floor = await measureFloor(datasets);
-  const [plane, nats] = await Promise.all([startWithDefinition({ controllers: true }), startNats()]);
-  const kwok = await startKwok(plane, NODES);
+  const cluster = await startCluster();
+  const { plane, nats, kube, reports, jobs } = cluster;
   const operator = await startOperatorProgram(plane.kubeconfig, nats.url);
-  const reports = await startReports(nats.url);
-  const kube = kubeOf(plane);
-  const jobs = await watchJobs(plane);
   try {
-    const times = await timesOf(jobs, datasets, kube, async (name) => {
-      const { metadata } = await kube.apply(datasetNamed(name));
-      void jobs.seen(`${name}-workers-1`).then(() => reports.begin(metadata.uid, name));
-    });
+    const times = await timesOf(jobs, datasets, kube, cluster.grow);
     const cpuSeconds = await operator.cpuSeconds();
     const requests = await requestsOf(operator);
     return {
@@ -73,11 +56,8 @@ export async function measureScale(datasets: number): Promise<Scale> {
       peakMemory: await operator.peakMemory(),
     };
   } finally {
-    await reports.close();
-    jobs.close();
     await operator.replica.end('SIGKILL');
-    await kwok.stop();
-    await Promise.all([plane.stop(), nats.stop()]);
+    await cluster.stop();
   }
 }
 
