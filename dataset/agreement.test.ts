@@ -76,7 +76,7 @@ test('a gate that refuses nothing is counted in dataset.json, card and report, a
   assert.ok((await verify(store)).faults.some(({ message }) => message === 'agreement is not what the records give'));
 });
 
-test('without such a gate there is no agreement, and the plan keeps its digest', () => {
+test('a plan whose gates all refuse has no agreement, and keeps its digest', () => {
   assert.equal(createAgreementCounter(planOf(smallDataset()).gates).finish(), undefined);
   const digest = (enforce: boolean | undefined) =>
     planOf(

@@ -58,7 +58,7 @@ export function Suspicious({ asked }: { asked: Asked<SuspiciousView> }) {
         </ol>
       )}
       <h3>Nearest to another image of the selection</h3>
-      <p class="note">{comparedWords(asked.value)} Each image stands beside the one that is nearest to it.</p>
+      <p class="note">{comparedWords(asked.value)} Each image is shown beside its nearest neighbour.</p>
       {others.length === 0 && <p class="empty">There are no two images with features here.</p>}
       <ol class="sheet pairs" aria-label="Images nearest to another one">
         {others.map(({ key, axes, other }) => (

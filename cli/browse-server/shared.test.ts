@@ -34,7 +34,7 @@ test('computations of any kind take turns, and equal ones are one', async () => 
   assert.deepEqual([first.begun.length, second.begun.length], [1, 1]);
 });
 
-test('a computation stops once nobody waits for it, and not before', async () => {
+test('a computation is cancelled when the last caller leaves, and not before', async () => {
   const near = createShared(4)<string>();
   const work = held();
   const [one, two] = [waits(), waits()];

@@ -82,7 +82,7 @@ async function termsOfModel(source: ObjectStore, options: PushOptions): Promise<
   return null;
 }
 
-/** The terms in a model's card, null where it states none; or why there is no card to read. */
+/** Reads the terms in a model's card: null if it states none, or the reason why no card could be read. */
 async function readModelTerms(
   uri: string,
   options: PushOptions,

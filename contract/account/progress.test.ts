@@ -262,7 +262,7 @@ test('the publish pod and stages are as far as they last reported, and no more o
     { done: 2, all: 9 },
     { stage: 'pretrain', done: 10, all: 400, secondsLeft: 60 },
   ]);
-  // A forged stage costs others nothing, and there is no end of names.
+  // A forged stage name cannot displace a stage that reports already, and the number of names is bounded.
   for (let i = 0; i < 1000; i++) progress.addStep({ stage: `s-${i}`, done: 1, all: 2 }, 3000);
   assert.equal(steps(3000).length, 64);
   assert.deepEqual(steps(3000 + 180_000), []);
