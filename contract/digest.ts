@@ -49,3 +49,11 @@ export function digestOfLines(values: Iterable<unknown>): string {
   for (const value of values) hash.update(`${canonicalJson(value)}\n`);
   return hash.digest('hex');
 }
+
+/** A UUID (RFC 9562, version 8) that follows from its parts: of their SHA-256. */
+export function derivedUuid(...parts: readonly string[]): string {
+  const bytes = createHash('sha256').update(parts.join('\n')).digest().subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}

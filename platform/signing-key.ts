@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '../contract/failure.ts';
 
-/** Ed25519 keys, from a PEM file or a variable (`env:NAME`), as a Secret gives them to a pod; messages never repeat them. */
+/** Ed25519 keys and their certificates, from a PEM file or a variable (`env:NAME`), as a Secret gives them to a pod; messages never repeat them. */
 
 /** A key that signs: a private key here, or a service that holds one. */
 export interface Signer {
@@ -18,6 +18,34 @@ export async function readPrivateKey(option: string, source: string): Promise<Si
 
 export async function readPublicKey(option: string, source: string): Promise<KeyObject> {
   return parseKey(option, source, 'public', createPublicKey, await readPem(option, source));
+}
+
+/** A certificate with an Ed25519 key, and those that lead from it to an authority, in this order. */
+export async function readCertificates(
+  option: string,
+  source: string,
+): Promise<readonly [X509Certificate, ...X509Certificate[]]> {
+  const pem = await readPem(option, source, 'certificates');
+  const refuse = (what: string, cause?: unknown): never => {
+    throw new UsageError(
+      `${option}: ${source} ${what}; it must hold certificates in PEM, first that of the Ed25519 key, then its issuers in order`,
+      { cause },
+    );
+  };
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  let chain: X509Certificate[] = [];
+  try {
+    chain = blocks.map((block) => new X509Certificate(block));
+  } catch (cause) {
+    refuse('holds a damaged certificate', cause);
+  }
+  const [first, ...issuers] = chain;
+  if (!first) return refuse('holds no certificate');
+  const type = first.publicKey.asymmetricKeyType;
+  if (type !== 'ed25519') refuse(`begins with a certificate of a key of type ${type}`);
+  const stranger = issuers.findIndex((issuer, i) => !chain[i]!.verify(issuer.publicKey));
+  if (stranger >= 0) refuse(`has a certificate (number ${stranger + 1}) that the next one did not issue`);
+  return [first, ...issuers];
 }
 
 /**
@@ -46,7 +74,7 @@ export function commandKey(option: string, command: string, publicKey: KeyObject
   };
 }
 
-async function readPem(option: string, source: string): Promise<string> {
+async function readPem(option: string, source: string, what = 'a key'): Promise<string> {
   const variable = /^env:(.*)$/s.exec(source)?.[1];
   if (variable === undefined)
     return readFile(source, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -55,7 +83,7 @@ async function readPem(option: string, source: string): Promise<string> {
       });
     });
   const value = process.env[variable];
-  if (!value) throw new UsageError(`${option}: the variable ${variable} is not set; it must hold a key in PEM`);
+  if (!value) throw new UsageError(`${option}: the variable ${variable} is not set; it must hold ${what} in PEM`);
   return value;
 }
 

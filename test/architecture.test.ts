@@ -47,6 +47,7 @@ const OWNERS: readonly { readonly packages: RegExp; readonly files: readonly str
   { packages: /^csv-parse(\/|$)/, files: ['platform/csv.ts'] },
   { packages: /^sharp$/, files: ['platform/image/', 'dataset/publish/thumbnails.ts'] },
   { packages: /^@huggingface\/hub$/, files: ['platform/hub.ts'] },
+  { packages: /^@(trustnxt|peculiar)\//, files: ['platform/content-credentials.ts'] },
   { packages: /^dcmjs$/, files: ['dataset/export/dicom.ts'] },
   { packages: /^ml-matrix$/, files: ['dataset/evidence/'] },
   { packages: /^esbuild$/, files: ['browse/build.ts', 'package/bundle.ts'] },

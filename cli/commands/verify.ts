@@ -1,11 +1,13 @@
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { Command } from 'commander';
+import { UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
+import { verifyExport } from '../../dataset/export/export.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
 import type { GivenReference } from '../../dataset/verify/novelty.ts';
 import { type Fault, type Verification, verify } from '../../dataset/verify/verify.ts';
-import { readPublicKey } from '../../platform/signing-key.ts';
+import { readCertificates, readPublicKey } from '../../platform/signing-key.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
 import { addDatasetOptions, type DatasetFlags, locate, openDataset, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
@@ -19,6 +21,7 @@ const SHOWN = 20;
 interface VerifyOptions extends DatasetFlags {
   readonly json?: boolean;
   readonly key?: string;
+  readonly certificate?: string;
   readonly reference?: string;
 }
 
@@ -30,9 +33,14 @@ export function addVerify(program: Command): void {
       .argument('[uri]', 'directory or s3://bucket/prefix of the dataset')
       .option('--reference <uri>', 'the reference that the plan names, to compute again what needs its real images')
       .option('--key <file>', 'require a signature of this public key: a PEM file, or env:NAME')
+      .option('--certificate <file>', 'of an export: require that this certificate signed each image; PEM, or env:NAME')
       .option('--json', 'print JSON with every fault'),
   ).action(async (named: string | undefined, flags: VerifyOptions) => {
     const { uri, flags: options } = await locate(named, flags);
+    if (options.certificate !== undefined) {
+      process.exitCode = await reportExport(uri, options);
+      return;
+    }
     const key = options.key === undefined ? null : await readPublicKey('--key', options.key);
     process.exitCode = await reportVerification(openDataset(uri, options), {
       json: options.json === true,
@@ -66,12 +74,8 @@ export async function reportVerification(
     process.stdout.write(
       `${JSON.stringify({ uri: store.uri, ok: faults.length === 0, images, shortfall, signedBy, faults })}\n`,
     );
-  if (!options.json) printFaults(faults);
   if (faults.length > 0) {
-    if (!options.json)
-      process.stderr.write(
-        `NOT verified: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} in ${store.uri}\n`,
-      );
+    if (!options.json) printUnverified(store, faults);
     return EXIT.checkFailed;
   }
   if (!options.json && !options.quiet) {
@@ -88,8 +92,32 @@ export async function reportVerification(
   return shortfall === 0 ? EXIT.done : EXIT.shortfall;
 }
 
+/** Verifies the content credentials of an export, prints the result, and returns the exit code. */
+async function reportExport(
+  uri: string,
+  { certificate, key, reference, json, ...flags }: VerifyOptions,
+): Promise<number> {
+  if (key !== undefined || reference !== undefined)
+    throw new UsageError('--certificate checks an export; --key and --reference are for the dataset itself');
+  const [signing] = await readCertificates('--certificate', certificate!);
+  const store = openDataset(uri, flags);
+  const { images, faults } = await verifyExport(store, signing);
+  const ok = faults.length === 0;
+  if (json) process.stdout.write(`${JSON.stringify({ uri: store.uri, ok, images, faults })}\n`);
+  else if (ok) process.stdout.write(`Verified: each of ${images} images is signed by ${plain(nameOf(signing))}.\n`);
+  else printUnverified(store, faults);
+  return ok ? EXIT.done : EXIT.checkFailed;
+}
+
+const nameOf = ({ subject }: X509Certificate): string => subject.replaceAll('\n', ', ');
+
 /** Images of the datasets that a dataset extends. */
 const imagesBefore = ({ parent }: Verification): number => (parent ? parent.images + imagesBefore(parent) : 0);
+
+function printUnverified({ uri }: ObjectStore, faults: readonly Fault[]): void {
+  printFaults(faults);
+  process.stderr.write(`NOT verified: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'} in ${uri}\n`);
+}
 
 /** Prints the first faults to standard error. */
 export function printFaults(faults: readonly Fault[]): void {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { derivedUuid } from '../../contract/digest.ts';
 import { DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
@@ -12,13 +12,9 @@ import { decodeImage, type RawImage } from '../../platform/image/image.ts';
 const CR_IMAGE = '1.2.840.10008.5.1.4.1.1.1';
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
 
-/** A UID that follows from its parts, under 2.25: a UUID (RFC 9562, version 8) from their SHA-256, in decimal. */
-export function uidOf(...parts: readonly string[]): string {
-  const bytes = createHash('sha256').update(parts.join('\n')).digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return `2.25.${BigInt(`0x${bytes.toString('hex')}`)}`;
-}
+/** A UID that follows from its parts, under 2.25: a UUID in decimal. */
+export const uidOf = (...parts: readonly string[]): string =>
+  `2.25.${BigInt(`0x${derivedUuid(...parts).replaceAll('-', '')}`)}`;
 
 /** The UIDs of a sample: each is a study of its own, as each is a person of its own. */
 export const sampleUids = (planDigest: string, key: string) => ({

@@ -8,6 +8,7 @@ import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { testSigner } from '../../test/support/certificates.ts';
 import { growSmall } from '../../test/support/grown.ts';
 import { renderDicom, uidOf } from './dicom.ts';
 import { exportDataset } from './export.ts';
@@ -43,8 +44,9 @@ function dyingStore(store: ObjectStore, n: number): ObjectStore {
 test('F9: an export that is killed at any write is finished by the next, byte for byte', async (t) => {
   const source = await emptyStore(t);
   await growSmall(source);
-  for (const format of FORMATS) {
-    const request = { source, format, bodyPart: 'CHEST' };
+  const signer = await testSigner();
+  for (const { format, ...more } of [...FORMATS.map((format) => ({ format })), { format: FORMATS[1], signer }]) {
+    const request = { source, format, bodyPart: 'CHEST', ...more };
     const whole = await emptyStore(t);
     const shards: number[] = [];
     const { samples, written } = await exportDataset({

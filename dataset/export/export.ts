@@ -1,10 +1,13 @@
+import type { X509Certificate } from 'node:crypto';
 import { parquetReadObjects } from 'hyparquet';
 import { canonicalFile } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
+import { type Export, exportSchema } from '../../contract/schema/export.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
+import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { readManifest } from '../claim.ts';
@@ -12,9 +15,10 @@ import { indexColumns } from '../publish/index.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
 import { openParquet } from '../read/index-file.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
-import { digestStored } from '../stored.ts';
+import { digestStored, readStored } from '../stored.ts';
+import { assertAccepted, checkCredentials, credentialsOf, type ExportCheck } from './credentials.ts';
 import type { DicomOptions } from './dicom.ts';
-import { type Exporter, exporterOf, type Format, type Row } from './format.ts';
+import { type Exporter, exporterOf, type Format, layoutOf, type Row } from './format.ts';
 
 /**
  * A published dataset in another format, at another place. What is written follows from the dataset, byte for byte, and no
@@ -26,6 +30,8 @@ export interface ExportRequest extends DicomOptions {
   readonly source: ObjectStore;
   readonly target: ObjectStore;
   readonly format: Format;
+  /** Signs each image; only for formats that hold the published files. */
+  readonly signer?: CredentialSigner | null;
   /** Called after each shard, with how many are done. */
   readonly onShard: (done: number, all: number) => void;
 }
@@ -44,10 +50,11 @@ const AHEAD = { items: 16 };
 
 /** @throws Failure when the dataset is incomplete or damaged, or the target holds anything else */
 export async function exportDataset(request: ExportRequest): Promise<Exported> {
-  const { source, target, format, onShard } = request;
+  const { source, target, format, signer, onShard } = request;
   const manifest = await readManifest(source);
   if (!manifest)
     throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  if (signer) await assertAccepted(signer);
   await checkIndex(source, manifest);
   const exporter = exporterOf(format, manifest, request);
   await claimTarget(request, manifest);
@@ -80,9 +87,9 @@ async function checkIndex(source: ObjectStore, { files }: Manifest): Promise<voi
 }
 
 /** Marks the target as the place of this export. @throws Failure when it is that of another, or holds something else */
-async function claimTarget({ target, format, bodyPart }: ExportRequest, manifest: Manifest): Promise<void> {
+async function claimTarget({ target, format, bodyPart, signer }: ExportRequest, manifest: Manifest): Promise<void> {
   const { name, planDigest, generator, samples } = manifest;
-  const claim = {
+  const claim: Export = {
     apiVersion: 'cohortfarm.dev/export/v1',
     dataset: name,
     synthetic: true,
@@ -91,6 +98,7 @@ async function claimTarget({ target, format, bodyPart }: ExportRequest, manifest
     samples: samples.accepted,
     format,
     ...(format === 'dicom' && { bodyPart }),
+    ...(signer && { contentCredentials: credentialsOf(signer) }),
   };
   const body = canonicalFile(claim);
   if ((await target.stat(EXPORT)) === null)
@@ -105,8 +113,11 @@ async function claimTarget({ target, format, bodyPart }: ExportRequest, manifest
 const shardFolder = ({ folder }: Exporter, shard: number): string => `${folder}${String(shard).padStart(6, '0')}/`;
 
 /** Writes the files of one shard that are missing; returns how many. */
-async function exportShard(request: ExportRequest, exporter: Exporter, record: ShardRecord): Promise<number> {
-  const { source, target } = request;
+async function exportShard(
+  { source, target }: ExportRequest,
+  exporter: Exporter,
+  record: ShardRecord,
+): Promise<number> {
   const folder = shardFolder(exporter, record.shard);
   const present = new Set<string>();
   for await (const { key } of target.list(folder)) present.add(key);
@@ -163,4 +174,15 @@ async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Expo
       };
     }
   }
+}
+
+/** Checks the content credentials of an export. @throws Failure when there is no export, or none with credentials */
+export async function verifyExport(store: ObjectStore, certificate: X509Certificate): Promise<ExportCheck> {
+  const claim = await readStored(store, EXPORT, exportSchema);
+  if (!claim)
+    throw new Failure(
+      'DatasetDamaged',
+      `${store.uri} holds no export: ${EXPORT} is missing; --certificate checks exports`,
+    );
+  return checkCredentials(store, claim, layoutOf(claim.format), certificate);
 }

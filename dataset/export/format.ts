@@ -1,7 +1,9 @@
 import { CONTENT_TYPES, imageExtension } from '../../contract/names.ts';
 import { combinationsOf } from '../../contract/plan/combinations.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectBody } from '../../platform/store/store.ts';
+import { signImage } from './credentials.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
 
 /** The formats that a dataset is exported to: a file for each sample, and one table of all samples, written last. */
@@ -27,6 +29,10 @@ export interface Table {
   render(rows: AsyncIterable<Row>, manifest: Manifest): Promise<ObjectBody>;
 }
 
+export interface ExportOptions extends DicomOptions {
+  readonly signer?: CredentialSigner | null;
+}
+
 export interface Exporter {
   /** Folder of the files. */
   readonly folder: string;
@@ -36,25 +42,38 @@ export interface Exporter {
   readonly table: Table;
 }
 
-export function exporterOf(format: Format, manifest: Manifest, options: DicomOptions): Exporter {
+/** The places of images and table in an export. */
+const LAYOUT = {
+  imagefolder: { folder: 'train/', table: 'train/metadata.jsonl' },
+  coco: { folder: 'images/', table: 'annotations.json' },
+  dicom: { folder: 'dicom/', table: 'metadata.jsonl' },
+} as const;
+
+export const layoutOf = (format: Format): { readonly folder: string; readonly table: string } => LAYOUT[format];
+
+export function exporterOf(format: Format, manifest: Manifest, options: ExportOptions): Exporter {
+  const { folder, table } = layoutOf(format);
   const extension = imageExtension(manifest.dataset.spec.output.image.format);
+  const { signer } = options;
   const images = {
+    folder,
     extension,
     contentType: CONTENT_TYPES[extension],
-    render: async ({ image }: DicomSample) => image,
+    render: async ({ key, image }: DicomSample) =>
+      signer ? signImage(image, `${key}.${extension}`, manifest, signer) : image,
   };
   switch (format) {
     case 'imagefolder':
-      return { ...images, folder: 'train/', table: listing('train/metadata.jsonl', () => ({})) };
+      return { ...images, table: listing(table, () => ({})) };
     case 'coco':
-      return { ...images, folder: 'images/', table: COCO };
+      return { ...images, table: COCO };
     case 'dicom':
       return {
-        folder: 'dicom/',
+        folder,
         extension: 'dcm',
         contentType: 'application/dicom',
         render: (sample) => renderDicom(sample, manifest, options),
-        table: listing('metadata.jsonl', ({ key }) => {
+        table: listing(table, ({ key }) => {
           const { study, series, instance } = sampleUids(manifest.planDigest, key);
           return { study_instance_uid: study, series_instance_uid: series, sop_instance_uid: instance };
         }),
@@ -80,7 +99,7 @@ const listing = (table: string, more: (row: Row) => Readonly<Record<string, stri
 
 /** COCO with one category for each value of each axis; an image's label covers all of it. */
 const COCO: Table = {
-  key: 'annotations.json',
+  key: LAYOUT.coco.table,
   contentType: CONTENT_TYPES.json,
   async render(rows, { dataset, generator, model, name, planDigest }) {
     const values = Object.entries(dataset.spec.quota.axes).flatMap(([axis, { values = [], bins = [] }]) =>
@@ -102,7 +121,7 @@ const COCO: Table = {
     };
     for await (const { key, file, prompt, seed, axes } of rows) {
       const image = Number(key) + 1;
-      add(images, { id: image, file_name: file.slice('images/'.length), height, width, key, prompt, seed });
+      add(images, { id: image, file_name: file.slice(LAYOUT.coco.folder.length), height, width, key, prompt, seed });
       const shown = Object.entries(axes).flatMap(([axis, value]) =>
         (sets.get(`${axis}=${value}`) ?? [value]).map((one) => [axis, one] as const),
       );

@@ -5,8 +5,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { sha256 } from '../../contract/digest.ts';
+import { exportDataset } from '../../dataset/export/export.ts';
+import { openStore } from '../../platform/store/store.ts';
+import { testSigner } from '../support/certificates.ts';
 import { childrenOf, REPO, runCli, startCli } from '../support/cli.ts';
 import { SMALL_DEMO_SAMPLES, shardDigests, writeSmallDemo } from '../support/demo.ts';
+import { folderDigests } from '../support/folder.ts';
 
 /** The whole path on one machine, with the embedded model: grow, verify, replay; stopped, killed, and damaged. */
 
@@ -46,12 +50,26 @@ test('a grown dataset verifies, and images were rejected on the way', async () =
   assert.ok(manifest.samples.attempts > SMALL_DEMO_SAMPLES, 'gates have work');
 });
 
-test('four workers write the same shards as one', async () => {
+test('four workers write the same shards as one, and F4: the same signed images', async () => {
   const output = join(dir, 'four');
   const { code, stderr } = await runCli(['run', '-f', file, '-o', output, '--workers', '4']);
   assert.equal(code, 0, stderr);
   assert.deepEqual(await shardDigests(output), reference);
+  await assertEqualWhenSigned(output);
 });
+
+/** Images with content credentials are the same files, however many workers grew the dataset. */
+async function assertEqualWhenSigned(output: string): Promise<void> {
+  const signed = async (from: string, to: string): Promise<Record<string, string>> => {
+    const [source, target] = [openStore(from), openStore(to)];
+    const signer = await testSigner();
+    await exportDataset({ source, target, format: 'imagefolder', bodyPart: '', signer, onShard: () => {} });
+    return folderDigests(to);
+  };
+  const expected = await signed(join(dir, 'reference'), join(dir, 'reference-signed'));
+  assert.equal(Object.keys(expected).length, SMALL_DEMO_SAMPLES + 2, 'a table and export.json beside the images');
+  assert.deepEqual(await signed(output, `${output}-signed`), expected);
+}
 
 /** Kills a process; false for one that has ended meanwhile. */
 function killed(pid: number): boolean {
@@ -84,6 +102,7 @@ test('workers and the command killed at random moments and run again write the s
   }
   assert.ok(kills > 3, `${kills} processes were killed`);
   assert.deepEqual(await shardDigests(output), reference);
+  await assertEqualWhenSigned(output);
   assert.equal((await runCli(['verify', output])).code, 0);
 });
 

@@ -14,24 +14,13 @@ import { missingForServers } from '../../testbed/servers/tools.ts';
 import { growDataset, readersDataset } from '../readers/fixture.ts';
 import { readersPython } from '../readers/python.ts';
 import { runCli, startCli } from '../support/cli.ts';
+import { folderDigests } from '../support/folder.ts';
 import { missingPython } from '../support/venv.ts';
 import { runPython } from './python.ts';
 
 /** `cohortfarm export`, read back by the programs that such files are for. */
 
 const run = promisify(execFile);
-
-/** Names and digests of all files below a folder. */
-async function contents(folder: string): Promise<Record<string, string>> {
-  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const found = await Promise.all(
-    files.map(async ({ parentPath, name }) => {
-      const path = join(parentPath, name);
-      return [path.slice(folder.length + 1), sha256(await readFile(path))] as const;
-    }),
-  );
-  return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
 
 const skip = (await missingPython()) || (await missingForServers());
 
@@ -77,7 +66,7 @@ describe('F9: export', { skip }, () => {
           'StudyTime',
         ],
       );
-      const [first] = Object.keys(await contents(at(`${to}/dicom`)));
+      const [first] = Object.keys(await folderDigests(at(`${to}/dicom`)));
       const program = join(await unpackedPackages('dicom3tools', ['dicom3tools']), 'usr/bin/dciodvfy');
       const { stderr } = await run(program, [at(`${to}/dicom/${first}`)]).catch((error: { stderr: string }) => error);
       assert.match(stderr, /^CRImage$/m);
@@ -129,11 +118,11 @@ describe('F9: export', { skip }, () => {
       await outcome;
     }
     assert.equal((await runCli(args)).code, 0);
-    const found = await contents(at('killed'));
-    assert.deepEqual(found, await contents(at('dicom-png')));
+    const found = await folderDigests(at('killed'));
+    assert.deepEqual(found, await folderDigests(at('dicom-png')));
     const { stdout } = await runCli(args);
     assert.match(stdout, /^Exported: (\d+) images \(\1 of them before\)/);
-    assert.deepEqual(await contents(at('killed')), found);
+    assert.deepEqual(await folderDigests(at('killed')), found);
   });
 
   it('to S3, the same bytes', async (t) => {
@@ -145,7 +134,7 @@ describe('F9: export', { skip }, () => {
     const { code, stderr } = await runCli(args, s3.env);
     assert.equal(code, 0, stderr);
     const store = openStore('s3://out/x', s3.options);
-    const local = await contents(at('dicom-png'));
+    const local = await folderDigests(at('dicom-png'));
     const keys = (await Array.fromAsync(store.list(''))).map(({ key }) => key);
     assert.deepEqual(keys, Object.keys(local));
     for (const key of keys) assert.equal(sha256((await store.get(key))!), local[key]);
