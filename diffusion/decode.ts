@@ -1,11 +1,25 @@
 import type { RawImage } from '../platform/image/image.ts';
+import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { floatFeed, toFloats } from './tensors.ts';
 
 /** From latents to pixels. */
 
+/** Pixels that one call of the decoder makes at most, unless one image has more: its memory peaks are the largest of all. */
+const CALL_PIXELS = 512 * 512;
+
 /**
- * The decoder's output, about -1..1.
+ * The images of one call: a divisor of the rows, so that all calls have the same shape; the largest within the bound. A decoder
+ * that is exported for a fixed number of rows gets all.
+ */
+export function sliceOf(rows: number, pixels: number, isFixed: boolean): number {
+  let slice = rows;
+  while (!isFixed && slice > 1 && (rows % slice > 0 || slice * pixels > CALL_PIXELS)) slice--;
+  return slice;
+}
+
+/**
+ * The decoder's output, about -1..1, of slices of the rows one after another.
  * @param latents [rows, channels, height, width]
  * @returns [rows, image channels, scale * height, scale * width]
  */
@@ -14,12 +28,25 @@ export async function decodeLatents(
   latents: Float32Array,
   size: { height: number; width: number },
 ): Promise<Float32Array> {
-  const { session, input, output, scalingFactor, latentChannels } = model.vae;
-  const rows = latents.length / (latentChannels * size.height * size.width);
-  const feed = floatFeed(session, input, [rows, latentChannels, size.height, size.width]);
-  for (let i = 0; i < latents.length; i++) feed.values[i] = latents[i]! / scalingFactor;
-  const outputs = await session.run({ [input.name]: feed.send() });
-  return toFloats(session, output.name, outputs[output.name]!);
+  const { session, input, output, scalingFactor, latentChannels, imageChannels, scale } = model.vae;
+  const { height, width } = size;
+  const length = latentChannels * height * width;
+  const rows = latents.length / length;
+  const pixels = height * width * scale ** 2;
+  const slice = sliceOf(rows, pixels, typeof input.shape[0] === 'number');
+  const feed = floatFeed(session, input, [slice, latentChannels, height, width]);
+  const decoded = new Float32Array(rows * imageChannels * pixels);
+  for (let row = 0; row < rows; row += slice) {
+    for (let i = 0; i < feed.values.length; i++) feed.values[i] = latents[row * length + i]! / scalingFactor;
+    const outputs = await session.run({ [input.name]: feed.send() });
+    const values = toFloats(session, output.name, outputs[output.name]!);
+    if (values.length !== slice * imageChannels * pixels)
+      throw new ModelError(
+        `${session.file}: ${output.name} is [${outputs[output.name]!.dims.join(', ')}], not ${slice} images of ${imageChannels} channels and ${pixels} pixels; export the decoder again`,
+      );
+    decoded.set(values, row * imageChannels * pixels);
+  }
+  return decoded;
 }
 
 /**

@@ -21,6 +21,8 @@ export { type DiffusionModel, loadModel } from './model.ts';
 
 /** Prompts and seeds in, images out. */
 export interface Sampler {
+  /** The images asked for are filled up to a multiple of so many, by copies; 1 where they are not. */
+  readonly rows: number;
   /**
    * One image for each wanted, in order. An image depends on its prompt and seed, not on the others.
    * @throws what `signal` was aborted with, between two steps
@@ -62,7 +64,8 @@ export interface SamplerOptions {
 /** @throws ModelError when the model cannot do what is asked */
 export function createSampler(model: DiffusionModel, sampling: Sampling, options: SamplerOptions = {}): Sampler {
   const setting = settingOf(model, sampling);
-  const rows = fixedRows(model, setting) ?? options.padTo;
+  const fixed = fixedRows(model, setting);
+  const rows = fixed ?? options.padTo;
   const embeddings = createEmbeddings(model);
   // Memory that is free for the next batch; while a batch has it, it is not here.
   let free: Workspace | undefined;
@@ -76,7 +79,8 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
     return images;
   };
   return {
-    trial: (count) => tryOnce({ model, setting, embeddings, negativePrompt }, rows ?? count),
+    rows: rows ?? 1,
+    trial: (count) => tryOnce({ model, setting, embeddings, negativePrompt }, fixed ?? count),
     async sample(wanted, signal) {
       if (wanted.length === 0) return [];
       if (rows === undefined) return sampleRows(wanted, signal);

@@ -49,9 +49,13 @@ export interface FinishedPart {
 export interface Refill {
   /** Up to `limit` attempts, retries first; with `full` a whole batch or none. */
   next(limit: number, options?: { full: boolean }): Attempt[];
+  /** The waiting retries that meet a condition, instead of by `next`. */
+  takeRetries(meets: (retry: Attempt) => boolean): Attempt[];
   accept(accepted: Accepted): FinishedPart | null;
   /** Sends the sample back for its next attempt; without one left it is exhausted. */
   reject(attempt: Attempt, refusal: Refusal): { finished: FinishedPart | null; exhausted: Attempt | null };
+  /** Whether a sample is accepted or exhausted. */
+  isDecided(index: number): boolean;
   /** The decided samples at the start of each part that is not finished, as a part of their own. */
   decided(): FinishedPart[];
 }
@@ -60,12 +64,11 @@ export interface Refill {
 export function createRefill(plan: Plan, ranges: readonly { start: number; end: number }[]): Refill {
   const parts: Part[] = ranges.map((range) => ({ ...range, accepted: new Map(), exhausted: new Map() }));
   const waiting = ranges.flatMap(({ start, end }) => samplesBetween(plan, start, end));
-  const retries: Attempt[] = [];
+  let retries: Attempt[] = [];
   let nextFresh = 0;
   const partOf = (index: number): Part => parts.find((part) => part.start <= index && index < part.end)!;
 
-  const isDecided = ({ accepted, exhausted }: Part, index: number): boolean =>
-    accepted.has(index) || exhausted.has(index);
+  const isIn = ({ accepted, exhausted }: Part, index: number): boolean => accepted.has(index) || exhausted.has(index);
 
   /** The record of a part's samples before `end`. */
   function upTo(part: Part, end: number): FinishedPart {
@@ -92,6 +95,11 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
       };
       return [...retries.splice(0, limit), ...starting.map(begin)];
     },
+    takeRetries(meets) {
+      const { taken = [], left = [] } = Object.groupBy(retries, (retry) => (meets(retry) ? 'taken' : 'left'));
+      retries = left;
+      return taken;
+    },
     accept(accepted) {
       const { index } = accepted.attempt.sample;
       const part = partOf(index);
@@ -110,10 +118,11 @@ export function createRefill(plan: Plan, ranges: readonly { start: number; end: 
       part.exhausted.set(sample.index, retry);
       return { finished: finished(part), exhausted: retry };
     },
+    isDecided: (index) => isIn(partOf(index), index),
     decided() {
       return parts.flatMap((part) => {
         let end = part.start;
-        while (isDecided(part, end)) end++;
+        while (isIn(part, end)) end++;
         return end === part.start || isFinished(part) ? [] : [upTo(part, end)];
       });
     },

@@ -57,7 +57,7 @@ export function imageEncoder({ spec, model }: PlanParts): (image: RawImage, prom
 export function shardContext(
   plan: Plan,
   store: ObjectStore,
-  engine: Pick<Engine, 'provider' | 'sample'>,
+  engine: Pick<Engine, 'provider' | 'rows' | 'sample'>,
   rest: Pick<ShardContext, 'keeper' | 'onBatch' | 'onResume' | 'onSampled'>,
 ): ShardContext {
   const { batchSize, checkpointSamples } = plan.spec.workers;
@@ -68,6 +68,7 @@ export function shardContext(
     encode: imageEncoder(plan),
     provider: hardwareOf(engine.provider, batchSize),
     batchSize,
+    rows: engine.rows,
     checkpointSamples,
     ...rest,
   };

@@ -23,8 +23,8 @@ export async function imageTensor(images: readonly RawImage[], input: GraphInput
   const { channels, height, width } = input;
   const size = channels * height * width;
   const data = new Float32Array(images.length * size);
-  for (const [i, image] of images.entries())
-    normalise(await fit(image, { width, height }), input, data.subarray(i * size, (i + 1) * size));
+  const fitting = await Promise.all(images.map((image) => fit(image, { width, height })));
+  for (const [i, image] of fitting.entries()) normalise(image, input, data.subarray(i * size, (i + 1) * size));
   return { type: 'float32', data, dims: [images.length, channels, height, width] };
 }
 

@@ -9,6 +9,7 @@ import { chainParts, encodePart } from '../dataset/shard/part.ts';
 import { discard, LostPartError, readSeal } from '../dataset/shard/seal.ts';
 import type { RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
+import { createAhead, type SampledBatch, type Trial } from './ahead.ts';
 import { type Attempt, createRefill, type FinishedPart, partRecord, type Refill } from './attempt-queue.ts';
 import type { Engine } from './engine/engine.ts';
 import type { SampledImage } from './engine/messages.ts';
@@ -30,6 +31,8 @@ export interface ShardContext {
   /** The hardware that the images come from, as `hardwareOf` names it. */
   readonly provider: string;
   readonly batchSize: number;
+  /** See `Engine`. */
+  readonly rows: number;
   readonly checkpointSamples: number;
   onBatch(progress: BatchProgress): void;
   /** Says, before a shard is worked on, how many of its samples lie in stored parts. */
@@ -123,30 +126,32 @@ async function generateParts(context: ShardContext, shard: number): Promise<void
   await keeping.done();
 }
 
-interface SampledBatch {
-  readonly batch: readonly Attempt[];
-  readonly images: readonly SampledImage[];
-}
-
 /**
  * Samples until nothing is left to try. The next batch is asked for before the last one is looked at, so that the device
- * does not wait; but only a full one, since what the last one rejects may fill it.
+ * does not wait; but only a full one, since what the last one rejects may fill it. So a batch with rows to spare is open alone,
+ * and they get attempts that it may need next.
  */
 async function* sampleBatches(context: ShardContext, refill: Refill): AsyncGenerator<SampledBatch, void> {
-  const asked: { batch: readonly Attempt[]; images: Promise<SampledImage[]> }[] = [];
+  const asked: { batch: readonly Attempt[]; trials: readonly Trial[]; images: Promise<SampledImage[]> }[] = [];
+  const ahead = createAhead(context, refill);
   for (;;) {
+    for (let due = ahead.due(); due.batch.length > 0; due = ahead.due()) yield due;
     while (asked.length < BATCHES_AHEAD) {
       const batch = refill.next(context.batchSize, { full: asked.length > 0 });
       if (batch.length === 0) break;
+      const trials = ahead.choose(batch);
       const images = context.sample(
-        batch.map(({ seed, sample: { prompt, axes, exact } }) => ({ prompt, seed, axes, exact })),
+        [...batch, ...trials].map(({ seed, sample: { prompt, axes, exact } }) => ({ prompt, seed, axes, exact })),
       );
       images.catch(() => {}); // Awaited below, or not at all once another batch has failed.
-      asked.push({ batch, images });
+      asked.push({ batch, trials, images });
     }
     const first = asked.shift();
     if (!first) return;
-    yield { batch: first.batch, images: await first.images };
+    const { batch, trials } = first;
+    const images = await first.images;
+    ahead.keep(trials, images.slice(batch.length));
+    yield { batch, images: images.slice(0, batch.length) };
   }
 }
 

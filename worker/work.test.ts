@@ -19,6 +19,7 @@ interface Busy {
   readonly begin: number;
   readonly end: number;
   readonly device: string | null;
+  readonly images: number;
 }
 
 /** Work with an engine that takes so many seconds for each batch. */
@@ -192,6 +193,23 @@ test('a shard that is given up ends the work at once', { timeout: 30_000 }, asyn
   });
   const source = arraySource({ shards: [0, 1], onRetry: none, pauseMs: 1 });
   await assert.rejects(grow(t, 0.05, { store, source }), /shard 0 failed 5 times, the last time: the disk is full/);
+});
+
+test('an engine that computes full batches in any case gets full ones, and the shards are the same', async (t) => {
+  const gated = planOf(
+    smallDataset((spec) => {
+      spec.quality = { ...spec.quality, maxAttempts: 64 };
+      spec.output.shard = { samples: 12 };
+    }),
+  );
+  const prepared = { plan: gated, modelDir: '', gateDirs: ['', ''] } as unknown as Work['prepared'];
+  const growWith = (rows: number) =>
+    grow(t, 0.01, { prepared, env: { ENGINE_REJECTS: 'odd', ENGINE_ROWS: String(rows) } });
+  const [one, four] = [await growWith(1), await growWith(4)];
+  assert.deepEqual(new Set(four.batches.map(({ images }) => images)), new Set([4]));
+  assert.ok(one.batches.length > four.batches.length, `${one.batches.length} and ${four.batches.length} batches`);
+  for (let shard = 0; shard < gated.shards; shard++)
+    assert.deepEqual(await four.store.get(objects.record(shard)), await one.store.get(objects.record(shard)));
 });
 
 test('engines of one worker share what they know of rejected images: each cell is listed once', async (t) => {

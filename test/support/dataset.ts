@@ -120,6 +120,7 @@ export function drawingContext(
     encode: (image, prompt) => encodeImage(image, { format: 'png', quality: 95, description: prompt }),
     provider: 'cpu',
     batchSize,
+    rows: 1,
     checkpointSamples,
     onBatch: () => {},
     onResume: () => {},

@@ -13,6 +13,8 @@ SIZE = 64
 # The gate "sex" rejects images of odd seeds.
 REJECTS = os.environ.get("ENGINE_REJECTS") == "odd"
 seconds, log = float(sys.argv[1]), open(sys.argv[2], "a", buffering=1)
+# How many images it would compute for any request.
+rows = int(os.environ.get("ENGINE_ROWS", "1"))
 crash_seed = int(sys.argv[3]) if len(sys.argv) > 3 else None
 requests, answers = os.fdopen(3, "rb"), os.fdopen(4, "wb")
 
@@ -39,14 +41,15 @@ while prefix := requests.read(8):
     if message["type"] == "start":
         device = os.environ.get("CUDA_VISIBLE_DEVICES")
         log.write(json.dumps({"device": device, "pid": os.getpid()}) + "\n")
-        send({"type": "ready", "provider": "waiting", "reason": f"device {device}"})
+        send({"type": "ready", "provider": "waiting", "reason": f"device {device}", "rows": rows})
         continue
     begin = time.time()
     time.sleep(seconds)
     images = message["images"]
     if crash_seed is not None and any(image["seed"] == crash_seed for image in images):
         os.abort()
-    log.write(json.dumps({"begin": begin, "end": time.time(), "device": os.environ.get("CUDA_VISIBLE_DEVICES")}) + "\n")
+    busy = {"begin": begin, "end": time.time(), "device": os.environ.get("CUDA_VISIBLE_DEVICES"), "images": len(images)}
+    log.write(json.dumps(busy) + "\n")
     size = {"width": SIZE, "height": SIZE, "channels": 1}
     body = b"".join(pixels(image["seed"]) for image in images)
     send({"type": "images", "id": message["id"], "images": [size] * len(images), "verdicts": [verdicts(image["seed"]) for image in images]}, body)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure, StoppedError, UsageError } from '../../contract/failure.ts';
-import { type ImageRequest, PROTOCOL, type SampledImage, type StartMessage } from './messages.ts';
+import { type ImageRequest, PROTOCOL, type ReadyMessage, type SampledImage, type StartMessage } from './messages.ts';
 import { type EngineCommand, EngineLost, EngineProcess, ONNX_ENGINE } from './process.ts';
 
 /**
@@ -15,6 +15,8 @@ export interface Engine {
   readonly provider: string;
   /** Why it is that one, for the log. */
   readonly reason: string;
+  /** Every call computes a multiple of so many images, whether asked for or not: attempts for the rest cost nothing. */
+  readonly rows: number;
   /** The process that works now. */
   readonly pid: number | undefined;
   /** One image for each request, in order. Several calls may be open; they are worked on one after another. @throws Failure */
@@ -60,6 +62,7 @@ class LastingEngine implements Engine {
   readonly ready: Promise<void>;
   provider = '';
   reason = '';
+  rows = 1;
   readonly #options: EngineOptions;
   readonly #stallMs: number;
   /** In the order of the calls. */
@@ -89,9 +92,9 @@ class LastingEngine implements Engine {
       const one = new EngineProcess(command, { type: 'start', protocol: PROTOCOL, ...start }, this.#stallMs);
       this.#process = one;
       try {
-        const { provider, reason } = await one.ready;
+        const ready = await one.ready;
         if (this.#failure) throw this.#failure;
-        this.#adopt(provider, reason);
+        this.#adopt(ready);
         void one.lost.then((lost) => this.#recover(lost));
         this.#isReady = true;
         for (const batch of this.#open) this.#run(one, batch);
@@ -120,7 +123,7 @@ class LastingEngine implements Engine {
   }
 
   /** Images of one dataset come from one kind of hardware, also after a crash. */
-  #adopt(provider: string, reason: string): void {
+  #adopt({ provider, reason, rows }: ReadyMessage): void {
     if (this.provider !== '' && this.provider !== provider) {
       throw new Failure(
         'ProviderUnavailable',
@@ -129,6 +132,7 @@ class LastingEngine implements Engine {
     }
     this.provider = provider;
     this.reason = reason;
+    this.rows = rows;
   }
 
   #run(process: EngineProcess, batch: Batch): void {

@@ -36,7 +36,7 @@ async function start(message: StartMessage): Promise<void> {
   const loaded = await loadEngine(message, provider);
   await loaded.trial();
   engine = loaded;
-  send({ type: 'ready', provider, reason });
+  send({ type: 'ready', provider, reason, rows: loaded.rows });
 }
 
 async function sample({ id, images: requests }: SampleMessage): Promise<void> {

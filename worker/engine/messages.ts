@@ -93,7 +93,13 @@ const score = z
 
 export const fromEngineSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('hello'), protocol: z.int(), engine: z.string(), version: z.string() }),
-  z.object({ type: z.literal('ready'), provider: z.string().min(1).max(64), reason: z.string() }),
+  z.object({
+    type: z.literal('ready'),
+    provider: z.string().min(1).max(64),
+    reason: z.string(),
+    /** Images that every call computes a multiple of; 1 where it computes what is asked for. */
+    rows: z.int().min(1).default(1),
+  }),
   z.object({ type: z.literal('alive') }),
   z.object({
     type: z.literal('images'),
@@ -114,5 +120,6 @@ export const fromEngineSchema = z.discriminatedUnion('type', [
   }),
 ]);
 export type FromEngine = z.infer<typeof fromEngineSchema>;
+export type ReadyMessage = Extract<FromEngine, { type: 'ready' }>;
 /** A message as an engine writes it. */
 export type EngineMessage = z.input<typeof fromEngineSchema>;

@@ -10,6 +10,7 @@ import {
   fromEngineSchema,
   type ImageRequest,
   PROTOCOL,
+  type ReadyMessage,
   type SampledImage,
   type StartMessage,
   type ToEngine,
@@ -39,15 +40,13 @@ export class EngineLost extends Error {
   override readonly name = 'EngineLost';
 }
 
-type Ready = Extract<FromEngine, { type: 'ready' }>;
-
 export class EngineProcess {
-  readonly ready: Promise<Ready>;
+  readonly ready: Promise<ReadyMessage>;
   /** Resolves, with the reason, when the process is gone. */
   readonly lost: Promise<EngineLost>;
   readonly #child: ChildProcess;
   readonly #stallMs: number;
-  readonly #starting = Promise.withResolvers<Ready>();
+  readonly #starting = Promise.withResolvers<ReadyMessage>();
   readonly #open = new Map<number, PromiseWithResolvers<SampledImage[]> & { readonly size: number }>();
   #isReady = false;
   #requests = 0;

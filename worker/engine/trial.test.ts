@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Failure } from '../../contract/failure.ts';
 import type { Session, Tensor } from '../../diffusion/onnx.ts';
-import { createSampler } from '../../diffusion/pipeline.ts';
+import { createSampler, type SamplerOptions } from '../../diffusion/pipeline.ts';
 import { functionModel } from '../../test/support/function-model.ts';
 import type { LoadedGate } from '../gate/gate.ts';
 import type { GateToLoad } from './messages.ts';
@@ -15,18 +15,26 @@ type Graph = 'unet' | 'vae';
 function samplerWith(
   graph: Graph,
   run: (real: Session['run'], feeds: Record<string, Tensor>) => ReturnType<Session['run']>,
+  options: SamplerOptions = {},
 ) {
   const { model, calls } = functionModel();
   const { session } = model[graph];
   const changed = { ...session, run: (feeds: Record<string, Tensor>) => run(session.run, feeds) } as Session;
-  return { sampler: createSampler({ ...model, [graph]: { ...model[graph], session: changed } }, SAMPLING), calls };
+  return {
+    sampler: createSampler({ ...model, [graph]: { ...model[graph], session: changed } }, SAMPLING, options),
+    calls,
+  };
 }
 
-const failsAbove = (rows: number, message: string) =>
-  samplerWith('unet', async (real, feeds) => {
-    if (feeds.sample!.dims[0]! > 2 * rows) throw new Error(message);
-    return real(feeds);
-  });
+const failsAbove = (rows: number, message: string, options?: SamplerOptions) =>
+  samplerWith(
+    'unet',
+    async (real, feeds) => {
+      if (feeds.sample!.dims[0]! > 2 * rows) throw new Error(message);
+      return real(feeds);
+    },
+    options,
+  );
 
 const failureOf = async (promise: Promise<unknown>): Promise<Failure> => {
   const error = await promise.then(
@@ -56,6 +64,11 @@ test('a batch that does not fit fails for good, with the size that does', async 
     tryBatch({ ...failsAbove(0, 'Failed to allocate memory'), gates: [], encoder: null, toLoad }),
   );
   assert.match(none.message, /not even one image fits; take a device with more memory/);
+});
+
+test('smaller batches are tried as such on a device whose calls are filled up', async () => {
+  const parts = { ...failsAbove(3, 'CUDA failure 2: out of memory', { padTo: 8 }), gates: [], encoder: null, toLoad };
+  assert.match((await failureOf(tryBatch(parts))).message, /a batch of 8 images does not fit, 2 do/);
 });
 
 test('a missing kernel is a fault of the model, a failing device one of the node', async () => {

@@ -6,7 +6,7 @@ import type { Sample } from '../../contract/plan/plan.ts';
 import { type GateModel, gateModelSchema } from '../../contract/schema/gate.ts';
 import type { ModelGate } from '../../contract/schema/spec.ts';
 import { ModelError } from '../../diffusion/errors.ts';
-import { openSession, type ProviderName, type Session } from '../../diffusion/onnx.ts';
+import { openSession, type Session, type SessionOptions } from '../../diffusion/onnx.ts';
 import type { RawImage } from '../../platform/image/image.ts';
 import { imagePorts, imageTensor } from '../graph-input.ts';
 import { activate, judge, type Verdict } from './verdict.ts';
@@ -19,7 +19,8 @@ type Combinations = Readonly<Record<string, readonly string[]>>;
 export interface LoadedGate {
   readonly name: string;
   /**
-   * One verdict per image; null where the gate does not apply to the wanted value.
+   * One verdict per sample; null where the gate does not apply to the wanted value.
+   * @param images that of each sample, and perhaps others that fill up the batch
    * @param features the feature vector of each image, where there is an encoder
    */
   judge(
@@ -29,6 +30,11 @@ export interface LoadedGate {
   ): Promise<(Verdict | null)[]>;
 }
 
+export interface GateOptions extends SessionOptions {
+  /** Looks at every image of a batch, also where it does not apply, so that its calls have the shape of the batch. */
+  readonly isSteady?: boolean;
+}
+
 /**
  * Loads a gate from its folder (`model.onnx`, `gate.json`).
  * @throws ModelError that names the file and the spec field when they do not fit
@@ -36,10 +42,10 @@ export interface LoadedGate {
 export async function loadGate(
   gate: ModelGate,
   dir: string,
-  options: { provider: ProviderName; threads?: number; values: readonly string[]; combinations?: Combinations },
+  options: GateOptions & { values: readonly string[]; combinations?: Combinations },
 ): Promise<LoadedGate> {
   const model = await readGateModel(gate, dir);
-  const { values, combinations = {} } = options;
+  const { values, combinations = {}, isSteady = false } = options;
   const classes = classesOf(gate, model, values, combinations);
   const session = await openSession(join(dir, 'model.onnx'), options);
   const { input, output } = imagePorts(session, `gate ${gate.name}`);
@@ -47,13 +53,13 @@ export async function loadGate(
     name: gate.name,
     async judge(images, samples) {
       const applies = samples.map(({ axes }) => appliesTo(gate, axes));
-      const chosen = images.filter((_, i) => applies[i]);
-      if (chosen.length === 0) return images.map(() => null);
-      const rows = await infer({ session, input, output, model, width: classes.length || 1, gate }, chosen);
+      if (!applies.includes(true)) return samples.map(() => null);
+      const seen = isSteady ? images : images.filter((_, i) => applies[i]);
+      const rows = await infer({ session, input, output, model, width: classes.length || 1, gate }, seen);
       let next = 0;
       return samples.map(({ axes, exact }, i) => {
         if (!applies[i]) return null;
-        const outputs = activate(rows[next++]!, model.output.activation);
+        const outputs = activate(rows[isSteady ? i : next++]!, model.output.activation);
         const value = axes[gate.axis]!;
         return judge(gate, outputs, classes, { value, combined: combinations[value], exact: exact[gate.axis] });
       });
