@@ -22,7 +22,7 @@ export function addExport(program: Command): void {
   addS3Options(
     program
       .command('export')
-      .description('Export a published dataset: DICOM files, a Hugging Face ImageFolder, or COCO.')
+      .description('Export a published dataset: DICOM files, a Hugging Face ImageFolder, COCO, or MosaicML shards.')
       .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
       .addOption(new Option('--format <name>', 'what to write').choices(FORMATS).makeOptionMandatory())
       .requiredOption('-o, --output <uri>', 'where to: an empty directory or s3://bucket/prefix; run again to resume')
@@ -58,8 +58,10 @@ async function runExport(uri: string, options: ExportOptions): Promise<void> {
 /** The signer of the images; null when they are exported as they are. */
 async function chooseSigner({ certificate, key, keyCommand, format }: ExportOptions): Promise<CredentialSigner | null> {
   if (certificate === undefined && key === undefined && keyCommand === undefined) return null;
-  if (format === 'dicom')
-    throw new UsageError('--certificate: DICOM files hold no C2PA manifest; sign imagefolder or coco');
+  if (format === 'dicom' || format === 'mds')
+    throw new UsageError(
+      `--certificate: ${format === 'dicom' ? 'DICOM files hold' : 'mds holds'} no C2PA manifest; sign imagefolder or coco`,
+    );
   if (certificate === undefined || (key === undefined) === (keyCommand === undefined))
     throw new UsageError('to sign images give --certificate FILE with either --key FILE or --key-command COMMAND');
   const chain = await readCertificates('--certificate', certificate);

@@ -30,7 +30,7 @@ export interface Environment {
   readonly requirements: readonly string[];
   /** Default: `-r` for each of the requirements. */
   readonly installs?: readonly PipInstall[];
-  /** Another environment whose packages are seen here, too, so that large ones are installed once. */
+  /** Another environment whose packages, and those of its own base, are seen here, too: large ones are installed once. */
   readonly base?: Environment;
 }
 
@@ -51,10 +51,10 @@ export async function virtualPython(environment: Environment): Promise<string> {
   const folder = await folderOf(environment);
   const python = join(folder, 'bin', 'python');
   if (await isComplete(folder)) return python;
-  const base = environment.base && (await sitePackages(await virtualPython(environment.base)));
+  const bases = await basesOf(environment);
   await mkdir(cacheDir(), { recursive: true });
   await holdingLock(`${folder}.lock`, async () => {
-    if (!(await isComplete(folder))) await make(folder, environment, base);
+    if (!(await isComplete(folder))) await make(folder, environment, bases);
   });
   return python;
 }
@@ -65,8 +65,13 @@ const isComplete = (folder: string): Promise<boolean> =>
     () => false,
   );
 
-/** @param base site-packages of the environment below */
-async function make(folder: string, environment: Environment, base: string | undefined): Promise<void> {
+/** The site-packages of the environments below one, which are made on the way. */
+async function basesOf({ base }: Environment): Promise<string[]> {
+  return base ? [await sitePackages(await virtualPython(base)), ...(await basesOf(base))] : [];
+}
+
+/** @param bases site-packages of the environments below */
+async function make(folder: string, environment: Environment, bases: readonly string[]): Promise<void> {
   const { name, requirements } = environment;
   const installs = environment.installs ?? [() => requirements.flatMap((file) => ['-r', file])];
   const unfinished = `${folder}.unfinished`;
@@ -74,7 +79,8 @@ async function make(folder: string, environment: Environment, base: string | und
     await rm(unfinished, { recursive: true, force: true });
     await run('python3', ['-m', 'venv', unfinished]);
     const own = join(unfinished, 'bin', 'python');
-    if (base) await writeFile(join(await sitePackages(own), `base-of-${name}.pth`), `${base}\n`);
+    if (bases.length > 0)
+      await writeFile(join(await sitePackages(own), `base-of-${name}.pth`), bases.map((path) => `${path}\n`).join(''));
     for (const install of installs) {
       const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...install(unfinished)];
       await run(own, pip, { maxBuffer: 64 * 2 ** 20 });

@@ -9,7 +9,7 @@ export const exportSchema = z.strictObject({
   planDigest: digest,
   generator: z.object({ name: z.string(), version: z.string() }),
   samples: z.int().min(0),
-  format: z.enum(['dicom', 'imagefolder', 'coco']),
+  format: z.enum(['dicom', 'imagefolder', 'coco', 'mds']),
   bodyPart: z.string().optional(),
   /** SHA-256 of the certificate of the key that signed each image. */
   contentCredentials: z.strictObject({ certificate: digest }).optional(),

@@ -56,12 +56,17 @@ test('F9: an export that is killed at any write is finished by the next, byte fo
     });
     assert.deepEqual([samples, written, shards], [24, 24, [1, 2, 3]]);
     const expected = await contents(whole);
-    assert.equal(Object.keys(expected).length, 26);
-    for (const n of [0, 1, 5, 13, 25]) {
+    // Claim, table, and a file for each sample or each of the 3 shards.
+    const files = format === 'mds' ? 5 : 26;
+    assert.equal(Object.keys(expected).length, files);
+    for (const n of [0, 1, 5, 13, 25].filter((write) => write < files)) {
       const target = await emptyStore(t);
       const again = { ...request, onShard: () => {} };
       await assert.rejects(exportDataset({ ...again, target: dyingStore(target, n) }), /killed/);
-      assert.ok(!Object.keys(await contents(target)).some((key) => /metadata|annotations/.test(key)), 'no table yet');
+      assert.ok(
+        !Object.keys(await contents(target)).some((key) => /metadata|annotations|index/.test(key)),
+        'no table yet',
+      );
       await exportDataset({ ...again, target });
       assert.deepEqual(await contents(target), expected, `${format}, write ${n}`);
       assert.equal((await exportDataset({ ...again, target })).written, 0);

@@ -18,13 +18,21 @@ import { contentOf, type ShardSample } from '../shard/read.ts';
 import { digestStored, readStored } from '../stored.ts';
 import { assertAccepted, checkCredentials, credentialsOf, type ExportCheck } from './credentials.ts';
 import type { DicomOptions } from './dicom.ts';
-import { type Exporter, exporterOf, type Format, layoutOf, type Row } from './format.ts';
+import {
+  type Exporter,
+  exporterOf,
+  type Format,
+  layoutOf,
+  type Row,
+  type SampleExporter,
+  type ShardExporter,
+} from './format.ts';
 
 /**
  * A published dataset in another format, at another place. What is written follows from the dataset, byte for byte, and no
  * file is written twice: an export may be stopped anywhere and run again.
  *
- *   export.json (what is exported here) --> a file for each sample --> the table (the export is complete)
+ *   export.json (what is exported here) --> a file for each sample or shard --> the table (the export is complete)
  */
 export interface ExportRequest extends DicomOptions {
   readonly source: ObjectStore;
@@ -38,7 +46,7 @@ export interface ExportRequest extends DicomOptions {
 
 export interface Exported {
   readonly samples: number;
-  /** Files that were not there before. */
+  /** Samples whose files were not there before. */
   readonly written: number;
   /** The table's key in the target. */
   readonly table: string;
@@ -71,11 +79,13 @@ export async function exportDataset(request: ExportRequest): Promise<Exported> {
     const listed = shards[record.shard]!;
     if (record.sha256 !== listed.sha256)
       throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
-    written += await exportShard(request, exporter, record);
+    written += await ('keyOf' in exporter
+      ? exportWhole(request, exporter, record)
+      : exportShard(request, exporter, record));
     onShard(record.shard + 1, shards.length);
   }
   const { key, contentType, render } = exporter.table;
-  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest), contentType);
+  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest, target), contentType);
   return { samples: samples.accepted, written, table: key };
 }
 
@@ -110,12 +120,17 @@ async function claimTarget({ target, format, bodyPart, signer }: ExportRequest, 
     throw new Failure('OutputTaken', `${target.uri} holds another export (${EXPORT}); choose another place`);
 }
 
-const shardFolder = ({ folder }: Exporter, shard: number): string => `${folder}${String(shard).padStart(6, '0')}/`;
+const shardFolder = ({ folder }: SampleExporter, shard: number): string =>
+  `${folder}${String(shard).padStart(6, '0')}/`;
+
+/** Key of the file that a sample is in. */
+const fileOf = (exporter: Exporter, shard: number, key: string): string =>
+  'keyOf' in exporter ? exporter.keyOf(shard) : `${shardFolder(exporter, shard)}${key}.${exporter.extension}`;
 
 /** Writes the files of one shard that are missing; returns how many. */
 async function exportShard(
   { source, target }: ExportRequest,
-  exporter: Exporter,
+  exporter: SampleExporter,
   record: ShardRecord,
 ): Promise<number> {
   const folder = shardFolder(exporter, record.shard);
@@ -125,15 +140,26 @@ async function exportShard(
   if (present.size === record.accepted) return 0;
   const shard = await source.get(record.key);
   const samples = checkShard(shard, record);
-  const fileOf = ({ key }: ShardSample): string => `${folder}${key}.${exporter.extension}`;
-  const missing = samples.filter((sample) => !present.has(fileOf(sample)));
+  const missing = samples.filter(({ key }) => !present.has(fileOf(exporter, record.shard, key)));
   const write = async (sample: ShardSample): Promise<void> => {
-    const { key, record, image } = sample;
-    const body = await exporter.render({ key, record, image: contentOf(shard!, image), extension: image.extension });
-    await writeOnce(target, fileOf(sample), body, exporter.contentType);
+    const { key, image } = sample;
+    const content = contentOf(shard!, image);
+    const body = await exporter.render({ key, record: sample.record, image: content, extension: image.extension });
+    await writeOnce(target, fileOf(exporter, record.shard, key), body, exporter.contentType);
   };
   for await (const _ of workAhead(missing, write, AHEAD));
   return missing.length;
+}
+
+/** Writes the file of one shard, unless it is there; returns how many samples are in it that were not there. */
+async function exportWhole(request: ExportRequest, exporter: ShardExporter, record: ShardRecord): Promise<number> {
+  const { source, target } = request;
+  const key = exporter.keyOf(record.shard);
+  if (record.accepted === 0 || (await target.stat(key)) !== null) return 0;
+  const shard = await source.get(record.key);
+  const samples = checkShard(shard, record);
+  await writeOnce(target, key, exporter.renderShard(shard!, samples), exporter.contentType);
+  return samples.length;
 }
 
 /** Another process that exports the same writes the same bytes. */
@@ -150,7 +176,7 @@ async function writeOnce(
 async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Exporter): AsyncGenerator<Row, void> {
   const { file, metadata, starts } = await openParquet(source);
   const { axes, sets = {}, exact } = indexColumns(manifest.dataset.spec);
-  const shards = new Map(manifest.shards.map(({ key }, i) => [key, shardFolder(exporter, i)]));
+  const shards = new Map(manifest.shards.map(({ key }, i) => [key, i]));
   for (let group = 0; group + 1 < starts.length; group++) {
     const rows = await parquetReadObjects({
       file,
@@ -162,7 +188,7 @@ async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Expo
       const values = Object.entries(axes).map(([axis, column]) => [axis, String(row[column])] as const);
       yield {
         key: String(row.key),
-        file: `${shards.get(String(row.shard))}${row.key}.${exporter.extension}`,
+        file: fileOf(exporter, shards.get(String(row.shard))!, String(row.key)),
         prompt: String(row.prompt),
         seed: Number(row.seed),
         axes: Object.fromEntries(values),

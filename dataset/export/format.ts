@@ -2,13 +2,15 @@ import { CONTENT_TYPES, imageExtension } from '../../contract/names.ts';
 import { combinationsOf } from '../../contract/plan/combinations.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
-import type { ObjectBody } from '../../platform/store/store.ts';
+import type { ObjectBody, ObjectStore } from '../../platform/store/store.ts';
+import type { ShardSample } from '../shard/read.ts';
 import { signImage } from './credentials.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
+import { mdsKey, renderMds, renderMdsIndex } from './mds.ts';
 
-/** The formats that a dataset is exported to: a file for each sample, and one table of all samples, written last. */
+/** The formats that a dataset is exported to: a file for each sample or each shard, and one table of all, written last. */
 
-export const FORMATS = ['dicom', 'imagefolder', 'coco'] as const;
+export const FORMATS = ['dicom', 'imagefolder', 'coco', 'mds'] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** A sample as the table describes it: a row of index.parquet. */
@@ -26,14 +28,18 @@ export interface Row {
 export interface Table {
   readonly key: string;
   readonly contentType: string;
-  render(rows: AsyncIterable<Row>, manifest: Manifest): Promise<ObjectBody>;
+  /** @param target with all other files */
+  render(rows: AsyncIterable<Row>, manifest: Manifest, target: ObjectStore): Promise<ObjectBody>;
 }
 
 export interface ExportOptions extends DicomOptions {
   readonly signer?: CredentialSigner | null;
 }
 
-export interface Exporter {
+export type Exporter = SampleExporter | ShardExporter;
+
+/** Writes a file for each sample. */
+export interface SampleExporter {
   /** Folder of the files. */
   readonly folder: string;
   readonly extension: string;
@@ -42,11 +48,20 @@ export interface Exporter {
   readonly table: Table;
 }
 
+/** Writes a file for each shard. */
+export interface ShardExporter {
+  keyOf(shard: number): string;
+  readonly contentType: string;
+  renderShard(shard: Uint8Array, samples: readonly ShardSample[]): Uint8Array;
+  readonly table: Table;
+}
+
 /** The places of images and table in an export. */
 const LAYOUT = {
   imagefolder: { folder: 'train/', table: 'train/metadata.jsonl' },
   coco: { folder: 'images/', table: 'annotations.json' },
   dicom: { folder: 'dicom/', table: 'metadata.jsonl' },
+  mds: { folder: '', table: 'index.json' },
 } as const;
 
 export const layoutOf = (format: Format): { readonly folder: string; readonly table: string } => LAYOUT[format];
@@ -67,6 +82,17 @@ export function exporterOf(format: Format, manifest: Manifest, options: ExportOp
       return { ...images, table: listing(table, () => ({})) };
     case 'coco':
       return { ...images, table: COCO };
+    case 'mds':
+      return {
+        keyOf: mdsKey,
+        contentType: 'application/octet-stream',
+        renderShard: (shard, samples) => renderMds(shard, samples, manifest),
+        table: {
+          key: table,
+          contentType: CONTENT_TYPES.json,
+          render: (_, manifest, target) => renderMdsIndex(manifest, target),
+        },
+      };
     case 'dicom':
       return {
         folder,
