@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -31,11 +32,7 @@ export async function containerRuntime(): Promise<Runtime> {
  * them, in the versions that the machine's package lists name.
  */
 export async function unpackedPackages(name: string, packages: readonly string[]): Promise<string> {
-  const version = await candidates(packages).catch(async () => {
-    // A machine that is new has no lists yet.
-    await run('apt-get', ['update']);
-    return candidates(packages);
-  });
+  const version = await withLists(() => candidates(packages));
   const folder = join(cacheFolder(), `${name}-${version}`);
   const isThere = await access(folder).then(
     () => true,
@@ -45,12 +42,29 @@ export async function unpackedPackages(name: string, packages: readonly string[]
   return folder;
 }
 
+/** The packages, and all that they depend on and this machine does not have. */
+export async function withDependencies(packages: readonly string[]): Promise<string[]> {
+  const install = ['install', '--simulate', '--no-install-recommends', ...packages];
+  const { stdout } = await withLists(() => run('apt-get', install));
+  const missing = [...stdout.matchAll(/^Inst (\S+)/gm)].map((match) => match[1]!);
+  return [...new Set([...packages, ...missing])].sort();
+}
+
+/** Asks again with lists of packages, which a machine that is new has not got yet. */
+const withLists = <T>(ask: () => Promise<T>): Promise<T> =>
+  ask().catch(async () => {
+    await run('apt-get', ['update']);
+    return ask();
+  });
+
 /** Versions of the packages, as a part of a file name. */
 async function candidates(packages: readonly string[]): Promise<string> {
   const { stdout } = await run('apt-cache', ['show', '--no-all-versions', ...packages]);
   const versions = [...stdout.matchAll(/^Version: (\S+)$/gm)].map((match) => match[1]!);
   if (versions.length !== packages.length) throw new Error(`apt knows no ${packages.join(' or ')}`);
-  return versions.join('_').replace(/[^\w.+~-]/g, '-');
+  const text = versions.join('_').replace(/[^\w.+~-]/g, '-');
+  // A folder has a name of at most 255 bytes.
+  return text.length <= 128 ? text : createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 async function unpack(folder: string, packages: readonly string[]): Promise<void> {
