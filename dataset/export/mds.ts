@@ -46,7 +46,7 @@ function columnsOf({ dataset: { spec } }: Manifest): MdsColumn[] {
   return [image, ...labels].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** What shards and the index say about the columns. */
+/** The description of the columns in shards and index. */
 const configurationOf = (columns: readonly MdsColumn[]) => ({
   version: 2,
   format: 'mds',

@@ -6,7 +6,7 @@ import { serverFolder, startOnFreePort } from './process.ts';
 
 /** A real Orthanc, the PACS of Debian's packages, with its DICOMweb plugin, on the loopback address. */
 export interface OrthancServer {
-  /** Where DICOMweb is: such as http://127.0.0.1:34567/dicom-web. */
+  /** The address of DICOMweb: such as http://127.0.0.1:34567/dicom-web. */
   readonly dicomWeb: string;
   stop(): Promise<void>;
 }
