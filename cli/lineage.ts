@@ -1,6 +1,5 @@
 import { describeError, StoppedError } from '../contract/failure.ts';
-import { hasModel } from '../contract/gates/gate-types.ts';
-import { type LineagePlace, type LineageRun, type LineageState, lineageEvent } from '../contract/lineage.ts';
+import { type LineageRun, type LineageState, lineageEvent, lineageInputs } from '../contract/lineage.ts';
 import type { Manifest } from '../contract/schema/manifest.ts';
 import { openLineage } from '../platform/lineage.ts';
 import { redact } from '../platform/redact.ts';
@@ -31,13 +30,15 @@ export async function withLineage(request: LineageRequest, grow: () => Promise<M
   const send = async (state: LineageState): Promise<void> => {
     const fault = await sink.emit(lineageEvent(run, state, new Date().toISOString()));
     if (fault !== null && !isSilent)
-      process.stderr.write(`OpenLineage events are lost (${fault}); the run continues\n`);
+      process.stderr.write(`OpenLineage events are lost (${fault.message}); the run continues\n`);
     isSilent ||= fault !== null;
   };
   await send({ type: 'START' });
   try {
     const manifest = await grow();
-    await send({ type: 'COMPLETE', manifest });
+    const { samples, shards } = manifest;
+    const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0);
+    await send({ type: 'COMPLETE', output: { images: samples.accepted, shards: shards.length, bytes } });
     return manifest;
   } catch (error) {
     const type = error instanceof StoppedError ? 'ABORT' : 'FAIL';
@@ -49,21 +50,16 @@ export async function withLineage(request: LineageRequest, grow: () => Promise<M
 function describeRun({ id, loaded, prepared, output }: LineageRequest): LineageRun {
   const { dataset, resources } = loaded;
   const { plan } = prepared;
-  const { model, quality, quota, prompt } = dataset.spec;
-  const place = (uri: string | undefined, version?: string): LineagePlace[] =>
-    uri === undefined ? [] : [{ uri: resolveUri(uri, resources.baseDir), ...(version && { version }) }];
-  const { cohort, table, evaluation } = quota.allocation;
   return {
     id,
     namespace: process.env.OPENLINEAGE_NAMESPACE || 'cohortfarm',
     name: plan.name,
     version: VERSION,
-    inputs: [
-      ...place(model.uri, plan.model.digest),
-      ...quality.gates.filter(hasModel).flatMap(({ modelUri }) => place(modelUri)),
-      ...[cohort?.uri, table?.uri, evaluation?.uri, prompt?.impressionsFrom?.uri].flatMap((uri) => place(uri)),
-      ...place(plan.parent?.uri, plan.parent?.sha256),
-    ],
+    inputs: lineageInputs(dataset, {
+      place: (uri) => resolveUri(uri, resources.baseDir),
+      model: plan.model.digest,
+      ...(plan.parent && { parent: plan.parent.sha256 }),
+    }),
     output: { uri: output, version: plan.digest },
   };
 }

@@ -1,4 +1,5 @@
-import type { Manifest } from './schema/manifest.ts';
+import { hasModel } from './gates/gate-types.ts';
+import type { SyntheticDataset } from './schema/spec.ts';
 
 /** OpenLineage events of a run: which model and tables went in, which dataset came out (https://openlineage.io, spec 2-0-2). */
 
@@ -26,9 +27,43 @@ export interface LineageRun {
 }
 
 export type LineageState =
-  | { readonly type: 'START' }
-  | { readonly type: 'COMPLETE'; readonly manifest: Pick<Manifest, 'samples' | 'shards'> }
+  | { readonly type: 'START' | 'RUNNING' }
+  | { readonly type: 'COMPLETE'; readonly output: LineageStatistics }
   | { readonly type: 'FAIL' | 'ABORT'; readonly message: string };
+
+/** The size of a complete dataset. */
+export interface LineageStatistics {
+  readonly images: number;
+  readonly shards: number;
+  /** Bytes of all shards; left out where they are not known. */
+  readonly bytes?: number;
+}
+
+/** The inputs that a spec names: model, gates, tables and the manifest that it extends, with the digests that are known. */
+export function lineageInputs(
+  { spec }: SyntheticDataset,
+  { place = (uri) => uri, model, parent }: LineageKnowledge = {},
+): LineagePlace[] {
+  const at = (uri: string | undefined, version?: string): LineagePlace[] =>
+    uri === undefined ? [] : [{ uri: place(uri), ...(version !== undefined && { version }) }];
+  const { cohort, table, evaluation } = spec.quota.allocation;
+  const tables = [cohort?.uri, table?.uri, evaluation?.uri, spec.prompt.impressionsFrom?.uri];
+  return [
+    ...at(spec.model.uri, model),
+    ...spec.quality.gates.filter(hasModel).flatMap(({ modelUri }) => at(modelUri)),
+    ...tables.flatMap((uri) => at(uri)),
+    ...at(spec.extends?.manifest, parent),
+  ];
+}
+
+export interface LineageKnowledge {
+  /** A URI of the spec as others can read it. */
+  readonly place?: (uri: string) => string;
+  /** SHA-256 of the model. */
+  readonly model?: string;
+  /** SHA-256 of the manifest that is extended. */
+  readonly parent?: string;
+}
 
 /** The event for a state of a run. @param time in ISO 8601 */
 export function lineageEvent(run: LineageRun, state: LineageState, time: string): object {
@@ -45,8 +80,8 @@ export function lineageEvent(run: LineageRun, state: LineageState, time: string)
   const failed = 'message' in state && {
     errorMessage: facet('ErrorMessageRunFacet', '1-0-1', { message: state.message, programmingLanguage: 'JAVASCRIPT' }),
   };
-  const statistics = 'manifest' in state && {
-    outputStatistics: facet('OutputStatisticsOutputDatasetFacet', '1-0-2', statisticsOf(state.manifest)),
+  const statistics = 'output' in state && {
+    outputStatistics: facet('OutputStatisticsOutputDatasetFacet', '1-0-2', statisticsOf(state.output)),
   };
   const engine = { name: 'cohortfarm', version: run.version };
   const kind = { processingType: 'BATCH', integration: 'COHORTFARM', jobType: 'RUN' };
@@ -69,10 +104,10 @@ export function lineageEvent(run: LineageRun, state: LineageState, time: string)
   };
 }
 
-const statisticsOf = ({ samples, shards }: Pick<Manifest, 'samples' | 'shards'>): object => ({
-  rowCount: samples.accepted,
-  size: shards.reduce((sum, { bytes }) => sum + bytes, 0),
-  fileCount: shards.length,
+const statisticsOf = ({ images, shards, bytes }: LineageStatistics): object => ({
+  rowCount: images,
+  ...(bytes !== undefined && { size: bytes }),
+  fileCount: shards,
 });
 
 /** Names as OpenLineage's naming conventions have them. */

@@ -67,6 +67,19 @@ describe('configuration', () => {
     assert.deepEqual([namespaces, http.port], [[], 8080]);
   });
 
+  it('F12: takes the variables of OpenLineage, and never repeats a key', () => {
+    const env = { ...LEAST, OPENLINEAGE_URL: 'http://marquez:5000', OPENLINEAGE_API_KEY: 'the-api-key\n' };
+    const lineage = { url: 'http://marquez:5000', apiKey: 'the-api-key', namespace: 'cohortfarm' };
+    assert.deepEqual(readConfig(env).lineage, lineage);
+    assert.equal(readConfig({ ...env, OPENLINEAGE_NAMESPACE: 'lab' }).lineage?.namespace, 'lab');
+    assert.throws(
+      () => readConfig({ ...env, OPENLINEAGE_URL: 'http://user:pass-word@marquez', OPENLINEAGE_API_KEY: 'two words' }),
+      ({ message }: Error) =>
+        /OPENLINEAGE_URL: must be like http:.*\nOPENLINEAGE_API_KEY: must be one word/.test(message) &&
+        !/pass-word|two words/.test(message),
+    );
+  });
+
   it('names all that is missing or wrong at once', () => {
     const env = {
       COHORTFARM_NATS_URL: 'http://nats',
@@ -97,8 +110,8 @@ describe('configuration', () => {
 
   it('is documented, each variable of it and no other', () => {
     const page = readFileSync(join(import.meta.dirname, '../docs/farm.md'), 'utf8');
-    const rows = page.split('\n').filter((line) => line.startsWith('| `COHORTFARM_'));
-    const named = rows.flatMap((row) => row.split('|')[1]!.match(/COHORTFARM_[A-Z_]+/g));
+    const rows = page.split('\n').filter((line) => /^\| `(COHORTFARM|OPENLINEAGE)_/.test(line));
+    const named = rows.flatMap((row) => row.split('|')[1]!.match(/(COHORTFARM|OPENLINEAGE)_[A-Z_]+/g));
     assert.deepEqual(named.sort(), [...VARIABLES].sort());
   });
 });

@@ -28,6 +28,8 @@ export interface OperatorConfig {
   readonly resyncSeconds: number;
   /** Datasets looked at at the same time. */
   readonly concurrency: number;
+  /** The OpenLineage server that gets the events of runs; none by default. */
+  readonly lineage?: { readonly url: string; readonly apiKey?: string; readonly namespace: string };
   readonly http: { readonly host: string; readonly port: number };
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   /** For running work to end after SIGTERM. */
@@ -83,6 +85,17 @@ const variables = z.object({
   COHORTFARM_HTTP_PORT: whole(0, 65_535, 8080),
   [ENV.logLevel]: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   COHORTFARM_SHUTDOWN_SECONDS: whole(0, 600, 20),
+  // As the clients of OpenLineage call them.
+  OPENLINEAGE_URL: z
+    .string()
+    .regex(/^https?:\/\/[^\s@]+$/, 'must be like http://marquez:5000, with the key in OPENLINEAGE_API_KEY')
+    .optional(),
+  OPENLINEAGE_API_KEY: z
+    .string()
+    .trim()
+    .regex(/^[\x21-\x7e]+$/, 'must be one word of ASCII')
+    .optional(),
+  OPENLINEAGE_NAMESPACE: z.string().default('cohortfarm'),
 });
 
 /** Their names. */
@@ -104,6 +117,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
   const cudaImage = values.COHORTFARM_CUDA_IMAGE;
   const instance = values[ENV.podName];
   const logLevel = values[ENV.logLevel];
+  const { OPENLINEAGE_URL: url, OPENLINEAGE_API_KEY: apiKey, OPENLINEAGE_NAMESPACE: namespace } = values;
   return {
     namespaces: values.COHORTFARM_NAMESPACES,
     nats: {
@@ -139,6 +153,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
     },
     resyncSeconds: values.COHORTFARM_RESYNC_SECONDS,
     concurrency: values.COHORTFARM_CONCURRENCY,
+    ...(url !== undefined && { lineage: { url, ...(apiKey !== undefined && { apiKey }), namespace } }),
     http: { host: values.COHORTFARM_HTTP_HOST, port: values.COHORTFARM_HTTP_PORT },
     logLevel,
     shutdownSeconds: values.COHORTFARM_SHUTDOWN_SECONDS,

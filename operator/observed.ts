@@ -34,6 +34,8 @@ export interface Owner {
   readonly finalizers: readonly string[];
   /** Whether its deletion was requested. */
   readonly deleting: boolean;
+  /** When it was, in ISO 8601. */
+  readonly deletedAt?: string;
 }
 
 /**

@@ -6,12 +6,14 @@ import { Leader } from '../kube/leader-election.ts';
 import type { RequestMetrics } from '../kube/send.ts';
 import type { Transport } from '../kube/transport.ts';
 import { createWatchSource } from '../kube/watch-stream.ts';
+import { openLineage } from '../platform/lineage.ts';
 import type { Logger } from '../platform/log.ts';
 import { openQueueAdmin } from '../platform/queue/admin.ts';
 import type { ProgressWatch, QueueAdmin } from '../platform/queue/types.ts';
 import type { OperatorConfig } from './config.ts';
 import { Controller } from './controller.ts';
 import { type Checks, type HttpServer, startHttp } from './http.ts';
+import { createLineageReporter, type LineageReporter, NO_LINEAGE } from './lineage/reporter.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { timedQueue } from './metrics/timed-queue.ts';
 import { createProgressStore } from './observe/progress-store.ts';
@@ -40,6 +42,7 @@ export interface Operator {
 interface Work {
   readonly controller: Controller;
   readonly events: Events;
+  readonly lineage: LineageReporter;
   readonly progressWatch: ProgressWatch;
 }
 
@@ -105,8 +108,9 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       const ended = (await work?.controller.stop(config.shutdownSeconds * 1000)) ?? true;
       // Keep the lease while a reconcile is in flight; it expires on its own.
       if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
-      // Events are for people, and another leader may write its own meanwhile.
-      await Promise.race([work?.events.flush(), sleep(FLUSH_MS, undefined, { ref: false })]);
+      // Events are for people, and another leader may write its own meanwhile; it sends those of lineage again.
+      const written = Promise.all([work?.events.flush(), work?.lineage.flush()]);
+      await Promise.race([written, sleep(FLUSH_MS, undefined, { ref: false })]);
       await work?.progressWatch.close();
       await queue.close();
       await http.close();
@@ -157,12 +161,14 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     },
   });
   const progressWatch: ProgressWatch = queue.watchProgress((event) => progress.take(event, progressWatch.current()));
+  const lineage = config.lineage ? createLineage(config.lineage, { clock, log }) : NO_LINEAGE;
   const reconcile = createReconciler({
     kube,
     queue,
     isCurrent: () => progressWatch.current(),
     progress,
     events,
+    lineage,
     settings: config.settings,
     now: Date.now,
     onStatus: metrics.status,
@@ -178,7 +184,15 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     random: Math.random,
     log,
   });
-  return { controller, events, progressWatch };
+  return { controller, events, lineage, progressWatch };
+}
+
+function createLineage(
+  { url, apiKey, namespace }: NonNullable<OperatorConfig['lineage']>,
+  { clock, log }: Pick<Parts, 'clock' | 'log'>,
+): LineageReporter {
+  const sink = openLineage({ target: url, setting: 'OPENLINEAGE_URL', apiKey });
+  return createLineageReporter({ sink, namespace, clock, wallClock: Date.now, log });
 }
 
 /** Starts to work once what the queue has stored has been read, so that no condition reports that it could not be read yet. */

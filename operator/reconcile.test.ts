@@ -13,6 +13,7 @@ import { FakeClock } from '../test/support/clock.ts';
 import { smallDataset } from '../test/support/dataset.ts';
 import { DIGEST, filledQueue, SETTINGS } from '../test/support/observed.ts';
 import { Controller } from './controller.ts';
+import { NO_LINEAGE } from './lineage/reporter.ts';
 import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler } from './reconcile.ts';
 
@@ -115,6 +116,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     isCurrent: () => true,
     progress,
     events: { record: ({ type, reason, message }) => events.push(`${type} ${reason}: ${message}`) },
+    lineage: NO_LINEAGE,
     settings: SETTINGS,
     now: () => clock.now(),
     onStatus: () => {},

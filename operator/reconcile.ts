@@ -1,4 +1,5 @@
 import { FINALIZER } from '../contract/cluster.ts';
+import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
 import { isKubeError } from '../kube/errors.ts';
 import type { Kube, Stored } from '../kube/types.ts';
@@ -9,6 +10,7 @@ import { attentionOf } from './decide/attention.ts';
 import { decide } from './decide/decide.ts';
 import type { Action, Decision, Settings } from './decide/decision.ts';
 import { abandon } from './decide/deleting.ts';
+import type { LineageReporter } from './lineage/reporter.ts';
 import { createEnds } from './observe/ends.ts';
 import { createParser, type ObserveContext, observe } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
@@ -37,6 +39,7 @@ export interface ReconcileContext {
   readonly isCurrent: () => boolean;
   readonly progress: ProgressStore;
   readonly events: EventRecorder;
+  readonly lineage: LineageReporter;
   readonly settings: Settings;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -67,7 +70,10 @@ export function createReconciler(context: ReconcileContext): Reconcile {
   const ends = createEnds(context.now);
   const statuses = createStatusWriter({
     ...context,
-    onStatus: ({ owner }, status) => context.onStatus(owner, status),
+    onStatus: ({ owner, parsed }, status) => {
+      context.onStatus(owner, status);
+      context.lineage.report({ owner, status, dataset: () => ('dataset' in parsed ? parsed.dataset : null) });
+    },
     onTransition: ({ owner }, event) => context.events.record({ owner, ...event }),
   });
   const failingSince = new Map<string, number>();
@@ -82,8 +88,15 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     queueObserver.forget(uid);
     ends.forget(uid);
     statuses.forget(uid);
+    context.lineage.forget(uid);
     failingSince.delete(uid);
     context.onSeen(uid, null);
+  };
+  /** Parses a dataset that is not looked at any more: a parsed quota is large. */
+  const parsedOnce = (object: Stored): SyntheticDataset | null => {
+    const parsed = parser.parse(object);
+    parser.forget(object.metadata.uid);
+    return 'dataset' in parsed ? parsed.dataset : null;
   };
   return async (key, log) => {
     const object = await context.kube.get({ kind: 'SyntheticDataset', ...key });
@@ -98,7 +111,9 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     uids.set(idOf(key), uid);
     if (attention === 'settled') {
       context.onSeen(uid, key);
-      context.onStatus(key, object.status as DatasetStatus);
+      const status = object.status as DatasetStatus;
+      context.onStatus(key, status);
+      context.lineage.report({ owner: { ...key, uid }, status, dataset: () => parsedOnce(object) });
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;

@@ -29,6 +29,25 @@ test('a key that was read with the line break at its end is sent without it', as
   assert.deepEqual(keys, ['Bearer the-api-key']);
 });
 
+test('an event that a server refuses is told apart from a server that cannot take it now', async (t) => {
+  let status = 0;
+  const server = createServer((_request, response) => void response.writeHead(status).end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const sink = openLineage({ target, setting });
+  for (const [answer, isFinal] of [
+    [400, true],
+    [422, true],
+    [401, false],
+    [429, false],
+    [503, false],
+  ] as const) {
+    status = answer;
+    assert.deepEqual(await sink.emit({}), { message: `${target} answers ${answer}`, isFinal });
+  }
+});
+
 test('a server without http:// is reported under the name of the setting that it came from', () => {
   for (const name of ['OPENLINEAGE_URL', '--lineage'])
     assert.throws(

@@ -5,8 +5,14 @@ import { redact } from './redact.ts';
 /** Sinks of OpenLineage events: a file with a line for each, or a server. */
 
 export interface LineageSink {
-  /** Never rejects: lineage does not decide whether a dataset is grown. Resolves with what went wrong, if anything did. */
-  emit(event: object): Promise<string | null>;
+  /** Never rejects: lineage does not decide whether a dataset is grown. Resolves with the fault; null when it is taken. */
+  emit(event: object): Promise<LineageFault | null>;
+}
+
+export interface LineageFault {
+  readonly message: string;
+  /** Whether the same event will never be taken. */
+  readonly isFinal: boolean;
 }
 
 const TIMEOUT_MS = 5000;
@@ -42,11 +48,26 @@ export function openLineage({ target, setting, apiKey }: LineageTarget): Lineage
 async function post(url: URL, headers: Record<string, string>, body: string): Promise<void> {
   const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
   await answer.body?.cancel();
-  if (!answer.ok) throw new Error(`${url.origin} answers ${answer.status}`);
+  if (!answer.ok) throw new AnswerError(url, answer.status);
 }
 
-const outcome = (sent: Promise<void>, secrets: readonly (string | undefined)[] = []): Promise<string | null> =>
+/** Answers that say nothing of the event: credentials, a place where the server is not yet, time limits. */
+const PASSING = [401, 403, 404, 408, 429];
+
+class AnswerError extends Error {
+  readonly isFinal: boolean;
+  constructor({ origin }: URL, status: number) {
+    super(`${origin} answers ${status}`);
+    this.isFinal = status >= 400 && status < 500 && !PASSING.includes(status);
+  }
+}
+
+const outcome = (sent: Promise<void>, secrets: readonly (string | undefined)[] = []): Promise<LineageFault | null> =>
   sent.then(
     () => null,
-    ({ message, cause }: Error) => redact(`${message}${cause instanceof Error ? `: ${cause.message}` : ''}`, secrets),
+    (error: Error) => {
+      const { message, cause } = error;
+      const isFinal = error instanceof AnswerError && error.isFinal;
+      return { message: redact(`${message}${cause instanceof Error ? `: ${cause.message}` : ''}`, secrets), isFinal };
+    },
   );

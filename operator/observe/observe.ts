@@ -107,7 +107,16 @@ async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labe
 
 function ownerOf({ metadata }: Stored): Owner {
   const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
-  return { namespace, name, uid, resourceVersion, generation, finalizers, deleting: deletionTimestamp !== undefined };
+  return {
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    generation,
+    finalizers,
+    deleting: deletionTimestamp !== undefined,
+    ...(deletionTimestamp !== undefined && { deletedAt: deletionTimestamp }),
+  };
 }
 
 /** Pods are looked at only where the Jobs say that something may be wrong, or has an answer to give. */

@@ -92,6 +92,29 @@ describe('the chart', { skip }, () => {
     assert.deepEqual([other.COHORTFARM_CLASS, other.COHORTFARM_CONCURRENCY], ['research', '32']);
   });
 
+  it('F12: names an OpenLineage server, its key from a Secret, and opens the way to it', async () => {
+    const egressOf = (objects: readonly Rendered[]) =>
+      JSON.stringify(find(objects, 'NetworkPolicy', 'farm-cohortfarm-operator').spec.egress);
+    const none = await renderChart();
+    assert.deepEqual(
+      Object.keys(envOf(none)).filter((name) => name.startsWith('OPENLINEAGE_')),
+      [],
+    );
+    assert.doesNotMatch(egressOf(none), /5000/);
+    const objects = await renderChart('--values', join(CHART, 'ci/external-values.yaml'));
+    const { env } = find(objects, 'Deployment', 'farm-cohortfarm').spec.template.spec.containers[0];
+    assert.deepEqual(
+      env.filter(({ name }: { name: string }) => name.startsWith('OPENLINEAGE_')),
+      [
+        { name: 'OPENLINEAGE_URL', value: 'http://marquez.lineage.svc:5000' },
+        { name: 'OPENLINEAGE_NAMESPACE', value: 'imaging' },
+        { name: 'OPENLINEAGE_API_KEY', valueFrom: { secretKeyRef: { name: 'marquez', key: 'api-key' } } },
+      ],
+    );
+    assert.match(egressOf(objects), /"kubernetes.io\/metadata.name":"lineage".*5000|5000.*"lineage"/);
+    await assert.rejects(renderChart('--set', 'operator.lineage.url=http://user:pass@marquez'), /lineage\/url/);
+  });
+
   it('uses another NATS server by URL and mounts its credentials, which it never holds itself', async () => {
     const objects = await renderChart('--values', join(CHART, 'ci/external-values.yaml'));
     assert.equal(kinds(objects).has('StatefulSet'), false);

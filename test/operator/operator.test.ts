@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
@@ -182,6 +184,47 @@ describe('the operator as processes', { skip }, () => {
       await worker.close();
       await connection.close();
     }
+  });
+
+  it('F12: reports a run to an OpenLineage server, and after a restart as the same run', async (t) => {
+    const events: { eventType: string; eventTime: string; run: { runId: string }; job: { name: string } }[] = [];
+    const keys = new Set<string | undefined>();
+    let isThere = false;
+    const server = createServer(async (request, response) => {
+      const body = (await Array.fromAsync(request)).join('');
+      keys.add(request.headers.authorization);
+      if (isThere) events.push(JSON.parse(body));
+      response.writeHead(isThere ? 201 : 503).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const env = { OPENLINEAGE_URL: url, OPENLINEAGE_API_KEY: 'the-api-key' };
+    const a = start('a', env);
+    await until('a leads', leads(a));
+    await apply('told');
+    const dataset = async () => (await kube.get({ kind: 'SyntheticDataset', namespace, name: 'told' }))!;
+    const worker = openShardSource({ url: nats.url, uid: (await dataset()).metadata.uid!, timeoutMs: 20_000 });
+    t.after(() => worker.close());
+    await until('there is a queue', () => worker.announce(planEvent(3)).then(() => true));
+    // A server that takes nothing holds nothing up.
+    await until(
+      'the plan is accepted',
+      async () => ((await dataset()).status as DatasetStatus | undefined)?.planDigest,
+    );
+    await until('it was tried', async () => keys.size > 0);
+    isThere = true;
+    await until('the start is reported', async () => events.length > 0);
+    await a.end('SIGKILL');
+    const b = start('b', env);
+    await until('it is reported again', async () => events.length > 1);
+    await kube.delete({ kind: 'SyntheticDataset', namespace, name: 'told' });
+    const end = await until('the end is reported', async () => events.find(({ eventType }) => eventType === 'ABORT'));
+    const [first, again] = events;
+    assert.deepEqual([first!.eventType, again], ['START', first]);
+    assert.deepEqual([end.run.runId, end.job.name], [first!.run.runId, `${namespace}/told`]);
+    assert.deepEqual([...keys], ['Bearer the-api-key']);
+    for (const { log } of [a, b]) assert.doesNotMatch(JSON.stringify(log()), /the-api-key/);
   });
 
   it('ends a leader that was stopped for longer than its lease, before it writes anything', async () => {

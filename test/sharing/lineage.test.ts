@@ -7,12 +7,18 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { systemClock } from '../../kube/clock.ts';
+import { createLineageReporter } from '../../operator/lineage/reporter.ts';
+import { openLineage } from '../../platform/lineage.ts';
+import { createLogger } from '../../platform/log.ts';
 import { runCli, startCli } from '../support/cli.ts';
+import { smallDataset } from '../support/dataset.ts';
 import { writeSmallDemo } from '../support/demo.ts';
+import { sampleStatus } from '../support/status.ts';
 import { missingPython } from '../support/venv.ts';
 import { runPython } from './python.ts';
 
-/** OpenLineage events of `cohortfarm run`, read by OpenLineage's own library. */
+/** OpenLineage events of `cohortfarm run` and of the operator, read by OpenLineage's own library. */
 
 describe('F12: lineage', { skip: await missingPython() }, () => {
   let dir: string;
@@ -46,6 +52,40 @@ describe('F12: lineage', { skip: await missingPython() }, () => {
     const { rowCount, size, fileCount } = output.outputFacets.outputStatistics;
     const bytes = manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
     assert.deepEqual([rowCount, size, fileCount], [manifest.samples.accepted, bytes, manifest.shards.length]);
+  });
+
+  it('the events of an operator are in the words of the specification, too', async () => {
+    const report = createLineageReporter({
+      sink: openLineage({ target: at('operator.jsonl'), setting: 'OPENLINEAGE_URL' }),
+      namespace: 'lab',
+      clock: systemClock,
+      wallClock: () => 0,
+      log: createLogger({ name: 'test', level: 'silent' }),
+    });
+    const { conditions = [], manifest, ...running } = sampleStatus();
+    const later = (type: string, status: 'True' | 'False', minute: number) =>
+      conditions.map((one) =>
+        one.type === type ? { ...one, status, lastTransitionTime: `2026-01-02T03:${minute}:00Z` } : one,
+      );
+    const dataset = smallDataset();
+    for (const [owner, status] of [
+      [{}, { ...running, conditions }],
+      [{}, { ...running, conditions: later('Stalled', 'True', 10) }],
+      [{}, { ...running, conditions: later('Stalled', 'False', 20) }],
+      [{}, { ...running, conditions: later('Published', 'True', 30), manifest: manifest! }],
+      [
+        { uid: 'other', deletedAt: '2026-01-02T03:40:00Z' },
+        { ...running, conditions },
+      ],
+    ] as const)
+      report.report({
+        owner: { namespace: 'research', name: 'small', uid: 'one', ...owner },
+        status,
+        dataset: () => dataset,
+      });
+    await report.flush();
+    const types = JSON.parse(await runPython('check_lineage.py', [at('operator.jsonl')]));
+    assert.deepEqual(types, ['START', 'FAIL', 'RUNNING', 'COMPLETE', 'START', 'ABORT']);
   });
 
   it('a failure and a stop are reported, too', async () => {
