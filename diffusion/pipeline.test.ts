@@ -79,6 +79,7 @@ test('every call has the same number of rows when padded', async () => {
   assert.equal(images.length, 5);
   assert.deepEqual(new Set(calls.unet.map(({ sample }) => sample!.dims[0])), new Set([3]));
   assert.deepEqual(new Set(calls.vae.map(({ latent_sample }) => latent_sample!.dims[0])), new Set([3]));
+  assert.deepEqual(new Set(calls.textEncoder.map(({ input_ids }) => input_ids!.dims[0])), new Set([3]));
 });
 
 test('a graph of a fixed batch gets that batch', async () => {

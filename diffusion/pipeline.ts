@@ -66,7 +66,7 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
   const setting = settingOf(model, sampling);
   const fixed = fixedRows(model, setting);
   const rows = fixed ?? options.padTo;
-  const embeddings = createEmbeddings(model);
+  const embeddings = createEmbeddings(model, options.padTo);
   // Memory that is free for the next batch; while a batch has it, it is not here.
   let free: Workspace | undefined;
   const { negativePrompt } = sampling;
@@ -155,9 +155,10 @@ async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: Abo
 
 async function denoiseBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<Float32Array> {
   const { model, setting, workspace, negativePrompt, onStep } = batch;
-  const embeddings: Float32Array[] = [];
-  for (const { prompt } of wanted) embeddings.push(await batch.embeddings.of(prompt));
-  const negative = kindsOf(setting).includes('guided') ? await batch.embeddings.of(negativePrompt) : undefined;
+  const isGuided = kindsOf(setting).includes('guided');
+  const prompts = [...wanted.map(({ prompt }) => prompt), ...(isGuided ? [negativePrompt] : [])];
+  const embeddings = await batch.embeddings.of(prompts);
+  const negative = isGuided ? embeddings.pop() : undefined;
   const noise = noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width);
   return denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
 }

@@ -47,9 +47,10 @@ test('numbers are fed in float32 or float16, and refused as anything else', () =
 
 test('token ids take the width that the graph wants', () => {
   const ids = Int32Array.of(1, 2);
-  assert.deepEqual(idTensor(session(), port('int64', [1, 2]), ids).data, BigInt64Array.of(1n, 2n));
-  assert.deepEqual(idTensor(session(), port('int32', [1, 2]), ids).data, ids);
-  assert.throws(() => idTensor(session(), port('float32', [1, 2]), ids), /int64 and int32/);
+  assert.deepEqual(idTensor(session(), port('int64', [1, 2]), [ids]).data, BigInt64Array.of(1n, 2n));
+  const two = idTensor(session(), port('int32', ['batch', 2]), [ids, ids]);
+  assert.deepEqual([two.data, two.dims], [Int32Array.of(1, 2, 1, 2), [2, 2]]);
+  assert.throws(() => idTensor(session(), port('float32', [1, 2]), [ids]), /int64 and int32/);
 });
 
 test('a graph of another model is refused by its inputs', () => {

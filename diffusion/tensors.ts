@@ -74,10 +74,11 @@ export function numberTensor(session: Session, port: Port, value: number, rows: 
 }
 
 /** @throws ModelError when ids are wanted in a type that is not supported */
-export function idTensor(session: Session, port: Port, ids: Int32Array): Tensor {
-  const dims = [1, ids.length];
+export function idTensor(session: Session, port: Port, rows: readonly Int32Array[]): Tensor {
+  const dims = [rows.length, rows[0]!.length];
+  const ids = rows.flatMap((row) => [...row]);
   if (port.type === 'int64') return { type: 'int64', data: BigInt64Array.from(ids, BigInt), dims };
-  if (port.type === 'int32') return { type: 'int32', data: ids, dims };
+  if (port.type === 'int32') return { type: 'int32', data: Int32Array.from(ids), dims };
   throw new ModelError(`${session.file}: input ${port.name} is ${port.type}; int64 and int32 are supported`);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeLatents, toRawImage } from '../../diffusion/decode.ts';
 import { createWorkspace, denoise, guidedSteps } from '../../diffusion/denoise.ts';
-import { encodePrompt } from '../../diffusion/embeddings.ts';
+import { createEmbeddings } from '../../diffusion/embeddings.ts';
 import { type DiffusionModel, loadModel } from '../../diffusion/model.ts';
 import { schedulerConfigSchema } from '../../diffusion/schedulers/config.ts';
 import { plan, schedulerOfClass } from '../../diffusion/schedulers/index.ts';
@@ -35,8 +35,8 @@ parityTest('single calls of text encoder, UNet and VAE decoder equal those of to
   const model = await load();
   const { components } = readGolden('pipeline/cases.json');
   const worst = new Worst();
-  const hidden: Float32Array[] = [];
-  for (const prompt of components.text_encoder.prompts) hidden.push(await encodePrompt(model, prompt));
+  const { prompts } = components.text_encoder;
+  const hidden = await createEmbeddings(model).of(prompts);
   const stored = readFloats(`pipeline/${components.text_encoder.last_hidden_state.file}`);
   const length = hidden[0]!.length;
   hidden.forEach((ours, i) => {
@@ -91,9 +91,7 @@ async function comparePipeline(model: DiffusionModel, golden: Golden, worst: Wor
   const size = { height: golden.height / model.vae.scale, width: golden.width / model.vae.scale };
   const guided = guidedSteps(golden.guidance_scale, undefined, schedule.steps.length);
   const setting = { schedule, guidanceScale: golden.guidance_scale, guided, ...size };
-  const embeddings: Float32Array[] = [];
-  for (const prompt of golden.prompts) embeddings.push(await encodePrompt(model, prompt));
-  const negative = await encodePrompt(model, golden.negative_prompt ?? '');
+  const [negative, ...embeddings] = await createEmbeddings(model).of([golden.negative_prompt ?? '', ...golden.prompts]);
   const steps: Float32Array[] = [];
   const latents = await denoise(model, setting, createWorkspace(model, setting, golden.prompts.length), {
     noise: rowsOf(golden.noise),
