@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import onnx
-from cohortfarm_exporter.optimize import fold_casts
 from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from cohortfarm_exporter.optimize import fold_casts
 
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
 for name in sys.argv[3:]:
