@@ -9,6 +9,7 @@ import { type ModelTerms, parseModelTerms } from '../../dataset/publish/model-te
 import { missingToken } from '../../platform/hub.ts';
 import { resolveUri } from '../../platform/resource.ts';
 import { type ObjectStore, openStore, StoreError } from '../../platform/store/store.ts';
+import { addCredentialOptions, type CredentialFlags, credentialSigner } from '../credentials.ts';
 import { addHubOptions, type HubFlags, hubAt } from '../hub.ts';
 import { addS3Options, openDataset, type S3Flags, s3FromFlags } from '../open.ts';
 import { countShards } from '../progress.ts';
@@ -16,7 +17,7 @@ import { plain } from '../status/text.ts';
 
 /** `cohortfarm push`: a published dataset on the Hugging Face Hub (docs/hub.md). */
 
-interface PushOptions extends S3Flags, HubFlags {
+interface PushOptions extends S3Flags, HubFlags, CredentialFlags {
   readonly splits?: string;
   readonly model?: string;
   readonly public?: boolean;
@@ -27,15 +28,19 @@ interface PushOptions extends S3Flags, HubFlags {
 export function addPush(program: Command): void {
   addS3Options(
     addHubOptions(
-      program
-        .command('push')
-        .description('Push a published dataset to the Hugging Face Hub. Run it again to resume: only the rest is sent.')
-        .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
-        .argument('<hub-uri>', 'hf://datasets/ORG/NAME; a repository that does not exist is made, private')
-        .option('--splits <shares>', 'splits of whole shards, such as train=0.8,test=0.2; default: all is train')
-        .option('--public', 'make the repository public once all is there, gated if there are terms of access')
-        .option('--model <uri>', "model whose card states its terms; default: the dataset's spec.model.uri")
-        .option('--no-model-terms', 'the model has no terms to carry along; its card is not read'),
+      addCredentialOptions(
+        program
+          .command('push')
+          .description(
+            'Push a published dataset to the Hugging Face Hub. Run it again to resume: only the rest is sent.',
+          )
+          .argument('<uri>', 'directory or s3://bucket/prefix of the dataset')
+          .argument('<hub-uri>', 'hf://datasets/ORG/NAME; a repository that does not exist is made, private')
+          .option('--splits <shares>', 'splits of whole shards, such as train=0.8,test=0.2; default: all is train')
+          .option('--public', 'make the repository public once all is there, gated if there are terms of access')
+          .option('--model <uri>', "model whose card states its terms; default: the dataset's spec.model.uri")
+          .option('--no-model-terms', 'the model has no terms to carry along; its card is not read'),
+      ),
     ),
   ).action(push);
 }
@@ -47,6 +52,7 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
   if (repository.revision !== null)
     throw new UsageError(`${JSON.stringify(hubUri)} names a revision; push to ${repository.uri}`);
   if (!repository.mayWrite) throw missingToken();
+  const signer = await credentialSigner(options);
   const modelTerms = await termsOfModel(source, options);
   const { samples, sent, kept, isPublic } = await pushDataset({
     source,
@@ -54,6 +60,7 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
     splits,
     makePublic: options.public === true,
     modelTerms,
+    signer,
     onShard: countShards(process.stderr),
   });
   const before = kept > 0 ? `, ${grouped(kept)} were there before` : '';

@@ -11,12 +11,12 @@ import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { readManifest } from '../claim.ts';
+import { assertAccepted, checkCredentials, credentialsOf, type ExportCheck } from '../provenance/credentials.ts';
 import { indexColumns } from '../publish/index.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
 import { openParquet } from '../read/index-file.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import { digestStored, readStored } from '../stored.ts';
-import { assertAccepted, checkCredentials, credentialsOf, type ExportCheck } from './credentials.ts';
 import type { DicomOptions } from './dicom.ts';
 import {
   type Exporter,

@@ -3,8 +3,8 @@ import { combinationsOf } from '../../contract/plan/combinations.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectBody, ObjectStore } from '../../platform/store/store.ts';
+import { signImage } from '../provenance/credentials.ts';
 import type { ShardSample } from '../shard/read.ts';
-import { signImage } from './credentials.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
 import { mdsKey, renderMds, renderMdsIndex } from './mds.ts';
 

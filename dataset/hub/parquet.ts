@@ -1,6 +1,6 @@
 import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
-import { contentOf, type ShardSample } from '../shard/read.ts';
+import type { ShardSample } from '../shard/read.ts';
 import type { HubColumn } from './columns.ts';
 
 /** A shard as a Parquet file that the Hub's viewer and `datasets` read: images as `{bytes, path}`. */
@@ -17,11 +17,10 @@ const IMAGE: readonly SchemaElement[] = [
 /** The file's bytes: the same for the same samples, whatever the machine. */
 export function renderParquet(
   columns: readonly HubColumn[],
-  shard: Uint8Array,
   samples: readonly ShardSample[],
+  images: readonly Uint8Array[],
 ): Uint8Array {
   const writer = new ByteWriter();
-  const images = samples.map(({ image }) => contentOf(shard, image));
   const columnData = columns.map(({ name, type, value }) => ({
     name,
     nullable: true,

@@ -4,14 +4,17 @@ import { objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
+import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { HubFile, HubRepository, HubState } from '../../platform/hub.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
+import { assertAccepted, signImage } from '../provenance/credentials.ts';
 import { renderCard } from '../publish/card.ts';
 import { CARD_ON_HUB, gatedText } from '../publish/card-front.ts';
 import type { ModelTerms } from '../publish/model-terms.ts';
 import { publicationOf } from '../publish/publication.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
+import { contentOf, type ShardSample } from '../shard/read.ts';
 import { type HubColumn, hubColumns } from './columns.ts';
 import { renderParquet } from './parquet.ts';
 import { parquetFiles, type Split } from './splits.ts';
@@ -30,6 +33,8 @@ export interface PushRequest {
   /** Makes the repository public once all is there; a new one is private. One that is public already is not written without. */
   readonly makePublic: boolean;
   readonly modelTerms: ModelTerms | null;
+  /** Signs each image of the Parquet files; shards stay as they are. */
+  readonly signer?: CredentialSigner | null;
   /** Called after each shard, with how many are done. */
   readonly onShard: (done: number, all: number) => void;
 }
@@ -47,10 +52,11 @@ const CLAIM = 'cohortfarm.json';
 
 /** @throws Failure when the dataset is incomplete or damaged, the repository holds something else, or the Hub fails */
 export async function pushDataset(request: PushRequest): Promise<Pushed> {
-  const { source, repository, splits, makePublic, modelTerms } = request;
+  const { source, repository, splits, makePublic, modelTerms, signer } = request;
   const manifest = await readManifest(source);
   if (!manifest)
     throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  if (signer) await assertAccepted(signer);
   const columns = hubColumns(manifest.dataset.spec);
   const parquet = parquetFiles(splits, manifest.shards.length);
   const names = splits.map(({ name }) => name);
@@ -100,7 +106,7 @@ const claimOf = ({ name, planDigest }: Manifest): Buffer =>
 
 /** Every shard, checked, with all that belongs to it. */
 async function pushShards(
-  { source, onShard }: PushRequest,
+  { source, signer, onShard }: PushRequest,
   manifest: Manifest,
   upload: Upload,
   { columns, parquet }: { readonly columns: readonly HubColumn[]; readonly parquet: readonly string[] },
@@ -115,10 +121,26 @@ async function pushShards(
     const bytes = await source.get(record.key);
     const read = checkShard(bytes, record);
     await upload.add(record.key, bytes!);
-    await upload.add(parquet[record.shard]!, renderParquet(columns, bytes!, read));
+    const images = await imagesOf(bytes!, read, manifest, signer ?? null);
+    await upload.add(parquet[record.shard]!, renderParquet(columns, read, images));
     for (const key of [listed.record, ...featuresOf(record)]) await upload.add(key, await get(source, key));
     onShard(record.shard + 1, shards.length);
   }
+}
+
+/** The images of a shard, signed where there is a signer. */
+async function imagesOf(
+  shard: Uint8Array,
+  samples: readonly ShardSample[],
+  manifest: Manifest,
+  signer: CredentialSigner | null,
+): Promise<Uint8Array[]> {
+  const images: Uint8Array[] = [];
+  for (const { key, image } of samples) {
+    const content = contentOf(shard, image);
+    images.push(signer ? await signImage(content, `${key}.${image.extension}`, manifest, signer) : content);
+  }
+  return images;
 }
 
 const featuresOf = ({ features }: ShardRecord): string[] => (features ? [features.key] : []);

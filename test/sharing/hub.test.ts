@@ -7,15 +7,18 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { parquetReadObjects } from 'hyparquet';
 import { parse } from 'yaml';
 import { sha256 } from '../../contract/digest.ts';
 import { PUBLICATION_ANNOTATIONS } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
+import { imageFault } from '../../dataset/provenance/credentials.ts';
 import { contentOf, readShardSamples } from '../../dataset/shard/read.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { type HubServer, startHubServer } from '../../testbed/servers/hub.ts';
 import { combined, growDataset, readersDataset } from '../readers/fixture.ts';
 import { readersPython } from '../readers/python.ts';
+import { testKey, testSigner } from '../support/certificates.ts';
 import { REPO, runCli, startCli } from '../support/cli.ts';
 import { growSmall } from '../support/grown.ts';
 import { missingPython } from '../support/venv.ts';
@@ -96,6 +99,25 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     assert.equal((await runCli(['pull', 'hf://datasets/lab/small', at('small-again')], hub.env)).code, 0);
     const verified = await runCli(['verify', at('small-again')]);
     assert.match(verified.stdout, /^Verified: 24 images in 3 shards/, verified.stderr);
+  });
+
+  it('F4: with a certificate each image of the Parquet files is signed, and the shards stay as they are', async () => {
+    const { chain } = await testSigner();
+    await writeFile(at('chain.pem'), chain.map(String).join(''));
+    await writeFile(at('key.pem'), testKey());
+    const key = ['--certificate', at('chain.pem'), '--key', at('key.pem')];
+    const { code, stderr } = await push('signed', ...key);
+    assert.equal(code, 0, stderr);
+    const [unsigned, signed] = [filesOf('whole'), filesOf('signed')];
+    for (const [path, { content }] of signed)
+      assert.equal(sha256(content) === sha256(unsigned.get(path)!.content), !/^data\/|^README/.test(path), path);
+    const parquet = signed.get('data/train-00000-of-00003.parquet')!.content;
+    const rows = await parquetReadObjects({ file: new Uint8Array(parquet).buffer, utf8: false });
+    assert.ok(rows.length > 10);
+    for (const { image } of rows)
+      assert.equal(await imageFault(image.bytes, Buffer.from(image.path).toString(), manifest, chain[0]!), null);
+    const again = await push('signed', ...key);
+    assert.match(again.stdout, /; 0 files sent/);
   });
 
   it('pushed again nothing is sent, and after a change only what differs', async () => {

@@ -1,4 +1,4 @@
-import { createPrivateKey, sign, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, sign, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
 
@@ -9,9 +9,15 @@ const ED25519 = { name: 'Ed25519' };
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const VALID = { notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2126-01-01T00:00:00Z') };
 
+const derOf = (seed: number): Buffer => Buffer.concat([PKCS8, Buffer.alloc(32, seed)]);
+
+const keyOf = (seed: number): KeyObject => createPrivateKey({ key: derOf(seed), format: 'der', type: 'pkcs8' });
+
+/** The private key of `testSigner` in PEM. */
+export const testKey = (seed = 1): string => keyOf(seed).export({ format: 'pem', type: 'pkcs8' }).toString();
+
 async function keysOf(seed: number) {
-  const der = Buffer.concat([PKCS8, Buffer.alloc(32, seed)]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const [der, key] = [derOf(seed), keyOf(seed)];
   const privateKey = await webcrypto.subtle.importKey('pkcs8', der, ED25519, true, ['sign']);
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: key.export({ format: 'jwk' }).x! };
   const publicKey = await webcrypto.subtle.importKey('jwk', jwk, ED25519, true, ['verify']);

@@ -11,8 +11,8 @@ import { encodeImage } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { testSigner } from '../../test/support/certificates.ts';
 import { growSmall } from '../../test/support/grown.ts';
+import { exportDataset, verifyExport } from '../export/export.ts';
 import { assertAccepted, imageFault, signImage } from './credentials.ts';
-import { exportDataset, verifyExport } from './export.ts';
 
 const ORIGIN = { planDigest: 'a'.repeat(64), generator: { name: 'cohortfarm', version: '1.2.3' } };
 const FILES = { jpeg: '000000007.jpg', png: '000000007.png' } as const;
