@@ -3,7 +3,7 @@ import type { DiffusionModel } from './model.ts';
 import type { Tensor } from './onnx.ts';
 import { advance, arraysOf, BufferPool } from './schedulers/advance.ts';
 import { initialState, type Schedule } from './schedulers/schedule.ts';
-import { type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts';
+import { areFinite, type FloatFeed, floatFeed, numberTensor, toFloats } from './tensors.ts';
 
 /** The loop from noise to latents. */
 
@@ -131,7 +131,7 @@ export async function denoise(
 
 /** Ends what could only become black images. @throws ModelError when a latent is not a finite number */
 function assertNumbers(latents: Float32Array, file: string, { step, of }: { step: number; of: number }): void {
-  if (latents.every(Number.isFinite)) return;
+  if (areFinite(latents)) return;
   throw new ModelError(
     `${file} gives values that are not numbers (NaN or infinite) at step ${step} of ${of}; a float16 graph that overflows does so: ` +
       'use the model in float32, or keep its attention in float32 (docs/models.md)',

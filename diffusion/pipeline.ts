@@ -15,7 +15,7 @@ import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { randn } from './noise.ts';
 import { pipelineConfig, plan } from './schedulers/index.ts';
-import { checkShape } from './tensors.ts';
+import { areFinite, checkShape } from './tensors.ts';
 
 export { type DiffusionModel, loadModel } from './model.ts';
 
@@ -190,7 +190,7 @@ async function tryOnce(
     noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width),
     setting,
   );
-  if (values.every(Number.isFinite)) return imagesOf(model, setting, values, rows);
+  if (areFinite(values)) return imagesOf(model, setting, values, rows);
   throw new ModelError(
     `${model.vae.session.file} gives values that are not numbers (NaN or infinite), which become black images; ` +
       'use the decoder in float32 (docs/models.md)',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DataType, Port, Session } from './onnx.ts';
-import { floatFeed, idTensor, inputPorts, numberTensor, toFloats } from './tensors.ts';
+import { areFinite, floatFeed, idTensor, inputPorts, numberTensor, toFloats } from './tensors.ts';
 
 const session = (...inputs: Port[]): Session => ({
   file: 'graph.onnx',
@@ -58,4 +58,12 @@ test('a graph of another model is refused by its inputs', () => {
   assert.deepEqual(inputPorts(session(sample), ['sample']), { sample });
   assert.throws(() => inputPorts(session(sample, extra), ['sample']), /input time_ids is not supported/);
   assert.throws(() => inputPorts(session(), ['sample']), /has no input sample/);
+});
+
+test('a single value that is not finite is found', () => {
+  const values = Float32Array.from({ length: 1000 }, (_, i) => (i % 2 === 0 ? -1 : 1) * 3e38);
+  assert.equal(areFinite(values), true);
+  for (const wrong of [Number.NaN, Infinity, -Infinity]) {
+    for (const at of [0, 500, 999]) assert.equal(areFinite(values.with(at, wrong)), false, `${wrong} at ${at}`);
+  }
 });

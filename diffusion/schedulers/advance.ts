@@ -1,15 +1,18 @@
 import type { State, Step, Weights } from './schedule.ts';
 
+/** Numbers of a block, 16 KB. The device waits while these loops run, so they go through memory once. */
+const BLOCK = 2048;
+
 /** Arrays that are free for reuse, so that a run does not allocate at every step. */
 export class BufferPool {
   readonly #length: number;
   readonly #free: Float32Array[] = [];
-  /** Sums are collected in float64 and rounded once. */
+  /** Sums are collected in float64 and rounded once; a block of them stays in the processor's cache. */
   readonly sums: Float64Array;
 
   constructor(length: number) {
     this.#length = length;
-    this.sums = new Float64Array(length);
+    this.sums = new Float64Array(Math.min(length, BLOCK));
   }
 
   take(): Float32Array {
@@ -66,19 +69,25 @@ interface Sources extends State {
 }
 
 function weigh(weights: Weights, sources: Sources, buffers: BufferPool): Float32Array {
-  const { sums } = buffers;
-  sums.fill(0);
-  if (weights.sample) add(sums, weights.sample, sources.sample);
-  if (weights.anchor) add(sums, weights.anchor, sources.anchor!);
-  if (weights.output) add(sums, weights.output, sources.output);
-  weights.estimates?.forEach((weight, i) => {
-    if (weight) add(sums, weight, sources.estimates[i]!);
-  });
+  const terms: Term[] = [];
+  if (weights.sample) terms.push({ weight: weights.sample, values: sources.sample });
+  if (weights.anchor) terms.push({ weight: weights.anchor, values: sources.anchor! });
+  if (weights.output) terms.push({ weight: weights.output, values: sources.output });
+  for (const [i, weight] of (weights.estimates ?? []).entries())
+    if (weight) terms.push({ weight, values: sources.estimates[i]! });
   const result = buffers.take();
-  result.set(sums);
+  for (let from = 0; from < result.length; from += buffers.sums.length) sumBlock(terms, buffers.sums, result, from);
   return result;
 }
 
-function add(sums: Float64Array, weight: number, values: Float32Array): void {
-  for (let i = 0; i < sums.length; i++) sums[i]! += weight * values[i]!;
+interface Term {
+  readonly weight: number;
+  readonly values: Float32Array;
+}
+
+function sumBlock(terms: readonly Term[], sums: Float64Array, result: Float32Array, from: number): void {
+  const length = Math.min(sums.length, result.length - from);
+  sums.fill(0);
+  for (const { weight, values } of terms) for (let i = 0; i < length; i++) sums[i]! += weight * values[from + i]!;
+  for (let i = 0; i < length; i++) result[from + i] = sums[i]!;
 }
