@@ -6,7 +6,9 @@ test('an image is resized once for all graphs that want it in one size, however 
   const data = Uint8Array.from({ length: 64 * 64 }, (_, i) => (i * 37) % 251);
   const image = { width: 64, height: 64, channels: 1 as const, data };
   const input = { height: 32, width: 32, channels: 1 as const, mean: [0], std: [1] };
-  const first = await imageTensor([image, image], input);
+  const batch = [image, image];
+  const first = await imageTensor(batch, input);
+  assert.equal(await imageTensor(batch, { ...input }), first, 'a batch has one tensor for graphs of one kind');
   data.fill(0);
   assert.deepEqual(await imageTensor([image, image], input), first, 'the pixels are not looked at again');
   const centred = await imageTensor([image], { ...input, mean: [0.5], std: [0.5] });

@@ -18,8 +18,15 @@ export function imagePorts(session: Session, what: string): { input: string; out
   return { input: input.name, output: output.name };
 }
 
-/** Images as a float32 tensor of shape [images, channels, height, width], resized and normalised as the graph wants them. */
-export async function imageTensor(images: readonly RawImage[], input: GraphInput): Promise<Tensor> {
+/**
+ * Images as a float32 tensor of shape [images, channels, height, width], resized and normalised as the graph wants them. Graphs
+ * that want the same of one list of images share a tensor, not to be changed.
+ */
+export function imageTensor(images: readonly RawImage[], input: GraphInput): Promise<Tensor> {
+  return shared(tensors, images, JSON.stringify(input), () => makeTensor(images, input));
+}
+
+async function makeTensor(images: readonly RawImage[], input: GraphInput): Promise<Tensor> {
   const { channels, height, width } = input;
   const size = channels * height * width;
   const data = new Float32Array(images.length * size);
@@ -28,16 +35,28 @@ export async function imageTensor(images: readonly RawImage[], input: GraphInput
   return { type: 'float32', data, dims: [images.length, channels, height, width] };
 }
 
-/** Images in the sizes that they were asked for: several graphs look at one image, often in the same size. */
-const fitted = new WeakMap<RawImage, Map<string, Promise<RawImage>>>();
+/** Things that are made of one source, by how; as long as the source is there. */
+type Made<Source extends object, Result> = WeakMap<Source, Map<string, Promise<Result>>>;
 
-function fit(image: RawImage, size: { width: number; height: number }): Promise<RawImage> {
-  const sizes = fitted.get(image) ?? new Map<string, Promise<RawImage>>();
-  fitted.set(image, sizes);
-  const key = `${size.width}x${size.height}`;
-  const resized = sizes.get(key) ?? resizeImage(image, size);
-  sizes.set(key, resized);
-  return resized;
+/** Several graphs look at a batch, often in the same way. */
+const tensors: Made<readonly RawImage[], Tensor> = new WeakMap();
+/** And where their ways differ, often in the same size. */
+const fitted: Made<RawImage, RawImage> = new WeakMap();
+
+const fit = (image: RawImage, size: { width: number; height: number }): Promise<RawImage> =>
+  shared(fitted, image, `${size.width}x${size.height}`, () => resizeImage(image, size));
+
+function shared<Source extends object, Result>(
+  made: Made<Source, Result>,
+  source: Source,
+  how: string,
+  make: () => Promise<Result>,
+): Promise<Result> {
+  const results = made.get(source) ?? new Map<string, Promise<Result>>();
+  made.set(source, results);
+  const result = results.get(how) ?? make();
+  results.set(how, result);
+  return result;
 }
 
 /** Interleaved bytes to planar floats, (v / 255 - mean) / std; grey from colour by ITU-R BT.601 luma, as PIL does. */

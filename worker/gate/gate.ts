@@ -54,12 +54,14 @@ export async function loadGate(
     async judge(images, samples) {
       const applies = samples.map(({ axes }) => appliesTo(gate, axes));
       if (!applies.includes(true)) return samples.map(() => null);
-      const seen = isSteady ? images : images.filter((_, i) => applies[i]);
+      // The very list where it can be, whose tensor other graphs share.
+      const isAll = isSteady || !applies.includes(false);
+      const seen = isAll ? images : images.filter((_, i) => applies[i]);
       const rows = await infer({ session, input, output, model, width: classes.length || 1, gate }, seen);
       let next = 0;
       return samples.map(({ axes, exact }, i) => {
         if (!applies[i]) return null;
-        const outputs = activate(rows[isSteady ? i : next++]!, model.output.activation);
+        const outputs = activate(rows[isAll ? i : next++]!, model.output.activation);
         const value = axes[gate.axis]!;
         return judge(gate, outputs, classes, { value, combined: combinations[value], exact: exact[gate.axis] });
       });
