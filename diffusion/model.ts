@@ -93,7 +93,11 @@ export async function loadModel(dir: string, options: SessionOptions): Promise<D
 
 async function openAll(dir: string, options: SessionOptions): Promise<Session[]> {
   const sessions: Session[] = [];
-  for (const name of GRAPHS) sessions.push(await openSession(join(dir, name, 'model.onnx'), options));
+  for (const name of GRAPHS) {
+    // The decoder runs once for all steps of the others, and takes more memory than they do.
+    const returnsMemory = name === 'vae_decoder';
+    sessions.push(await openSession(join(dir, name, 'model.onnx'), { ...options, returnsMemory }));
+  }
   return sessions;
 }
 

@@ -48,6 +48,8 @@ export interface SessionOptions {
   readonly provider: ProviderName;
   /** Threads within one operator; left out, ONNX Runtime takes all cores. */
   readonly threads?: number;
+  /** Gives the memory of a run back at its end, where runs are rare and large; left out, the next run finds it. */
+  readonly returnsMemory?: boolean;
 }
 
 useBitPatternsForFloat16();
@@ -71,7 +73,7 @@ export const openSession = (file: string, options: SessionOptions): Promise<Sess
 export async function openGraph(
   graph: string | Uint8Array,
   file: string,
-  { provider, threads }: SessionOptions,
+  { provider, threads, returnsMemory = false }: SessionOptions,
 ): Promise<Session> {
   let session: ort.InferenceSession;
   try {
@@ -79,6 +81,7 @@ export async function openGraph(
       executionProviders: [provider],
       // One graph runs at a time; operators within it run in parallel.
       executionMode: 'sequential',
+      enableCpuMemArena: !returnsMemory,
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
       logSeverityLevel: 3,
     });

@@ -1,16 +1,18 @@
 """Fused graphs, by ONNX Runtime's own optimiser, in the layout of the model they are made from."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy
 import onnx
 import onnxruntime
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 
+from .cpu_graph import rewrite_for_cpu
 from .errors import ExportError
 from .output import whole_folder
 
@@ -25,6 +27,8 @@ CUDA_ONLY = (
     "enable_packed_kv",
     "enable_bias_add",
 )
+# Weights beyond that lie beside the graph: ONNX Runtime maps them from there, in place of two copies in memory.
+INLINE_BYTES = 64 * 2**20
 # Largest difference of a fused graph from the one it is made of, relative to the largest output.
 TOLERANCE = 1e-3
 
@@ -62,8 +66,8 @@ def parse_kept(kept: list[str]) -> dict[str, list[str]]:
 
 def optimize_graph(source: Path, target: Path, kind: str, provider: str, kept: list[str] | None) -> dict[str, int]:
     plain = onnx.load(source)
-    external = plain.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF or has_external_data(source)
     fold_casts(plain)
+    external = weight_bytes(plain) > INLINE_BYTES
     options = FusionOptions(kind)
     if provider == "cpu":
         for name in CUDA_ONLY:
@@ -76,7 +80,8 @@ def optimize_graph(source: Path, target: Path, kind: str, provider: str, kept: l
     )
     if provider == "cuda" and kept != []:
         model.convert_float_to_float16(keep_io_types=False, op_block_list=kept or [])
-    fused = {name: count for name, count in model.get_fused_operator_statistics().items() if count > 0}
+    split = rewrite_for_cpu(model.model) if provider == "cpu" else {}
+    fused = {name: count for name, count in {**model.get_fused_operator_statistics(), **split}.items() if count > 0}
     model.save_model_to_file(str(target), use_external_data_format=external)
     for left in target.parent.glob("folded.onnx*"):
         left.unlink()
@@ -85,9 +90,9 @@ def optimize_graph(source: Path, target: Path, kind: str, provider: str, kept: l
     return fused
 
 
-def has_external_data(path: Path) -> bool:
-    graph = onnx.load(path, load_external_data=False).graph
-    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in graph.initializer)
+def weight_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of the weights; `ByteSize` of a message fails above 2 GB."""
+    return sum(math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize for tensor in model.graph.initializer)
 
 
 def fold_casts(model: onnx.ModelProto) -> None:
