@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
 /** Measuring fairly on a noisy machine: everything that is compared runs in turn, and medians are compared. */
@@ -46,6 +47,7 @@ export async function timed(action: () => Promise<unknown>): Promise<number> {
 
 /** A process that answers one JSON line per request. */
 export interface Peer {
+  readonly pid: number;
   ask(request: unknown): Promise<{ seconds: number }>;
   end(): void;
 }
@@ -60,10 +62,17 @@ export async function startPeer(command: string, args: readonly string[]): Promi
   };
   await answer();
   return {
+    pid: child.pid!,
     ask(request) {
       child.stdin!.write(`${JSON.stringify(request)}\n`);
       return answer();
     },
     end: () => child.kill(),
   };
+}
+
+/** Most memory that a process ever held, in bytes. */
+export async function peakMemory(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]);
 }

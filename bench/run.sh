@@ -13,7 +13,8 @@ fi
 midsize="$cache/bench-midsize"
 if [ ! -e "$midsize/complete" ]; then
   rm -rf "$midsize"
-  "$venv/bin/python" bench/python/make_midsize.py "$midsize" models/phantom/tokenizer
+  "$venv/bin/python" bench/python/make_model.py midsize "$midsize/diffusers" models/phantom/tokenizer
+  "$venv/bin/optimum-cli" export onnx --model "$midsize/diffusers" --task text-to-image "$midsize/onnx"
   touch "$midsize/complete"
 fi
 node bench/operator/main.ts

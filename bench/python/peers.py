@@ -1,6 +1,6 @@
 """The peers of the benchmarks, each a process that answers one JSON line per request: {"seconds": ..}.
 
-python peers.py diffusers MODEL | optimum MODEL | webdataset DIR
+python peers.py diffusers MODEL | diffusers-bfloat16 MODEL | optimum MODEL | webdataset DIR
 Requests: {"images": n, "batch": b, "steps": s, "height": h, "width": w} or, for webdataset, {"images": n, "bytes": b}.
 """
 
@@ -38,11 +38,15 @@ def diffusion(pipeline):
     return run
 
 
-def diffusers(model):
+def diffusers(model, dtype="float32"):
     import torch
     from diffusers import StableDiffusionPipeline
 
-    return diffusion(StableDiffusionPipeline.from_pretrained(model, torch_dtype=torch.float32, safety_checker=None))
+    return diffusion(StableDiffusionPipeline.from_pretrained(model, torch_dtype=getattr(torch, dtype), safety_checker=None))
+
+
+def diffusers_bfloat16(model):
+    return diffusers(model, "bfloat16")
 
 
 def optimum(model):
@@ -75,7 +79,7 @@ def webdataset(folder):
 
 def main():
     kind, argument = sys.argv[1:]
-    run = {"diffusers": diffusers, "optimum": optimum, "webdataset": webdataset}[kind](argument)
+    run = {"diffusers": diffusers, "diffusers-bfloat16": diffusers_bfloat16, "optimum": optimum, "webdataset": webdataset}[kind](argument)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         print(json.dumps({"seconds": run(json.loads(line))}), flush=True)
