@@ -44,7 +44,7 @@ export interface LineageReporterOptions {
 /** An installation without OpenLineage. */
 export const NO_LINEAGE: LineageReporter = { report() {}, forget() {}, flush: async () => {} };
 
-/** Older events were sent by an operator before this one. */
+/** Older events are taken as sent by an operator before this one. */
 const OLD_MS = 24 * 3_600_000;
 /** Further events wait in the status of their dataset. */
 const MAX_PENDING = 5_000;
