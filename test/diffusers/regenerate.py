@@ -1,7 +1,8 @@
 """Regenerates samples of a published dataset in diffusers, from nothing but prompt and seed of their records.
 
-python regenerate.py DATASET CHECKPOINT KEY...
-Prints one JSON line per sample: {"key", "max_difference"} in grey levels (0..255).
+python regenerate.py DATASET CHECKPOINT SNIPPET KEY...
+Prints one JSON line per sample: {"key", "max_difference"} in grey levels (0..255); of the first one also what the snippet of
+the model card makes of its prompt and seed, as "snippet".
 """
 
 import io
@@ -31,7 +32,7 @@ def members(dataset, shards, key):
 
 
 def main():
-    dataset, checkpoint, keys = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    dataset, checkpoint, snippet, keys = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
     manifest = json.loads((dataset / "dataset.json").read_text())
     sampling = manifest["plan"]["model"]["sampling"]
     pipeline = StableDiffusionPipeline.from_pretrained(checkpoint, torch_dtype=torch.float32, safety_checker=None)
@@ -50,8 +51,15 @@ def main():
             generator=torch.Generator("cpu").manual_seed(record["seed"]),
         ).images[0]
         ours = numpy.asarray(Image.open(io.BytesIO(files["png"])).convert("L"), dtype=int)
-        theirs = numpy.asarray(image.convert("L"), dtype=int)
-        print(json.dumps({"key": key, "max_difference": int(abs(ours - theirs).max())}), flush=True)
+
+        def difference(image, ours=ours):
+            return int(abs(ours - numpy.asarray(image.convert("L"), dtype=int)).max())
+
+        print(json.dumps({"key": key, "max_difference": difference(image)}), flush=True)
+        if key == keys[0]:
+            scope = {"prompt": record["prompt"], "seed": record["seed"]}
+            exec(snippet, scope)
+            print(json.dumps({"key": "snippet", "max_difference": difference(scope["image"])}), flush=True)
 
 
 main()

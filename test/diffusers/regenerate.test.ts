@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { blocksOf } from '../docs/blocks.ts';
 import { REPO } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
 import { diffusersPython } from './python.ts';
@@ -23,14 +24,16 @@ test('images of the demo regenerate in diffusers from prompt and seed', { skip: 
   assert.match(demo.stdout, /^compare: realOnlyAuroc .*, pretrainFinetuneAuroc 0\.\d+/m);
   const python = await diffusersPython();
   const script = join(import.meta.dirname, 'regenerate.py');
-  const { stdout } = await run(python, [script, dir, join(REPO, 'models/phantom/diffusers'), ...KEYS]);
+  const [snippet] = await blocksOf('models/phantom/README.md', 'python');
+  const args = [script, dir, join(REPO, 'models/phantom/diffusers'), snippet!, ...KEYS];
+  const { stdout } = await run(python, args, { cwd: REPO });
   const results = stdout
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { key: string; max_difference: number });
   assert.deepEqual(
     results.map(({ key }) => key),
-    KEYS,
+    [KEYS[0], 'snippet', ...KEYS.slice(1)],
   );
   for (const { key, max_difference } of results) {
     t.diagnostic(`${key}: at most ${max_difference} grey levels apart`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -10,9 +10,9 @@ import type { Observed } from '../../operator/observed.ts';
 import { nextStatus } from '../../operator/status.ts';
 import { lua } from '../../testbed/servers/lua.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
-import { REPO } from '../support/cli.ts';
 import { smallDataset } from '../support/dataset.ts';
 import { DIGEST, jobOf, OWNER, observed, SETTINGS, waitingPod } from '../support/observed.ts';
+import { blocksOf } from './blocks.ts';
 
 /** The health check for Argo CD in docs/operations.md, on statuses that the operator writes. */
 
@@ -29,8 +29,7 @@ function literal(value: unknown): string {
 }
 
 async function healthOf(object: object): Promise<string> {
-  const page = await readFile(join(REPO, 'docs/operations.md'), 'utf8');
-  const [, check] = /```lua\n(.*?)```/s.exec(page)!;
+  const [check] = await blocksOf('docs/operations.md', 'lua');
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-lua-'));
   try {
     const file = join(folder, 'health.lua');

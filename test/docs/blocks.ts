@@ -1,11 +1,15 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { REPO } from '../support/cli.ts';
 
-/** The fenced blocks of the pages. A test that asks for those of a page checks every one. */
+/** The fenced blocks of the pages. A test that asks for those of a page checks every one.; blocks.test.ts looks for the calls. */
+
+const run = promisify(execFile);
 
 /** Name of the language of a block that names none. */
-const PLAIN = 'plain';
+export const PLAIN = 'plain';
 
 const FENCE = /^([ \t]*)```([a-z]*)\n(.*?)^\1```$/gms;
 
@@ -14,7 +18,7 @@ interface Block {
   readonly text: string;
 }
 
-async function allBlocks(page: string): Promise<Block[]> {
+export async function allBlocks(page: string): Promise<Block[]> {
   const text = await readFile(join(REPO, page), 'utf8');
   return [...text.matchAll(FENCE)].map(([, indent, language, block]) => ({
     language: language || PLAIN,
@@ -27,4 +31,12 @@ export async function blocksOf(page: string, language: string): Promise<string[]
   const blocks = (await allBlocks(page)).filter((block) => block.language === language);
   if (blocks.length === 0) throw new Error(`${page} has no block in ${language}`);
   return blocks.map(({ text }) => text);
+}
+
+/** Every page of the repository, from its root. */
+export async function allPages(): Promise<string[]> {
+  const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
+    cwd: REPO,
+  });
+  return stdout.trim().split('\n');
 }

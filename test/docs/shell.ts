@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import type { ObjectStore } from '../../platform/store/store.ts';
 
 /** The folder and the shell of a reader, who has installed the command and runs the blocks of a page one after another. */
 export interface Reader {
@@ -71,4 +73,20 @@ function runShell(script: string, cwd: string, env: NodeJS.ProcessEnv): Promise<
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? 1, output }));
   });
+}
+
+/** Puts stubs on the reader's PATH (stub.ts). */
+export async function addStubs({ addProgram }: Reader, names: readonly string[]): Promise<void> {
+  const stub = join(import.meta.dirname, 'stub.ts');
+  for (const name of names) await addProgram(name, `exec "${process.execPath}" "${stub}" ${name} "$@"`);
+}
+
+/** Runs Python blocks as one program; returns what it prints. */
+export async function runPythonBlocks(python: string, cwd: string, blocks: readonly string[]): Promise<string> {
+  return (await promisify(execFile)(python, ['-c', blocks.join('\n')], { cwd })).stdout;
+}
+
+export async function copyStore(from: ObjectStore, to: ObjectStore): Promise<void> {
+  for await (const { key } of from.list(''))
+    await to.create(key, (await from.get(key))!, { contentType: 'application/octet-stream' });
 }

@@ -31,15 +31,18 @@ export const SYSTEM = 'farm-system';
 
 const COMPONENT = 'app.kubernetes.io/component';
 
-export async function startEmptyCluster(): Promise<EmptyCluster> {
+/** @param system namespace of the release */
+export async function startEmptyCluster(system: string = SYSTEM): Promise<EmptyCluster> {
   const nats = await goTool(natsTool);
   const [plane, s3] = await Promise.all([startControlPlane({ controllers: true }), startS3Server()]);
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-install-'));
   // Containers run as any user.
   await chmod(folder, 0o755);
   const addresses = await addressBook(join(folder, 'hosts'));
-  const natsHost = addresses.next(`${RELEASE}-nats.${SYSTEM}.svc`);
-  await writeFile(join(folder, 'nats-server'), `#!/bin/sh\nexec /opt/nats/${natsName(nats)} "$@"\n`, { mode: 0o755 });
+  const natsHost = addresses.next(`${RELEASE}-nats.${system}.svc`);
+  // All pods share the network of this machine: the server has an address of its own.
+  const server = `#!/bin/sh\nexec /opt/nats/${natsName(nats)} "$@" --addr ${natsHost}\n`;
+  await writeFile(join(folder, 'nats-server'), server, { mode: 0o755 });
   const kubelet = await startProcessKubelet({
     access: plane,
     nodes: [{ name: 'node-a' }, { name: 'node-b' }],
@@ -47,20 +50,19 @@ export async function startEmptyCluster(): Promise<EmptyCluster> {
     env: (pod) => {
       const path = '/opt/bin:/app/node_modules/.bin:/usr/local/bin:/usr/bin:/bin';
       if (isOf('operator', pod)) {
-        return { PATH: path, COHORTFARM_HTTP_HOST: addresses.next(`${RELEASE}.${SYSTEM}.svc`) };
+        return { PATH: path, COHORTFARM_HTTP_HOST: addresses.next(`${RELEASE}.${system}.svc`) };
       }
       // Containers of a pod have no loopback address of their own here.
       return isOf('nats', pod) ? { PATH: path, COHORTFARM_NATS_URL: `nats://${natsHost}:4222` } : { PATH: path };
     },
   });
-  await plane.apply(restricted(SYSTEM));
-  const config = `host: ${natsHost}`;
+  await plane.apply(restricted(system));
   return {
     plane,
     kubelet,
     s3,
-    helm: (...args) => helm([...args, '--namespace', SYSTEM], { KUBECONFIG: plane.kubeconfig }),
-    values: ['--set', 'nats.persistence.enabled=false', '--set', `nats.extraConfig=${config}`],
+    helm: (...args) => helm([...args, '--namespace', system], { KUBECONFIG: plane.kubeconfig }),
+    values: ['--set', 'nats.persistence.enabled=false'],
     async stop() {
       await kubelet.stop();
       await Promise.all([plane.stop(), s3.stop()]);

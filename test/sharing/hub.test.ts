@@ -16,6 +16,7 @@ import { imageFault } from '../../dataset/provenance/credentials.ts';
 import { contentOf, readShardSamples } from '../../dataset/shard/read.ts';
 import { openStore } from '../../platform/store/store.ts';
 import { type HubServer, startHubServer } from '../../testbed/servers/hub.ts';
+import { blocksOf } from '../docs/blocks.ts';
 import { combined, growDataset, readersDataset } from '../readers/fixture.ts';
 import { readersPython } from '../readers/python.ts';
 import { testKey, testSigner } from '../support/certificates.ts';
@@ -381,8 +382,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
   });
 
   it('the lines of docs/hub.md run as they stand', async () => {
-    const text = await readFile(join(REPO, 'docs/hub.md'), 'utf8');
-    const lines = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!).join('');
+    const lines = (await blocksOf('docs/hub.md', 'sh')).join('');
     await mkdir(at('page'));
     await growSmall(openStore(at('page/cohort')));
     await openStore(at('page/roentgen')).create('README.md', Buffer.from(MODEL_CARD), { contentType: 'text/markdown' });

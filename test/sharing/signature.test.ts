@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { openStore } from '../../platform/store/store.ts';
+import { blocksOf } from '../docs/blocks.ts';
 import { REPO, runCli, startCli } from '../support/cli.ts';
 import { growSmall } from '../support/grown.ts';
 import { missingPython } from '../support/venv.ts';
@@ -15,12 +16,6 @@ import { runPython } from './python.ts';
 /** `cohortfarm sign` and `verify --key` as users call them, and the signature before eyes that are not ours. */
 
 const run = promisify(execFile);
-
-/** The shell lines of the page, by what they do. */
-async function linesOfThePage(): Promise<string[]> {
-  const text = await readFile(join(REPO, 'docs/provenance.md'), 'utf8');
-  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block!);
-}
 
 describe('F4: signed provenance', { skip: await missingPython() }, () => {
   let folder: string;
@@ -39,7 +34,7 @@ describe('F4: signed provenance', { skip: await missingPython() }, () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   it('the lines of docs/provenance.md make keys, sign, verify, and check the signature with openssl alone', async () => {
-    const blocks = await linesOfThePage();
+    const blocks = await blocksOf('docs/provenance.md', 'sh');
     assert.ok(blocks.length >= 4, `${blocks.length} blocks`);
     const said: string[] = [];
     for (const block of blocks) {
