@@ -34,6 +34,8 @@ test('a wrong word in such a block is found', () => {
     'quota: {samples: many}',
     '- {name: a, type: Pretrane}',
     'spec: {sed: 1}',
+    'operator: {lineages: 1}',
+    'oparator: {}',
   ])
     assert.throws(() => checkYaml(text), text);
   assert.throws(() => checkJson('{"apiVersion": "cohortfarm.dev/gate/v1", "type": "Classifier"}'));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -33,12 +33,27 @@ export function checkYaml(text: string): void {
   if (document.apiVersion !== undefined) return void parseDataset(document);
   // A pipeline of DVC, which local.test.ts runs.
   if (document.stages?.grow?.cmd !== undefined) return;
+  if (!Array.isArray(document) && !(Object.keys(document)[0]! in { ...specSchema.shape, ...PLACES }))
+    return void checkValues(document, VALUES, '');
   const [schema, value] = Array.isArray(document)
     ? [trainingSchema, { stages: document }]
     : [PLACES[Object.keys(document)[0]!] ?? specSchema, document];
   const issues = schema.safeParse(value).error?.issues ?? [];
   const faults = issues.filter(({ path }) => valueAt(value, path) !== undefined && valueAt(value, path) !== '...');
   assert.deepEqual(faults, [], text);
+}
+
+const VALUES = parse(readFileSync(join(REPO, 'helm/cohortfarm/values.yaml'), 'utf8'));
+
+/** Values of the chart: each is one that the chart has. */
+function checkValues(given: object, known: object, path: string): void {
+  for (const [name, value] of Object.entries(given)) {
+    const there = (known as Record<string, unknown>)[name];
+    assert.notEqual(there, undefined, `the chart has no value ${path}${name}`);
+    const isGroup =
+      typeof there === 'object' && there !== null && Object.keys(there).length > 0 && !Array.isArray(there);
+    if (isGroup) checkValues(value, there, `${path}${name}.`);
+  }
 }
 
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>

@@ -154,7 +154,7 @@ test('the lines of docs/lineage.md send events, and version a cohort with DVC', 
   assert.equal((await readFile(join(first.folder, 'events.jsonl'), 'utf8')).trim().split('\n').length, 2);
 
   await smallResource(reader, 'dataset.yaml');
-  const [pipeline] = await blocksOf('docs/lineage.md', 'yaml');
+  const pipeline = (await blocksOf('docs/lineage.md', 'yaml')).find((block) => block.startsWith('stages:'));
   await writeFile(join(reader.folder, 'dvc.yaml'), pipeline!);
   const requirements = join(import.meta.dirname, 'requirements-dvc.txt');
   const python = await virtualPython({

@@ -3,7 +3,6 @@ import { execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import type { ObjectStore } from '../../platform/store/store.ts';
 
@@ -23,7 +22,8 @@ export interface RunOptions {
   readonly replace?: Readonly<Record<string, string>>;
 }
 
-export async function startReader(t: Pick<TestContext, 'after'>): Promise<Reader> {
+/** @param t whose end removes the folder: a test, or `after` of a suite */
+export async function startReader(t: { after(remove: () => Promise<void>): void }): Promise<Reader> {
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-reader-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const bin = join(folder, '.bin');

@@ -11,9 +11,9 @@ import { isReady, rigDataset, statusOf, waitForReady } from '../../testbed/rig.t
 import { CHART } from '../../testbed/servers/helm.ts';
 import { storedShards } from '../cluster/shards.ts';
 import { runCli } from '../support/cli.ts';
-import { type EmptyCluster, firstExample, RELEASE, SYSTEM, startEmptyCluster } from './cluster.ts';
+import { type EmptyCluster, RELEASE, SYSTEM, startEmptyCluster } from './cluster.ts';
 
-/** A platform engineer at work: install, grow a first dataset, upgrade in mid-run, remove, install again. */
+/** A platform engineer at work: install, upgrade in mid-run, remove, install again. A first dataset: test/docs/cluster.test.ts. */
 
 const DEFINITION = 'syntheticdatasets.cohortfarm.dev';
 
@@ -27,6 +27,10 @@ describe('the chart on an empty cluster', { skip: await missingForPods() }, () =
     folder = await mkdtemp(join(tmpdir(), 'cohortfarm-charts-'));
     cluster = await startEmptyCluster();
     await cluster.s3.createBucket('cohorts');
+    const { accessKey, secretKey } = cluster.s3;
+    const keys = [`AWS_ACCESS_KEY_ID=${accessKey}`, `AWS_SECRET_ACCESS_KEY=${secretKey}`];
+    const literals = keys.map((pair) => `--from-literal=${pair}`);
+    await cluster.plane.kubectl('create', 'secret', 'generic', 'cohort-bucket', ...literals);
   });
   after(async () => {
     await cluster?.stop();
@@ -41,20 +45,6 @@ describe('the chart on an empty cluster', { skip: await missingForPods() }, () =
       throw new Error(await cluster.kubelet.logs(`${RELEASE}-test-ready`), { cause: error });
     });
     assert.match(said, /Phase:\s+Succeeded/);
-  });
-
-  test('grows the first example until it is Ready', async () => {
-    const { accessKey, secretKey } = cluster.s3;
-    const keys = [`AWS_ACCESS_KEY_ID=${accessKey}`, `AWS_SECRET_ACCESS_KEY=${secretKey}`];
-    const literals = keys.map((pair) => `--from-literal=${pair}`);
-    await cluster.plane.kubectl('create', 'secret', 'generic', 'cohort-bucket', ...literals);
-    const file = join(folder, 'first.yaml');
-    await writeFile(file, await firstExample(cluster));
-    await cluster.plane.kubectl('apply', '-f', file);
-    await cluster.plane.kubectl('wait', 'syntheticdataset/first', '--for=condition=Ready', '--timeout=240s');
-    const { code, stdout, stderr } = await runCli(['verify', 's3://cohorts/first'], cluster.s3.env);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /Verified: 24 images in 3 shards/);
   });
 
   test('is upgraded in mid-run, its definition, too, and nothing that was stored is made again', async () => {
@@ -97,11 +87,11 @@ describe('the chart on an empty cluster', { skip: await missingForPods() }, () =
     // Pods go a moment after what they belong to.
     await until('nothing of the release is left', async () => (await left()).length === 0, 60_000);
     assert.match(await cluster.plane.kubectl('get', 'crd', DEFINITION, '-o', 'name'), /syntheticdatasets/);
-    assert.match(await cluster.plane.kubectl('get', 'sds', '-o', 'name'), /first\n.*upgraded/);
+    assert.match(await cluster.plane.kubectl('get', 'sds', '-o', 'name'), /upgraded/);
 
     await install(CHART);
-    await cluster.plane.kubectl('delete', 'sds', 'first', '--timeout=60s');
-    const { code, stderr } = await runCli(['verify', 's3://cohorts/first'], cluster.s3.env);
+    await cluster.plane.kubectl('delete', 'sds', 'upgraded', '--timeout=60s');
+    const { code, stderr } = await runCli(['verify', 's3://cohorts/upgraded'], cluster.s3.env);
     assert.equal(code, 0, stderr);
   });
 
