@@ -24,11 +24,11 @@ import { addStubs, copyStore, type Reader, runPythonBlocks, startReader } from '
 const skip = (await missingForServers()) || (await missingPython());
 
 /** The demo with few samples and steps. */
-async function smallResource(reader: Reader, name: string): Promise<void> {
+async function smallResource(reader: Reader, name: string, samples: number): Promise<void> {
   const path = await writeSmallDemo(reader.folder, (spec) => {
     delete spec.training;
-    Object.assign(spec.quota, { samples: 24, minPerCell: 0 });
-    spec.model.sampling.steps = 4;
+    Object.assign(spec.quota, { samples, minPerCell: 0 });
+    spec.model.sampling.steps = 2;
     // So few steps draw what gates reject.
     spec.quality.gates = [];
     spec.output = { ...spec.output, uri: 'cohort', shard: { samples: 6 } };
@@ -42,14 +42,14 @@ test('the lines of README.md about a clone, an installation and the demo', { ski
   await s3.createBucket('bucket');
   await addStubs(reader, ['npm']);
   await mkdir(join(reader.folder, 'examples'));
-  await smallResource(reader, 'examples/demo.yaml');
+  await smallResource(reader, 'examples/demo.yaml', 18);
   const [clone, install, use, cluster, ...others] = await blocksOf('README.md', 'sh');
   // cluster.test.ts runs that one.
   assert.match(cluster!, /helm install/);
   assert.deepEqual(others, []);
   await reader.runBlocks([clone!, install!, 'cohortfarm run -f examples/demo.yaml -o out/demo']);
   const said = await reader.runBlocks([use!], { env: s3.env });
-  assert.match(said, /Verified: 24 images/);
+  assert.match(said, /Verified: 18 images/);
   assert.match(said, /000000017.*identical|identical.*000000017/is);
   assert.ok((await openStore('s3://bucket/demo', s3.options).stat('dataset.json')) !== null);
   await reader.runBlocks(await blocksOf('CONTRIBUTING.md', 'sh'));
@@ -147,13 +147,13 @@ test('the lines of docs/lineage.md send events, and version a cohort with DVC', 
   t.after(() => server.close());
   const [first, reader] = await Promise.all([startReader(t), startReader(t)]);
   const [events, dvc] = await blocksOf('docs/lineage.md', 'sh');
-  await smallResource(first, 'dataset.yaml');
+  await smallResource(first, 'dataset.yaml', 4);
   const replace = { 'http://marquez:5000': `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
   await first.runBlocks([events!], { replace });
   assert.deepEqual(new Set(received), new Set(['POST /api/v1/lineage']));
   assert.equal((await readFile(join(first.folder, 'events.jsonl'), 'utf8')).trim().split('\n').length, 2);
 
-  await smallResource(reader, 'dataset.yaml');
+  await smallResource(reader, 'dataset.yaml', 8);
   const pipeline = (await blocksOf('docs/lineage.md', 'yaml')).find((block) => block.startsWith('stages:'));
   await writeFile(join(reader.folder, 'dvc.yaml'), pipeline!);
   const requirements = join(import.meta.dirname, 'requirements-dvc.txt');
@@ -186,14 +186,14 @@ test('the lines of docs/lineage.md send events, and version a cohort with DVC', 
   // A change makes another cohort; the old one comes back with its commit.
   await sh(
     'cp cohort/dataset.json .old.json',
-    'sed -i "s/samples: 24/samples: 16/" dataset.yaml',
+    'sed -i "s/samples: 8/samples: 6/" dataset.yaml',
     'dvc repro -q && git commit -qam second',
   );
-  assert.match(await sh('cohortfarm verify cohort'), /Verified: 16 images/);
+  assert.match(await sh('cohortfarm verify cohort'), /Verified: 6 images/);
   assert.match(
     await sh(
       'git checkout -q HEAD~1 && dvc checkout -q && cmp cohort/dataset.json .old.json && cohortfarm verify cohort',
     ),
-    /Verified: 24 images/,
+    /Verified: 8 images/,
   );
 });
