@@ -24,6 +24,7 @@ const DATASET = 'cxr-balanced';
 describe('the lines about a cluster', { skip: await missingForPods() }, () => {
   let cluster: EmptyCluster;
   let reader: Reader;
+  const undo: (() => Promise<void>)[] = [];
   /** Sets keys and addresses as each page asks for. */
   let keys: Readonly<Record<string, string>>;
   const kubectl = (...args: string[]): Promise<string> => cluster.plane.kubectl(...args);
@@ -34,7 +35,7 @@ describe('the lines about a cluster', { skip: await missingForPods() }, () => {
 
   before(async () => {
     cluster = await startEmptyCluster(SYSTEM);
-    reader = await startReader({ after });
+    reader = await startReader({ after: (remove) => void undo.push(remove) });
     const { accessKey, secretKey } = cluster.s3;
     keys = {
       'AWS_ACCESS_KEY_ID=...': `AWS_ACCESS_KEY_ID=${accessKey}`,
@@ -43,7 +44,10 @@ describe('the lines about a cluster', { skip: await missingForPods() }, () => {
     await prepare(reader, cluster);
     for (const bucket of ['bucket', 'cohorts', 'models']) await cluster.s3.createBucket(bucket);
   });
-  after(() => cluster?.stop());
+  after(async () => {
+    await cluster?.stop();
+    for (const remove of undo) await remove();
+  });
 
   test('README.md: from images to a dataset that is Ready', async () => {
     const { accessKey, secretKey } = cluster.s3;
