@@ -24,7 +24,7 @@ test('images of the demo regenerate in diffusers from prompt and seed', { skip: 
   assert.match(demo.stdout, /^compare: realOnlyAuroc .*, pretrainFinetuneAuroc 0\.\d+/m);
   const python = await diffusersPython();
   const script = join(import.meta.dirname, 'regenerate.py');
-  const [snippet] = await blocksOf('models/phantom/README.md', 'python');
+  const [snippet] = await blocksOf('models/phantom/README.md', 'python', 1);
   const args = [script, dir, join(REPO, 'models/phantom/diffusers'), snippet!, ...KEYS];
   const { stdout } = await run(python, args, { cwd: REPO });
   const results = stdout

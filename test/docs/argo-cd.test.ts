@@ -29,7 +29,7 @@ function literal(value: unknown): string {
 }
 
 async function healthOf(object: object): Promise<string> {
-  const [check] = await blocksOf('docs/operations.md', 'lua');
+  const [check] = await blocksOf('docs/operations.md', 'lua', 1);
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-lua-'));
   try {
     const file = join(folder, 'health.lua');

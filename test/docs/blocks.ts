@@ -26,10 +26,15 @@ export async function allBlocks(page: string): Promise<Block[]> {
   }));
 }
 
-/** The blocks of a page in one language, in order. */
-export async function blocksOf(page: string, language: string): Promise<string[]> {
+/**
+ * The blocks of a page in one language, in order.
+ * @param count how many a test knows that takes them one by one: one more would be left out
+ */
+export async function blocksOf(page: string, language: string, count?: number): Promise<string[]> {
   const blocks = (await allBlocks(page)).filter((block) => block.language === language);
   if (blocks.length === 0) throw new Error(`${page} has no block in ${language}`);
+  if (count !== undefined && blocks.length !== count)
+    throw new Error(`${page} has ${blocks.length} blocks in ${language}; the test runs ${count}: let it run them all`);
   return blocks.map(({ text }) => text);
 }
 

@@ -43,10 +43,9 @@ test('the lines of README.md about a clone, an installation and the demo', { ski
   await addStubs(reader, ['npm']);
   await mkdir(join(reader.folder, 'examples'));
   await smallResource(reader, 'examples/demo.yaml', 18);
-  const [clone, install, use, cluster, ...others] = await blocksOf('README.md', 'sh');
+  const [clone, install, use, cluster] = await blocksOf('README.md', 'sh', 4);
   // cluster.test.ts runs that one.
   assert.match(cluster!, /helm install/);
-  assert.deepEqual(others, []);
   await reader.runBlocks([clone!, install!, 'cohortfarm run -f examples/demo.yaml -o out/demo']);
   const said = await reader.runBlocks([use!], { env: s3.env });
   assert.match(said, /Verified: 18 images/);
@@ -90,7 +89,7 @@ test('the lines of docs/evidence.md and docs/browse.md encode, compare and show'
   const replace = { 'https://s3.example.org': s3.endpoint };
   await reader.runBlocks(await blocksOf('docs/browse.md', 'sh'), { env, replace });
 
-  const [load, exported] = await blocksOf('docs/evidence.md', 'python');
+  const [load, exported] = await blocksOf('docs/evidence.md', 'python', 2);
   const python = await virtualPython(EXPORTER_ENVIRONMENT);
   const shape = await runPythonBlocks(python, at('out/cxr'), [load!, 'print(features.shape, features.dtype)']);
   assert.equal(shape.trim(), '(8, 64) float16');
@@ -146,7 +145,7 @@ test('the lines of docs/lineage.md send events, and version a cohort with DVC', 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
   const [first, reader] = await Promise.all([startReader(t), startReader(t)]);
-  const [events, dvc] = await blocksOf('docs/lineage.md', 'sh');
+  const [events, dvc] = await blocksOf('docs/lineage.md', 'sh', 2);
   await smallResource(first, 'dataset.yaml', 4);
   const replace = { 'http://marquez:5000': `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
   await first.runBlocks([events!], { replace });
