@@ -149,7 +149,7 @@ async function prepare(reader: Reader, cluster: EmptyCluster): Promise<void> {
     await cp(join(REPO, name), at(name), { recursive: true });
   await addStubs(reader, ['docker', 'kind', 'k3s', 'sudo', 'curl', 'stub-helm']);
   const config = `export KUBECONFIG="${cluster.plane.kubeconfig}" HOME="${reader.folder}"`;
-  // Volumes are what this cluster does not have; a watch would never end.
+  // Volumes are what this cluster does not have; a watch would never end, and a page waits for a day.
   await reader.addProgram(
     'helm',
     `${config}
@@ -162,7 +162,7 @@ exec "${await goTool(helmTool)}" "$@"`,
     `${config}
 if [ "$DRY_RUN" ]; then set -- "$@" "--dry-run=$DRY_RUN"; fi
 case "$*" in *--watch*) timeout 3 "${await goTool(kubernetesTool('kubectl'))}" "$@"; test $? = 124; exit ;; esac
-exec "${await goTool(kubernetesTool('kubectl'))}" "$@"`,
+exec timeout 300 "${await goTool(kubernetesTool('kubectl'))}" "$@"`,
   );
   reader.env.KUBECONFIG = cluster.plane.kubeconfig;
   const example = parse(await readFile(at('examples/roentgen-v2.yaml'), 'utf8'));
