@@ -24,9 +24,9 @@ export interface EventOf {
 export interface StatusWriterContext {
   readonly kube: Pick<Kube, 'patchStatus'>;
   readonly now: () => number;
-  /** Called for what has come about, once it is written. */
   /** Called with each status that holds, written now or before. */
   readonly onStatus: (observed: Observed, status: DatasetStatus) => void;
+  /** Called for what has come about, once it is written. */
   readonly onTransition: (observed: Observed, event: EventOf) => void;
 }
 
