@@ -2,14 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openStore } from '../platform/store/store.ts';
-import { arraySource } from '../worker/array-source.ts';
-import { prepare } from '../worker/prepare.ts';
-import { work } from '../worker/work.ts';
 import { bareLoop } from './loop.ts';
 import { interleave, type Measured, median, speedup, startPeer, timed } from './measure.ts';
 import { measurePlanning } from './plan.ts';
-import { benchDataset, endToEnd } from './sampling.ts';
+import { endToEnd, enginesOf } from './sampling.ts';
 import { shardWriting } from './shards.ts';
 import { soak } from './soak.ts';
 
@@ -19,6 +15,7 @@ const { values } = parseArgs({
   options: {
     python: { type: 'string' },
     midsize: { type: 'string' },
+    optimised: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     only: { type: 'string' },
   },
@@ -80,6 +77,38 @@ async function sampling({ name, onnx, torch, images, batch, steps }: Model): Pro
   }
 }
 
+/** The embedded model once more, by the means that a CPU has: a graph rewritten for it, and engines of one thread each. */
+async function optimised(): Promise<Row[]> {
+  const [{ onnx, torch, images, batch, steps }] = MODELS;
+  const options = { model: values.optimised!, images, batch, steps, shard: images / 2 };
+  const peers = [
+    await startPeer(python, ['bench/python/peers.py', 'diffusers', torch]),
+    await startPeer(python, ['bench/python/peers.py', 'optimum', onnx]),
+  ];
+  const request = { images, batch, steps, height: 128, width: 128 };
+  try {
+    const [one, two, diffusers, optimum] = await interleave(
+      [
+        { name: 'one engine', run: await enginesOf(options, 1) },
+        { name: 'two engines', run: await enginesOf(options, 2) },
+        ...peers.map((peer, i) => ({
+          name: ['diffusers', 'optimum'][i]!,
+          run: async () => (await peer.ask(request)).seconds,
+        })),
+      ],
+      rounds,
+    );
+    return [
+      ['one engine of all threads, against optimum', times(speedup(one!, optimum!)), 'at least 1.25 x'],
+      ['one engine of all threads, against diffusers', times(speedup(one!, diffusers!)), 'at least 1.5 x'],
+      ['two engines of one thread, against optimum', times(speedup(two!, optimum!)), 'at least 1.25 x'],
+      ['two engines of one thread, against diffusers', times(speedup(two!, diffusers!)), 'at least 1.5 x'],
+    ];
+  } finally {
+    for (const peer of peers) peer.end();
+  }
+}
+
 /** Section 3. */
 async function shards(): Promise<Row[]> {
   const [images, bytes] = [4000, 30_000];
@@ -114,48 +143,11 @@ async function shards(): Promise<Row[]> {
 
 /** Section 5. */
 async function workers(): Promise<Row[]> {
-  const dataset = benchDataset({ model: 'models/phantom', images: 48, batch: 4, steps: 20 });
-  dataset.spec.output.shard.samples = 12;
-  const prepared = await prepare(dataset, { baseDir: process.cwd(), cacheDir: tmpdir() });
-  const run = (count: number) => async (): Promise<number> => {
-    const output = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
-    const fail = (why: string): never => {
-      throw new Error(why);
-    };
-    try {
-      let ready = 0;
-      const none = () => {};
-      await work({
-        prepared,
-        store: openStore(output),
-        claimant: { owner: { kind: 'Run', id: 'bench' }, above: [] },
-        source: arraySource({
-          shards: Array.from({ length: prepared.plan.shards }, (_, shard) => shard),
-          onRetry: (_, why) => fail(why),
-        }),
-        engines: { count, provider: 'cpu', threads: Math.max(1, Math.floor(availableParallelism() / count)) },
-        name: 'bench',
-        stop: new AbortController().signal,
-        observer: {
-          ready: () => {
-            ready = performance.now();
-          },
-          begun: none,
-          resumed: none,
-          sampled: none,
-          committed: none,
-          crashed: fail,
-        },
-      });
-      return (performance.now() - ready) / 1000;
-    } finally {
-      await rm(output, { recursive: true, force: true });
-    }
-  };
+  const options = { model: 'models/phantom', images: 48, batch: 4, steps: 20, shard: 12 };
   const [two, one] = await interleave(
     [
-      { name: 'two', run: run(2) },
-      { name: 'one', run: run(1) },
+      { name: 'two', run: await enginesOf(options, 2) },
+      { name: 'one', run: await enginesOf(options, 1) },
     ],
     Math.min(rounds, 3),
   );
@@ -177,6 +169,7 @@ async function soaking(): Promise<Row[]> {
 const SECTIONS: readonly (readonly [title: string, run: () => Promise<Row[]>])[] = [
   ['Sampling, embedded model', () => sampling(MODELS[0])],
   ['Sampling, mid-size model (UNet of about 60 million parameters, random weights)', () => sampling(MODELS[1])],
+  ['Sampling, embedded model optimised for the CPU', optimised],
   ['Shard writing', shards],
   ['Planning', planning],
   ['Workers', workers],

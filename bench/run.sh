@@ -17,5 +17,7 @@ if [ ! -e "$midsize/complete" ]; then
   "$venv/bin/optimum-cli" export onnx --model "$midsize/diffusers" --task text-to-image "$midsize/onnx"
   touch "$midsize/complete"
 fi
-node bench/operator/main.ts
-exec node bench/main.ts --python "$venv/bin/python" --midsize "$midsize" "$@"
+optimised="$cache/bench-optimised-$(cat exporter/cohortfarm_exporter/*.py models/phantom/unet/model.onnx | sha256sum | cut -c1-12)"
+[ -e "$optimised" ] || node cli/main.ts model optimize models/phantom --output "$optimised" --for cpu
+[ -n "${1-}" ] || node bench/operator/main.ts
+exec node bench/main.ts --python "$venv/bin/python" --midsize "$midsize" --optimised "$optimised" "$@"

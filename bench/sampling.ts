@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDataset } from '../contract/validate/parse.ts';
 import { openStore } from '../platform/store/store.ts';
+import { arraySource } from '../worker/array-source.ts';
 import { engineStart, shardContext } from '../worker/context.ts';
 import { startEngine } from '../worker/engine/engine.ts';
 import { prepare } from '../worker/prepare.ts';
 import { createKeeper } from '../worker/rejected-store.ts';
 import { runShard } from '../worker/run-shard.ts';
+import { work } from '../worker/work.ts';
 
 /** The worker end to end: prompt, noise, denoise, decode, JPEG, tar, commit; gates off. */
 
@@ -54,6 +56,55 @@ export async function endToEnd(options: WorkerOptions): Promise<() => Promise<vo
       await runShard(context, 0);
     } finally {
       await rm(dir, { recursive: true, force: true });
+    }
+  };
+}
+
+/**
+ * Returns an action that grows all shards with so many engines, which share the threads of the machine; its seconds begin
+ * when the engines are ready.
+ * @param options.shard images of a shard
+ */
+export async function enginesOf(
+  options: WorkerOptions & { readonly shard: number },
+  count: number,
+): Promise<() => Promise<number>> {
+  const dataset = benchDataset(options);
+  dataset.spec.output.shard.samples = options.shard;
+  const prepared = await prepare(dataset, { baseDir: process.cwd(), cacheDir: tmpdir() });
+  const fail = (why: string): never => {
+    throw new Error(why);
+  };
+  return async () => {
+    const output = await mkdtemp(join(tmpdir(), 'cohortfarm-bench-'));
+    let ready = 0;
+    const none = () => {};
+    try {
+      await work({
+        prepared,
+        store: openStore(output),
+        claimant: { owner: { kind: 'Run', id: 'bench' }, above: [] },
+        source: arraySource({
+          shards: Array.from({ length: prepared.plan.shards }, (_, shard) => shard),
+          onRetry: (_, why) => fail(why),
+        }),
+        engines: { count, provider: 'cpu', threads: Math.max(1, Math.floor(availableParallelism() / count)) },
+        name: 'bench',
+        stop: new AbortController().signal,
+        observer: {
+          ready: () => {
+            ready = performance.now();
+          },
+          begun: none,
+          resumed: none,
+          sampled: none,
+          committed: none,
+          crashed: fail,
+        },
+      });
+      return (performance.now() - ready) / 1000;
+    } finally {
+      await rm(output, { recursive: true, force: true });
     }
   };
 }
