@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { sha256 } from '../../contract/digest.ts';
 import { randomOf } from '../../dataset/evidence/random.ts';
 import { readReference } from '../../dataset/reference.ts';
@@ -42,8 +42,8 @@ describe('cohortfarm features', () => {
     }
     await writeFile(join(dir, 'real.csv'), `${rows.join('\n')}\n`);
     await writeFile(join(dir, 'columns.yaml'), 'sex: {name: sex, values: {F: female, M: male}}\n');
-    return () => rm(dir, { recursive: true, force: true });
   });
+  after(() => rm(dir, { recursive: true, force: true }));
 
   test('writes a reference that is read again, and again over itself', async () => {
     const output = join(dir, 'reference');

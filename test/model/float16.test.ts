@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, type TestContext, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { EXPORTER_ENVIRONMENT } from '../../cli/model/exporter.ts';
 import { virtualPython } from '../../cli/train/venv.ts';
@@ -50,8 +50,8 @@ describe('a model in float16', { skip: await missingPython() }, () => {
       [join(import.meta.dirname, 'half.py'), PHANTOM, half, ...graphs],
       { env: { ...process.env, PYTHONPATH: join(REPO, 'exporter') } },
     );
-    return () => rm(half, { recursive: true, force: true });
   });
+  after(() => rm(half, { recursive: true, force: true }));
 
   test('every graph takes and gives float16', async () => {
     const { textEncoder, unet, vae, release } = await loadModel(half, { provider: 'cpu', threads: 1 });

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { EXPORTER_ENVIRONMENT } from '../../cli/model/exporter.ts';
 import { virtualPython } from '../../cli/train/venv.ts';
@@ -32,8 +32,8 @@ describe('model export-gate', { skip: await missingPython() }, () => {
     dir = await mkdtemp(join(tmpdir(), 'cohortfarm-gates-'));
     const python = await virtualPython(EXPORTER_ENVIRONMENT);
     await promisify(execFile)(python, [join(import.meta.dirname, 'weights.py'), dir]);
-    return () => rm(dir, { recursive: true, force: true });
   });
+  after(() => rm(dir, { recursive: true, force: true }));
 
   for (const { name, weights, type, values, args } of GATES) {
     test(`B3: ${name} becomes a gate that loads and judges`, async () => {

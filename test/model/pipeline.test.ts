@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { REPO, runCli } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
@@ -34,8 +34,8 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     const { code, stdout, why } = await cli('export', source, '--output', exported);
     assert.equal(code, 0, why);
     assert.match(stdout, /^sha256: [0-9a-f]{64}$/m);
-    return () => rm(dir, { recursive: true, force: true });
   });
+  after(() => rm(dir, { recursive: true, force: true }));
 
   test('B3: an exported model draws what diffusers draws of its source', async (t) => {
     const { code, report, why } = await check(exported, '--source', SOURCE, '--batch-size', '2', '--steps', '5');
