@@ -65,7 +65,8 @@ describe('a model from diffusers to the worker', { skip: await missingPython() }
     const fused = join(dir, 'fused');
     const { code, stderr, why } = await cli('optimize', exported, '--output', fused, '--for', 'cpu');
     assert.equal(code, 0, why);
-    assert.match(stderr, /^unet: 14 MultiHeadAttention, .*\b7 BiasGelu\b/m);
+    assert.match(stderr, /^unet: 14 MultiHeadAttention, .*\b7 BiasGelu, 24 parallel GroupNorm fused$/m);
+    assert.match(stderr, /^vae_decoder: 21 parallel GroupNorm fused$/m);
     assert.doesNotMatch(stderr, / Attention\b/, 'an operator that holds the whole matrix of scores');
     for (const folder of [exported, fused])
       assert.equal(await readFile(join(folder, 'README.md'), 'utf8'), CARD, 'F6: the terms of the model stay with it');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { gateSchema, type ModelGate } from '../../contract/schema/spec.ts';
 import { REPO } from '../../test/support/cli.ts';
 import { type LoadedEngine, loadEngine, type ToLoad } from './load.ts';
@@ -37,11 +37,12 @@ async function fixBatch(source: string, target: string): Promise<string> {
 }
 
 describe('an engine whose device likes steady shapes', () => {
+  let dir: string;
   let plain: LoadedEngine;
   let steady: LoadedEngine;
   let moving: LoadedEngine;
   before(async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-steady-'));
+    dir = await mkdtemp(join(tmpdir(), 'cohortfarm-steady-'));
     const load = (gate: string, encoder: string, isSteady: boolean): Promise<LoadedEngine> => {
       const fields = { name: 'sex', axis: 'sex', type: 'Classifier', modelUri: 'unused', appliesTo: ['female'] };
       const toLoad: ToLoad = {
@@ -61,8 +62,8 @@ describe('an engine whose device likes steady shapes', () => {
     plain = await load(join(PHANTOM, 'gates/sex'), join(PHANTOM, 'encoder'), false);
     steady = await load(fixed.gate, fixed.encoder, true);
     moving = await load(fixed.gate, join(PHANTOM, 'encoder'), false);
-    return () => rm(dir, { recursive: true, force: true });
   });
+  after(() => rm(dir, { recursive: true, force: true }));
 
   test('it says how many images a call computes', () => {
     assert.deepEqual([steady.rows, plain.rows], [BATCH, 1]);
