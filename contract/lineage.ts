@@ -52,9 +52,12 @@ export function lineageInputs(
     ...at(spec.model.uri, model),
     ...spec.quality.gates.filter(hasModel).flatMap(({ modelUri }) => at(modelUri)),
     ...tables.flatMap((uri) => at(uri)),
-    ...at(spec.extends?.manifest, parent),
+    ...at(spec.extends?.manifest, parent).map(folderOf),
   ];
 }
+
+/** The dataset of a manifest, named as the run that made it names its output. */
+const folderOf = ({ uri, ...rest }: LineagePlace): LineagePlace => ({ ...rest, uri: uri.replace(/\/+[^/]*$/, '') });
 
 export interface LineageKnowledge {
   /** A URI of the spec as others can read it. */
@@ -110,9 +113,10 @@ const statisticsOf = ({ images, shards, bytes }: LineageStatistics): object => (
   fileCount: shards,
 });
 
-/** Names as OpenLineage's naming conventions have them. */
-function placeOf(uri: string): { namespace: string; name: string } {
+/** Names as OpenLineage's naming conventions have them; one for a folder, with a slash at its end or without. */
+function placeOf(place: string): { namespace: string; name: string } {
+  const uri = place.replace(/(?<=[^/])\/+$/, '');
   const [, bucket, key] = /^(s3:\/\/[^/]+)\/?(.*)$/.exec(uri) ?? [];
   if (bucket !== undefined) return { namespace: bucket, name: key || '/' };
-  return { namespace: 'file', name: uri.replace(/^file:\/\//, '') };
+  return { namespace: 'file', name: uri.replace(/^file:\/\//, '') || '/' };
 }

@@ -80,6 +80,23 @@ describe('configuration', () => {
     );
   });
 
+  it('F12: refuses the address of a lineage server that none can have, or that carries a secret', () => {
+    for (const url of [
+      'http://marquez:port',
+      'http://[bad',
+      'http://m:99999',
+      'http://m?apiKey=the-key',
+      'ftp://m',
+      'm:1',
+    ])
+      assert.throws(
+        () => readConfig({ ...LEAST, OPENLINEAGE_URL: url }),
+        ({ name, message }: Error) =>
+          name === 'ConfigError' && /^OPENLINEAGE_URL: must be like http/.test(message) && !message.includes('the-key'),
+        url,
+      );
+  });
+
   it('names all that is missing or wrong at once', () => {
     const env = {
       COHORTFARM_NATS_URL: 'http://nats',

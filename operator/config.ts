@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { ENV } from '../contract/cluster.ts';
 import { label } from '../contract/schema/text.ts';
+import { parseLineageUrl } from '../platform/lineage.ts';
 import type { StreamLimits } from '../platform/queue/streams.ts';
 import type { Settings } from './decide/decision.ts';
 
@@ -88,7 +89,10 @@ const variables = z.object({
   // As the clients of OpenLineage call them.
   OPENLINEAGE_URL: z
     .string()
-    .regex(/^https?:\/\/[^\s@]+$/, 'must be like http://marquez:5000, with the key in OPENLINEAGE_API_KEY')
+    .refine(
+      (text) => parseLineageUrl(text) !== null,
+      'must be like http://marquez:5000, without user, password or query, with the key in OPENLINEAGE_API_KEY',
+    )
     .optional(),
   OPENLINEAGE_API_KEY: z
     .string()

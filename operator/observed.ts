@@ -32,6 +32,8 @@ export interface Owner {
   readonly resourceVersion: string;
   readonly generation: number;
   readonly finalizers: readonly string[];
+  /** When it was created, in ISO 8601. */
+  readonly createdAt?: string;
   /** Whether its deletion was requested. */
   readonly deleting: boolean;
   /** When it was, in ISO 8601. */

@@ -42,7 +42,6 @@ export interface Operator {
 interface Work {
   readonly controller: Controller;
   readonly events: Events;
-  readonly lineage: LineageReporter;
   readonly progressWatch: ProgressWatch;
 }
 
@@ -58,6 +57,7 @@ const FLUSH_MS = 5_000;
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const { config, log, onLost } = options;
   const clock = systemClock;
+  const lineage = createLineage(config.lineage, { clock, log });
   let work: Work | null = null;
   let stopping = false;
   const metrics = createMetrics(() => work?.controller.depth ?? 0);
@@ -74,7 +74,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     {
       onStarted: () => {
         metrics.leads(true);
-        work = createWork({ ...options, clock, onRequest, metrics, queue });
+        work = createWork({ ...options, clock, onRequest, metrics, queue, lineage });
         void begin(work, () => stopping);
       },
       onLost: (why) => {
@@ -109,7 +109,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       // Keep the lease while a reconcile is in flight; it expires on its own.
       if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
       // Events are for people, and another leader may write its own meanwhile; it sends those of lineage again.
-      const written = Promise.all([work?.events.flush(), work?.lineage.flush()]);
+      const written = Promise.all([work?.events.flush(), lineage.flush()]);
       await Promise.race([written, sleep(FLUSH_MS, undefined, { ref: false })]);
       await work?.progressWatch.close();
       await queue.close();
@@ -145,8 +145,14 @@ function createLeader(
   });
 }
 
-function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: QueueAdmin }): Work {
-  const { config, transport, clock, onRequest, log, metrics, queue } = parts;
+interface WorkParts extends Parts {
+  readonly metrics: Metrics;
+  readonly queue: QueueAdmin;
+  readonly lineage: LineageReporter;
+}
+
+function createWork(parts: WorkParts): Work {
+  const { config, transport, clock, onRequest, log, metrics, queue, lineage } = parts;
   const connection = transport();
   const kube = createKube({ transport: connection, onRequest });
   const events = new Events({ kube, instance: config.instance, clock, wallClock: Date.now, log });
@@ -161,7 +167,6 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     },
   });
   const progressWatch: ProgressWatch = queue.watchProgress((event) => progress.take(event, progressWatch.current()));
-  const lineage = config.lineage ? createLineage(config.lineage, { clock, log }) : NO_LINEAGE;
   const reconcile = createReconciler({
     kube,
     queue,
@@ -184,13 +189,15 @@ function createWork(parts: Parts & { readonly metrics: Metrics; readonly queue: 
     random: Math.random,
     log,
   });
-  return { controller, events, lineage, progressWatch };
+  return { controller, events, progressWatch };
 }
 
 function createLineage(
-  { url, apiKey, namespace }: NonNullable<OperatorConfig['lineage']>,
+  settings: OperatorConfig['lineage'],
   { clock, log }: Pick<Parts, 'clock' | 'log'>,
 ): LineageReporter {
+  if (!settings) return NO_LINEAGE;
+  const { url, apiKey, namespace } = settings;
   const sink = openLineage({ target: url, setting: 'OPENLINEAGE_URL', apiKey });
   return createLineageReporter({ sink, namespace, clock, wallClock: Date.now, log });
 }

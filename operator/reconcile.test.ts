@@ -13,6 +13,7 @@ import { FakeClock } from '../test/support/clock.ts';
 import { smallDataset } from '../test/support/dataset.ts';
 import { DIGEST, filledQueue, SETTINGS } from '../test/support/observed.ts';
 import { Controller } from './controller.ts';
+import { lineageChanges } from './lineage/changes.ts';
 import { NO_LINEAGE } from './lineage/reporter.ts';
 import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler } from './reconcile.ts';
@@ -67,7 +68,8 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
   const kube = {
     get: async ({ kind }: { kind: Kind }) => {
       requests.push(`get ${kind}`);
-      return stored;
+      const { deletionTimestamp, finalizers } = stored.metadata;
+      return deletionTimestamp !== undefined && finalizers?.length === 0 ? null : stored;
     },
     list: async ({ kind, metadataOnly }: ListQuery) => {
       if (!metadataOnly) requests.push(`list ${kind}`);
@@ -109,6 +111,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
   });
   const ignored: string[] = [];
   const events: string[] = [];
+  const lineage: string[] = [];
   const reconciles: number[] = [];
   const reconcile = createReconciler({
     kube,
@@ -116,7 +119,10 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     isCurrent: () => true,
     progress,
     events: { record: ({ type, reason, message }) => events.push(`${type} ${reason}: ${message}`) },
-    lineage: NO_LINEAGE,
+    lineage: {
+      ...NO_LINEAGE,
+      report: ({ owner, status }) => lineage.push(...lineageChanges(status, owner).map(({ state }) => state.type)),
+    },
     settings: SETTINGS,
     now: () => clock.now(),
     onStatus: () => {},
@@ -162,6 +168,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     touchJob,
     change,
     events,
+    lineage,
     ignored,
     stored: () => stored,
   };
@@ -389,7 +396,7 @@ test('H4: a contradicting plan fills no queue and forgets nothing, whether it is
 test('A3: in a namespace that is being deleted the resource goes, and an Event reports that its objects are kept', async () => {
   const message = 'unable to create new content in namespace research because it is being terminated';
   const { spec } = onCluster();
-  const { clock, controller, events, stored } = setUp({
+  const { clock, controller, events, lineage, stored } = setUp({
     applying: async () => {
       throw new KubeError('forbidden', { reason: 'Forbidden', message, causes: ['NamespaceTerminating'] });
     },
@@ -406,4 +413,5 @@ test('A3: in a namespace that is being deleted the resource goes, and an Event r
     events.join('\n'),
     /^Warning Deleted: The objects in s3:\/\/c\/small are kept: the namespace is being deleted/m,
   );
+  assert.deepEqual(lineage, ['ABORT']);
 });

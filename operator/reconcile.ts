@@ -70,9 +70,9 @@ export function createReconciler(context: ReconcileContext): Reconcile {
   const ends = createEnds(context.now);
   const statuses = createStatusWriter({
     ...context,
-    onStatus: ({ owner, parsed }, status) => {
-      context.onStatus(owner, status);
-      context.lineage.report({ owner, status, dataset: () => ('dataset' in parsed ? parsed.dataset : null) });
+    onStatus: (observed, status) => {
+      context.onStatus(observed.owner, status);
+      report(context.lineage, observed, status);
     },
     onTransition: ({ owner }, event) => context.events.record({ owner, ...event }),
   });
@@ -113,7 +113,9 @@ export function createReconciler(context: ReconcileContext): Reconcile {
       context.onSeen(uid, key);
       const status = object.status as DatasetStatus;
       context.onStatus(key, status);
-      context.lineage.report({ owner: { ...key, uid }, status, dataset: () => parsedOnce(object) });
+      const createdAt = object.metadata.creationTimestamp;
+      const owner = { ...key, uid, ...(createdAt !== undefined && { createdAt }) };
+      context.lineage.report({ owner, status, dataset: () => parsedOnce(object) });
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;
@@ -152,6 +154,7 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
   if (setback && observed.owner.deleting && isNamespaceGoing(setback.error)) {
     const left = await carryOut(context, observed, abandon(observed), log);
     if (left) throw left.error;
+    report(context.lineage, observed, observed.status);
     return {};
   }
   if (setback && !setback.isRefusal) {
@@ -166,6 +169,9 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
   const isOver = decision.stepStatus?.at === 'done' && decision.actions.length === 0;
   return isOver ? { settledAt: object.metadata.resourceVersion } : {};
 }
+
+const report = (lineage: LineageReporter, { owner, parsed }: Observed, status: DatasetStatus): void =>
+  lineage.report({ owner, status, dataset: () => ('dataset' in parsed ? parsed.dataset : null) });
 
 const isNamespaceGoing = (error: unknown): boolean =>
   isKubeError(error, 'forbidden') && error.causes.includes('NamespaceTerminating');

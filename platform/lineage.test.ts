@@ -48,6 +48,37 @@ test('an event that a server refuses is told apart from a server that cannot tak
   }
 });
 
+test('F12: a redirect, which would lose the event, is a fault that names the address to write', async (t) => {
+  const methods: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    methods.push(request.method);
+    response.writeHead(301, { Location: 'https://marquez.example/api/v1/lineage?token=secret' }).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  assert.deepEqual(await openLineage({ target, setting }).emit({}), {
+    message: `${target} answers 301 and points to https://marquez.example/api/v1/lineage; write that address`,
+    isFinal: false,
+  });
+  assert.deepEqual(methods, ['POST']);
+});
+
+test('F12: an address with a query or a port that none has is refused without repeating the query', () => {
+  for (const target of [
+    'http://m?apiKey=the-key',
+    'http://m/#the-key',
+    'http://m:99999',
+    'http://[bad',
+    'http://m:port',
+  ])
+    assert.throws(
+      () => openLineage({ target, setting }),
+      ({ name, message }: Error) => name === 'UsageError' && !message.includes('the-key'),
+      target,
+    );
+});
+
 test('a server without http:// is reported under the name of the setting that it came from', () => {
   for (const name of ['OPENLINEAGE_URL', '--lineage'])
     assert.throws(

@@ -26,14 +26,20 @@ export interface LineageTarget {
   readonly apiKey?: string | undefined;
 }
 
+/** The address of a server; null for what is none. It is printed, so it carries no secret: those have a place of their own. */
+export function parseLineageUrl(text: string): URL | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url && /^https?:$/.test(url.protocol) && url.href === url.origin + url.pathname ? url : null;
+}
+
 /** @throws UsageError for a URL of another kind, or what cannot be a key */
 export function openLineage({ target, setting, apiKey }: LineageTarget): LineageSink {
   if (!/^[a-z][a-z0-9+.-]+:/i.test(target))
     return { emit: (event) => outcome(appendFile(target, `${JSON.stringify(event)}\n`)) };
-  const url = URL.canParse(target) ? new URL(target) : null;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username !== '')
+  const url = parseLineageUrl(target);
+  if (!url)
     throw new UsageError(
-      `${setting}: ${JSON.stringify(redact(target))} is neither a file nor the address of an OpenLineage server; write http://HOST:PORT, and a key into OPENLINEAGE_API_KEY`,
+      `${setting}: ${JSON.stringify(redact(target).replace(/[?#].*/s, ''))} is neither a file nor the address of an OpenLineage server; write http://HOST:PORT, without user, password or query, and a key into OPENLINEAGE_API_KEY`,
     );
   const key = apiKey?.trim();
   if (key && !/^[\x21-\x7e]+$/.test(key))
@@ -46,9 +52,11 @@ export function openLineage({ target, setting, apiKey }: LineageTarget): Lineage
 }
 
 async function post(url: URL, headers: Record<string, string>, body: string): Promise<void> {
-  const answer = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  // A redirect that is followed makes a GET without the event.
+  const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' });
   await answer.body?.cancel();
-  if (!answer.ok) throw new AnswerError(url, answer.status);
+  if (!answer.ok) throw new AnswerError(url, answer);
 }
 
 /** Answers that say nothing of the event: credentials, a place where the server is not yet, time limits. */
@@ -56,8 +64,11 @@ const PASSING = [401, 403, 404, 408, 429];
 
 class AnswerError extends Error {
   readonly isFinal: boolean;
-  constructor({ origin }: URL, status: number) {
-    super(`${origin} answers ${status}`);
+  constructor(url: URL, { status, headers }: Response) {
+    const location = headers.get('location');
+    const elsewhere = location !== null && URL.canParse(location, url.href) ? new URL(location, url) : null;
+    const hint = elsewhere ? ` and points to ${elsewhere.origin}${elsewhere.pathname}; write that address` : '';
+    super(`${url.origin} answers ${status}${hint}`);
     this.isFinal = status >= 400 && status < 500 && !PASSING.includes(status);
   }
 }

@@ -41,23 +41,34 @@ const COMPLETE = statusWith(
 describe('F12: the states of a run that a status shows', () => {
   const cases: readonly (readonly [string, DatasetStatus, string | undefined, readonly string[]])[] = [
     ['nothing before there is a plan', { conditions: statusWith({ Stalled: 3 }).conditions! }, undefined, []],
-    ['its start once the plan is accepted', RUNNING, undefined, ['START 5']],
-    ['a failure while a person has to act', statusWith({ Accepted: 5, Stalled: 9 }), undefined, ['START 5', 'FAIL 9']],
-    ['that it goes on after one', statusWith({ Accepted: 5, Stalled: -12 }), undefined, ['START 5', 'RUNNING 12']],
-    ['its end once the manifest is written', COMPLETE, undefined, ['START 5', 'COMPLETE 30']],
-    ['that it was given up', RUNNING, at(20), ['START 5', 'ABORT 20']],
-    ['no other end of a complete one', COMPLETE, at(40), ['START 5', 'COMPLETE 30']],
+    ['its start once the plan is accepted', RUNNING, undefined, ['START 1', 'RUNNING 5']],
+    ['a failure while a person has to act', statusWith({ Accepted: 5, Stalled: 9 }), undefined, ['START 1', 'FAIL 9']],
+    ['that it goes on after one', statusWith({ Accepted: 5, Stalled: -12 }), undefined, ['START 1', 'RUNNING 12']],
+    ['its end once the manifest is written', COMPLETE, undefined, ['START 1', 'COMPLETE 30']],
+    ['that it was given up', RUNNING, at(20), ['START 1', 'RUNNING 5', 'ABORT 20']],
+    ['no other end of a complete one', COMPLETE, at(40), ['START 1', 'COMPLETE 30']],
     [
       'no failure of its training',
       statusWith({ Accepted: 5, Published: 30, Stalled: 45 }, { manifest: MANIFEST }),
       undefined,
-      ['START 5', 'COMPLETE 30'],
+      ['START 1', 'COMPLETE 30'],
     ],
-    ['a failure by an edit that is not valid', statusWith({ Accepted: -8, Stalled: 8 }), undefined, ['FAIL 8']],
+    [
+      'a failure by an edit that is not valid',
+      statusWith({ Accepted: -8, Stalled: 8 }),
+      undefined,
+      ['START 1', 'FAIL 8'],
+    ],
+    [
+      'that it goes on after such an edit',
+      statusWith({ Accepted: 9, Stalled: -9 }),
+      undefined,
+      ['START 1', 'RUNNING 9'],
+    ],
   ];
   for (const [what, status, deletedAt, expected] of cases)
     test(what, () => {
-      const found = lineageChanges(status, deletedAt).map(
+      const found = lineageChanges(status, { createdAt: at(1), ...(deletedAt && { deletedAt }) }).map(
         ({ state, time }) => `${state.type} ${Number(time.slice(14, 16))}`,
       );
       assert.deepEqual(found, expected);
@@ -78,11 +89,16 @@ function setUp(now = at(50)) {
   const sent: Sent[] = [];
   const logged: Record<string, unknown>[] = [];
   const answers: (LineageFault | null)[] = [];
+  let refused = (_event: Sent): boolean => false;
+  const refuse = (which: (event: Sent) => boolean): void => {
+    refused = which;
+  };
   const log = createLogger({ name: 'test' }, { write: (line) => void logged.push(JSON.parse(line)) });
   const reporter = createLineageReporter({
     sink: {
       emit: async (event) => {
-        const fault = answers.shift() ?? null;
+        const isRefused = refused(event as Sent);
+        const fault = answers.shift() ?? (isRefused ? { message: 'the server answers 500', isFinal: false } : null);
         if (!fault) sent.push(event as Sent);
         return fault;
       },
@@ -101,11 +117,11 @@ function setUp(now = at(50)) {
     more: Partial<LineageSubject['owner']> = {},
     parsed: () => SyntheticDataset | null = () => dataset,
   ): LineageSubject => ({
-    owner: { namespace: 'research', name: 'small', uid: 'uid-1', ...more },
+    owner: { namespace: 'research', name: 'small', uid: 'uid-1', createdAt: at(1), ...more },
     status,
     dataset: parsed,
   });
-  return { clock, sent, logged, answers, reporter, subject };
+  return { clock, sent, logged, answers, refuse, reporter, subject };
 }
 
 const typesOf = (sent: readonly Sent[]): string[] => sent.map(({ eventType }) => eventType);
@@ -113,13 +129,13 @@ const typesOf = (sent: readonly Sent[]): string[] => sent.map(({ eventType }) =>
 describe('F12: events of an operator', () => {
   test('are sent once each, with one run id, and again by the next operator in the very same words', async () => {
     const [first, next] = [setUp(), setUp()] as const;
-    for (const status of [RUNNING, RUNNING, COMPLETE, COMPLETE]) first.reporter.report(first.subject(status));
+    for (const status of [COMPLETE, COMPLETE]) first.reporter.report(first.subject(status));
     await first.reporter.flush();
     assert.deepEqual(typesOf(first.sent), ['START', 'COMPLETE']);
     const [start, complete] = first.sent;
     assert.equal(start!.run.runId, complete!.run.runId);
     assert.match(start!.run.runId, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    assert.deepEqual([start!.eventTime, complete!.eventTime], [at(5), at(30)]);
+    assert.deepEqual([start!.eventTime, complete!.eventTime], [at(1), at(30)]);
     assert.deepEqual([start!.job.namespace, start!.job.name], ['lab', 'research/small']);
     assert.deepEqual(start!.inputs.map(({ namespace, name }) => `${namespace} ${name}`)[0], 's3://models m');
     const [{ namespace, name, outputFacets }] = complete!.outputs as [Sent['outputs'][0]];
@@ -151,7 +167,7 @@ describe('F12: events of an operator', () => {
     assert.equal(sent.length, 0);
     await clock.advance(60_000);
     await reporter.flush();
-    assert.deepEqual(typesOf(sent), ['START', 'FAIL']);
+    assert.deepEqual(typesOf(sent), ['START', 'RUNNING', 'FAIL']);
     assert.deepEqual(
       logged.map(({ msg, why }) => [msg, why]),
       [
@@ -159,7 +175,7 @@ describe('F12: events of an operator', () => {
         ['OpenLineage events are sent again', undefined],
       ],
     );
-    const { message } = sent[1]!.run.facets.errorMessage!;
+    const { message } = sent[2]!.run.facets.errorMessage!;
     assert.match(message, /^the reason of Stalled, password=\[redacted\]$/);
   });
 
@@ -172,14 +188,97 @@ describe('F12: events of an operator', () => {
     assert.equal(logged.length, 1);
   });
 
+  test('that one server error after another meets do not stop the others, and are dropped once those get through', async () => {
+    const { reporter, sent, subject, logged, clock, refuse } = setUp();
+    refuse((event) => event.eventType === 'FAIL');
+    reporter.report(subject(statusWith({ Accepted: 5, Stalled: 9 }), { uid: 'poison' }));
+    for (const uid of ['one', 'two']) reporter.report(subject(COMPLETE, { uid }));
+    await clock.advance(60_000);
+    assert.deepEqual(typesOf(sent), ['START', 'START', 'COMPLETE', 'START', 'COMPLETE']);
+    reporter.report(subject(statusWith({ Accepted: 5, Stalled: -12 }), { uid: 'poison' }));
+    await clock.advance(60_000);
+    await reporter.flush();
+    assert.deepEqual(typesOf(sent).slice(5), ['RUNNING']);
+    assert.equal(sent[5]!.run.runId, sent[0]!.run.runId);
+    const drops = logged.filter(({ msg }) => /is dropped: its server takes others/.test(`${msg}`));
+    assert.deepEqual(
+      drops.map(({ why }) => why),
+      ['the server answers 500'],
+    );
+  });
+
+  test('are kept in their order while a server takes none for a day', async () => {
+    const { reporter, sent, subject, logged, clock, refuse } = setUp();
+    refuse(() => true);
+    for (const uid of ['one', 'two', 'three']) reporter.report(subject(COMPLETE, { uid }));
+    for (let hour = 0; hour < 24; hour++) await clock.advance(3_600_000);
+    refuse(() => false);
+    await clock.advance(60_000);
+    await reporter.flush();
+    assert.deepEqual(typesOf(sent), ['START', 'COMPLETE', 'START', 'COMPLETE', 'START', 'COMPLETE']);
+    assert.equal(new Set(sent.map(({ run }) => run.runId)).size, 3);
+    assert.equal(logged.length, 2);
+  });
+
+  test('of 3,000 finished datasets are all sent', async () => {
+    const { reporter, sent, subject } = setUp();
+    for (let i = 0; i < 3000; i++) reporter.report(subject(COMPLETE, { uid: `uid-${i}` }));
+    await reporter.flush();
+    assert.equal(typesOf(sent).filter((type) => type === 'COMPLETE').length, 3000);
+  });
+
+  test('beyond what fits into memory are dropped with a word, and sent if their status is seen again', async () => {
+    const { reporter, sent, subject, logged, clock, refuse } = setUp();
+    refuse(() => true);
+    for (let i = 0; i < 25_000; i++) reporter.report(subject(COMPLETE, { uid: `uid-${i}` }));
+    for (const uid of ['late', 'later']) reporter.report(subject(COMPLETE, { uid }));
+    refuse(() => false);
+    await clock.advance(60_000);
+    await reporter.flush();
+    assert.equal(sent.length, 50_000);
+    const drops = logged.filter(({ msg }) => /dropped/.test(`${msg}`));
+    assert.deepEqual(
+      drops.map(({ waiting, dropped }) => waiting ?? dropped),
+      [50_000, 4],
+    );
+    reporter.report(subject(COMPLETE, { uid: 'late' }));
+    await reporter.flush();
+    assert.equal(sent.length, 50_002);
+  });
+
+  test('parse their dataset once', async () => {
+    const { reporter, sent, subject } = setUp();
+    let parsed = 0;
+    const count = () => {
+      parsed++;
+      return smallDataset();
+    };
+    for (const status of [COMPLETE, COMPLETE]) reporter.report(subject(status, {}, count));
+    await reporter.flush();
+    assert.deepEqual([sent.length, parsed], [2, 1]);
+  });
+
+  test('name a folder alike, with a slash at its end or without, and a parent by its folder', async () => {
+    const { reporter, sent, subject } = setUp();
+    const child = smallDataset((spec) => {
+      spec.output.uri = 's3://c/child//';
+      spec.model.uri = 's3://models/m/';
+      spec.extends = { manifest: 's3://c/small/dataset.json' };
+    });
+    reporter.report(subject(RUNNING, {}, () => child));
+    await reporter.flush();
+    const [{ inputs, outputs }] = sent as [Sent];
+    assert.deepEqual([outputs[0]!.name, inputs[0]!.name, inputs.at(-1)!.name], ['child', 'm', 'small']);
+  });
+
   test('of a resource that is not valid any more keep what was known of it; one that never was sends none', async () => {
     const { reporter, sent, subject } = setUp();
     reporter.report(subject(RUNNING, { uid: 'never' }, () => null));
     reporter.report(subject(RUNNING));
     reporter.report(subject(statusWith({ Accepted: -8, Stalled: 8 }), {}, () => null));
-    reporter.report(subject(RUNNING, { deletedAt: at(20) }, () => null));
+    reporter.report(subject(statusWith({ Accepted: 9, Stalled: -9 }), { deletedAt: at(20) }, () => null));
     await reporter.flush();
-    assert.deepEqual(typesOf(sent), ['START', 'FAIL', 'ABORT']);
+    assert.deepEqual(typesOf(sent), ['START', 'RUNNING', 'FAIL', 'RUNNING', 'ABORT']);
     assert.equal(new Set(sent.map(({ run }) => run.runId)).size, 1);
   });
 

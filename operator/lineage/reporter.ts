@@ -2,13 +2,11 @@ import { derivedUuid } from '../../contract/digest.ts';
 import { type LineageRun, lineageEvent, lineageInputs } from '../../contract/lineage.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
-import type { Clock } from '../../kube/clock.ts';
-import type { LineageSink } from '../../platform/lineage.ts';
-import type { Logger } from '../../platform/log.ts';
 import { redact } from '../../platform/redact.ts';
 import { VERSION } from '../../platform/version.ts';
 import type { Owner } from '../observed.ts';
 import { lineageChanges } from './changes.ts';
+import { createOutbox, type Line, type OutboxOptions } from './outbox.ts';
 
 /**
  * Sends the OpenLineage events of datasets, one after another, without ever holding up a reconcile. What to send is read from
@@ -25,20 +23,17 @@ export interface LineageReporter {
 }
 
 export interface LineageSubject {
-  readonly owner: Pick<Owner, 'namespace' | 'name' | 'uid' | 'deletedAt'>;
+  readonly owner: Pick<Owner, 'namespace' | 'name' | 'uid' | 'createdAt' | 'deletedAt'>;
   readonly status: DatasetStatus;
   /** The parsed resource; null while it is not valid. */
   readonly dataset: () => SyntheticDataset | null;
 }
 
-export interface LineageReporterOptions {
-  readonly sink: LineageSink;
+export interface LineageReporterOptions extends OutboxOptions {
   /** Namespace of the jobs. */
   readonly namespace: string;
-  readonly clock: Clock;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
-  readonly log: Logger;
 }
 
 /** An installation without OpenLineage. */
@@ -46,32 +41,28 @@ export const NO_LINEAGE: LineageReporter = { report() {}, forget() {}, flush: as
 
 /** Older events are taken as sent by an operator before this one. */
 const OLD_MS = 24 * 3_600_000;
-/** Further events wait in the status of their dataset. */
-const MAX_PENDING = 5_000;
-const BACKOFF = { firstMs: 1000, maxMs: 60_000 };
 
 export function createLineageReporter(options: LineageReporterOptions): LineageReporter {
   const { namespace, wallClock, log } = options;
   const oldest = wallClock() - OLD_MS;
+  const outbox = createOutbox(options);
   /** By uid: the events that are sent or about to be, and the run as last described. */
-  const known = new Map<string, { readonly told: Set<string>; run: LineageRun | null }>();
-  const pending: object[] = [];
-  let sending: Promise<void> | null = null;
+  const known = new Map<string, Known>();
   const report = ({ owner, status, dataset }: LineageSubject): void => {
-    const entry = known.get(owner.uid) ?? { told: new Set<string>(), run: null };
-    for (const { state, time } of lineageChanges(status, owner.deletedAt)) {
-      const id = `${state.type} ${time}`;
-      if (entry.told.has(id) || Date.parse(time) < oldest || pending.length >= MAX_PENDING) continue;
-      const parsed = dataset();
+    const entry: Known = known.get(owner.uid) ?? { told: new Set(), run: null, waiting: [] };
+    let isParsed = false;
+    for (const { state, time, shownSince = time } of lineageChanges(status, owner)) {
+      const id = `${status.planDigest} ${state.type} ${time}`;
+      if (entry.told.has(id) || Date.parse(shownSince) < oldest) continue;
+      // Parsed once, and only where there is something to report.
+      const parsed = isParsed ? null : dataset();
+      isParsed = true;
       if (parsed) entry.run = describeRun(namespace, owner, status, parsed);
-      if (!entry.run) continue;
+      const { run } = entry;
+      if (!run) continue;
       known.set(owner.uid, entry);
-      entry.told.add(id);
       const safe = 'message' in state ? { ...state, message: redact(state.message) } : state;
-      pending.push(lineageEvent(entry.run, safe, time));
-      sending ??= sendAll(options, pending).finally(() => {
-        sending = null;
-      });
+      if (outbox.add(entry, () => lineageEvent(run, safe, time))) entry.told.add(id);
     }
   };
   return {
@@ -85,27 +76,14 @@ export function createLineageReporter(options: LineageReporterOptions): LineageR
     forget: (uid) => {
       known.delete(uid);
     },
-    flush: async () => {
-      await sending;
-    },
+    flush: outbox.flush,
   };
 }
 
-/** Sends until nothing is pending. A server that fails is tried again for as long as it takes. */
-async function sendAll({ sink, clock, log }: LineageReporterOptions, pending: object[]): Promise<void> {
-  for (let failures = 0; pending.length > 0; ) {
-    const fault = await sink.emit(pending[0]!);
-    if (!fault || fault.isFinal) {
-      if (fault) log.warn({ why: fault.message }, 'an OpenLineage event was refused; it is not sent again');
-      else if (failures > 0) log.info('OpenLineage events are sent again');
-      failures = 0;
-      pending.shift();
-      continue;
-    }
-    if (failures === 0) log.warn({ why: fault.message }, 'OpenLineage events wait: their server takes none');
-    const pauseMs = Math.min(BACKOFF.maxMs, BACKOFF.firstMs * 2 ** Math.min(failures++, 10));
-    await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
-  }
+/** A dataset and its events that wait. */
+interface Known extends Line {
+  readonly told: Set<string>;
+  run: LineageRun | null;
 }
 
 function describeRun(

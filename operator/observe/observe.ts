@@ -106,7 +106,8 @@ async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labe
 }
 
 function ownerOf({ metadata }: Stored): Owner {
-  const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [], deletionTimestamp } = metadata;
+  const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [] } = metadata;
+  const { creationTimestamp, deletionTimestamp } = metadata;
   return {
     namespace,
     name,
@@ -114,6 +115,7 @@ function ownerOf({ metadata }: Stored): Owner {
     resourceVersion,
     generation,
     finalizers,
+    ...(creationTimestamp !== undefined && { createdAt: creationTimestamp }),
     deleting: deletionTimestamp !== undefined,
     ...(deletionTimestamp !== undefined && { deletedAt: deletionTimestamp }),
   };

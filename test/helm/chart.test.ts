@@ -112,7 +112,26 @@ describe('the chart', { skip }, () => {
       ],
     );
     assert.match(egressOf(objects), /"kubernetes.io\/metadata.name":"lineage".*5000|5000.*"lineage"/);
-    await assert.rejects(renderChart('--set', 'operator.lineage.url=http://user:pass@marquez'), /lineage\/url/);
+    for (const [url, port] of [
+      ['http://marquez:5000/some/path', 5000],
+      ['https://marquez', 443],
+      ['http://marquez/', 80],
+      ['http://[fd00::1]', 80],
+      ['http://[fd00::1]:8080', 8080],
+    ] as const) {
+      const { egress } = find(
+        await renderChart('--set', `operator.lineage.url=${url}`),
+        'NetworkPolicy',
+        'farm-cohortfarm-operator',
+      ).spec;
+      const cidrs = [{ cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] }, { cidr: '::/0' }];
+      assert.deepEqual(egress.at(-1), {
+        ports: [{ port, protocol: 'TCP' }],
+        to: cidrs.map((ipBlock) => ({ ipBlock })),
+      });
+    }
+    for (const url of ['user:pass@marquez', 'marquez:port', 'marquez:99999', 'm?apiKey=a', '[bad'])
+      await assert.rejects(renderChart('--set', `operator.lineage.url=http://${url}`), /lineage\/url/, url);
   });
 
   it('uses another NATS server by URL and mounts its credentials, which it never holds itself', async () => {

@@ -85,7 +85,7 @@ describe('F12: lineage', { skip: await missingPython() }, () => {
       });
     await report.flush();
     const types = JSON.parse(await runPython('check_lineage.py', [at('operator.jsonl')]));
-    assert.deepEqual(types, ['START', 'FAIL', 'RUNNING', 'COMPLETE', 'START', 'ABORT']);
+    assert.deepEqual(types, ['START', 'RUNNING', 'FAIL', 'RUNNING', 'COMPLETE', 'START', 'RUNNING', 'ABORT']);
   });
 
   it('a failure and a stop are reported, too', async () => {

@@ -32,9 +32,17 @@
   {{- end }}
   to:
   {{- range .cidrs }}
-  - ipBlock: {cidr: {{ . | quote }}}
+  - ipBlock: {cidr: {{ . | quote }}{{ if and (eq . "0.0.0.0/0") $.except }}, except: {{ $.except | toJson }}{{ end }}}
   {{- end }}
   {{- with .to }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+
+{{/* To the server at operator.lineage.url, but not to the metadata of the node. */}}
+{{- define "cohortfarm.lineageEgress" -}}
+{{- $url := .Values.operator.lineage.url }}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" (urlParse $url).host) | default (ternary 443 80 (hasPrefix "https:" $url)) | int }}
+{{- $lineage := .Values.networkPolicy.lineage }}
+{{- include "cohortfarm.cidrEgress" (merge (dict "ports" ($lineage.ports | default (list $port)) "except" (list "169.254.0.0/16")) $lineage) }}
 {{- end }}
 
 {{/* From the peers that may read metrics; the kubelet's probes always pass. */}}
