@@ -38,8 +38,14 @@ export const DAMAGED_AT_REST = 'is damaged: its bytes do not match the checksum 
 /** An object of any length is digested in pieces of this many bytes. */
 const PIECE = 64 * 1024 * 1024;
 
-/** Length and SHA-256 of an object, which is read in pieces; null when it is absent. */
-export async function digestStored(store: ObjectStore, key: string): Promise<{ bytes: number; sha256: string } | null> {
+/** Length and SHA-256 of an object. */
+export interface Digest {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Digests an object, which is read in pieces; null when it is absent. */
+export async function digestStored(store: ObjectStore, key: string): Promise<Digest | null> {
   const hash = createHash('sha256');
   for (let bytes = 0; ; ) {
     const piece = await store.get(key, { start: bytes, end: bytes + PIECE });

@@ -1,4 +1,4 @@
-import { verify, X509Certificate } from 'node:crypto';
+import { createHash, verify, X509Certificate } from 'node:crypto';
 import type { JPEG, PNG } from '@trustnxt/c2pa-ts/asset';
 import type { ActionAssertion, ManifestStore } from '@trustnxt/c2pa-ts/manifest';
 
@@ -17,8 +17,8 @@ export interface CredentialSigner {
 export interface ImageClaim {
   readonly format: ImageFormat;
   readonly title: string;
-  /** A UUID. */
-  readonly id: string;
+  /** The UUID of the manifest that one chain of certificates signs in one image, which has none yet. */
+  readonly idOf: (image: Uint8Array, chain: readonly X509Certificate[]) => string;
   readonly generator: { readonly name: string; readonly version: string };
   readonly digitalSourceType: string;
   /** Further facts, under names that begin with a domain. */
@@ -26,6 +26,13 @@ export interface ImageClaim {
 }
 
 type ImageFormat = 'jpeg' | 'png';
+
+/** SHA-256 of all certificates of a chain. */
+export function chainDigest(chain: readonly { readonly raw: Uint8Array }[]): string {
+  const hash = createHash('sha256');
+  for (const { raw } of chain) hash.update(raw);
+  return hash.digest('hex');
+}
 
 const SIGNATURE_BYTES = 64;
 
@@ -64,15 +71,16 @@ export async function embedManifest(
     sign: async (message: Uint8Array) => new Uint8Array(await signer.sign(message)),
   };
   const asset = openAsset(c2pa, image, claim.format);
+  const id = claim.idOf(image, signer.chain);
   const store = new c2pa.ManifestStore();
   const manifest = store.createManifest({
     claimVersion: c2pa.ClaimVersion.V2,
     assetFormat: asset.mimeType,
-    instanceID: `xmp:iid:${claim.id}`,
+    instanceID: `xmp:iid:${id}`,
     defaultHashAlgorithm: 'SHA-256',
     signer: cose,
   });
-  manifest.label = `urn:c2pa:${claim.id}`;
+  manifest.label = `urn:c2pa:${id}`;
   manifest.claim!.title = claim.title;
   manifest.claim!.claimGeneratorName = claim.generator.name;
   manifest.claim!.claimGeneratorVersion = claim.generator.version;
@@ -103,6 +111,13 @@ function creationOf(
   return creation;
 }
 
+/** Who signed an image. */
+export interface Signature {
+  readonly certificate: X509Certificate;
+  /** `chainDigest` of the certificates in the image, where it is known. */
+  readonly chain?: string;
+}
+
 /**
  * Checks that an image holds the manifest that this claim and certificate give, to the last byte: it is taken out, made
  * again with the signature that was found, and compared. Returns what is wrong; null when nothing is.
@@ -110,7 +125,7 @@ function creationOf(
 export async function manifestFault(
   image: Uint8Array,
   claim: ImageClaim,
-  certificate: X509Certificate,
+  { certificate, chain: wanted }: Signature,
 ): Promise<string | null> {
   const c2pa = await library();
   let found: { plain: Uint8Array; store: ManifestStore } | null;
@@ -124,6 +139,8 @@ export async function manifestFault(
   if (!found || !held?.signature || !held.certificate) return 'has no C2PA manifest';
   const chain = [held.certificate, ...held.chainCertificates].map(({ rawData }) => Buffer.from(rawData));
   if (!chain[0]!.equals(certificate.raw)) return 'is signed with another certificate';
+  if (wanted !== undefined && chainDigest(chain.map((raw) => ({ raw }))) !== wanted)
+    return 'holds another chain of certificates';
   const stated = manifest!.assertions?.getActionAssertions()[0]?.actions[0]?.parameters ?? {};
   for (const [name, value] of Object.entries(claim.parameters))
     if (stated[name] !== value)

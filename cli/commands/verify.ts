@@ -2,7 +2,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { Command } from 'commander';
 import { UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
-import { verifyExport } from '../../dataset/export/export.ts';
+import { verifyExport } from '../../dataset/export/verify.ts';
 import { keyIdOf } from '../../dataset/provenance/envelope.ts';
 import { signatureFault } from '../../dataset/provenance/sign.ts';
 import type { GivenReference } from '../../dataset/verify/novelty.ts';

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { digest } from './digest.ts';
 
+/** The signer of the images: SHA-256 of the key's certificate, and of all certificates that each image holds. */
+export const contentCredentialsSchema = z.strictObject({ certificate: digest, chain: digest });
+export type ContentCredentials = z.infer<typeof contentCredentialsSchema>;
+
 /** export.json: of which dataset an export is. */
 export const exportSchema = z.strictObject({
   apiVersion: z.literal('cohortfarm.dev/export/v1'),
@@ -11,7 +15,6 @@ export const exportSchema = z.strictObject({
   samples: z.int().min(0),
   format: z.enum(['dicom', 'imagefolder', 'coco', 'mds']),
   bodyPart: z.string().optional(),
-  /** SHA-256 of the certificate of the key that signed each image. */
-  contentCredentials: z.strictObject({ certificate: digest }).optional(),
+  contentCredentials: contentCredentialsSchema.optional(),
 });
 export type Export = z.infer<typeof exportSchema>;

@@ -9,10 +9,11 @@ import type { SampleRecord } from '../../contract/schema/record.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { testSigner } from '../../test/support/certificates.ts';
+import { type SpecInput, smallDataset } from '../../test/support/dataset.ts';
 import { growSmall } from '../../test/support/grown.ts';
 import { renderDicom, uidOf } from './dicom.ts';
 import { exportDataset } from './export.ts';
-import { FORMATS } from './format.ts';
+import { exporterOf, FORMATS } from './format.ts';
 
 async function emptyStore(t: TestContext): Promise<ObjectStore> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-'));
@@ -72,6 +73,54 @@ test('F9: an export that is killed at any write is finished by the next, byte fo
       assert.equal((await exportDataset({ ...again, target })).written, 0);
     }
   }
+});
+
+test('F9: MDS: a shard that was written is not read back, one that was there before is, and one that vanished is named', async (t) => {
+  const source = await emptyStore(t);
+  await growSmall(source);
+  const target = await emptyStore(t);
+  const read: string[] = [];
+  const watched = new Proxy(target, {
+    get(store, name) {
+      const member = Reflect.get(store, name);
+      if (name !== 'get') return member.bind?.(store) ?? member;
+      return (...args: Parameters<ObjectStore['get']>) => {
+        read.push(args[0]);
+        return store.get(...args);
+      };
+    },
+  });
+  const request = { source, target: watched, format: 'mds', bodyPart: '', onShard: () => {} } as const;
+  await exportDataset(request);
+  assert.deepEqual(read, []);
+  const index = await target.get('index.json');
+  await target.remove(['index.json', 'shard.00002.mds']);
+  await exportDataset(request);
+  assert.deepEqual(read, ['export.json', 'shard.00000.mds', 'shard.00001.mds']);
+  assert.deepEqual(await target.get('index.json'), index);
+  const onShard = (done: number) => (done === 3 ? target.remove(['shard.00001.mds']) : undefined);
+  const vanished = exportDataset({ ...request, onShard });
+  await assert.rejects(vanished, /shard\.00001\.mds was removed during the export; run it again/);
+});
+
+test('F9: MDS: every column has a name of its own', async (t) => {
+  const source = await emptyStore(t);
+  const named = ({ quota }: SpecInput): void => {
+    Object.assign(quota.axes, { image: { values: ['a', 'b'] }, axis_image: { values: ['c', 'd'] } });
+  };
+  await growSmall(source, smallDataset(named));
+  const target = await emptyStore(t);
+  await exportDataset({ source, target, format: 'mds', bodyPart: '', onShard: () => {} });
+  const { shards } = JSON.parse(Buffer.from((await target.get('index.json'))!).toString());
+  const names = ['age', 'age_years', 'axis_axis_image', 'axis_image', 'image', 'key', 'prompt', 'seed', 'sex'];
+  assert.deepEqual(shards[0].column_names, names);
+});
+
+test('F9: MDS: a dataset without images is refused, before anything is written', async (t) => {
+  const source = await emptyStore(t);
+  const manifest = await growSmall(source);
+  const none = { ...manifest, samples: { ...manifest.samples, accepted: 0 } };
+  assert.throws(() => exporterOf('mds', none, { bodyPart: '' }), /StreamingDataset/);
 });
 
 const MANIFEST = {

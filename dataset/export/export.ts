@@ -1,32 +1,23 @@
-import type { X509Certificate } from 'node:crypto';
 import { parquetReadObjects } from 'hyparquet';
-import { canonicalFile } from '../../contract/digest.ts';
+import { canonicalFile, sha256 } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
-import { type Export, exportSchema } from '../../contract/schema/export.ts';
+import type { Export } from '../../contract/schema/export.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import { readManifest } from '../claim.ts';
-import { assertAccepted, checkCredentials, credentialsOf, type ExportCheck } from '../provenance/credentials.ts';
+import { assertAccepted, credentialsOf } from '../provenance/credentials.ts';
 import { indexColumns } from '../publish/index.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
 import { openParquet } from '../read/index-file.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
-import { digestStored, readStored } from '../stored.ts';
+import { type Digest, digestStored } from '../stored.ts';
 import type { DicomOptions } from './dicom.ts';
-import {
-  type Exporter,
-  exporterOf,
-  type Format,
-  layoutOf,
-  type Row,
-  type SampleExporter,
-  type ShardExporter,
-} from './format.ts';
+import { type Exporter, exporterOf, type Format, type Row, type SampleExporter, type ShardExporter } from './format.ts';
 
 /**
  * A published dataset in another format, at another place. What is written follows from the dataset, byte for byte, and no
@@ -52,7 +43,8 @@ export interface Exported {
   readonly table: string;
 }
 
-const EXPORT = 'export.json';
+/** Says of which dataset an export is. */
+export const EXPORT = 'export.json';
 /** Files written at once: enough to hide the delay of an object store. */
 const AHEAD = { items: 16 };
 
@@ -75,17 +67,23 @@ export async function exportDataset(request: ExportRequest): Promise<Exported> {
     origin: originOf(manifest),
   };
   let written = 0;
+  const digests = new Map<string, Digest>();
   for await (const record of readRecords(source, expected)) {
     const listed = shards[record.shard]!;
     if (record.sha256 !== listed.sha256)
       throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
     written += await ('keyOf' in exporter
-      ? exportWhole(request, exporter, record)
+      ? exportWhole(request, exporter, record, digests)
       : exportShard(request, exporter, record));
     onShard(record.shard + 1, shards.length);
   }
+  const digestOf = async (file: string): Promise<Digest> => {
+    const digest = digests.get(file) ?? (await digestStored(target, file));
+    if (digest) return digest;
+    throw new Failure('DatasetDamaged', `${target.uri}/${file} was removed during the export; run it again`);
+  };
   const { key, contentType, render } = exporter.table;
-  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest, target), contentType);
+  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest, digestOf), contentType);
   return { samples: samples.accepted, written, table: key };
 }
 
@@ -151,14 +149,23 @@ async function exportShard(
   return missing.length;
 }
 
-/** Writes the file of one shard, unless it is there; returns how many samples are in it that were not there. */
-async function exportWhole(request: ExportRequest, exporter: ShardExporter, record: ShardRecord): Promise<number> {
-  const { source, target } = request;
+/**
+ * Writes the file of one shard, unless it is there; returns how many samples are in it that were not there.
+ * @param digests gets the file that was written
+ */
+async function exportWhole(
+  { source, target }: ExportRequest,
+  exporter: ShardExporter,
+  record: ShardRecord,
+  digests: Map<string, Digest>,
+): Promise<number> {
   const key = exporter.keyOf(record.shard);
   if (record.accepted === 0 || (await target.stat(key)) !== null) return 0;
   const shard = await source.get(record.key);
   const samples = checkShard(shard, record);
-  await writeOnce(target, key, exporter.renderShard(shard!, samples), exporter.contentType);
+  const body = exporter.renderShard(shard!, samples);
+  const outcome = await target.create(key, body, { contentType: exporter.contentType });
+  if (outcome === 'created') digests.set(key, { bytes: body.length, sha256: sha256(body) });
   return samples.length;
 }
 
@@ -200,15 +207,4 @@ async function* readRows(source: ObjectStore, manifest: Manifest, exporter: Expo
       };
     }
   }
-}
-
-/** Checks the content credentials of an export. @throws Failure when there is no export, or none with credentials */
-export async function verifyExport(store: ObjectStore, certificate: X509Certificate): Promise<ExportCheck> {
-  const claim = await readStored(store, EXPORT, exportSchema);
-  if (!claim)
-    throw new Failure(
-      'DatasetDamaged',
-      `${store.uri} holds no export: ${EXPORT} is missing; --certificate checks exports`,
-    );
-  return checkCredentials(store, claim, layoutOf(claim.format), certificate);
 }

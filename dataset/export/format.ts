@@ -1,10 +1,12 @@
+import { UsageError } from '../../contract/failure.ts';
 import { CONTENT_TYPES, imageExtension } from '../../contract/names.ts';
 import { combinationsOf } from '../../contract/plan/combinations.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
-import type { ObjectBody, ObjectStore } from '../../platform/store/store.ts';
+import type { ObjectBody } from '../../platform/store/store.ts';
 import { signImage } from '../provenance/credentials.ts';
 import type { ShardSample } from '../shard/read.ts';
+import type { Digest } from '../stored.ts';
 import { type DicomOptions, type DicomSample, renderDicom, sampleUids } from './dicom.ts';
 import { mdsKey, renderMds, renderMdsIndex } from './mds.ts';
 
@@ -28,8 +30,8 @@ export interface Row {
 export interface Table {
   readonly key: string;
   readonly contentType: string;
-  /** @param target with all other files */
-  render(rows: AsyncIterable<Row>, manifest: Manifest, target: ObjectStore): Promise<ObjectBody>;
+  /** @param digestOf the other files of the export, by their keys */
+  render(rows: AsyncIterable<Row>, manifest: Manifest, digestOf: (key: string) => Promise<Digest>): Promise<ObjectBody>;
 }
 
 export interface ExportOptions extends DicomOptions {
@@ -83,6 +85,10 @@ export function exporterOf(format: Format, manifest: Manifest, options: ExportOp
     case 'coco':
       return { ...images, table: COCO };
     case 'mds':
+      if (manifest.samples.accepted === 0)
+        throw new UsageError(
+          'mds: the dataset has no images, and StreamingDataset reads nothing without; choose another format',
+        );
       return {
         keyOf: mdsKey,
         contentType: 'application/octet-stream',
@@ -90,7 +96,7 @@ export function exporterOf(format: Format, manifest: Manifest, options: ExportOp
         table: {
           key: table,
           contentType: CONTENT_TYPES.json,
-          render: (_, manifest, target) => renderMdsIndex(manifest, target),
+          render: (_, manifest, digestOf) => renderMdsIndex(manifest, digestOf),
         },
       };
     case 'dicom':

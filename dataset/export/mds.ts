@@ -1,9 +1,8 @@
 import { canonicalFile } from '../../contract/digest.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import type { ObjectStore } from '../../platform/store/store.ts';
 import { describeIndex, indexColumns } from '../publish/index.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
-import { digestStored } from '../stored.ts';
+import type { Digest } from '../stored.ts';
 
 /**
  * MosaicML Streaming's format (MDS, version 2), which StreamingDataset reads: a file for each shard, and index.json of all.
@@ -28,11 +27,13 @@ function columnsOf({ dataset: { spec } }: Manifest): MdsColumn[] {
   const { axes, sets = {}, exact } = indexColumns(spec);
   const wanted = new Set(['key', 'prompt', 'seed', ...[axes, sets, exact].flatMap((names) => Object.values(names))]);
   const described = describeIndex(spec).filter(({ name }) => wanted.has(name));
+  const taken = new Set([IMAGE, ...described.map(({ name }) => name)]);
+  // Of an axis that is called like the image.
+  const free = (name: string): string => (taken.has(name) ? free(`axis_${name}`) : name);
   const labels = described.map(({ name, type, value }): MdsColumn => {
     const read = (sample: ShardSample) => value('', sample, 0)!;
     return {
-      // An axis that is called like the image.
-      name: name === IMAGE ? `axis_${name}` : name,
+      name: name === IMAGE ? free(name) : name,
       ...(type === 'STRING'
         ? { encoding: 'str', encode: (_, sample) => Buffer.from(String(read(sample))) }
         : { encoding: 'int', encode: (_, sample) => int64(BigInt(read(sample))) }),
@@ -75,14 +76,17 @@ export function renderMds(shard: Uint8Array, samples: readonly ShardSample[], ma
   return Buffer.concat([uint32([samples.length, ...offsets]), configuration, ...encoded]);
 }
 
-/** Renders index.json, from the files of the shards as they are stored. */
-export async function renderMdsIndex(manifest: Manifest, target: ObjectStore): Promise<Uint8Array> {
+/** Renders index.json. @param digestOf the files of the shards, by their keys */
+export async function renderMdsIndex(
+  manifest: Manifest,
+  digestOf: (key: string) => Promise<Digest>,
+): Promise<Uint8Array> {
   const configuration = configurationOf(columnsOf(manifest));
   const shards: object[] = [];
   for (const [i, { accepted }] of manifest.shards.entries()) {
     if (accepted === 0) continue;
     const basename = mdsKey(i);
-    const { bytes, sha256 } = (await digestStored(target, basename))!;
+    const { bytes, sha256 } = await digestOf(basename);
     const raw_data = { basename, bytes, hashes: { sha256 } };
     shards.push({ ...configuration, samples: accepted, raw_data, zip_data: null });
   }

@@ -2,20 +2,22 @@ import type { X509Certificate } from 'node:crypto';
 import { derivedUuid, sha256 } from '../../contract/digest.ts';
 import { Failure, UsageError } from '../../contract/failure.ts';
 import { DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
-import type { Export } from '../../contract/schema/export.ts';
+import type { ContentCredentials, Export } from '../../contract/schema/export.ts';
 import {
   type CredentialSigner,
+  chainDigest,
   embedManifest,
   type ImageClaim,
   manifestFault,
   refusals,
+  type Signature,
 } from '../../platform/content-credentials.ts';
 import { encodeImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
 import type { Fault } from '../verify/verify.ts';
 
-/** A C2PA manifest in each image of an export: what it says follows from plan digest, key and certificate. */
+/** A C2PA manifest in each image that is handed on: it follows from the image, its dataset, its key and the certificates. */
 
 /** The facts of a dataset that its images state. */
 type Origin = Pick<Export, 'planDigest' | 'generator'>;
@@ -23,15 +25,15 @@ type Origin = Pick<Export, 'planDigest' | 'generator'>;
 const FORMATS = { jpg: 'jpeg', png: 'png' } as const;
 type Extension = keyof typeof FORMATS;
 
-const fingerprintOf = ({ raw }: X509Certificate): string => sha256(raw);
-
-function claimOf({ planDigest, generator }: Origin, file: string, certificate: X509Certificate): ImageClaim {
+function claimOf({ planDigest, generator: { name, version } }: Origin, file: string): ImageClaim {
   const [key = '', extension = ''] = file.split('.');
   return {
     format: FORMATS[extension as Extension],
     title: file,
-    id: derivedUuid('cohortfarm content credentials', planDigest, key, fingerprintOf(certificate)),
-    generator: { name: generator.name, version: generator.version },
+    // Images that differ in a byte never share the name of a manifest.
+    idOf: (image, chain) =>
+      derivedUuid('cohortfarm content credentials', planDigest, key, name, version, chainDigest(chain), sha256(image)),
+    generator: { name, version },
     digitalSourceType: DIGITAL_SOURCE_TYPE,
     parameters: { 'dev.cohortfarm.planDigest': planDigest, 'dev.cohortfarm.key': key },
   };
@@ -43,19 +45,20 @@ export const signImage = (
   file: string,
   origin: Origin,
   signer: CredentialSigner,
-): Promise<Uint8Array> => embedManifest(image, claimOf(origin, file, signer.chain[0]!), signer);
+): Promise<Uint8Array> => embedManifest(image, claimOf(origin, file), signer);
 
 /** The fault of a signed image; null when it is sound. @param file KEY.jpg or KEY.png */
 export const imageFault = (
   image: Uint8Array,
   file: string,
   origin: Origin,
-  certificate: X509Certificate,
-): Promise<string | null> => manifestFault(image, claimOf(origin, file, certificate), certificate);
+  signature: Signature,
+): Promise<string | null> => manifestFault(image, claimOf(origin, file), signature);
 
-/** The signer as export.json names it. */
-export const credentialsOf = ({ chain }: CredentialSigner): NonNullable<Export['contentCredentials']> => ({
-  certificate: fingerprintOf(chain[0]!),
+/** The signer, as exports and repositories name it. */
+export const credentialsOf = ({ chain }: CredentialSigner): ContentCredentials => ({
+  certificate: sha256(chain[0]!.raw),
+  chain: chainDigest(chain),
 });
 
 /** Signs a pixel and reads it. @throws UsageError when readers of C2PA would refuse all that this key and certificate sign */
@@ -80,15 +83,24 @@ export interface ExportCheck {
 /** Images read at once. */
 const AHEAD = { items: 16 };
 
+/** The files of an export. */
+export interface ExportFiles {
+  /** Folder of the images. */
+  readonly folder: string;
+  /** Key of the table, whose labels are not checked. */
+  readonly table: string;
+  /** Names of the images in the table, below the folder; or what is wrong with the table. */
+  readonly listed: ReadonlySet<string> | string;
+}
+
 /**
- * Checks every image of a signed export: the signature, each byte, plan digest and key, and that none is missing or foreign.
- * @param folder where the images of this export are
- * @param table the key of its table, whose content is not checked
+ * Checks every image of a signed export: the signature, each byte, plan digest and key, and that the images are those that
+ * the table lists.
  */
 export async function checkCredentials(
   store: ObjectStore,
   claim: Export,
-  { folder, table }: { readonly folder: string; readonly table: string },
+  { folder, table, listed }: ExportFiles,
   certificate: X509Certificate,
 ): Promise<ExportCheck> {
   const { contentCredentials, samples } = claim;
@@ -97,22 +109,29 @@ export async function checkCredentials(
       'DatasetDamaged',
       `${store.uri} holds an export without content credentials; export with --certificate`,
     );
+  const signature = { certificate, chain: contentCredentials.chain };
   const faults: Fault[] = [];
+  const found = new Set<string>();
   const keys = new Set<string>();
   const check = async ({ key: object }: { readonly key: string }): Promise<Fault | null> => {
-    const file = /^\d{6}\/(\d{9}\.(?:jpg|png))$/.exec(object.slice(folder.length))?.[1];
+    const name = object.slice(folder.length);
+    const file = /^\d{6}\/(\d{9}\.(?:jpg|png))$/.exec(name)?.[1];
     if (object === table) return null;
     if (file === undefined) return { object, message: 'does not belong to the export' };
+    found.add(name);
+    if (typeof listed !== 'string' && !listed.has(name)) return { object, message: `is not in ${table}` };
     if (keys.has(file)) return { object, message: 'is there twice, in two folders' };
     keys.add(file);
     const image = await store.get(object);
-    const message = image ? await imageFault(image, file, claim, certificate) : 'is missing';
+    const message = image ? await imageFault(image, file, claim, signature) : 'is missing';
     return message === null ? null : { object, message };
   };
   for await (const fault of workAhead(store.list(folder), check, AHEAD)) if (fault) faults.push(fault);
-  if ((await store.stat(table)) === null)
-    faults.push({ object: table, message: 'is missing: the export is incomplete' });
-  if (keys.size !== samples)
-    faults.push({ object: folder, message: `holds ${keys.size} images; the dataset has ${samples}` });
+  if (typeof listed === 'string') faults.push({ object: table, message: listed });
+  else {
+    for (const name of listed) if (!found.has(name)) faults.push({ object: `${folder}${name}`, message: 'is missing' });
+    if (listed.size !== samples)
+      faults.push({ object: table, message: `lists ${listed.size} images; the export is of ${samples}` });
+  }
   return { images: keys.size, faults };
 }

@@ -91,6 +91,10 @@ describe('F4: content credentials', { skip: await missingPython() }, () => {
       [[...folderFormat, ...certificate('chain.pem')], /give --certificate FILE with either/],
       [['--format', 'dicom', ...key, ...certificate('chain.pem')], /DICOM files hold no C2PA manifest/],
       [
+        ['--format', 'mds', ...key, ...certificate('chain.pem')],
+        /mds holds no C2PA manifest; sign imagefolder or coco/,
+      ],
+      [
         [...folderFormat, '--key', at('other.pem'), ...certificate('chain.pem')],
         /--key is not the key of the first cert/,
       ],

@@ -18,7 +18,7 @@ export const SIZE = 64;
 /** The claimant of the tests' datasets. */
 export const RUN = { owner: { kind: 'Run', id: 'test' } } as const satisfies Claimant;
 
-type SpecInput = z.input<typeof specSchema>;
+export type SpecInput = z.input<typeof specSchema>;
 
 /** A document with sensible values; `change` may rewrite its spec before it is parsed. */
 export function smallDataset(change: (spec: SpecInput) => void = () => {}): SyntheticDataset {
