@@ -23,6 +23,8 @@ interface PushOptions extends S3Flags, HubFlags, CredentialFlags {
   readonly public?: boolean;
   /** False with --no-model-terms. */
   readonly modelTerms: boolean;
+  /** False with --no-credentials. */
+  readonly credentials: boolean;
 }
 
 export function addPush(program: Command): void {
@@ -39,6 +41,7 @@ export function addPush(program: Command): void {
           .option('--splits <shares>', 'splits of whole shards, such as train=0.8,test=0.2; default: all is train')
           .option('--public', 'make the repository public once all is there, gated if there are terms of access')
           .option('--model <uri>', "model whose card states its terms; default: the dataset's spec.model.uri")
+          .option('--no-credentials', 'replace signed images in the repository by images that are not signed')
           .option('--no-model-terms', 'the model has no terms to carry along; its card is not read'),
       ),
     ),
@@ -53,6 +56,9 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
     throw new UsageError(`${JSON.stringify(hubUri)} names a revision; push to ${repository.uri}`);
   if (!repository.mayWrite) throw missingToken();
   const signer = await credentialSigner(options);
+  const removeCredentials = options.credentials === false;
+  if (signer && removeCredentials)
+    throw new UsageError('--certificate and --no-credentials contradict each other; leave one out');
   const modelTerms = await termsOfModel(source, options);
   const { samples, sent, kept, isPublic } = await pushDataset({
     source,
@@ -61,6 +67,7 @@ async function push(uri: string, hubUri: string, options: PushOptions): Promise<
     makePublic: options.public === true,
     modelTerms,
     signer,
+    removeCredentials,
     onShard: countShards(process.stderr),
   });
   const before = kept > 0 ? `, ${grouped(kept)} were there before` : '';

@@ -1,4 +1,4 @@
-import { canonicalFile, sha256 } from '../../contract/digest.ts';
+import { sha256 } from '../../contract/digest.ts';
 import { Failure, UsageError } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
 import { originOf } from '../../contract/plan/origin.ts';
@@ -8,13 +8,14 @@ import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { HubFile, HubRepository, HubState } from '../../platform/hub.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { readManifest } from '../claim.ts';
-import { assertAccepted, signImage } from '../provenance/credentials.ts';
+import { assertAccepted, credentialsOf, signImage } from '../provenance/credentials.ts';
 import { renderCard } from '../publish/card.ts';
 import { CARD_ON_HUB, gatedText } from '../publish/card-front.ts';
 import type { ModelTerms } from '../publish/model-terms.ts';
 import { publicationOf } from '../publish/publication.ts';
 import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
+import { assertOurs, CLAIM, claimOf } from './claim.ts';
 import { type HubColumn, hubColumns } from './columns.ts';
 import { renderParquet } from './parquet.ts';
 import { parquetFiles, type Split } from './splits.ts';
@@ -35,6 +36,8 @@ export interface PushRequest {
   readonly modelTerms: ModelTerms | null;
   /** Signs each image of the Parquet files; shards stay as they are. */
   readonly signer?: CredentialSigner | null;
+  /** Whether images that are signed there may be replaced by images that are not. */
+  readonly removeCredentials?: boolean;
   /** Called after each shard, with how many are done. */
   readonly onShard: (done: number, all: number) => void;
 }
@@ -47,27 +50,25 @@ export interface Pushed {
   readonly isPublic: boolean;
 }
 
-/** Says in the repository of which dataset it is. */
-const CLAIM = 'cohortfarm.json';
-
 /** @throws Failure when the dataset is incomplete or damaged, the repository holds something else, or the Hub fails */
 export async function pushDataset(request: PushRequest): Promise<Pushed> {
-  const { source, repository, splits, makePublic, modelTerms, signer } = request;
+  const { source, repository, splits, makePublic, modelTerms, signer, removeCredentials = false } = request;
   const manifest = await readManifest(source);
   if (!manifest)
     throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
   if (signer) await assertAccepted(signer);
+  const credentials = signer ? credentialsOf(signer) : null;
   const columns = hubColumns(manifest.dataset.spec);
   const parquet = parquetFiles(splits, manifest.shards.length);
   const names = splits.map(({ name }) => name);
   const card = renderCard(manifest, { repository: repository.name, splits: names, columns, modelTerms });
   const isGated = gatedText(publicationOf(manifest).access, modelTerms) !== null;
-  const { state, files } = await openRepository(repository, manifest);
+  const { state, files } = await openRepository(repository, manifest, { credentials, mayRemove: removeCredentials });
   if (!state.isPrivate && !makePublic)
     throw new UsageError(`${repository.uri} is public: all that is sent there is open at once; give --public to do so`);
   const upload = startUpload(repository, files);
   await upload.add(objects.card, Buffer.from(card));
-  await upload.add(CLAIM, claimOf(manifest));
+  await upload.add(CLAIM, claimOf(manifest, credentials));
   // Removed with the old card, so that no reader sees an image in two splits.
   for (const path of files.keys())
     if (/^data\/[^/]+\.parquet$/.test(path) && !parquet.includes(path)) upload.remove(path);
@@ -84,15 +85,18 @@ export async function pushDataset(request: PushRequest): Promise<Pushed> {
   return { samples: manifest.samples.accepted, sent, kept, isPublic: makePublic };
 }
 
-/** The repository, made if need be. @throws Failure when it holds anything else than this dataset */
-async function openRepository(repository: HubRepository, manifest: Manifest) {
+/** The repository, made if need be. @throws Failure when it holds anything else than this dataset, or is of another signer */
+async function openRepository(
+  repository: HubRepository,
+  manifest: Manifest,
+  signing: Parameters<typeof assertOurs>[3],
+) {
   const found = await repository.state();
   if (!found) await repository.create();
   const state: HubState = found ?? { gated: false, isPrivate: true };
   const files: Map<string, HubFile> = await repository.files();
   const claim = files.get(CLAIM);
-  if (claim && !claimOf(manifest).equals(await repository.read(claim)))
-    throw new Failure('OutputTaken', `${repository.uri} holds another dataset (${CLAIM}); choose another repository`);
+  if (claim) assertOurs(repository.uri, await repository.read(claim), manifest, signing);
   const other = claim
     ? undefined
     : [...files.keys()].find((path) => path !== '.gitattributes' && path !== objects.card);
@@ -100,9 +104,6 @@ async function openRepository(repository: HubRepository, manifest: Manifest) {
     throw new Failure('OutputTaken', `${repository.uri} is not empty (${other}); choose another repository`);
   return { state, files };
 }
-
-const claimOf = ({ name, planDigest }: Manifest): Buffer =>
-  Buffer.from(canonicalFile({ apiVersion: 'cohortfarm.dev/push/v1', dataset: name, synthetic: true, planDigest }));
 
 /** Every shard, checked, with all that belongs to it. */
 async function pushShards(

@@ -111,14 +111,47 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     assert.equal(code, 0, stderr);
     const [unsigned, signed] = [filesOf('whole'), filesOf('signed')];
     for (const [path, { content }] of signed)
-      assert.equal(sha256(content) === sha256(unsigned.get(path)!.content), !/^data\/|^README/.test(path), path);
+      assert.equal(
+        sha256(content) === sha256(unsigned.get(path)!.content),
+        !/^data\/|^README|^cohortfarm\.json/.test(path),
+        path,
+      );
     const parquet = signed.get('data/train-00000-of-00003.parquet')!.content;
     const rows = await parquetReadObjects({ file: new Uint8Array(parquet).buffer, utf8: false });
     assert.ok(rows.length > 10);
     for (const { image } of rows)
-      assert.equal(await imageFault(image.bytes, Buffer.from(image.path).toString(), manifest, chain[0]!), null);
+      assert.equal(
+        await imageFault(image.bytes, Buffer.from(image.path).toString(), manifest, { certificate: chain[0]! }),
+        null,
+      );
     const again = await push('signed', ...key);
     assert.match(again.stdout, /; 0 files sent/);
+    await writeFile(at('leaf.pem'), String(chain[0]));
+    const other = await testSigner(2);
+    await writeFile(at('other.pem'), other.chain.map(String).join(''));
+    await writeFile(at('other-key.pem'), testKey(2));
+    const refused: readonly (readonly [readonly string[], RegExp])[] = [
+      [
+        [],
+        /are signed by the certificate with the SHA-256 \w{12} .*and no --certificate is given; give the same --cert/,
+      ],
+      [['--certificate', at('other.pem'), '--key', at('other-key.pem')], /and --certificate is \w{12}; give the same/],
+      [['--certificate', at('leaf.pem'), '--key', at('key.pem')], /--certificate holds another chain after it/],
+      [[...key, '--no-credentials'], /--certificate and --no-credentials contradict each other/],
+    ];
+    const { commits } = hub.repository('lab/signed')!;
+    const before = commits.length;
+    for (const [args, message] of refused) {
+      const outcome = await push('signed', ...args);
+      assert.equal(outcome.code, 2, outcome.stderr);
+      assert.match(outcome.stderr, message);
+    }
+    assert.equal(commits.length, before, 'nothing is changed');
+    assert.equal((await push('signed', '--no-credentials')).code, 0);
+    for (const path of ['cohortfarm.json', 'data/train-00000-of-00003.parquet'])
+      assert.deepEqual(filesOf('signed').get(path)!.content, unsigned.get(path)!.content);
+    assert.equal((await push('signed', ...key)).code, 0);
+    assert.deepEqual(filesOf('signed').get('data/train-00000-of-00003.parquet')!.content, parquet);
   });
 
   it('pushed again nothing is sent, and after a change only what differs', async () => {
