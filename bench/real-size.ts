@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -13,7 +13,8 @@ import { GUIDANCE, PROMPT } from './sampling.ts';
 
 /**
  * A model of exactly the shape of Stable Diffusion 2.1, with random weights, on the CPU: time for an image, memory and cold
- * start against diffusers and optimum. Each contender starts alone, in turn, round by round. Writes real-size.md.
+ * start against diffusers and optimum. Each contender starts alone, in turn, round by round. What was measured is kept in
+ * out/real-size.json, so that a run which was stopped goes on; remove it to measure anew. Writes real-size.md.
  */
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '2' } } });
@@ -58,6 +59,18 @@ async function once(folder: string, make: (output: string) => Promise<unknown>):
     await make(`${folder}.unfinished`);
     await rename(`${folder}.unfinished`, folder);
   }
+}
+
+const KEPT = 'out/real-size.json';
+
+/** A measurement of before, or a new one. */
+async function kept<T>(name: string, make: () => Promise<T>): Promise<T> {
+  const found = JSON.parse(await readFile(KEPT, 'utf8').catch(() => '{}'));
+  if (name in found) return found[name];
+  const made = await make();
+  await mkdir('out', { recursive: true });
+  await writeFile(KEPT, JSON.stringify({ ...found, [name]: made }, null, 2));
+  return made;
 }
 
 /** One start of a contender. */
@@ -131,7 +144,8 @@ const contenders = [
 ] as const;
 const rounds: Round[][] = contenders.map(() => []);
 for (let round = 0; round < ROUNDS; round++) {
-  for (const [i, contender] of contenders.entries()) rounds[i]!.push(await measure(contender));
+  for (const [i, contender] of contenders.entries())
+    rounds[i]!.push(await kept(`round ${round}, ${contender.name}`, () => measure(contender)));
 }
 
 /** The speed relative to a peer: the median over rounds of the ratio within the round. */
@@ -148,8 +162,10 @@ const unets = [
 ] as const;
 const calls: string[] = [];
 for (const [name, python, kind, path] of unets) {
-  const { stdout } = await run(python, ['bench/python/unet.py', kind, path]);
-  const found = JSON.parse(stdout.trim().split('\n').at(-1)!) as { load: number; seconds: number; peak: number };
+  const found = await kept(name, async (): Promise<{ load: number; seconds: number; peak: number }> => {
+    const { stdout } = await run(python, ['bench/python/unet.py', kind, path]);
+    return JSON.parse(stdout.trim().split('\n').at(-1)!);
+  });
   calls.push(`| ${name} | ${found.seconds.toFixed(2)} s | ${gigabytes(found.peak)} | ${found.load.toFixed(0)} s |`);
   say(calls.at(-1)!);
 }

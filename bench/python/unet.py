@@ -17,7 +17,14 @@ def onnxruntime(path):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda feeds: session.run(None, feeds)
+    kinds = {"tensor(float)": numpy.float32, "tensor(int64)": numpy.int64}
+    ports = {port.name: (len(port.shape), kinds[port.type]) for port in session.get_inputs()}
+    return lambda feeds: session.run(None, fitted(feeds, ports))
+
+
+def fitted(feeds, ports):
+    """An export takes the time step as a number or as a list of one, whole or not."""
+    return {name: feeds[name].reshape(feeds[name].shape if rank > 1 else (1,) * rank).astype(dtype, copy=False) for name, (rank, dtype) in ports.items()}
 
 
 def openvino(precision):
@@ -27,7 +34,8 @@ def openvino(precision):
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": precision})
         request = compiled.create_infer_request()
-        return lambda feeds: request.infer(feeds)
+        ports = {port.get_any_name(): (len(port.get_partial_shape()), port.get_element_type().to_dtype()) for port in compiled.inputs}
+        return lambda feeds: request.infer(fitted(feeds, ports))
 
     return load
 
