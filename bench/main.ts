@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -176,25 +176,27 @@ const SECTIONS: readonly (readonly [title: string, run: () => Promise<Row[]>])[]
   ['Soak', soaking],
 ];
 
-const lines = [
-  '# Benchmarks',
-  '',
-  `Written by \`npm run bench\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}. A ratio above 1 means that`,
-  `CohortFarm is faster. Contenders run in turn; a ratio is the median over ${rounds} rounds of the ratio within the round.`,
-  '',
-];
+const machine = `${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}`;
+const results = new URL('results.md', import.meta.url);
+const head = `# Benchmarks
+
+Written by \`npm run bench\`; \`--only TITLE\` measures one section again. A ratio above 1 means that CohortFarm is faster.
+Contenders run in turn; a ratio is the median over the rounds of the ratio within the round.
+`;
+/** By title. */
+const sections = new Map(
+  (await readFile(results, 'utf8'))
+    .split(/^(?=## )/m)
+    .slice(1)
+    .map((text) => [/^## (.*)$/m.exec(text)![1]!, text.trimEnd()]),
+);
 for (const [title, run] of SECTIONS) {
   if (values.only !== undefined && !title.startsWith(values.only)) continue;
   process.stderr.write(`${title} ...\n`);
   const rows = await run();
-  lines.push(
-    `## ${title}`,
-    '',
-    '| what | figure | target |',
-    '| --- | --- | --- |',
-    ...rows.map((row) => `| ${row.join(' | ')} |`),
-    '',
-  );
-  process.stdout.write(`${rows.map((row) => row.join(' | ')).join('\n')}\n`);
+  const table = ['| what | figure | target |', '| --- | --- | --- |', ...rows.map((row) => `| ${row.join(' | ')} |`)];
+  sections.set(title, `## ${title}\n\nOn ${machine}, ${rounds} rounds.\n\n${table.join('\n')}`);
+  process.stdout.write(`${table.slice(2).join('\n')}\n`);
 }
-if (values.only === undefined) await writeFile(new URL('results.md', import.meta.url), lines.join('\n'));
+const inOrder = SECTIONS.flatMap(([title]) => sections.get(title) ?? []);
+await writeFile(results, `${[head.trimEnd(), ...inOrder].join('\n\n')}\n`);

@@ -14,7 +14,7 @@ import { GUIDANCE, PROMPT } from './sampling.ts';
 /**
  * A model of exactly the shape of Stable Diffusion 2.1, with random weights, on the CPU: time for an image, memory and cold
  * start against diffusers and optimum. Each contender starts alone, in turn, round by round. What was measured is kept in
- * out/real-size.json, so that a run which was stopped goes on; remove it to measure anew. Writes real-size.md.
+ * out/real-size.json, so that a stopped run continues; remove it to measure again. Writes real-size.md.
  */
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '2' } } });
@@ -185,7 +185,8 @@ const text = `# A model of the real size
 Written by \`npm run bench:real\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores, Node ${process.versions.node}: a model of exactly
 the shape of Stable Diffusion 2.1 with random weights, ${SIZE}x${SIZE}, ${STEPS} guided PNDM steps (${STEPS + 1} calls of the UNet) and the decoder,
 float32 where not said otherwise, one image at a time. Each contender starts alone, in turn, ${ROUNDS} rounds; medians. Peak memory
-is that of the process, for CohortFarm of the engine and of the worker beside it. Cold start is the time to the first image.
+is that of the process, for CohortFarm of the engine and of the worker beside it. Cold start is the time to the first
+image, for CohortFarm with the trial of a batch before it.
 
 | what | an image | peak memory | cold start |
 | --- | --- | --- | --- |
