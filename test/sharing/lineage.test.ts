@@ -11,7 +11,7 @@ import { systemClock } from '../../kube/clock.ts';
 import { createLineageReporter } from '../../operator/lineage/reporter.ts';
 import { openLineage } from '../../platform/lineage.ts';
 import { createLogger } from '../../platform/log.ts';
-import { runCli, startCli } from '../support/cli.ts';
+import { childrenOf, runCli, startCli } from '../support/cli.ts';
 import { smallDataset } from '../support/dataset.ts';
 import { writeSmallDemo } from '../support/demo.ts';
 import { sampleStatus } from '../support/status.ts';
@@ -95,7 +95,8 @@ describe('F12: lineage', { skip: await missingPython() }, () => {
     const failed = await runCli(['run', '-f', other, '-o', at('cohort'), '--lineage', at('failed.jsonl')]);
     assert.equal(failed.code, 78);
     const stopped = startCli(['run', '-f', other, '-o', at('stopped'), '--lineage', at('failed.jsonl')]);
-    while ((await events(at('failed.jsonl'))).length < 3) await sleep(50);
+    // Its engine is started when it listens to signals.
+    while ((await childrenOf(stopped.process.pid!)).length === 0) await sleep(50);
     stopped.process.kill('SIGINT');
     assert.equal((await stopped.outcome).code, 75);
     const types = JSON.parse(await runPython('check_lineage.py', [at('failed.jsonl')]));

@@ -57,17 +57,23 @@ export async function launch(options: Launch): Promise<Process> {
     stdio: ['ignore', log.fd, log.fd, 'pipe'],
   });
   const end = once(child, 'exit').then(([code]) => endOf(code));
-  const started = once(child.stdio[3] as Readable, 'data').then(() => 'started' as const);
   try {
-    if ((await Promise.race([started, end])) !== 'started') {
+    if (!(await saysAnything(child.stdio[3] as Readable))) {
       throw new Error((await readFile(options.log, 'utf8')).slice(-1000));
     }
   } finally {
-    started.catch(() => undefined);
     await log.close();
   }
   const first = await firstProcess(child);
   return { end, signal: (name) => first !== null && child.exitCode === null && kill(first, name) };
+}
+
+/** Whether anything comes before the end: a short program can be over before its start is seen. */
+function saysAnything(stream: Readable): Promise<boolean> {
+  return new Promise((resolve) => {
+    stream.once('data', () => resolve(true));
+    stream.once('close', () => resolve(false));
+  });
 }
 
 function kill(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
