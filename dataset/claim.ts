@@ -31,6 +31,13 @@ export const UNOWNED = 'unowned';
 export const readManifest = (store: ObjectStore): Promise<Manifest | null> =>
   readStored(store, objects.manifest, manifestSchema);
 
+/** The manifest of a complete dataset. @throws Failure when there is none */
+export async function requireManifest(store: ObjectStore): Promise<Manifest> {
+  const manifest = await readManifest(store);
+  if (manifest) return manifest;
+  throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: ${objects.manifest} is missing`);
+}
+
 export const readClaim = (store: ObjectStore): Promise<Claim | null> => readStored(store, objects.claim, claimSchema);
 
 /** Any run of the command line may resume what another began; a resource is itself alone. */

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { Failure } from '../../contract/failure.ts';
-import { objects } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import { readManifest } from '../../dataset/claim.ts';
+import { requireManifest } from '../../dataset/claim.ts';
 import { type Comparison, compareCohorts } from '../compare/compare.ts';
 import { addS3Options, openDataset, type S3Flags } from '../open.ts';
 
@@ -25,12 +23,7 @@ export function addCompareCohorts(program: Command): void {
   });
 }
 
-async function manifestAt(uri: string, flags: S3Flags): Promise<Manifest> {
-  const store = openDataset(uri, flags);
-  const manifest = await readManifest(store);
-  if (manifest) return manifest;
-  throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: ${objects.manifest} is missing`);
-}
+const manifestAt = (uri: string, flags: S3Flags): Promise<Manifest> => requireManifest(openDataset(uri, flags));
 
 function describe({ sections, remarks }: Comparison, a: string, b: string): string {
   const lines = sections.flatMap(({ lines }) => lines);

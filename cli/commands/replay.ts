@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { Failure, UsageError } from '../../contract/failure.ts';
+import { UsageError } from '../../contract/failure.ts';
 import { EXIT } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
-import { readManifest } from '../../dataset/claim.ts';
+import { requireManifest } from '../../dataset/claim.ts';
 import { s3Options } from '../../platform/resource.ts';
 import { engineStart, imageEncoder } from '../../worker/context.ts';
 import { startEngine } from '../../worker/engine/engine.ts';
@@ -57,8 +57,7 @@ export function addReplay(program: Command): void {
 
 async function replay(uri: string, key: string, options: ReplayOptions): Promise<number> {
   const store = openDataset(uri, options);
-  const manifest = await readManifest(store);
-  if (!manifest) throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: dataset.json is missing`);
+  const manifest = await requireManifest(store);
   const published = await readPublished(store, manifest, key);
   const { comparison, hardware } = await compare(manifest, published, options);
   if (options.save) await writeLocal('--save', options.save, comparison.regenerated);

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { Failure } from '../../contract/failure.ts';
-import { readManifest } from '../../dataset/claim.ts';
+import { requireManifest } from '../../dataset/claim.ts';
 import { renderPublishedReport } from '../../dataset/publish/publish.ts';
 import { addS3Options, openDataset, type S3Flags, writeLocal } from '../open.ts';
 
@@ -17,9 +16,7 @@ export function addReport(program: Command): void {
       .option('-o, --output <file>', 'HTML file to write', 'report.html'),
   ).action(async (uri: string, options: S3Flags & { output: string }) => {
     const store = openDataset(uri, options);
-    const manifest = await readManifest(store);
-    if (!manifest)
-      throw new Failure('DatasetDamaged', `${store.uri} holds no complete dataset: dataset.json is missing`);
+    const manifest = await requireManifest(store);
     const report = Buffer.from(await renderPublishedReport(store, manifest));
     await writeLocal('--output', options.output, report);
     process.stdout.write(`${options.output}\n`);

@@ -2,17 +2,16 @@ import { parquetReadObjects } from 'hyparquet';
 import { canonicalFile, sha256 } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
-import { originOf } from '../../contract/plan/origin.ts';
 import type { Export } from '../../contract/schema/export.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { workAhead } from '../ahead.ts';
-import { readManifest } from '../claim.ts';
+import { requireManifest } from '../claim.ts';
 import { assertAccepted, credentialsOf } from '../provenance/credentials.ts';
 import { indexColumns } from '../publish/index.ts';
-import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
+import { checkShard, DatasetError, readPublishedRecords } from '../publish/records.ts';
 import { openParquet } from '../read/index-file.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import { type Digest, digestStored } from '../stored.ts';
@@ -51,27 +50,15 @@ const AHEAD = { items: 16 };
 /** @throws Failure when the dataset is incomplete or damaged, or the target holds anything else */
 export async function exportDataset(request: ExportRequest): Promise<Exported> {
   const { source, target, format, signer, onShard } = request;
-  const manifest = await readManifest(source);
-  if (!manifest)
-    throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  const manifest = await requireManifest(source);
   if (signer) await assertAccepted(signer);
   await checkIndex(source, manifest);
   const exporter = exporterOf(format, manifest, request);
   await claimTarget(request, manifest);
-  const { name, planDigest, samples, shards } = manifest;
-  const expected = {
-    name,
-    digest: planDigest,
-    shards: shards.length,
-    samples: samples.wanted,
-    origin: originOf(manifest),
-  };
+  const { samples, shards } = manifest;
   let written = 0;
   const digests = new Map<string, Digest>();
-  for await (const record of readRecords(source, expected)) {
-    const listed = shards[record.shard]!;
-    if (record.sha256 !== listed.sha256)
-      throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
+  for await (const record of readPublishedRecords(source, manifest)) {
     written += await ('keyOf' in exporter
       ? exportWhole(request, exporter, record, digests)
       : exportShard(request, exporter, record));
@@ -83,7 +70,8 @@ export async function exportDataset(request: ExportRequest): Promise<Exported> {
     throw new Failure('DatasetDamaged', `${target.uri}/${file} was removed during the export; run it again`);
   };
   const { key, contentType, render } = exporter.table;
-  await writeOnce(target, key, await render(readRows(source, manifest, exporter), manifest, digestOf), contentType);
+  const body = await render(readRows(source, manifest, exporter), manifest, digestOf);
+  await target.create(key, body, { contentType });
   return { samples: samples.accepted, written, table: key };
 }
 
@@ -143,7 +131,8 @@ async function exportShard(
     const { key, image } = sample;
     const content = contentOf(shard!, image);
     const body = await exporter.render({ key, record: sample.record, image: content, extension: image.extension });
-    await writeOnce(target, fileOf(exporter, record.shard, key), body, exporter.contentType);
+    // Another process that exports the same writes the same bytes.
+    await target.create(fileOf(exporter, record.shard, key), body, { contentType: exporter.contentType });
   };
   for await (const _ of workAhead(missing, write, AHEAD));
   return missing.length;
@@ -167,16 +156,6 @@ async function exportWhole(
   const outcome = await target.create(key, body, { contentType: exporter.contentType });
   if (outcome === 'created') digests.set(key, { bytes: body.length, sha256: sha256(body) });
   return samples.length;
-}
-
-/** Another process that exports the same writes the same bytes. */
-async function writeOnce(
-  target: ObjectStore,
-  key: string,
-  body: Parameters<ObjectStore['create']>[1],
-  contentType: string,
-): Promise<void> {
-  await target.create(key, body, { contentType });
 }
 
 /** The rows of the index, in order, a row group at a time. */

@@ -1,19 +1,18 @@
 import { sha256 } from '../../contract/digest.ts';
 import { Failure, UsageError } from '../../contract/failure.ts';
 import { objects } from '../../contract/names.ts';
-import { originOf } from '../../contract/plan/origin.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import type { CredentialSigner } from '../../platform/content-credentials.ts';
 import type { HubFile, HubRepository, HubState } from '../../platform/hub.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
-import { readManifest } from '../claim.ts';
+import { requireManifest } from '../claim.ts';
 import { assertAccepted, credentialsOf, signImage } from '../provenance/credentials.ts';
 import { renderCard } from '../publish/card.ts';
 import { CARD_ON_HUB, gatedText } from '../publish/card-front.ts';
 import type { ModelTerms } from '../publish/model-terms.ts';
 import { publicationOf } from '../publish/publication.ts';
-import { checkShard, DatasetError, readRecords } from '../publish/records.ts';
+import { checkShard, DatasetError, readPublishedRecords } from '../publish/records.ts';
 import { contentOf, type ShardSample } from '../shard/read.ts';
 import { assertOurs, CLAIM, claimOf } from './claim.ts';
 import { type HubColumn, hubColumns } from './columns.ts';
@@ -53,9 +52,7 @@ export interface Pushed {
 /** @throws Failure when the dataset is incomplete or damaged, the repository holds something else, or the Hub fails */
 export async function pushDataset(request: PushRequest): Promise<Pushed> {
   const { source, repository, splits, makePublic, modelTerms, signer, removeCredentials = false } = request;
-  const manifest = await readManifest(source);
-  if (!manifest)
-    throw new Failure('DatasetDamaged', `${source.uri} holds no complete dataset: ${objects.manifest} is missing`);
+  const manifest = await requireManifest(source);
   if (signer) await assertAccepted(signer);
   const credentials = signer ? credentialsOf(signer) : null;
   const columns = hubColumns(manifest.dataset.spec);
@@ -112,19 +109,15 @@ async function pushShards(
   upload: Upload,
   { columns, parquet }: { readonly columns: readonly HubColumn[]; readonly parquet: readonly string[] },
 ): Promise<void> {
-  const { name, planDigest, samples, shards } = manifest;
-  const origin = originOf(manifest);
-  const expected = { name, digest: planDigest, shards: shards.length, samples: samples.wanted, origin };
-  for await (const record of readRecords(source, expected)) {
-    const listed = shards[record.shard]!;
-    if (record.sha256 !== listed.sha256)
-      throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
+  const { shards } = manifest;
+  for await (const record of readPublishedRecords(source, manifest)) {
     const bytes = await source.get(record.key);
     const read = checkShard(bytes, record);
     await upload.add(record.key, bytes!);
     const images = await imagesOf(bytes!, read, manifest, signer ?? null);
     await upload.add(parquet[record.shard]!, renderParquet(columns, read, images));
-    for (const key of [listed.record, ...featuresOf(record)]) await upload.add(key, await get(source, key));
+    for (const key of [shards[record.shard]!.record, ...featuresOf(record)])
+      await upload.add(key, await get(source, key));
     onShard(record.shard + 1, shards.length);
   }
 }

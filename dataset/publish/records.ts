@@ -2,7 +2,9 @@ import { tallyFault, totals } from '../../contract/account/tally.ts';
 import { sha256 } from '../../contract/digest.ts';
 import { Failure } from '../../contract/failure.ts';
 import { objects, sampleKey } from '../../contract/names.ts';
+import { originOf } from '../../contract/plan/origin.ts';
 import type { Plan } from '../../contract/plan/plan.ts';
+import type { Manifest } from '../../contract/schema/manifest.ts';
 import { type ShardRecord, shardRecordSchema } from '../../contract/schema/record.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
 import { type Ahead, workAhead } from '../ahead.ts';
@@ -50,6 +52,21 @@ export async function* readRecords(store: ObjectStore, expected: Expected): Asyn
     if (fault) throw new DatasetError(objects.record(shard), fault);
     start = record.end;
     shard++;
+    yield record;
+  }
+}
+
+/**
+ * The records of a published dataset, in order.
+ * @throws what `readRecords` throws, and DatasetError when a record is of another shard than the manifest lists
+ */
+export async function* readPublishedRecords(store: ObjectStore, manifest: Manifest): AsyncGenerator<ShardRecord, void> {
+  const { name, planDigest: digest, samples, shards } = manifest;
+  const expected = { name, digest, shards: shards.length, samples: samples.wanted, origin: originOf(manifest) };
+  for await (const record of readRecords(store, expected)) {
+    const listed = shards[record.shard]!;
+    if (record.sha256 !== listed.sha256)
+      throw new DatasetError(listed.record, 'is of another shard than the manifest lists; run cohortfarm verify');
     yield record;
   }
 }
