@@ -3,7 +3,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bareLoop } from './loop.ts';
-import { interleave, type Measured, median, speedup, startPeer, timed } from './measure.ts';
+import { type Contender, interleave, type Measured, median, type Peer, speedup, startPeer, timed } from './measure.ts';
 import { measurePlanning } from './plan.ts';
 import { endToEnd, enginesOf } from './sampling.ts';
 import { shardWriting } from './shards.ts';
@@ -46,32 +46,37 @@ const rate = (images: number, { seconds }: Measured): string => `${(images / med
 async function sampling({ name, onnx, torch, images, batch, steps }: Model): Promise<Row[]> {
   const worker = await endToEnd({ model: onnx, images, batch, steps });
   const loop = await bareLoop({ model: onnx, batch, calls: steps + 1, height: 16, width: 16 });
-  const peers = [
-    await startPeer(python, ['bench/python/peers.py', 'diffusers', torch]),
-    await startPeer(python, ['bench/python/peers.py', 'optimum', onnx]),
+  const contenders = [
+    { name: 'worker', run: () => timed(worker) },
+    { name: 'bare loop', run: () => timed(() => loop(images)) },
   ];
   const request = { images, batch, steps, height: 128, width: 128 };
+  const [ours, bare, diffusers, optimum] = await besidePeers(contenders, { torch, onnx, request });
+  const all = [ours!, bare!, diffusers!, optimum!]
+    .map((measured) => `${measured.name} ${rate(images, measured)}`)
+    .join(', ');
+  return [
+    [`${name}: worker end to end, of a bare session loop`, `${speedup(ours!, bare!).toFixed(3)}`, 'at least 0.95'],
+    [`${name}: worker end to end, against diffusers (PyTorch)`, times(speedup(ours!, diffusers!)), 'at least 1.5 x'],
+    [`${name}: worker end to end, against optimum (ONNX Runtime)`, times(speedup(ours!, optimum!)), 'at least 1 x'],
+    [`${name}: rates, batch ${batch}, ${steps} steps, guided, 128x128`, all, ''],
+  ];
+}
+
+/** Runs contenders in turn with diffusers and optimum, which come last. */
+async function besidePeers(
+  contenders: readonly Contender[],
+  { torch, onnx, request }: { readonly torch: string; readonly onnx: string; readonly request: object },
+): Promise<Measured[]> {
+  const peers: (Peer & { readonly name: string })[] = [];
   try {
-    const [ours, bare, diffusers, optimum] = await interleave(
-      [
-        { name: 'worker', run: () => timed(worker) },
-        { name: 'bare loop', run: () => timed(() => loop(images)) },
-        ...peers.map((peer, i) => ({
-          name: ['diffusers', 'optimum'][i]!,
-          run: async () => (await peer.ask(request)).seconds,
-        })),
-      ],
-      rounds,
-    );
-    const all = [ours!, bare!, diffusers!, optimum!]
-      .map((measured) => `${measured.name} ${rate(images, measured)}`)
-      .join(', ');
-    return [
-      [`${name}: worker end to end, of a bare session loop`, `${speedup(ours!, bare!).toFixed(3)}`, 'at least 0.95'],
-      [`${name}: worker end to end, against diffusers (PyTorch)`, times(speedup(ours!, diffusers!)), 'at least 1.5 x'],
-      [`${name}: worker end to end, against optimum (ONNX Runtime)`, times(speedup(ours!, optimum!)), 'at least 1 x'],
-      [`${name}: rates, batch ${batch}, ${steps} steps, guided, 128x128`, all, ''],
-    ];
+    for (const [name, model] of [
+      ['diffusers', torch],
+      ['optimum', onnx],
+    ] as const)
+      peers.push({ name, ...(await startPeer(python, ['bench/python/peers.py', name, model])) });
+    const asked = peers.map(({ name, ask }) => ({ name, run: async () => (await ask(request)).seconds }));
+    return await interleave([...contenders, ...asked], rounds);
   } finally {
     for (const peer of peers) peer.end();
   }
@@ -81,32 +86,18 @@ async function sampling({ name, onnx, torch, images, batch, steps }: Model): Pro
 async function optimised(): Promise<Row[]> {
   const [{ onnx, torch, images, batch, steps }] = MODELS;
   const options = { model: values.optimised!, images, batch, steps, shard: images / 2 };
-  const peers = [
-    await startPeer(python, ['bench/python/peers.py', 'diffusers', torch]),
-    await startPeer(python, ['bench/python/peers.py', 'optimum', onnx]),
+  const contenders = [
+    { name: 'one engine', run: await enginesOf(options, 1) },
+    { name: 'two engines', run: await enginesOf(options, 2) },
   ];
   const request = { images, batch, steps, height: 128, width: 128 };
-  try {
-    const [one, two, diffusers, optimum] = await interleave(
-      [
-        { name: 'one engine', run: await enginesOf(options, 1) },
-        { name: 'two engines', run: await enginesOf(options, 2) },
-        ...peers.map((peer, i) => ({
-          name: ['diffusers', 'optimum'][i]!,
-          run: async () => (await peer.ask(request)).seconds,
-        })),
-      ],
-      rounds,
-    );
-    return [
-      ['one engine of all threads, against optimum', times(speedup(one!, optimum!)), 'at least 1.25 x'],
-      ['one engine of all threads, against diffusers', times(speedup(one!, diffusers!)), 'at least 1.5 x'],
-      ['two engines of one thread, against optimum', times(speedup(two!, optimum!)), 'at least 1.25 x'],
-      ['two engines of one thread, against diffusers', times(speedup(two!, diffusers!)), 'at least 1.5 x'],
-    ];
-  } finally {
-    for (const peer of peers) peer.end();
-  }
+  const [one, two, diffusers, optimum] = await besidePeers(contenders, { torch, onnx, request });
+  return [
+    ['one engine of all threads, against optimum', times(speedup(one!, optimum!)), 'at least 1.25 x'],
+    ['one engine of all threads, against diffusers', times(speedup(one!, diffusers!)), 'at least 1.5 x'],
+    ['two engines of one thread, against optimum', times(speedup(two!, optimum!)), 'at least 1.25 x'],
+    ['two engines of one thread, against diffusers', times(speedup(two!, diffusers!)), 'at least 1.5 x'],
+  ];
 }
 
 /** Section 3. */

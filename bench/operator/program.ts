@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Replica, startReplica } from '../../testbed/replica.ts';
+import { peakMemory } from '../measure.ts';
 
 /** The operator as a program under measurement. */
 
@@ -36,16 +37,15 @@ export async function startOperatorProgram(
     if (status === 200 && (await metric('cohortfarm_leader')) === 1) break;
     if (Date.now() > deadline) throw new Error(`the operator is not ready: ${body}`);
   }
-  const proc = (file: string) => readFile(`/proc/${replica.process.pid}/${file}`, 'utf8');
   return {
     replica,
     metric,
     cpuSeconds: async () => {
-      const stat = await proc('stat');
+      const stat = await readFile(`/proc/${replica.process.pid}/stat`, 'utf8');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
     },
-    peakMemory: async () => Number(/^VmHWM:\s+(\d+) kB/m.exec(await proc('status'))![1]) * 1024,
+    peakMemory: () => peakMemory(replica.process.pid!),
   };
 }
 
