@@ -12,7 +12,7 @@ import type { Action, Decision, Settings } from './decide/decision.ts';
 import { abandon } from './decide/deleting.ts';
 import type { LineageReporter } from './lineage/reporter.ts';
 import { createEnds } from './observe/ends.ts';
-import { createParser, type ObserveContext, observe } from './observe/observe.ts';
+import { createParser, type ObserveContext, observe, ownerOf } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
 import { createTrainerObserver } from './observe/trainer.ts';
@@ -113,9 +113,7 @@ export function createReconciler(context: ReconcileContext): Reconcile {
       context.onSeen(uid, key);
       const status = object.status as DatasetStatus;
       context.onStatus(key, status);
-      const createdAt = object.metadata.creationTimestamp;
-      const owner = { ...key, uid, ...(createdAt !== undefined && { createdAt }) };
-      context.lineage.report({ owner, status, dataset: () => parsedOnce(object) });
+      context.lineage.report({ owner: ownerOf(object), status, dataset: () => parsedOnce(object) });
       return { settledAt: resourceVersion };
     }
     const { observe: observeQueue } = queueObserver;

@@ -105,7 +105,8 @@ async function trainJobsOf(kube: ObserveContext['kube'], namespace: string, labe
   }
 }
 
-function ownerOf({ metadata }: Stored): Owner {
+/** The resource as others refer to it. */
+export function ownerOf({ metadata }: Stored): Owner {
   const { namespace, name, uid, resourceVersion, generation = 0, finalizers = [] } = metadata;
   const { creationTimestamp, deletionTimestamp } = metadata;
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -21,6 +21,7 @@ import { combined, growDataset, readersDataset } from '../readers/fixture.ts';
 import { readersPython } from '../readers/python.ts';
 import { testKey, testSigner } from '../support/certificates.ts';
 import { REPO, runCli, startCli } from '../support/cli.ts';
+import { folderDigests } from '../support/folder.ts';
 import { growSmall } from '../support/grown.ts';
 import { missingPython } from '../support/venv.ts';
 
@@ -37,14 +38,6 @@ extra_gated_prompt: "Only for credentialed people."
 ---
 # A model
 `;
-
-/** Digests of all files below a folder, by name. */
-async function contents(folder: string): Promise<Record<string, string>> {
-  const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const paths = files.map(({ parentPath, name }) => join(parentPath, name)).sort();
-  const digests = paths.map(async (path) => [path.slice(folder.length + 1), sha256(await readFile(path))] as const);
-  return Object.fromEntries(await Promise.all(digests));
-}
 
 describe('F6: push and pull', { skip: await missingPython() }, () => {
   let folder: string;
@@ -79,7 +72,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
       /^Pushed: \d+ images; \d+ files sent \(\d\.\d MB\); http:\/\/127\.0\.0\.1:\d+\/datasets\/lab\/whole\n$/,
     );
     assert.match(stderr, /The repository is private; push again with --public to open it/);
-    const published = await contents(cohort());
+    const published = await folderDigests(cohort());
     const remote = filesOf('whole');
     for (const [key, digest] of Object.entries(published)) {
       if (key.startsWith('_work/')) continue;
@@ -94,7 +87,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     const pulled = await runCli(['pull', 'hf://datasets/lab/whole', at('pulled')], hub.env);
     assert.equal(pulled.code, 0, pulled.stderr);
     const { '_work/plan.json': _, ...objects } = published;
-    assert.deepEqual(await contents(at('pulled')), objects);
+    assert.deepEqual(await folderDigests(at('pulled')), objects);
     await growSmall(openStore(at('small')));
     assert.equal((await runCli(['push', at('small'), 'hf://datasets/lab/small'], hub.env)).code, 0);
     assert.equal((await runCli(['pull', 'hf://datasets/lab/small', at('small-again')], hub.env)).code, 0);
@@ -247,7 +240,7 @@ describe('F6: push and pull', { skip: await missingPython() }, () => {
     const { stdout, stderr, code } = await runCli(args, hub.env);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^Pulled: \d+ images in \d+ objects \(\d+ of them before\); cohortfarm verify /);
-    assert.deepEqual(await contents(at('resumed')), await contents(at('pulled')));
+    assert.deepEqual(await folderDigests(at('resumed')), await folderDigests(at('pulled')));
     await writeFile(at('resumed/wids.json'), 'x');
     const changed = await runCli(args, hub.env);
     assert.equal(changed.code, 78);
