@@ -10,7 +10,7 @@ import { type Format, layoutOf } from './format.ts';
 
 /** Checks an export against itself: its images are those that its table lists, and signed as export.json says. */
 
-/** Checks the content credentials of an export. @throws Failure when there is no export, or none with credentials */
+/** Checks the content credentials of an export. @throws Failure when the export is missing or was not signed */
 export async function verifyExport(store: ObjectStore, certificate: X509Certificate): Promise<ExportCheck> {
   const claim = await readStored(store, EXPORT, exportSchema);
   if (!claim)

@@ -43,7 +43,12 @@ describe('F12: the states of a run that a status shows', () => {
     ['nothing before there is a plan', { conditions: statusWith({ Stalled: 3 }).conditions! }, undefined, []],
     ['its start once the plan is accepted', RUNNING, undefined, ['START 1', 'RUNNING 5']],
     ['a failure while a person has to act', statusWith({ Accepted: 5, Stalled: 9 }), undefined, ['START 1', 'FAIL 9']],
-    ['that it goes on after one', statusWith({ Accepted: 5, Stalled: -12 }), undefined, ['START 1', 'RUNNING 12']],
+    [
+      'that it continues after a stall',
+      statusWith({ Accepted: 5, Stalled: -12 }),
+      undefined,
+      ['START 1', 'RUNNING 12'],
+    ],
     ['its end once the manifest is written', COMPLETE, undefined, ['START 1', 'COMPLETE 30']],
     ['that it was given up', RUNNING, at(20), ['START 1', 'RUNNING 5', 'ABORT 20']],
     ['no other end of a complete one', COMPLETE, at(40), ['START 1', 'COMPLETE 30']],
@@ -60,7 +65,7 @@ describe('F12: the states of a run that a status shows', () => {
       ['START 1', 'FAIL 8'],
     ],
     [
-      'that it goes on after such an edit',
+      'that it continues after such an edit',
       statusWith({ Accepted: 9, Stalled: -9 }),
       undefined,
       ['START 1', 'RUNNING 9'],

@@ -49,11 +49,11 @@ export function createLineageReporter(options: LineageReporterOptions): LineageR
   /** By uid: the events that are sent or about to be, and the run as last described. */
   const known = new Map<string, Known>();
   const report = ({ owner, status, dataset }: LineageSubject): void => {
-    const entry: Known = known.get(owner.uid) ?? { told: new Set(), run: null, waiting: [] };
+    const entry: Known = known.get(owner.uid) ?? { reported: new Set(), run: null, waiting: [] };
     let isParsed = false;
     for (const { state, time, shownSince = time } of lineageChanges(status, owner)) {
       const id = `${status.planDigest} ${state.type} ${time}`;
-      if (entry.told.has(id) || Date.parse(shownSince) < oldest) continue;
+      if (entry.reported.has(id) || Date.parse(shownSince) < oldest) continue;
       // Parsed once, and only where there is something to report.
       const parsed = isParsed ? null : dataset();
       isParsed = true;
@@ -62,7 +62,7 @@ export function createLineageReporter(options: LineageReporterOptions): LineageR
       if (!run) continue;
       known.set(owner.uid, entry);
       const safe = 'message' in state ? { ...state, message: redact(state.message) } : state;
-      if (outbox.add(entry, () => lineageEvent(run, safe, time))) entry.told.add(id);
+      if (outbox.add(entry, () => lineageEvent(run, safe, time))) entry.reported.add(id);
     }
   };
   return {
@@ -82,7 +82,7 @@ export function createLineageReporter(options: LineageReporterOptions): LineageR
 
 /** A dataset and its events that wait. */
 interface Known extends Line {
-  readonly told: Set<string>;
+  readonly reported: Set<string>;
   run: LineageRun | null;
 }
 

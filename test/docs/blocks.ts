@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { REPO } from '../support/cli.ts';
 
-/** The fenced blocks of the pages. A test that asks for those of a page checks every one.; blocks.test.ts looks for the calls. */
+/** The fenced blocks of the pages. A test that asks for those of a page checks all of them; blocks.test.ts looks for the calls. */
 
 const run = promisify(execFile);
 

@@ -1,4 +1,4 @@
-"""Rewrites of small graphs: {case: {"rewritten": {...}, "difference": largest difference of the outputs}} as JSON."""
+"""Rewrites of small graphs: {case: {"isRewritten": ..., "difference": the largest of the outputs}} as JSON."""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Writes graphs in float16 without any fusion, so that a CPU can run them: python half.py SOURCE TARGET [--keep-io] ..."""
+"""Writes graphs in float16 without any fusion, so that a CPU can run them: python half.py SOURCE TARGET GRAPH[=float32]...
+
+`=float32` keeps the ports of a graph in float32.
+"""
 
 import sys
 from pathlib import Path
