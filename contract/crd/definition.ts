@@ -24,6 +24,7 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'training.labels': setList(),
   'training.ageBins': setList(),
   'training.compare': setList(),
+  'training.synthetic': mapList('name'),
   'training.stages': mapList('name'),
   'training.evaluation.sites': mapList('name'),
 };

@@ -115,8 +115,14 @@ const evaluationSchema = z.strictObject({
   leftOut: z.array(leftOut).describe('What is not measured, and why'),
 });
 
+const synthetic = z
+  .string()
+  .optional()
+  .describe('Synthetic cohort of the arm, where the config names several and the arm uses one');
+
 const armSchema = z.strictObject({
   arm: z.enum([...BASELINES, 'PretrainFinetune']),
+  synthetic,
   initialisation: z.enum(['Scratch', 'Weights']),
   site: z.string().describe('A site; before them, where there are several, macro, their mean; after them pooled'),
   seeds: z.array(z.strictObject({ seed: count, auroc: z.number().nullable(), gap: z.number().nullable() })),
@@ -148,6 +154,7 @@ const armSchema = z.strictObject({
 
 const primarySchema = z.strictObject({
   arm: z.enum(['PretrainFinetune']),
+  synthetic,
   minus: z.enum(BASELINES),
   initialisation: z.enum(['Scratch', 'Weights']),
   endpoint: z.enum(ENDPOINTS),
@@ -155,7 +162,9 @@ const primarySchema = z.strictObject({
 
 const contrastSchema = z.strictObject({
   arm: z.enum([...BASELINES, 'PretrainFinetune']),
-  minus: z.enum(BASELINES),
+  minus: z.enum([...BASELINES, 'PretrainFinetune']).describe('Itself, with the first synthetic cohort, too'),
+  synthetic,
+  minusSynthetic: synthetic,
   initialisation: z.enum(['Scratch', 'Weights']),
   site: z.string(),
   endpoint: z.enum(ENDPOINTS),
@@ -170,6 +179,7 @@ const contrastSchema = z.strictObject({
 
 const curveSchema = z.strictObject({
   arm: z.string(),
+  synthetic,
   initialisation: z.enum(['Scratch', 'Weights']),
   seed: count,
   points: z.array(z.strictObject({ step: count, validationLoss: z.number(), validationAuroc: z.number().nullable() })),

@@ -90,6 +90,11 @@ export const stageConfigSchema = z.strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),
       seeds: z.int().min(1),
       primary: primarySchema.optional().describe('The declared contrast'),
+      synthetic: z
+        .array(z.strictObject({ name: label, data }))
+        .min(1)
+        .optional()
+        .describe('Synthetic cohorts, each in place of the data of pretrain'),
       pretrain: trainSchema,
       finetune: trainSchema,
     })

@@ -25,6 +25,8 @@ export const POOLED = 'pooled';
 /** The mean over the sites. */
 export const MACRO = 'macro';
 export const MAX_STAGES = 32;
+/** Synthetic cohorts of a comparison. */
+export const MAX_COHORTS = 16;
 
 /** Hyperparameters of one stage. One that is not given has the trainer's own default, which docs/training.md lists. */
 export const hyperparametersSchema = z.strictObject({
@@ -207,6 +209,7 @@ export const primarySchema = z.strictObject({
     .enum(['Scratch', 'Weights'])
     .optional()
     .describe('Beginning of the networks; default: Weights where weights are given'),
+  synthetic: label.optional().describe('Synthetic cohort, where several are compared; default: the first'),
 });
 
 export const trainingSchema = z.strictObject({
@@ -248,6 +251,21 @@ export const trainingSchema = z.strictObject({
     .max(BASELINES.length)
     .default([])
     .describe('Baselines to train and evaluate beside the stages'),
+  synthetic: z
+    .array(
+      z.strictObject({
+        name: label.describe('Its name in the metrics'),
+        uri: uri
+          .optional()
+          .describe('Published dataset; default: what the Pretrain stage trains on, usually this dataset'),
+      }),
+    )
+    .min(1)
+    .max(MAX_COHORTS)
+    .optional()
+    .describe(
+      'Synthetic cohorts with each of which the arms that use one are run, such as a balanced one and a matched one',
+    ),
   primary: primarySchema
     .optional()
     .describe('The one contrast that the comparison is made for; all others are corrected for being many'),

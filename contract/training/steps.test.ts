@@ -53,6 +53,19 @@ test('the comparison takes the stage that the last chain begins with', () => {
   assert.deepEqual(compare.finetune.data, ['/base/real/train']);
 });
 
+test('a comparison takes several synthetic cohorts, this dataset among them', () => {
+  const synthetic = [{ name: 'balanced' }, { name: 'matched', uri: 'matched' }];
+  const compare = { evaluation, compare: ['Mixed'], synthetic, primary: { synthetic: 'matched' } };
+  const config = stepsOf({ stages: [pretrain, finetune], ...compare }).at(-1)!.config.compare!;
+  assert.deepEqual(config.synthetic, [
+    { name: 'balanced', data: ['s3://cohorts/small'] },
+    { name: 'matched', data: ['/base/matched'] },
+  ]);
+  assert.equal(config.primary!.synthetic, 'matched');
+  const alone = stepsOf({ stages: [pretrain, finetune], evaluation, compare: ['Mixed'] }).at(-1)!.config.compare!;
+  assert.equal('synthetic' in alone, false);
+});
+
 test('nothing is trained without stages', () => {
   assert.deepEqual(stepsOf({}), []);
   assert.deepEqual(trainingSteps(parseDataset(documentWith()), options), []);

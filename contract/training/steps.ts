@@ -161,6 +161,11 @@ function evaluateStep(spec: Spec, training: Training, options: StepOptions): Tra
 function compareStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
   if (training.compare.length === 0) return [];
   const finetune = training.stages.findLast(({ type }) => type === 'Finetune')!;
+  const pretrain = trainOf(rootOf(finetune, training), options);
+  const synthetic = training.synthetic?.map(({ name, uri }) => ({
+    name,
+    data: uri === undefined ? pretrain.data : [options.resolve(uri)],
+  }));
   const config = stageConfigSchema.parse({
     ...base(spec, training, 'compare', options),
     type: 'Compare',
@@ -170,7 +175,8 @@ function compareStep(spec: Spec, training: Training, options: StepOptions): Trai
       baselines: training.compare,
       seeds: training.seeds,
       ...(training.primary && { primary: training.primary }),
-      pretrain: trainOf(rootOf(finetune, training), options),
+      ...(synthetic && { synthetic }),
+      pretrain,
       finetune: trainOf(finetune, options),
     },
   });

@@ -60,6 +60,22 @@ test('a comparison needs both kinds of stages and sites to measure on', () => {
   ]);
 });
 
+test('the primary contrast is of a synthetic cohort that there is', () => {
+  const compared = { stages: [pretrain, finetune], evaluation, compare: ['Mixed'] };
+  const synthetic = [{ name: 'balanced' }, { name: 'matched', uri: 's3://matched' }];
+  parseDataset(documentWith({ 'spec.training': { ...compared, synthetic, primary: { synthetic: 'matched' } } }));
+  assert.deepEqual(
+    linesWith({ ...compared, synthetic: [...synthetic, { name: 'balanced' }], primary: { synthetic: 'other' } }),
+    [
+      'spec.training.synthetic[2].name: "balanced" is there already, in [0]; remove one',
+      'spec.training.primary.synthetic: "other" is not in spec.training.synthetic; take one of balanced, matched, balanced',
+    ],
+  );
+  assert.deepEqual(linesWith({ ...compared, primary: { synthetic: 'balanced' } }), [
+    'spec.training.primary.synthetic: "balanced" is not in spec.training.synthetic; remove it',
+  ]);
+});
+
 test('sites have names of their own', () => {
   const sites = ['a', 'pooled', 'a', 'macro'].map((name) => ({ name, uri: 's3://a' }));
   assert.deepEqual(linesWith({ evaluation: { sites } }), [

@@ -167,6 +167,33 @@ const compare: Validation = {
   },
 };
 
+/** The synthetic cohorts of the comparison: the primary contrast is of one of them. */
+const synthetic: Validation = {
+  check: ({ training }) => {
+    const names = soundItems(training?.synthetic).flatMap(([i, { name }]): [number, string][] =>
+      name ? [[i, name]] : [],
+    );
+    const issues = duplicates(names, [...TRAINING, 'synthetic'], ['name']);
+    const wanted = training?.primary?.synthetic;
+    if (wanted && !names.some(([, name]) => name === wanted)) {
+      const fix = names.length > 0 ? `take one of ${listed(names.map(([, name]) => name))}` : 'remove it';
+      issues.push(
+        issueAt([...TRAINING, 'primary', 'synthetic'], `${show(wanted)} is not in spec.training.synthetic; ${fix}`),
+      );
+    }
+    return issues;
+  },
+  cel: {
+    training: [
+      {
+        rule: '!has(self.primary) || !has(self.primary.synthetic) || (has(self.synthetic) && self.synthetic.exists(one, one.name == self.primary.synthetic))',
+        message: 'is not in spec.training.synthetic; take a name from there',
+        fieldPath: '.primary.synthetic',
+      },
+    ],
+  },
+};
+
 const ageBins: Validation = {
   check: ({ training }) => checkBins(soundItems(training?.ageBins), [...TRAINING, 'ageBins']),
   cel: { 'training.ageBins.[]': [binRule] },
@@ -204,4 +231,4 @@ function checkLabels({ training }: DraftSpec, axes: Axes | null): Issue[] {
   return [issueAt(path, 'is required, since spec.quota.axes has no finding; name the findings to learn')];
 }
 
-export const TRAINING_VALIDATIONS: readonly Validation[] = [stages, sites, compare, ageBins, labels];
+export const TRAINING_VALIDATIONS: readonly Validation[] = [stages, sites, compare, synthetic, ageBins, labels];

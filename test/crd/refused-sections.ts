@@ -237,6 +237,27 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     causes: [['spec.training.compare[1]', /Duplicate value/]],
   },
   {
+    name: 'two synthetic cohorts of one name, and a primary contrast of another one',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['Mixed'],
+      synthetic: [{ name: 'matched' }, { name: 'matched' }],
+      primary: { synthetic: 'balanced' },
+    }),
+    causes: [['spec.training.synthetic[1]', /Duplicate value/]],
+  },
+  {
+    name: 'a primary contrast of a synthetic cohort that is not there',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['Mixed'],
+      primary: { synthetic: 'balanced' },
+    }),
+    causes: [['spec.training.primary.synthetic', /is not in spec.training.synthetic/]],
+  },
+  {
     name: 'a site that is called like all of them',
     changes: training({ evaluation: { sites: [{ name: 'pooled', uri: 's3://real/a' }] } }),
     causes: [['spec.training.evaluation.sites[0].name', /is the name of all sites/]],

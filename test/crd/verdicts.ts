@@ -185,6 +185,8 @@ export const ACCEPTED: readonly Case[] = [
       ],
       evaluation: SITES_TO_MEASURE,
       compare: ['RealOnly', 'Mixed'],
+      synthetic: [{ name: 'balanced' }, { name: 'matched', uri: 's3://cohorts/matched' }],
+      primary: { synthetic: 'matched' },
     }),
   },
 ];

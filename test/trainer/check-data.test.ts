@@ -3,11 +3,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { stringify } from 'yaml';
-import { dataCheckSchema } from '../../contract/schema/data-check.ts';
+import { parse, stringify } from 'yaml';
+import { cellRecord } from '../../contract/plan/grid.ts';
+import { type DataCheck, dataCheckSchema } from '../../contract/schema/data-check.ts';
 import { dataFile, FOLDER } from '../data/shared.ts';
+import { blocksOf } from '../docs/blocks.ts';
 import { runCli } from '../support/cli.ts';
-import { documentWith } from '../support/spec.ts';
+import { documentWith, planOf } from '../support/spec.ts';
 import { missingPython } from '../support/venv.ts';
 import { trainerPython } from './python.ts';
 
@@ -111,4 +113,47 @@ test('science 3: all that is wrong with all data is said at once, beside what wa
     stdout,
     /^spec\.training\.stages\[1\]\.data: 3 images of 3 patients to train and validate on\n {2}label/m,
   );
+});
+
+test('a cohort is matched to real images by the counts of check-data, as docs/training.md says', {
+  skip,
+}, async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-check-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const rows = Array.from({ length: 60 }, (_, i) =>
+    [`${i}.png`, i, i % 4 ? 'M' : 'F', i % 10 < 3 ? 30 : 70, i % 5 ? 'No Finding' : 'edema'].join(','),
+  );
+  await mkdir(join(dir, 'real'));
+  await writeFile(join(dir, 'real/metadata.csv'), `file_name,patient_id,sex,age,findings\n${rows.join('\n')}\n`);
+  for (let i = 0; i < 60; i++) await writeFile(join(dir, 'real', `${i}.png`), 'only counted');
+  const stages = [
+    { name: 'pretrain', type: 'Pretrain' },
+    { ...finetune, data: join(dir, 'real') },
+  ];
+  const file = await specWith(dir, { stages });
+  const args = ['check-data', '-f', file, '--json', '--python', await trainerPython()];
+  const { code, stdout, stderr } = await runCli(args);
+  assert.equal(code, 0, stderr);
+  const [{ groups, labels }] = dataCheckSchema.parse(JSON.parse(stdout)).sources as [DataCheck['sources'][number]];
+  const counts: Record<string, Record<string, number>> = {
+    sex: groups.sex!,
+    age: groups.age!,
+    finding: Object.fromEntries(labels.map(({ label, present }) => [label, present])),
+  };
+  const [page] = (await blocksOf('docs/training.md', 'yaml')).filter((block) => block.includes('strategy: Marginals'));
+  const quota = parse(page!).quota;
+  for (const [axis, found] of Object.entries(counts)) {
+    const sum = Object.values(found).reduce((all, count) => all + count);
+    const shares = Object.fromEntries(Object.entries(found).map(([value, count]) => [value, count / sum]));
+    assert.deepEqual(quota.allocation.shares[axis], shares, 'the page shows the shares of these images');
+  }
+  const { grid, quotas } = planOf({ 'spec.quota': quota }).allocation;
+  for (const [axis, shares] of Object.entries<Record<string, number>>(quota.allocation.shares))
+    for (const [value, share] of Object.entries(shares)) {
+      const images = grid.cells.reduce(
+        (sum, cell, i) => sum + (cellRecord(grid, cell)[axis] === value ? quotas[i]! : 0),
+        0,
+      );
+      assert.ok(Math.abs(images - share * quota.samples) <= 1, `${axis} ${value}: ${images}`);
+    }
 });

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cohortfarm_trainer.data.predictions import read_predictions  # noqa: E402
-from cohortfarm_trainer.evaluation.comparison import ENDPOINTS, MACRO, Runs, difference_of, mean_of, measured, with_macro  # noqa: E402
+from cohortfarm_trainer.evaluation.comparison import ENDPOINTS, MACRO, Key, Runs, difference_of, mean_of, measured, with_macro  # noqa: E402
 from cohortfarm_trainer.evaluation.contrast import holm  # noqa: E402
 from cohortfarm_trainer.evaluation.measure import Measurement, Rules, Site, pooled  # noqa: E402
 from cohortfarm_trainer.report.parts import number, with_interval  # noqa: E402
@@ -56,14 +56,14 @@ def main() -> None:
     parser.add_argument("--tables", type=Path)
     args = parser.parse_args()
     seeds = sorted(int(path.name) for path in args.folder.iterdir() if path.name.isdigit())
-    runs: dict[tuple[str, str, str], Runs] = {}
+    runs: dict[Key, Runs] = {}
     for arm in ARMS:
         for seed in seeds:
             for one in measure(args.folder / str(seed) / f"{arm}-{LAST}", seeds[0]):
-                runs.setdefault((arm, "Scratch", one.site.name), []).append((seed, measured(one)))
+                runs.setdefault(Key(arm, None, "Scratch", one.site.name), []).append((seed, measured(one)))
     runs = with_macro(runs)
     rows = ["| measure, mean over the sites | Balanced | Deficit | Deficit minus Balanced | p |", "| --- | --- | --- | --- | --- |"]
-    balanced, deficit = (runs[arm, "Scratch", MACRO] for arm in ARMS)
+    balanced, deficit = (runs[Key(arm, None, "Scratch", MACRO)] for arm in ARMS)
     found = {name: difference_of(deficit, balanced, name, LAST) for name in ENDPOINTS}
     others = [name for name in ENDPOINTS[1:] if found[name]]
     adjusted = dict(zip(others, holm([apart["p"] for name in others if (apart := found[name])])))

@@ -15,6 +15,7 @@ from cohortfarm_trainer.__main__ import main
 from cohortfarm_trainer.config import check_config
 from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
+from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
 from cohortfarm_trainer.stages.arms import Arm, job_of, read_data
 from cohortfarm_trainer.stages.context import Context
@@ -152,6 +153,51 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     # Pooled images are those of both sites, and what is not known is said.
     report = (tmp_path / "compare" / "report.html").read_text()
     assert "Pretrain, then finetune" in report and "<script" not in report and "http" not in report
+
+
+def test_science_1_7_arms_with_synthetic_images_are_run_with_each_cohort(tmp_path, data):
+    part = lambda name, steps: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps}}
+    compare = {"baselines": ["RealOnly", "Mixed", "SyntheticOnly"], "seeds": 2, "pretrain": part("synthetic", 6), "finetune": part("real", 4)}
+    sites = [{"name": name, "uri": data[name]} for name in ("a", "b")]
+    plain = run(tmp_path, "Compare", "plain", sites=sites, compare=compare)
+    matched = site(tmp_path / "matched", 48, 9, "matched")
+    cohorts = [{"name": "balanced", "data": [data["synthetic"]]}, {"name": "matched", "data": [matched]}]
+    compare |= {"synthetic": cohorts, "primary": {"minus": "Mixed", "endpoint": "auroc", "synthetic": "matched"}}
+    metrics = run(tmp_path, "Compare", "named", sites=sites, compare=compare)
+    comparison = metrics["comparison"]
+    used = ("Mixed", "SyntheticOnly", "PretrainFinetune")
+    arms = {(arm["arm"], arm.get("synthetic")) for arm in comparison["arms"]}
+    assert arms == {("RealOnly", None), *((arm, cohort) for arm in used for cohort in ("balanced", "matched"))}
+    folders = {path.name for path in (tmp_path / "named" / "runs").iterdir()}
+    expected = ["realonly", *(f"{arm.lower()}-{cohort}" for arm in used for cohort in ("balanced", "matched"))]
+    assert folders == {f"{name}-scratch-{seed}" for name in expected for seed in (0, 1)}
+    # The first cohort is that of the comparison without names, run by run; the other one is other images.
+    values = lambda found, cohort: {
+        (arm["arm"], arm["site"]): [seed["auroc"] for seed in arm["seeds"]] for arm in found["comparison"]["arms"] if arm.get("synthetic") in (None, cohort)
+    }
+    assert values(metrics, "balanced") == values(plain, None) != values(metrics, "matched")
+    assert metrics["headline"] == plain["headline"]
+    pairs = {(one["arm"], one.get("synthetic"), one["minus"], one.get("minusSynthetic")) for one in comparison["contrasts"]}
+    assert pairs == {
+        *((arm, cohort, "RealOnly", None) for arm in used for cohort in ("balanced", "matched")),
+        *(("PretrainFinetune", cohort, "Mixed", cohort) for cohort in ("balanced", "matched")),
+        *((arm, "matched", arm, "balanced") for arm in used),
+    }
+    primary = [one for one in comparison["contrasts"] if one["primary"]]
+    assert [(one["synthetic"], one["minus"], one["minusSynthetic"], one["site"]) for one in primary] == [("matched", "Mixed", "matched", "macro")]
+    assert all((one["pAdjusted"] is not None) == (one["site"] == "macro") for one in comparison["contrasts"])
+    report = (tmp_path / "named" / "report.html").read_text()
+    assert "Pretrain, then finetune (matched) minus real and synthetic, mixed, AUROC" in report
+    assert "Pretrain, then finetune (matched) minus pretrain, then finetune (balanced)" in report
+
+
+def test_a_headline_has_room_for_every_arm():
+    estimate = {"value": 0.5, "low": None, "high": None}
+    arms = [
+        {"arm": f"Arm{i}", "initialisation": "Scratch", "site": "macro", "auroc": estimate, "betweenSd": estimate, "underdiagnosis": estimate} for i in range(7)
+    ]
+    assert list(headline_of(arms)) == [f"arm{i}{kind}" for i in range(7) for kind in ("Auroc", "BetweenSd")]
+    assert len(headline_of(arms[:5])) == 15
 
 
 def compare_config(data, **more) -> dict:

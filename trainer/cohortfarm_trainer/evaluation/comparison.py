@@ -1,6 +1,6 @@
 """The `comparison` of metrics.json: every arm on every site, and the contrasts that were declared before."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,9 +11,8 @@ from .measure import POOLED, Measurement
 
 MACRO = "macro"  # the mean over the sites
 REWEIGHTED, GROUP_DRO = "RealOnlyReweighted", "RealOnlyGroupDRO"
-# What PretrainFinetune is compared with beside real images alone.
-RIVALS = ("Mixed", REWEIGHTED, GROUP_DRO)
-REAL_ONLY, EQUAL_COMPUTE, PRETRAIN_FINETUNE = "RealOnly", "RealOnlyEqualCompute", "PretrainFinetune"
+REAL_ONLY, EQUAL_COMPUTE = "RealOnly", "RealOnlyEqualCompute"
+MIXED, SYNTHETIC_ONLY, PRETRAIN_FINETUNE = "Mixed", "SyntheticOnly", "PretrainFinetune"
 # Names in the measurement, and in metrics.json.
 MEASURED = {
     "auroc": "macro/auroc",
@@ -32,7 +31,22 @@ FINEST = {
 NAMES = (*MEASURED, *FINEST)
 # Metrics of the contrasts. A gap is not an end point: it grows with the overall miss rate, whichever group is missed.
 ENDPOINTS = ("auroc", "underdiagnosis", "betweenSd", "matchedBetweenSd")
-Key = tuple[str, str, str]  # arm, initialisation, site
+HEADLINE = 16  # numbers of a headline, at most
+
+
+class Key(NamedTuple):
+    """Whose runs, and where they are measured."""
+
+    arm: str
+    synthetic: str | None  # cohort; None for an arm without synthetic images, or where no cohorts are named
+    initialisation: str
+    site: str
+
+    def named(self) -> dict[str, str]:
+        """As metrics.json has it."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
 Runs = list[tuple[int, "Measured"]]  # seed and what was measured
 
 
@@ -61,19 +75,19 @@ def with_macro(runs: dict[Key, Runs]) -> dict[Key, Runs]:
 
     A measure is averaged over the sites where every arm and seed has it, so that all arms are measured on the same.
     """
-    sites = [site for site in dict.fromkeys(site for _, _, site in runs) if site != POOLED]
+    sites = [site for site in dict.fromkeys(key.site for key in runs) if site != POOLED]
     if len(sites) < 2:
         return runs
     shared = {
-        name: [site for site in sites if all(one.values[name] is not None for key, seeds in runs.items() if key[2] == site for _, one in seeds)]
+        name: [site for site in sites if all(one.values[name] is not None for key, seeds in runs.items() if key.site == site for _, one in seeds)]
         for name in NAMES
     }
     found: dict[Key, Runs] = {}
-    for arm, start in dict.fromkeys(key[:2] for key in runs):
-        own = {site: runs[arm, start, site] for site in sites}
+    for first in dict.fromkeys(key._replace(site=MACRO) for key in runs):
+        own = {site: runs[first._replace(site=site)] for site in sites}
         seeds = [seed for seed, _ in own[sites[0]]]
-        found[arm, start, MACRO] = [(seed, mean_of_sites({name: [own[site][i][1] for site in shared[name]] for name in NAMES})) for i, seed in enumerate(seeds)]
-        found |= {key: value for key, value in runs.items() if key[:2] == (arm, start)}
+        found[first] = [(seed, mean_of_sites({name: [own[site][i][1] for site in shared[name]] for name in NAMES})) for i, seed in enumerate(seeds)]
+        found |= {key: value for key, value in runs.items() if key._replace(site=MACRO) == first}
     return found
 
 
@@ -93,7 +107,7 @@ def arm_of(key: Key, seeds: Runs) -> dict[str, Any]:
     noise = [one.noise for _, one in seeds if one.noise]
     mean = lambda name: float(np.mean([one[name] for one in noise])) if noise and all(one[name] is not None for one in noise) else None
     return {
-        **dict(zip(("arm", "initialisation", "site"), key)),
+        **key.named(),
         "seeds": [{"seed": seed, **{name: one.values[name] for name in ("auroc", "gap")}} for seed, one in seeds],
         **{name: mean_of(seeds, name) for name in NAMES},
         "countedCells": noise[0]["countedCells"] if noise else None,
@@ -133,23 +147,24 @@ def mean_of(seeds: Runs, name: str) -> dict[str, float | None] | None:
 
 
 def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> list[dict[str, Any]]:
-    """PretrainFinetune minus each of its rivals, and each arm minus RealOnly, also at equal compute, by initialisation and site.
+    """Each arm minus those of `rivals`, by initialisation and site.
 
     The family is that of the first site, which is the mean over the sites where there are several: the primary end point is
     tested alone, all others there with Holm's correction. Elsewhere no p-value is given.
     """
-    declared = next(iter(runs))[2]
+    declared = next(iter(runs)).site
     found: list[dict[str, Any]] = []
-    for arm, start, site in runs:
-        for minus in () if arm == REAL_ONLY else (REAL_ONLY, EQUAL_COMPUTE, *(RIVALS if arm == PRETRAIN_FINETUNE else ())):
-            other = runs.get((minus, start, site))
-            if other is None or arm == minus:
+    cohorts = list(dict.fromkeys(key.synthetic for key in runs if key.synthetic is not None))
+    for key, own in runs.items():
+        for minus in rivals(key, cohorts[:1]):
+            other = runs.get(minus)
+            if other is None or key == minus:
                 continue
             for endpoint in ENDPOINTS:
-                difference = difference_of(runs[arm, start, site], other, endpoint, seed)
+                difference = difference_of(own, other, endpoint, seed)
                 if difference is not None:
-                    kind = {"arm": arm, "minus": minus, "initialisation": start, "site": site, "endpoint": endpoint}
-                    found.append({**kind, **difference, "primary": site == declared and all(kind[name] == value for name, value in primary.items())})
+                    kind = described(key, minus, endpoint)
+                    found.append({**kind, **difference, "primary": key.site == declared and all(kind.get(name) == value for name, value in primary.items())})
     family = [one for one in found if one["site"] == declared and not one["primary"]]
     for one, adjusted in zip(family, holm([one["p"] for one in family])):
         one["pAdjusted"] = adjusted
@@ -157,6 +172,25 @@ def contrasts_of(runs: dict[Key, Runs], primary: dict[str, str], seed: int) -> l
         p = one.pop("p")
         one.setdefault("pAdjusted", p if one["primary"] else None)
     return found
+
+
+def rivals(key: Key, first: list[str]) -> list[Key]:
+    """What an arm is compared with: real images alone, also at equal compute; for PretrainFinetune also the other ways to use
+    the same images; and for a later one of several synthetic cohorts the same arm with the first."""
+    if key.arm == REAL_ONLY:
+        return []
+    real = [REAL_ONLY, EQUAL_COMPUTE]
+    if key.arm == PRETRAIN_FINETUNE:
+        real += [REWEIGHTED, GROUP_DRO]
+    others = [key._replace(arm=arm, synthetic=None) for arm in real]
+    if key.arm == PRETRAIN_FINETUNE:
+        others.insert(2, key._replace(arm=MIXED))
+    return others + [key._replace(synthetic=cohort) for cohort in first if key.synthetic not in (None, cohort)]
+
+
+def described(key: Key, minus: Key, endpoint: str) -> dict[str, str]:
+    cohorts = {name: one.synthetic for name, one in (("synthetic", key), ("minusSynthetic", minus)) if one.synthetic is not None}
+    return {"arm": key.arm, "minus": minus.arm, **cohorts, "initialisation": key.initialisation, "site": key.site, "endpoint": endpoint}
 
 
 def difference_of(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, float] | None:
@@ -171,13 +205,17 @@ def difference_of(arm: Runs, other: Runs, name: str, seed: int) -> dict[str, flo
 
 
 def headline_of(arms: list[dict[str, Any]]) -> dict[str, float]:
-    """Of the mean over the sites (or the only one), from scratch: macro AUROC and deviation between groups of each arm."""
-    first = arms[0]["site"]
-    headline: dict[str, float] = {}
-    for arm in arms:
-        if (arm["site"], arm["initialisation"]) == (first, "Scratch"):
-            name = arm["arm"][0].lower() + arm["arm"][1:]
-            for kind, suffix in (("auroc", "Auroc"), ("betweenSd", "BetweenSd"), ("underdiagnosis", "Underdiagnosis")):
-                if arm[kind] is not None:
-                    headline[name + suffix] = arm[kind]["value"]
+    """Of the mean over the sites (or the only one), from scratch, with the first synthetic cohort: macro AUROC, deviation between
+    groups and underdiagnosis of each arm; of many arms only as many of the three as there is room for."""
+    cohort = next((arm["synthetic"] for arm in arms if "synthetic" in arm), None)
+    shown = [
+        arm for arm in arms if (arm["site"], arm["initialisation"]) == (arms[0]["site"], "Scratch") and arm.get("synthetic", cohort) == cohort
+    ]
+    kinds = (("auroc", "Auroc"), ("betweenSd", "BetweenSd"), ("underdiagnosis", "Underdiagnosis"))
+    for count in range(len(kinds), 0, -1):
+        headline = {
+            arm["arm"][0].lower() + arm["arm"][1:] + suffix: arm[kind]["value"] for arm in shown for kind, suffix in kinds[:count] if arm[kind] is not None
+        }
+        if len(headline) <= HEADLINE:
+            break
     return headline

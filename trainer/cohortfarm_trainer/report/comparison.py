@@ -1,10 +1,11 @@
 """The arms of a comparison side by side."""
 
+from html import escape
 from typing import Any
 
 from .curves import chart
 from .heat import NOTE, heat_map
-from .parts import ARM_NAMES, STARTS, cell, interval, number, row, scale_of, section, sites_of, table
+from .parts import STARTS, arm_name, cell, interval, number, row, scale_of, section, sites_of, table
 
 COLOURS = {
     "RealOnly": "var(--c0)",
@@ -51,17 +52,29 @@ def arm_table(arms: list[dict[str, Any]], measure: str) -> str:
     """A row for each arm and initialisation, a column for each site."""
     sites = sites_of(arms)
     scale = scale_of([arm[measure] for arm in arms])
-    by_place = {(arm["arm"], arm["initialisation"], arm["site"]): arm for arm in arms}
+    by_place = {(*name_of(arm), arm["site"]): arm for arm in arms}
     rows = [
-        row(ARM_NAMES[arm], STARTS[start], [cell(by_place[arm, start, site][measure], scale) for site in sites])
-        for arm, start in _rows(arms)
+        row(name, STARTS[start], [cell(by_place[name, start, site][measure], scale) for site in sites])
+        for name, start in _rows(arms)
     ]
     return table(["Arm", *sites], rows)
 
 
 def _rows(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    pairs = list(dict.fromkeys((entry["arm"], entry["initialisation"]) for entry in entries))
+    pairs = list(dict.fromkeys(map(name_of, entries)))
     return sorted(pairs, key=lambda pair: list(STARTS).index(pair[1]))
+
+
+def name_of(entry: dict[str, Any]) -> tuple[str, str]:
+    """What an arm is called, and its initialisation."""
+    return arm_name(entry["arm"], entry.get("synthetic")), entry["initialisation"]
+
+
+def contrast_name(one: dict[str, Any]) -> str:
+    """`Pretrain, then finetune minus real only`; cohorts are named where there are several, once where both are the same."""
+    own, other = one.get("synthetic"), one.get("minusSynthetic")
+    minus = arm_name(one["minus"], None if own == other else other)
+    return f"{arm_name(one['arm'], own)} minus {minus[0].lower()}{minus[1:]}"
 
 
 ENDPOINTS = {
@@ -75,7 +88,7 @@ ENDPOINTS = {
 def primary_section(comparison: dict[str, Any]) -> str:
     """The one contrast that was declared before the run."""
     declared = comparison["primary"]
-    name = f"{ARM_NAMES[declared['arm']]} minus {ARM_NAMES[declared['minus']].lower()}, {ENDPOINTS[declared['endpoint']][0]}, {STARTS[declared['initialisation']]}"
+    name = f"{contrast_name(declared)}, {ENDPOINTS[declared['endpoint']][0]}, {STARTS[declared['initialisation']]}"
     found = [one for one in comparison["contrasts"] if one["primary"]]
     if not found:
         return section("Primary end point", f"Declared before the run: {name}. It could not be measured.", "")
@@ -89,14 +102,11 @@ def contrast_section(contrasts: list[dict[str, Any]]) -> str:
     if not contrasts:
         return ""
     sites = sites_of(contrasts)
-    by_place = {(one["endpoint"], one["arm"], one["minus"], one["initialisation"], one["site"]): one for one in contrasts}
+    by_place = {(one["endpoint"], contrast_name(one), one["initialisation"], one["site"]): one for one in contrasts}
     blocks = []
     for endpoint, (name, _) in ENDPOINTS.items():
-        pairs = dict.fromkeys((one["arm"], one["minus"], one["initialisation"]) for one in contrasts if one["endpoint"] == endpoint)
-        rows = [
-            row(f"{ARM_NAMES[arm]} minus {ARM_NAMES[minus].lower()}", STARTS[start], [contrast_cell(by_place.get((endpoint, arm, minus, start, site))) for site in sites])
-            for arm, minus, start in pairs
-        ]
+        pairs = dict.fromkeys((contrast_name(one), one["initialisation"]) for one in contrasts if one["endpoint"] == endpoint)
+        rows = [row(name, STARTS[start], [contrast_cell(by_place.get((endpoint, name, start, site))) for site in sites]) for name, start in pairs]
         blocks.append(f"<h3>{name}</h3>{table(['Contrast', *sites], rows)}")
     lede = (
         f"Intervals are of seeds and patients together. p-values are those of {sites[0]}, by Holm's correction for all contrasts but the primary one; "
@@ -120,17 +130,17 @@ def noise_table(arms: list[dict[str, Any]]) -> str:
     """Beside each gap what it would be without any effect of groups."""
     shown = [arm for arm in arms if arm["countedCells"] is not None]
     sites = sites_of(shown)
-    by_place = {(arm["arm"], arm["initialisation"], arm["site"]): arm for arm in shown}
+    by_place = {(*name_of(arm), arm["site"]): arm for arm in shown}
     rows = [
         row(
-            ARM_NAMES[arm],
+            name,
             STARTS[start],
             [
                 f"<td><b>{number(one['excess'], signed=True)}</b><small>expected {number(one['expectedGap'])}</small><small>{one['countedCells']} cells</small></td>"
-                for one in (by_place[arm, start, site] for site in sites)
+                for one in (by_place[name, start, site] for site in sites)
             ],
         )
-        for arm, start in _rows(shown)
+        for name, start in _rows(shown)
     ]
     return table(["Arm", *sites], rows)
 
@@ -139,7 +149,7 @@ def heat_section(arms: list[dict[str, Any]]) -> str:
     """Underdiagnosis by cell, of all sites together, of the arms from random weights."""
     last = arms[-1]["site"]
     maps = [
-        f"<div><h3>{ARM_NAMES[arm['arm']]}</h3>{heat_map(arm['cells'])}</div>"
+        f"<div><h3>{escape(name_of(arm)[0])}</h3>{heat_map(arm['cells'])}</div>"
         for arm in arms
         if arm["site"] == last and arm["initialisation"] == "Scratch"
     ]
@@ -154,7 +164,7 @@ def curve_section(curves: list[dict[str, Any]]) -> str:
         chosen = [curve for curve in curves if curve["initialisation"] == start]
         for measure, title in (("validationLoss", "Validation loss"), ("validationAuroc", "Validation AUROC")):
             lines = [
-                (ARM_NAMES[curve["arm"]], COLOURS[curve["arm"]], [(point["step"], point[measure]) for point in curve["points"] if point[measure] is not None])
+                (name_of(curve)[0], COLOURS[curve["arm"]], [(point["step"], point[measure]) for point in curve["points"] if point[measure] is not None])
                 for curve in chosen
             ]
             charts.append(chart(f"{title}, {name}", lines))

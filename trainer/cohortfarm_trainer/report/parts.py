@@ -14,6 +14,13 @@ ARM_NAMES = {
     "SyntheticOnly": "Synthetic only",
     "PretrainFinetune": "Pretrain, then finetune",
 }
+
+
+def arm_name(arm: str, cohort: str | None) -> str:
+    """An arm, with its synthetic cohort where several are compared."""
+    return ARM_NAMES[arm] if cohort is None else f"{ARM_NAMES[arm]} ({cohort})"
+
+
 STARTS = {"Scratch": "from random weights", "Weights": "from given weights"}
 MINUS = "\u2212"
 

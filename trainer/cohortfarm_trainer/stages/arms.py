@@ -10,12 +10,13 @@ from ..data.memory import Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
-from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED
+from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, MIXED, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED, SYNTHETIC_ONLY
 from ..training import objective
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
 GOALS = {REWEIGHTED: objective.REWEIGHTED, GROUP_DRO: objective.GROUP_DRO}
+WITH_SYNTHETIC = (MIXED, SYNTHETIC_ONLY, PRETRAIN_FINETUNE)
 DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
 
@@ -36,18 +37,30 @@ class Kind:
 
 @dataclass(frozen=True)
 class Data:
-    """The images of both kinds."""
+    """The images of both kinds; synthetic ones by the name of their cohort, None where the config names none."""
 
-    synthetic: Kind
+    synthetic: dict[str | None, Kind]
     real: Kind
+
+    @property
+    def synthetic_steps(self) -> int:
+        """Steps on synthetic images, of whichever cohort: those of the first."""
+        return next(iter(self.synthetic.values())).steps
+
+    @property
+    def seen(self) -> list[Seen]:
+        return [kind.seen for kind in (*self.synthetic.values(), self.real)]
 
 
 def read_data(context: Context) -> Data:
-    return Data(_kind(context, "pretrain"), _kind(context, "finetune"))
+    compare = context.config["compare"]
+    pretrain = compare["pretrain"]
+    named = {one["name"]: {**pretrain, "data": one["data"]} for one in compare.get("synthetic", [])}
+    parts: dict[str | None, dict[str, Any]] = {**named} if named else {None: pretrain}
+    return Data({name: _kind(context, part) for name, part in parts.items()}, _kind(context, compare["finetune"]))
 
 
-def _kind(context: Context, name: str) -> Kind:
-    part = context.config["compare"][name]
+def _kind(context: Context, part: dict[str, Any]) -> Kind:
     hyper, seed = part["hyperparameters"], context.config["seed"]
     records = read_sources(part, context.labels, context.config["s3"])
     own, _ = split_training(records, hyper["validationShare"], seed)
@@ -57,28 +70,32 @@ def _kind(context: Context, name: str) -> Kind:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm with one initialisation and one seed."""
+    """One arm with one synthetic cohort, one initialisation and one seed."""
 
     arm: str
     initialisation: str  # Scratch or Weights
     seed: int
     weights: Weights | None
+    synthetic: str | None = None  # None for an arm without synthetic images, or where the config names no cohorts
 
     @property
     def name(self) -> str:
-        return f"{self.arm}-{self.initialisation}-{self.seed}".lower()
+        cohort = "" if self.synthetic is None else f"-{self.synthetic}"
+        return f"{self.arm}{cohort}-{self.initialisation}-{self.seed}".lower()
 
 
 def arms_of(context: Context) -> Iterator[Arm]:
-    """Every arm, initialisation and seed."""
+    """Every arm, synthetic cohort, initialisation and seed."""
     config = context.config
+    cohorts = [one["name"] for one in config["compare"].get("synthetic", [])] or [None]
     starts: list[tuple[str, Weights | None]] = [("Scratch", None)]
     if "weights" in config:
         starts.append(("Weights", Weights(context.read(config["weights"]), config["weights"])))
     for arm in (*config["compare"]["baselines"], PRETRAIN_FINETUNE):
-        for initialisation, weights in starts:
-            for seed in range(config["compare"]["seeds"]):
-                yield Arm(arm, initialisation, config["seed"] + seed, weights)
+        for cohort in cohorts if arm in WITH_SYNTHETIC else [None]:
+            for initialisation, weights in starts:
+                for seed in range(config["compare"]["seeds"]):
+                    yield Arm(arm, initialisation, config["seed"] + seed, weights, cohort)
 
 
 def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name: str) -> Job:
@@ -124,10 +141,11 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
         return replace(job, groups=(real,), steps=equal_compute_steps(context, data))
     if arm.arm in GOALS:
         return replace(job, groups=(real,), goal=GOALS[arm.arm], bins=tuple(context.config["ageBins"]))
-    if arm.arm == "Mixed":
-        synthetic = Group(data.synthetic.split(arm.seed)[0], synthetic_batch(context) * data.synthetic.steps / data.real.steps)
-        return replace(job, groups=(real, synthetic), seen=(data.synthetic.seen, data.real.seen))
-    if arm.arm == "SyntheticOnly":
+    if arm.arm == MIXED:
+        cohort = data.synthetic[arm.synthetic]
+        synthetic = Group(cohort.split(arm.seed)[0], synthetic_batch(context) * data.synthetic_steps / data.real.steps)
+        return replace(job, groups=(real, synthetic), seen=(cohort.seen, data.real.seen))
+    if arm.arm == SYNTHETIC_ONLY:
         return pretrain_job(context, arm, data)
     rate = finetune.get("learningRate", LEARNING_RATE["Finetune"])
     return replace(job, groups=(real,), learning_rate=rate, weights=pretrained)
@@ -135,22 +153,23 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
 
 def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
     """On synthetic images only: SyntheticOnly, and what PretrainFinetune begins with, are one run."""
-    name = replace(arm, arm="SyntheticOnly").name
+    name = replace(arm, arm=SYNTHETIC_ONLY).name
     hyper = context.config["compare"]["pretrain"]["hyperparameters"]
-    own, validation = data.synthetic.split(arm.seed)
+    cohort = data.synthetic[arm.synthetic]
+    own, validation = cohort.split(arm.seed)
     return replace(
         base_job(context, arm, data, hyper, name),
         groups=(Group(own, synthetic_batch(context)),),
         validation=validation,
-        steps=data.synthetic.steps,
-        seen=(data.synthetic.seen,),
+        steps=data.synthetic_steps,
+        seen=(cohort.seen,),
     )
 
 
 def equal_compute_steps(context: Context, data: Data) -> int:
     """Steps on real images that take as many images as pretraining and finetuning together."""
     real = batch_of(context.config["compare"]["finetune"]["hyperparameters"], context.team.world)
-    return data.real.steps + max(1, round(data.synthetic.steps * synthetic_batch(context) / real))
+    return data.real.steps + max(1, round(data.synthetic_steps * synthetic_batch(context) / real))
 
 
 def synthetic_batch(context: Context) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data.predictions import PREDICTIONS
 from ..errors import NotFoundError
-from ..evaluation.comparison import PRETRAIN_FINETUNE, REAL_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
+from ..evaluation.comparison import MIXED, PRETRAIN_FINETUNE, REAL_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
 from ..progress import say
 from ..training.job import Job, Weights
 from ..training.loop import train
@@ -30,9 +30,8 @@ def compare_stage(context: Context) -> dict[str, Any]:
     if "weights" in context.config:
         given = Weights(context.read(context.config["weights"]), context.config["weights"])
         check_sites(context, seen, given.memory, "the model of the given weights")
-    own = (data.synthetic.seen, data.real.seen)
-    check_sites(context, seen, lambda: reduce(or_, (one.all for one in own)), "a run of the comparison")
-    remembered = reduce(or_, (one.people for one in own))
+    check_sites(context, seen, lambda: reduce(or_, (one.all for one in data.seen)), "a run of the comparison")
+    remembered = reduce(or_, (one.people for one in data.seen))
     runs: dict[Key, Runs] = {}
     curves = []
     for arm in arms_of(context):
@@ -43,7 +42,7 @@ def compare_stage(context: Context) -> dict[str, Any]:
         if context.team.leads:
             context.store.put(f"runs/{arm.name}/{PREDICTIONS}", predictions_on_sites(arm.name, scored, product))
             for one in measure_sites(context, scored, product.thresholds, finest_only=True):
-                key = (arm.arm, arm.initialisation, one.site.name)
+                key = Key(arm.arm, arm.synthetic, arm.initialisation, one.site.name)
                 runs.setdefault(key, []).append((arm.seed, measured(one)))
     metrics: dict[str, Any] = {}
     if context.team.leads:
@@ -83,7 +82,8 @@ def curve_of(context: Context, arm: Arm) -> dict[str, Any]:
     """How the last run of an arm went."""
     history = json.loads(context.store.get(f"runs/{arm.name}/{DONE}"))["history"]
     points = [{name: one[name] for name in ("step", "validationLoss", "validationAuroc")} for one in history]
-    return {"arm": arm.arm, "initialisation": arm.initialisation, "seed": arm.seed, "points": points}
+    cohort = {} if arm.synthetic is None else {"synthetic": arm.synthetic}
+    return {"arm": arm.arm, **cohort, "initialisation": arm.initialisation, "seed": arm.seed, "points": points}
 
 
 def is_done(context: Context, job: Job) -> bool:
@@ -105,7 +105,7 @@ def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: l
     primary = primary_of(compare, "weights" in context.config)
     return {
         "realSteps": data.real.steps,
-        "syntheticSteps": data.synthetic.steps,
+        "syntheticSteps": data.synthetic_steps,
         "equalComputeSteps": equal_compute_steps(context, data),
         "batchSize": compare["finetune"]["hyperparameters"]["batchSize"],
         "arms": [arm_of(key, seeds) for key, seeds in runs.items()],
@@ -118,7 +118,9 @@ def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: l
 def primary_of(compare: dict[str, Any], weights: bool) -> dict[str, str]:
     """The end point that was declared before the run: PretrainFinetune minus the first baseline that it is compared with."""
     named = compare.get("primary", {})
-    known = [name for name in ("Mixed", REAL_ONLY) if name in compare["baselines"]]
+    known = [name for name in (MIXED, REAL_ONLY) if name in compare["baselines"]]
     minus = named.get("minus") or [*known, *compare["baselines"]][0]
     start = named.get("initialisation") or ("Weights" if weights else "Scratch")
-    return {"arm": PRETRAIN_FINETUNE, "minus": minus, "initialisation": start, "endpoint": named.get("endpoint", "auroc")}
+    cohorts = [one["name"] for one in compare.get("synthetic", [])]
+    cohort = {"synthetic": named.get("synthetic", cohorts[0])} if cohorts else {}
+    return {"arm": PRETRAIN_FINETUNE, **cohort, "minus": minus, "initialisation": start, "endpoint": named.get("endpoint", "auroc")}
