@@ -24,7 +24,8 @@ test('everything that a training would not find is named before it begins', asyn
     });
   await writeFile(join(dir, 'people.csv'), 'patient_id\n');
   const context = { resolve: (uri: string) => resolve(dir, uri), s3: undefined };
-  await checkInputs(training('weights.pt', 'site-a/', ['site-a']), context);
+  for (const weights of ['weights.pt', 'timm://resnet18.a1_in1k'])
+    await checkInputs(training(weights, 'site-a/', ['site-a']), context);
   await rm(join(dir, 'people.csv'));
   const wrong = checkInputs(training('nothing.pt', 'nodata', ['site-a', 'site-b']), context);
   await assert.rejects(wrong, (error: SpecError) => {

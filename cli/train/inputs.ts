@@ -1,5 +1,6 @@
 import { type Issue, SpecError } from '../../contract/schema/issue.ts';
 import type { Training } from '../../contract/schema/spec.ts';
+import { TIMM_WEIGHTS } from '../../contract/schema/training.ts';
 import { objectAt, openStore, type S3Options, StoreError } from '../../platform/store/store.ts';
 
 /** The external inputs of a training, checked before the first stage begins, so that a typo fails in seconds, not after the last stage. */
@@ -29,7 +30,9 @@ function inputsOf({ weights, stages, evaluation }: Training): Input[] {
   const tables = (path: string, source: Training['stages'][number]['source']): Input[] =>
     (source?.tables ?? []).map(({ uri }, i) => ({ path: `${path}.source.tables[${i}].uri`, uri, is: 'file' }));
   return [
-    ...(weights === undefined ? [] : [{ path: 'spec.training.weights', uri: weights, is: 'file' as const }]),
+    ...(weights === undefined || weights.startsWith(TIMM_WEIGHTS)
+      ? []
+      : [{ path: 'spec.training.weights', uri: weights, is: 'file' as const }]),
     ...stages.flatMap(({ data, source }, i) => [
       ...folder(`spec.training.stages[${i}].data`, data),
       ...tables(`spec.training.stages[${i}]`, source),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bin, label } from './text.ts';
 import {
-  ARCHITECTURES,
+  architecture,
   BASELINES,
   hyperparametersSchema,
   IMAGE_FITS,
@@ -45,7 +45,7 @@ export const stageConfigSchema = z.strictObject({
     .default({})
     .describe('How S3 is reached; credentials come from the default AWS chain'),
   seed: z.int().min(0).default(0).describe('Of weights, order and augmentation'),
-  architecture: z.enum(ARCHITECTURES).optional().describe('For all but Audit'),
+  architecture: architecture.optional().describe('For all but Audit'),
   imageSize: z.int().min(32).max(1024).optional().describe('For all but Audit'),
   imageFit: z.enum(IMAGE_FITS).optional().describe('How images become squares; default: Crop'),
   labels: z

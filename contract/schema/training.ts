@@ -3,7 +3,16 @@ import { bin, label, passThrough, uri } from './text.ts';
 
 /** `spec.training`: what is trained on the dataset once it is published, and on what it is measured. */
 
-export const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'] as const;
+/** The networks that have names of their own; those of timm are called timm/NAME. */
+const ARCHITECTURES = ['densenet121', 'resnet18', 'resnet50', 'cnn-small'];
+export const architecture = z
+  .string()
+  .regex(
+    new RegExp(`^(${ARCHITECTURES.join('|')}|timm/[a-z0-9][a-z0-9_.]{0,99})$`),
+    `must be ${ARCHITECTURES.join(', ')}, or timm/NAME for a network of timm, such as timm/convnext_tiny`,
+  );
+/** Begins weights that timm publishes, which the trainer fetches by itself: timm://resnet18.a1_in1k. */
+export const TIMM_WEIGHTS = 'timm://';
 export const BASELINES = [
   'RealOnly',
   'RealOnlyEqualCompute',
@@ -13,7 +22,8 @@ export const BASELINES = [
   'SyntheticOnly',
 ] as const;
 export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
-export const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
+const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
+const SELECTIONS = ['Loss', 'Auroc'] as const;
 
 /** Measures that arms of a comparison are contrasted in. */
 export const ENDPOINTS = ['auroc', 'underdiagnosis', 'betweenSd', 'matchedBetweenSd'] as const;
@@ -40,6 +50,47 @@ export const hyperparametersSchema = z.strictObject({
     .optional()
     .describe('Peak of the cosine schedule; default: 0.0001, and 0.00005 for Finetune'),
   weightDecay: z.number().min(0).max(10).default(0.01).describe('Of AdamW'),
+  decayNorms: z
+    .boolean()
+    .optional()
+    .describe('Whether weight decay also takes norms and biases; default: true, and false for timm/NAME'),
+  layerDecay: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe('Each group of layers learns at so much of the rate of the one after it; default: 1'),
+  warmupSteps: z.int().min(0).max(1e9).optional().describe('Steps over which the learning rate rises; default: 0'),
+  probeSteps: z
+    .int()
+    .min(0)
+    .max(1e9)
+    .optional()
+    .describe('First steps, in which only the last layer is trained; default: 0'),
+  freezeNorms: z
+    .boolean()
+    .optional()
+    .describe('Keeps norms and their running means as they were at the beginning; default: false'),
+  ema: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe('Decay of a moving average of the weights, such as 0.999, which is then what is measured and kept'),
+  clipNorm: z.number().gt(0).max(1e6).optional().describe('The most that the norm of a gradient may be'),
+  microBatch: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .optional()
+    .describe('Images that a process computes at once; gradients of a step are added up; default: all of the step'),
+  selectBy: z.enum(SELECTIONS).optional().describe('Validation result by which weights are kept; default: Loss'),
+  compile: z.boolean().optional().describe('Compiles the network with torch.compile; default: false'),
+  channelsLast: z.boolean().optional().describe('Lays channels last in memory; default: false'),
+  deterministic: z
+    .boolean()
+    .optional()
+    .describe('Takes only kernels that give the same result each time, on a GPU, too; default: false'),
   patience: z
     .int()
     .min(0)
@@ -57,7 +108,12 @@ export const hyperparametersSchema = z.strictObject({
   flip: z.boolean().default(true).describe('Mirrors half of the training images'),
   rotation: z.number().min(0).max(180).default(15).describe('Turns training images by up to so many degrees'),
   precision: z.enum(PRECISIONS).default('auto').describe('Of the arithmetic; auto takes 16 bits on a GPU'),
-  loaderWorkers: z.int().min(0).max(256).default(2).describe('Processes that load images, for each training process'),
+  loaderWorkers: z
+    .int()
+    .min(0)
+    .max(256)
+    .optional()
+    .describe('Processes that load images, for each training process; default: one for each of its CPUs, at most 16'),
   checkpointSeconds: z
     .int()
     .min(1)
@@ -213,7 +269,9 @@ export const primarySchema = z.strictObject({
 });
 
 export const trainingSchema = z.strictObject({
-  architecture: z.enum(ARCHITECTURES).default('densenet121').describe('The network of all stages'),
+  architecture: architecture
+    .default('densenet121')
+    .describe('The network of all stages: densenet121, resnet18, resnet50, cnn-small, or timm/NAME'),
   imageSize: z.int().min(32).max(1024).default(224).describe('Pixels: images are made squares of this size'),
   imageFit: z
     .enum(IMAGE_FITS)
@@ -228,7 +286,9 @@ export const trainingSchema = z.strictObject({
   ageBins: z.array(bin).min(1).max(64).optional().describe('Subgroups of age; default: those of the axis age'),
   weights: uri
     .optional()
-    .describe('Weights that stages without from begin with, such as those of ImageNet; default: random ones'),
+    .describe(
+      'Weights that stages without from begin with, such as those of ImageNet, or timm://NAME; default: random ones',
+    ),
   stages: z.array(stage).max(MAX_STAGES).default([]).describe('What is trained, each on what the one before left'),
   evaluation: z
     .strictObject({

@@ -66,6 +66,18 @@ test('a comparison takes several synthetic cohorts, this dataset among them', ()
   assert.equal('synthetic' in alone, false);
 });
 
+test('weights that timm publishes are left to the trainer', () => {
+  const [first, second, , compare] = stepsOf({
+    stages: [pretrain, finetune],
+    evaluation,
+    compare: ['RealOnly'],
+    weights: 'timm://resnet18.a1_in1k',
+  });
+  assert.equal(first!.config.weights, 'timm://resnet18.a1_in1k');
+  assert.equal(second!.config.weights, 's3://cohorts/small/training/pretrain/model.pt');
+  assert.equal(compare!.config.weights, 'timm://resnet18.a1_in1k');
+});
+
 test('nothing is trained without stages', () => {
   assert.deepEqual(stepsOf({}), []);
   assert.deepEqual(trainingSteps(parseDataset(documentWith()), options), []);

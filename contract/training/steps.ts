@@ -1,6 +1,7 @@
 import { NO_FINDING, objects } from '../names.ts';
 import type { Spec, SyntheticDataset, Training } from '../schema/spec.ts';
 import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
+import { TIMM_WEIGHTS } from '../schema/training.ts';
 
 /** The training and evaluation steps of a dataset, in order: the stages of its spec, then the evaluation and the comparison. */
 
@@ -120,12 +121,15 @@ function sourceOf({ source }: { source?: Stage['source'] }, { resolve }: Pick<St
   return { source: { ...source, ...(tables && { tables }) } };
 }
 
+/** The given weights; those that timm publishes lie nowhere that a store could read. */
+const weightsOf = ({ weights }: Training, { resolve }: Pick<StepOptions, 'resolve'>): string | undefined =>
+  weights?.startsWith(TIMM_WEIGHTS) ? weights : weights && resolve(weights);
+
 function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOptions): TrainingStep {
-  const given = training.weights && options.resolve(training.weights);
   const config = stageConfigSchema.parse({
     ...base(spec, training, stage.name, options),
     type: stage.type,
-    weights: stage.from === undefined ? given : modelOf(stage.from, options),
+    weights: stage.from === undefined ? weightsOf(training, options) : modelOf(stage.from, options),
     train: trainOf(stage, options),
   });
   return {
@@ -169,7 +173,7 @@ function compareStep(spec: Spec, training: Training, options: StepOptions): Trai
   const config = stageConfigSchema.parse({
     ...base(spec, training, 'compare', options),
     type: 'Compare',
-    weights: training.weights && options.resolve(training.weights),
+    weights: weightsOf(training, options),
     sites: sitesOf(training, options),
     compare: {
       baselines: training.compare,

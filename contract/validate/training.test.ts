@@ -76,6 +76,18 @@ test('the primary contrast is of a synthetic cohort that there is', () => {
   ]);
 });
 
+test('a network is one of four, or any that timm may have', () => {
+  for (const architecture of ['resnet18', 'timm/convnext_tiny', 'timm/vit_base_patch16_224.augreg2_in21k_ft_in1k'])
+    assert.equal(
+      parseDataset(documentWith({ 'spec.training': { architecture } })).spec.training!.architecture,
+      architecture,
+    );
+  for (const architecture of ['resnet19', 'timm/', 'timm/../x', 'hf-hub:timm/resnet18'])
+    assert.deepEqual(linesWith({ architecture }), [
+      `spec.training.architecture: "${architecture}" is not valid: it must be densenet121, resnet18, resnet50, cnn-small, or timm/NAME for a network of timm, such as timm/convnext_tiny`,
+    ]);
+});
+
 test('sites have names of their own', () => {
   const sites = ['a', 'pooled', 'a', 'macro'].map((name) => ({ name, uri: 's3://a' }));
   assert.deepEqual(linesWith({ evaluation: { sites } }), [

@@ -58,26 +58,36 @@ describe('a training stage', { skip }, () => {
     while ((await store.stat(`training/${name}/checkpoint.pt`)) === null) await sleep(50);
   };
 
-  it('that is killed goes on from its checkpoint and ends as if it had not been', async () => {
-    const long = { steps: 400, validateSteps: 100, checkpointSeconds: 1 };
-    const killed = await startTrainer(config('killed', long), server.env);
-    await checkpointOf('killed');
-    killed.process.kill('SIGKILL');
-    assert.equal((await killed.ended).signal, 'SIGKILL');
-    assert.equal(await store.stat('training/killed/metrics.json'), null, 'it was killed in the middle');
-    const again = await runTrainer(config('killed', long), server.env);
-    assert.equal(again.code, 0, again.stderr);
-    assert.match(again.stderr, /goes on from the checkpoint of step \d+/);
-    assert.equal((await runTrainer(config('whole', long), server.env)).code, 0);
-    const [one, other] = [(await metricsOf('killed')).training!, (await metricsOf('whole')).training!];
-    assert.equal(one.steps, 400);
-    assert.equal(one.resumed, 1);
-    assert.equal(other.resumed, 0);
-    // The loss since the last validation is not kept over a kill; all else is the same to the last bit.
-    const compared = (training: typeof one) => training.history.map(({ trainLoss: _, ...rest }) => rest);
-    assert.deepEqual(compared(one), compared(other));
-    assert.equal(one.bestStep, other.bestStep);
-  });
+  const kills: readonly [what: string, name: string, architecture: string, more: object][] = [
+    ['a network of this package', 'cnn', 'cnn-small', { steps: 400, validateSteps: 100 }],
+    [
+      'a network of timm with a moving average',
+      'timm',
+      'timm/test_vit_relpos',
+      { steps: 60, validateSteps: 15, ema: 0.9, layerDecay: 0.8, warmupSteps: 10, probeSteps: 5, clipNorm: 1 },
+    ],
+  ];
+  for (const [what, name, architecture, more] of kills)
+    it(`that is killed goes on from its checkpoint and ends as if it had not been: ${what}`, async () => {
+      const [killed, whole] = [`killed-${name}`, `whole-${name}`];
+      const configOf = (output: string) => ({ ...config(output, { ...more, checkpointSeconds: 1 }), architecture });
+      const first = await startTrainer(configOf(killed), server.env);
+      await checkpointOf(killed);
+      first.process.kill('SIGKILL');
+      assert.equal((await first.ended).signal, 'SIGKILL');
+      assert.equal(await store.stat(`training/${killed}/metrics.json`), null, 'it was killed in the middle');
+      const again = await runTrainer(configOf(killed), server.env);
+      assert.equal(again.code, 0, again.stderr);
+      assert.match(again.stderr, /goes on from the checkpoint of step \d+/);
+      const undisturbed = await runTrainer(configOf(whole), server.env);
+      assert.equal(undisturbed.code, 0, undisturbed.stderr);
+      const [one, other] = [(await metricsOf(killed)).training!, (await metricsOf(whole)).training!];
+      assert.deepEqual([one.steps, one.resumed, other.resumed], [other.plannedSteps, 1, 0]);
+      assert.deepEqual(one.history, other.history);
+      assert.equal(one.bestStep, other.bestStep);
+      const graphOf = (output: string) => store.get(`training/${output}/model.onnx`);
+      assert.deepEqual(await graphOf(killed), await graphOf(whole));
+    });
 
   it('that is asked to stop saves, says so by its exit code, and goes on', async () => {
     const long = { steps: 2000, validateSteps: 500, checkpointSeconds: 1 };

@@ -50,6 +50,10 @@ def check_config(config: Any, command: str) -> dict[str, Any]:
     lines += [f"{name}: is required for {kind}" for name in NEEDS.get(kind or "", ()) if name not in config]
     if lines:
         raise UsageError("the config is not valid:\n" + "\n".join(lines))
+    if any(str(config.get(field, "")).startswith("timm") for field in ("architecture", "weights")):
+        from .timm_models import check_config as check_timm
+
+        check_timm(config)
     return with_defaults(config, schema("stage"))
 
 

@@ -6,6 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
+from . import timm_models
 from .errors import UsageError
 from .weights import read_weights, rename
 
@@ -35,6 +36,7 @@ class SmallCnn(nn.Module):
         self.features = nn.Sequential(*layers)
         # Where something is matters on a chest: the mean of each of 2 x 2 quarters, not of the whole.
         self.classifier = nn.Linear(before * 4, labels)
+        self.pretrained_cfg = {"classifier": "classifier"}  # timm's word for the last layer
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         found = self.features(image)
@@ -47,27 +49,29 @@ def _halves(middle: int) -> tuple[slice, slice]:
     return slice(None, middle), slice(middle, None)
 
 
-def _densenet(labels: int) -> nn.Module:
-    return Repeated(torchvision.models.densenet121(weights=None, num_classes=labels))
+def _torchvision(make: Callable[..., nn.Module], last: str) -> Callable[[int], nn.Module]:
+    def build(labels: int) -> nn.Module:
+        net = make(weights=None, num_classes=labels)
+        net.pretrained_cfg = {"classifier": last}
+        return Repeated(net)
 
-
-def _resnet(make: Callable[..., nn.Module]) -> Callable[[int], nn.Module]:
-    return lambda labels: Repeated(make(weights=None, num_classes=labels))
+    return build
 
 
 ARCHITECTURES: dict[str, Callable[[int], nn.Module]] = {
-    "densenet121": _densenet,
-    "resnet18": _resnet(torchvision.models.resnet18),
-    "resnet50": _resnet(torchvision.models.resnet50),
+    "densenet121": _torchvision(torchvision.models.densenet121, "classifier"),
+    "resnet18": _torchvision(torchvision.models.resnet18, "fc"),
+    "resnet50": _torchvision(torchvision.models.resnet50, "fc"),
     "cnn-small": SmallCnn,
 }
 
 
-def make_model(architecture: str, labels: int, seed: int) -> nn.Module:
-    """A network with random weights that the seed decides."""
+def make_model(architecture: str, labels: int, seed: int, size: int) -> nn.Module:
+    """A network with random weights that the seed decides, for squares of `size` pixels."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ARCHITECTURES[architecture](labels)
+        name = timm_models.name_of(architecture)
+        return ARCHITECTURES[architecture](labels) if name is None else timm_models.build(name, labels, size)
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
@@ -75,8 +79,10 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - MEAN) / STD
 
 
-def last_layer(model: nn.Module) -> nn.Linear:
+def last_layer(model: nn.Module) -> nn.Linear | nn.Conv2d:
     """The layer that gives the logits."""
+    if timm_models.made(model):
+        return model.get_classifier()
     return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
 
 
@@ -88,6 +94,8 @@ def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) ->
     """
     stored = read_weights(data, what)
     state = stored.get("state", stored.get("state_dict", stored))
+    if timm_models.made(model) and "state" not in stored:
+        state = timm_models.adapt(model, state, what)
     own = model.state_dict()
     renamed = rename(state, own)
     head = tuple(f"{name}.{part}" for name, module in model.named_modules() if module is last_layer(model) for part in ("weight", "bias"))

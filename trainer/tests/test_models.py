@@ -24,7 +24,7 @@ LABELS = ["no-finding", "edema", "pneumonia"]
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_a_network_is_exported_as_it_is_for_any_batch(name):
-    model = make_model(name, 3, seed=1).eval()
+    model = make_model(name, 3, seed=1, size=64).eval()
     session = onnxruntime.InferenceSession(export_onnx(model, 64), providers=["CPUExecutionProvider"])
     for n in (1, 5):
         image = torch.randn(n, 1, 64, 64)
@@ -38,7 +38,7 @@ def test_the_seed_decides_the_weights_and_nothing_else():
     torch.manual_seed(0)
     before = torch.rand(1)
     torch.manual_seed(0)
-    one, same, other = (make_model("cnn-small", 2, seed).state_dict() for seed in (1, 1, 2))
+    one, same, other = (make_model("cnn-small", 2, seed, 64).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), before)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
@@ -72,7 +72,7 @@ FORMATS = {
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_science_2_1_weights_as_torchvision_gives_them_fit_all_but_the_last_layer(name, form):
     given = used(NETWORKS[name](weights=None, num_classes=1000))
-    model = make_model(name, 3, seed=0)
+    model = make_model(name, 3, seed=0, size=64)
     head = last_layer(model).weight.clone()
     missing = load_weights(model, FORMATS[form](official(name, given.state_dict())), "imagenet.pt", LABELS)
     last = "classifier" if name == "densenet121" else "fc"
@@ -115,7 +115,7 @@ def test_science_2_1_a_network_of_torchxrayvision_finds_the_same_here(name):
     with torch.no_grad():
         expected = given((pixels * 2 - 1) * 1024)
     data = whole(given, bool(legacy)) if name == "densenet121" else write_torch(given.state_dict())
-    model = make_model(name, 18, seed=0).eval()
+    model = make_model(name, 18, seed=0, size=64).eval()
     assert load_weights(model, data, "xrv.pt", LABELS) == []
     with torch.no_grad():
         torch.testing.assert_close(model((pixels - 0.5) / 0.25), expected, rtol=1e-3, atol=1e-3)
@@ -133,16 +133,16 @@ def test_a_file_that_holds_code_is_refused(zipped):
     buffer = io.BytesIO()
     torch.save(net, buffer, _use_new_zipfile_serialization=zipped)
     with pytest.raises(UsageError, match="w.pt is not a weights file that can be read safely"):
-        load_weights(make_model("resnet18", 3, 0), buffer.getvalue(), "w.pt", LABELS)
+        load_weights(make_model("resnet18", 3, 0, 64), buffer.getvalue(), "w.pt", LABELS)
     assert not os.path.exists("/tmp/cohortfarm-was-here")
     with pytest.raises(UsageError, match="w.safetensors is not a valid safetensors file"):
-        load_weights(make_model("resnet18", 3, 0), (9).to_bytes(8, "little") + b'{"a": [[}' + bytes(8), "w.safetensors", LABELS)
+        load_weights(make_model("resnet18", 3, 0, 64), (9).to_bytes(8, "little") + b'{"a": [[}' + bytes(8), "w.safetensors", LABELS)
 
 
 def test_weights_of_other_labels_leave_the_last_layer_as_it_is():
-    source = make_model("cnn-small", 3, seed=1)
+    source = make_model("cnn-small", 3, seed=1, size=64)
     data = write_torch({"state": source.state_dict(), "labels": ["no-finding", "a", "b"]})
-    model = make_model("cnn-small", 3, seed=2)
+    model = make_model("cnn-small", 3, seed=2, size=64)
     assert load_weights(model, data, "model.pt", LABELS) == ["classifier.weight", "classifier.bias"]
     same = write_torch({"state": source.state_dict(), "labels": LABELS})
     assert load_weights(model, same, "model.pt", LABELS) == []
@@ -150,16 +150,16 @@ def test_weights_of_other_labels_leave_the_last_layer_as_it_is():
 
 
 def test_weights_of_another_network_are_refused():
-    data = write_torch(make_model("resnet18", 3, 0).state_dict())
+    data = write_torch(make_model("resnet18", 3, 0, 64).state_dict())
     with pytest.raises(UsageError, match="w.pt does not fit: .* give weights of the same architecture"):
-        load_weights(make_model("cnn-small", 3, 0), data, "w.pt", LABELS)
+        load_weights(make_model("cnn-small", 3, 0, 64), data, "w.pt", LABELS)
     with pytest.raises(UsageError, match="not a weights file that can be read safely"):
         read_torch(b"PK\x03\x04 what else", "w.pt")
 
 
 def test_probabilities_mean_what_they_say_though_positives_weigh_more():
     """With a weight w on positives the best odds are w times the true ones; taking log w off the bias fixes that."""
-    model = make_model("cnn-small", 1, 0)
+    model = make_model("cnn-small", 1, 0, 64)
     with torch.no_grad():
         model.classifier.weight.zero_()
         model.classifier.bias.fill_(float(np.log(4.0 * 0.2 / 0.8)))

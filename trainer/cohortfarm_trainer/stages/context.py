@@ -17,6 +17,7 @@ from ..errors import NotFoundError, TerminalError
 from ..progress import say
 from ..report.report import render_report
 from ..store import Store, open_store, split_uri
+from ..timm_models import PUBLISHED, published
 
 METRICS, REPORT, CARD = "metrics.json", "report.html", "README.md"
 VERSION = "cohortfarm.dev/metrics/v2"
@@ -52,7 +53,9 @@ class Context:
             say(f"{self.config['name']}: {text}")
 
     def read(self, uri: str) -> bytes:
-        """The bytes of a file that the config names."""
+        """The bytes of a file that the config names, or of weights that timm publishes."""
+        if uri.startswith(PUBLISHED):
+            return published(uri)
         folder, name = split_uri(uri)
         return open_store(folder, self.config["s3"]).get(name)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas
 import torch
 
+from ..cpus import loader_workers
 from ..data.memory import Memory, Seen, check_unseen
 from ..data.predictions import PREDICTIONS, predictions_of, write_predictions
 from ..data.source import read_source
@@ -18,8 +19,6 @@ from ..training.predict import Predictor, probabilities
 from ..training.product import Product, read_product
 from .context import Context
 from .train import headline_of
-
-WORKERS = 2  # that load images, for sites that do not fit into memory
 
 
 def evaluate_stage(context: Context) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def read_sites(context: Context) -> dict[str, Predictor]:
         raise UsageError("sites: is empty; name at least one")
     return {
         site["name"]: Predictor(
-            test_part(read_source(site["uri"], context.labels, config["s3"], site.get("source"))), config["imageSize"], team, WORKERS, context.fit
+            test_part(read_source(site["uri"], context.labels, config["s3"], site.get("source"))), config["imageSize"], team, loader_workers(), context.fit
         )
         for site in config["sites"]
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cpus import loader_workers
 from ..data.images import CROP
 from ..data.loader import Group
 from ..data.memory import Memory, Seen, read_memory
@@ -63,6 +64,11 @@ class Job:
             return Objective(MEAN)
         train, validation = groups_of(self.groups[0].records, [self.validation], self.labels, self.bins)
         return Objective(self.goal, train, validation)
+
+    @property
+    def workers(self) -> int:
+        """Processes that load images, for each that trains."""
+        return self.hyper.get("loaderWorkers", loader_workers())
 
     def memory(self) -> Memory:
         """Of all that this run sees, and of all that its weights have seen before."""

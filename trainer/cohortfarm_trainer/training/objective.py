@@ -62,12 +62,24 @@ class Objective:
         DistributedDataParallel takes the mean of the processes' gradients; processes know different numbers of labels, so
         each divides by what all know together, and the mean of these gradients is that of the loss of the whole batch.
         """
-        own = self._sums(logits, labels, positive, groups)
+        own = self.sums(logits, labels, positive, groups)
         total, known = team.sum(own.detach())
         if self.kind == GROUP_DRO:
             self._turn(total, known)
-        factors = self._factors(known)
+        factors = self.factors(known)
         return (factors * own[0]).sum() * team.world, (factors * total).sum().item()
+
+    def known(self, labels: torch.Tensor, groups: torch.Tensor, team: Team) -> torch.Tensor:
+        """How much is known of each group in the batch of all processes, before any of it is computed: float32 [groups]."""
+        nothing = torch.zeros_like(labels, device=team.device)
+        return team.sum(self.sums(nothing, labels.to(team.device), torch.ones(labels.shape[1], device=team.device), groups)[1])
+
+    def settled(self, total: torch.Tensor, known: torch.Tensor) -> float:
+        """The loss of a batch whose parts were computed one after another; its groups' weights change for the next batch."""
+        loss = (self.factors(known) * total).sum().item()
+        if self.kind == GROUP_DRO:
+            self._turn(total, known)
+        return loss
 
     def measured(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor) -> float:
         """The loss of the validation images by which the best weights are chosen: of GROUP_DRO that of the worst group."""
@@ -75,12 +87,12 @@ class Objective:
         here = groups != ELSEWHERE
         if not torch.isfinite(labels[here]).any():
             raise UsageError("no validation image is of a group that is trained on; give more data, or leave this arm out")
-        total, known = self._sums(logits[here], labels[here], positive, groups[here])
+        total, known = self.sums(logits[here], labels[here], positive, groups[here])
         if self.kind == GROUP_DRO:
             return (total / known)[known > 0].max().item()
-        return (self._factors(known) * total).sum().item()
+        return (self.factors(known) * total).sum().item()
 
-    def _sums(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    def sums(self, logits: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
         """Losses over what is known and how much that is, by group: float32 [2, groups]; labels [n, labels] are NaN where unknown."""
         known = torch.isfinite(labels)
         losses = F.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), pos_weight=positive, reduction="none") * known
@@ -89,7 +101,7 @@ class Objective:
         zeros = torch.zeros(2, self.count, dtype=losses.dtype, device=losses.device)
         return zeros.index_add(1, groups.to(losses.device), torch.stack([losses.sum(1), known.sum(1).to(losses.dtype)]))
 
-    def _factors(self, known: torch.Tensor) -> torch.Tensor:
+    def factors(self, known: torch.Tensor) -> torch.Tensor:
         """What the sum of losses of each group counts."""
         if self.kind == GROUP_DRO:
             return self.shares.to(known.device) / self._expected(known)

@@ -60,7 +60,7 @@ def read_product(data: bytes, what: str) -> Product:
     missing = {"state", "architecture", "labels", "imageSize", "thresholds", "trainedOn"} - set(stored)
     if missing:
         raise UsageError(f"{what} is not a model.pt of a stage: it has no {', '.join(sorted(missing))}")
-    model = make_model(stored["architecture"], len(stored["labels"]), 0)
+    model = make_model(stored["architecture"], len(stored["labels"]), 0, stored["imageSize"])
     load_weights(model, data, what, stored["labels"])
     fields = (stored["architecture"], stored["labels"], stored["imageSize"], stored["thresholds"])
     return Product(model.eval(), *fields, read_memory(stored), stored.get("imageFit", CROP))

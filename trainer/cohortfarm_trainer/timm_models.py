@@ -1,0 +1,115 @@
+"""The networks of timm, timm/NAME: built for one channel and any labels, begun from weights as timm reads them.
+
+timm is imported where a network is one of its own, or something else of it is used.
+"""
+
+import difflib
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from .errors import RetryableError, UsageError
+from .weights import WRAPPERS, write_torch
+
+PREFIX = "timm/"
+PUBLISHED = "timm://"  # weights that timm fetches by itself
+
+
+def name_of(architecture: str) -> str | None:
+    """The name that timm has for a network; None for another one."""
+    return architecture.removeprefix(PREFIX) if architecture.startswith(PREFIX) else None
+
+
+def made(model: nn.Module) -> bool:
+    """Whether timm made this network."""
+    return type(model).__module__.startswith("timm.")
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Raises UsageError, with the names that are nearest, where timm has no such network or weights."""
+    for field, prefix in (("architecture", PREFIX), ("weights", PUBLISHED)):
+        value = config.get(field, "")
+        if value.startswith(prefix):
+            _check_name(value.removeprefix(prefix), field, prefix)
+
+
+def _check_name(name: str, field: str, prefix: str) -> None:
+    if name not in _names():
+        near = difflib.get_close_matches(name, sorted(_names()), 4, 0.5)
+        hint = f"near names are {', '.join(prefix + one for one in near)}" if near else "timm.list_models() lists all"
+        raise UsageError(f"{field}: timm has no network {name!r}; {hint}")
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Networks, with and without the name of their weights."""
+    import timm
+
+    return frozenset(timm.list_models()) | frozenset(timm.list_pretrained())
+
+
+def build(name: str, labels: int, size: int) -> nn.Module:
+    """A network with random weights. Raises UsageError where timm has none of the name, or none for such images and labels."""
+    _check_name(name, "architecture", PREFIX)
+    model = _create(name, labels, size)
+    if labels:
+        _try(model, name, labels, size)
+    return model
+
+
+def _create(name: str, labels: int, size: int, **more: Any) -> nn.Module:
+    import timm
+
+    fixed = timm.models.get_pretrained_cfg(name)
+    shape = {"img_size": size} if fixed is not None and fixed.fixed_input_size else {}
+    try:
+        model = timm.create_model(name, num_classes=labels, in_chans=1, exportable=True, **shape, **more)
+    except (AssertionError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise UsageError(f"architecture: {PREFIX}{name} cannot be built for one channel of {size} pixels: {error}") from error
+    model.built_as = (name, size)
+    return model
+
+
+def _try(model: nn.Module, name: str, labels: int, size: int) -> None:
+    """A network that does not fit is refused here, and not after its data was read."""
+    head = model.get_classifier()
+    if not isinstance(head, nn.Linear | nn.Conv2d) or head.bias is None:
+        raise UsageError(f"architecture: {PREFIX}{name} does not end in one linear layer with a bias; choose another network")
+    try:
+        with torch.inference_mode():
+            shape = tuple(model.eval()(torch.zeros(1, 1, size, size)).shape)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UsageError(f"architecture: {PREFIX}{name} does not take images of {size} pixels: {error}") from error
+    finally:
+        model.train()
+    if shape != (1, labels):
+        raise UsageError(f"architecture: {PREFIX}{name} answers {shape} for one image and {labels} labels; choose another network")
+
+
+def adapt(model: nn.Module, state: dict[str, Any], what: str) -> dict[str, torch.Tensor]:
+    """Weights as timm or the authors of a network publish them, fitted by timm to one channel and the size of the images."""
+    name, size = model.built_as
+    state = {WRAPPERS.sub("", key) if key not in model.state_dict() else key: value for key, value in state.items() if torch.is_tensor(value)}
+    last = model.pretrained_cfg.get("classifier")
+    classes = len(state[f"{last}.weight"]) if f"{last}.weight" in state else 0
+    overlay = {"state_dict": state, "num_classes": classes, "custom_load": False}
+    try:
+        return _create(name, classes, size, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+    except (UsageError, KeyError) as error:
+        raise UsageError(f"{what} does not fit {PREFIX}{name}; give weights of the same architecture: {error}") from error
+
+
+def published(uri: str) -> bytes:
+    """The weights that timm publishes under a name, fetched as timm does: from the Hugging Face Hub, or its mirror HF_ENDPOINT."""
+    import timm
+
+    name = uri.removeprefix(PUBLISHED)
+    _check_name(name, "weights", PUBLISHED)
+    try:
+        return write_torch({"state_dict": timm.create_model(name, pretrained=True).state_dict()})
+    except RuntimeError as error:
+        raise UsageError(f"weights: timm has no weights for {name}; name some, as in {PUBLISHED}resnet18.a1_in1k: {error}") from error
+    except Exception as error:
+        raise RetryableError(f"{uri} cannot be fetched ({type(error).__name__}); it will be tried again, or name a file") from error
