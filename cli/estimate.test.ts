@@ -14,8 +14,7 @@ import {
 
 const INPUT: EstimateInput = {
   samples: 565_000,
-  pixels: 512 * 512,
-  format: 'jpeg',
+  image: { format: 'jpeg', bitDepth: 8, height: 512, width: 512 },
   workers: 16,
   gpus: 1,
   imagesPerSecond: 0.5,

@@ -1,5 +1,5 @@
 import { wilson } from '../contract/interval.ts';
-import { sampleBytes } from '../contract/plan/limits.ts';
+import { type ImageKind, sampleBytes } from '../contract/plan/limits.ts';
 import type { Measurement } from './measure.ts';
 
 /** The cost of growing a dataset: images to generate, device hours, storage, money. Pure arithmetic on stated assumptions. */
@@ -7,9 +7,7 @@ import type { Measurement } from './measure.ts';
 export interface EstimateInput {
   /** Accepted images wanted. */
   readonly samples: number;
-  /** Pixels of an image. */
-  readonly pixels: number;
-  readonly format: 'jpeg' | 'png';
+  readonly image: ImageKind;
   readonly workers: number;
   /** GPUs of each worker; 0: it computes on CPUs. */
   readonly gpus: number;
@@ -44,7 +42,7 @@ export function estimate(input: EstimateInput): Estimate {
   const generated = Math.ceil(samples / acceptance ** pairSize);
   const workerHours = generated / imagesPerSecond / 3600;
   const deviceHours = workerHours * Math.max(1, gpus);
-  const bytes = Math.ceil(samples * sampleBytes(input.format, input.pixels, input.imageBytes));
+  const bytes = Math.ceil(samples * sampleBytes(input.image, input.imageBytes));
   return {
     generated,
     deviceHours,

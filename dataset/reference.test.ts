@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { sha256 } from '../contract/digest.ts';
 import { Failure } from '../contract/failure.ts';
-import { npyBytes, npyHeader } from '../platform/npy.ts';
+import { npyHeader } from '../platform/npy.ts';
+import { uint16Bytes } from '../platform/uint16.ts';
 import { heldOutQuantile, readReference } from './reference.ts';
 
 const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(64));
@@ -23,7 +24,7 @@ async function folderOf(
 ): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cohortfarm-reference-'));
   t.after(() => rm(dir, { recursive: true, force: true }));
-  const npy = Buffer.concat([npyHeader(3, 2), npyBytes(change.features ?? FEATURES)]);
+  const npy = Buffer.concat([npyHeader(3, 2), uint16Bytes(change.features ?? FEATURES)]);
   const files = { 'features.npy': npy, 'rows.csv': Buffer.from(`${(change.rows ?? ROWS).join('\n')}\n`) };
   const training = change.training ?? 1;
   const description = {

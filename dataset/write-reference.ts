@@ -3,8 +3,9 @@ import { Failure } from '../contract/failure.ts';
 import { CONTENT_TYPES } from '../contract/names.ts';
 import type { ReferenceDescription } from '../contract/schema/reference.ts';
 import { csvLine } from '../platform/csv.ts';
-import { npyBytes, npyHeader } from '../platform/npy.ts';
+import { npyHeader } from '../platform/npy.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
+import { uint16Bytes } from '../platform/uint16.ts';
 import { featuresOfHalves, unitRows } from './evidence/features.ts';
 import { nearest } from './evidence/nearest.ts';
 
@@ -43,7 +44,7 @@ export async function writeReference(store: ObjectStore, contents: ReferenceCont
   const ordered = [...training, ...heldOut];
   const dimensions = ordered[0]!.vector.length;
   const files = {
-    'features.npy': [npyHeader(ordered.length, dimensions), ...ordered.map(({ vector }) => npyBytes(vector))],
+    'features.npy': [npyHeader(ordered.length, dimensions), ...ordered.map(({ vector }) => uint16Bytes(vector))],
     'rows.csv': [Buffer.from(rowsCsv(axes, ordered, nearestTraining(training, heldOut)))],
   };
   const entry = (chunks: readonly Uint8Array[]) => ({

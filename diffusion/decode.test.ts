@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { toEightBits } from '../platform/image/image.ts';
 import { functionModel } from '../test/support/function-model.ts';
 import { decodeLatents, sliceOf, toRawImage } from './decode.ts';
 
@@ -10,6 +12,38 @@ test('-1..1 becomes 0..255, clipped and rounded', () => {
   const values = Float32Array.from([-1, 1, -7, 7, 0, level(0.4), level(1.6), level(254.4)]);
   const { data } = toRawImage(values, 1, { height: 2, width: 4 });
   assert.deepEqual([...data], [0, 255, 0, 255, 128, 0, 2, 254]);
+});
+
+test('of 16 bits, -1..1 becomes 0..65,535', () => {
+  const step = (value: number): number => (2 * value) / 65_535 - 1;
+  const values = Float32Array.from([-1, 1, -7, 7, 0, step(0.4), step(1.6), step(65_534.4)]);
+  const { data } = toRawImage(values, 1, { height: 2, width: 4 }, 16);
+  assert.deepEqual(data, Uint16Array.of(0, 65_535, 0, 65_535, 32_768, 0, 2, 65_534));
+  assert.deepEqual(toRawImage(Float32Array.of(Infinity, -Infinity), 1, size, 16).data, Uint16Array.of(65_535, 0));
+  const broken = Float32Array.from([1, Number.NaN]);
+  assert.deepEqual(toRawImage(broken, 1, size, 16).data, new Uint16Array(2));
+});
+
+test('an image of 16 bits rounds to the one of 8, and is as near to the numbers as that allows', () => {
+  const value = fc.oneof(
+    fc.double({ min: -1.2, max: 1.2, noNaN: true }),
+    // About the middle between two levels.
+    fc
+      .tuple(fc.integer({ min: 0, max: 254 }), fc.double({ min: -1e-6, max: 1e-6, noNaN: true }))
+      .map(([level, off]) => (2 * level + 1) / 255 - 1 + off),
+  );
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 6, maxLength: 6 }), (values) => {
+      const planes = Float32Array.from(values);
+      const [eight, sixteen] = ([8, 16] as const).map((bitDepth) => toRawImage(planes, 3, size, bitDepth));
+      assert.deepEqual(toEightBits(sixteen!), eight);
+      values.forEach((number, i) => {
+        const share = Math.min(1, Math.max(0, number / 2 + 0.5));
+        const at = (i % 2) * 3 + Math.floor(i / 2);
+        assert.ok(Math.abs(sixteen!.data[at]! - share * 65_535) <= 1);
+      });
+    }),
+  );
 });
 
 test('planes are interleaved', () => {

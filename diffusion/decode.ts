@@ -1,4 +1,4 @@
-import type { RawImage } from '../platform/image/image.ts';
+import type { BitDepth, RawImage } from '../platform/image/image.ts';
 import { ModelError } from './errors.ts';
 import type { DiffusionModel } from './model.ts';
 import { floatFeed, toFloats } from './tensors.ts';
@@ -50,20 +50,52 @@ export async function decodeLatents(
 }
 
 /**
- * One image from planar values of about -1..1: clip(value / 2 + 0.5, 0, 1) * 255, rounded half to even, interleaved.
- * An image that holds NaN is black throughout, so that it cannot pass for a picture with some dark pixels.
+ * One image from planar values of about -1..1: clip(value / 2 + 0.5, 0, 1) * 255, rounded half to even, interleaved. Of 16
+ * bits: * 65,535, to the nearest value that rounds to the image of 8 bits. An image that holds NaN is black throughout, so
+ * that it cannot pass for a picture with some dark pixels.
  * Source: diffusers, VaeImageProcessor.postprocess and numpy_to_pil.
  */
-export function toRawImage(planes: Float32Array, channels: 1 | 3, size: { height: number; width: number }): RawImage {
-  const pixels = size.height * size.width;
-  // Storing into this array clamps and rounds half to even.
-  const data = new Uint8ClampedArray(pixels * channels);
+export function toRawImage(
+  planes: Float32Array,
+  channels: 1 | 3,
+  size: { height: number; width: number },
+  bitDepth: BitDepth = 8,
+): RawImage {
+  const shares = interleaved(planes, channels);
+  const levels = toLevels(shares);
+  return { ...size, channels, data: bitDepth === 16 ? toSteps(shares, levels) : levels };
+}
+
+/** value / 2 + 0.5 of each, channel by channel of each pixel; nothing but 0 where a value is NaN. */
+function interleaved(planes: Float32Array, channels: 1 | 3): Float32Array {
+  const pixels = planes.length / channels;
+  const shares = new Float32Array(planes.length);
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < pixels; i++) {
       const value = planes[c * pixels + i]!;
-      if (Number.isNaN(value)) return { ...size, channels, data: new Uint8Array(data.length) };
-      data[i * channels + c] = Math.fround(Math.fround(value * 0.5 + 0.5) * 255);
+      if (Number.isNaN(value)) return shares.fill(0);
+      shares[i * channels + c] = value * 0.5 + 0.5;
     }
   }
-  return { ...size, channels, data: new Uint8Array(data.buffer) };
+  return shares;
 }
+
+function toLevels(shares: Float32Array): Uint8Array {
+  // Storing into this array clamps and rounds half to even.
+  const levels = new Uint8ClampedArray(shares.length);
+  for (let i = 0; i < shares.length; i++) levels[i] = Math.fround(shares[i]! * 255);
+  return new Uint8Array(levels.buffer);
+}
+
+function toSteps(shares: Float32Array, levels: Uint8Array): Uint16Array {
+  const steps = new Uint16Array(shares.length);
+  for (let i = 0; i < shares.length; i++) {
+    const [middle, step] = [levels[i]! * STEPS, Math.round(shares[i]! * 65_535)];
+    steps[i] = Math.min(65_535, middle + STEPS_BESIDE, Math.max(0, middle - STEPS_BESIDE, step));
+  }
+  return steps;
+}
+
+/** Steps of 16 bits in a level of 8, and on either side of its middle. */
+const STEPS = 65_535 / 255;
+const STEPS_BESIDE = (STEPS - 1) / 2;

@@ -1,5 +1,5 @@
 import { SCHEDULERS } from '../contract/schema/spec.ts';
-import type { RawImage } from '../platform/image/image.ts';
+import type { BitDepth, RawImage } from '../platform/image/image.ts';
 import { decodeLatents, toRawImage } from './decode.ts';
 import {
   createWorkspace,
@@ -57,6 +57,8 @@ export interface Sampling {
 export interface SamplerOptions {
   /** Every call gets exactly this many rows: fewer are filled up, more are split. Steady shapes suit CUDA. */
   readonly padTo?: number;
+  /** Bits of each value of the images; 8 where left out. */
+  readonly bitDepth?: BitDepth;
   /** Sees the latents of a call after each of its steps; they are overwritten later. */
   readonly onStep?: (latents: Float32Array, step: number) => void;
 }
@@ -70,17 +72,18 @@ export function createSampler(model: DiffusionModel, sampling: Sampling, options
   // Memory that is free for the next batch; while a batch has it, it is not here.
   let free: Workspace | undefined;
   const { negativePrompt } = sampling;
+  const { onStep, bitDepth = 8 } = options;
   const sampleRows = async (wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> => {
     const workspace = free?.rows === wanted.length ? free : createWorkspace(model, setting, wanted.length);
     free = undefined;
-    const batch = { model, setting, embeddings, workspace, negativePrompt, onStep: options.onStep };
+    const batch = { model, setting, embeddings, workspace, negativePrompt, onStep, bitDepth };
     const images = await sampleBatch(batch, wanted, signal);
     free = workspace;
     return images;
   };
   return {
     rows: rows ?? 1,
-    trial: (count) => tryOnce({ model, setting, embeddings, negativePrompt }, fixed ?? count),
+    trial: (count) => tryOnce({ model, setting, embeddings, negativePrompt, bitDepth }, fixed ?? count),
     async sample(wanted, signal) {
       if (wanted.length === 0) return [];
       if (rows === undefined) return sampleRows(wanted, signal);
@@ -144,13 +147,13 @@ interface Batch {
   readonly embeddings: Embeddings;
   readonly workspace: Workspace;
   readonly negativePrompt: string;
-  readonly onStep: SamplerOptions['onStep'];
+  readonly onStep?: SamplerOptions['onStep'];
+  readonly bitDepth?: BitDepth;
 }
 
 async function sampleBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<RawImage[]> {
-  const { model, setting } = batch;
   const latents = await denoiseBatch(batch, wanted, signal);
-  return imagesOf(model, setting, await decodeLatents(model, latents, setting), wanted.length);
+  return imagesOf(batch, await decodeLatents(batch.model, latents, batch.setting), wanted.length);
 }
 
 async function denoiseBatch(batch: Batch, wanted: readonly Wanted[], signal?: AbortSignal): Promise<Float32Array> {
@@ -163,19 +166,21 @@ async function denoiseBatch(batch: Batch, wanted: readonly Wanted[], signal?: Ab
   return denoise(model, setting, workspace, { noise, embeddings, negative, signal, onStep });
 }
 
-function imagesOf(model: DiffusionModel, setting: DenoiseSetting, values: Float32Array, rows: number): RawImage[] {
+function imagesOf(
+  { model, setting, bitDepth }: Pick<Batch, 'model' | 'setting' | 'bitDepth'>,
+  values: Float32Array,
+  rows: number,
+): RawImage[] {
   const { scale, imageChannels } = model.vae;
   const size = { width: setting.width * scale, height: setting.height * scale };
   const length = values.length / rows;
   return Array.from({ length: rows }, (_, i) =>
-    toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size),
+    toRawImage(values.subarray(i * length, (i + 1) * length), imageChannels, size, bitDepth),
   );
 }
 
-async function tryOnce(
-  { model, setting, embeddings, negativePrompt }: Omit<Batch, 'workspace' | 'onStep'>,
-  rows: number,
-): Promise<RawImage[]> {
+async function tryOnce(batch: Omit<Batch, 'workspace' | 'onStep'>, rows: number): Promise<RawImage[]> {
+  const { model, setting, negativePrompt } = batch;
   const wanted = Array.from({ length: rows }, (_, seed) => ({ prompt: negativePrompt, seed }));
   // The largest call that there is: a guided step where there is one.
   const at = Math.min(setting.guided.from, setting.schedule.steps.length - 1);
@@ -183,14 +188,14 @@ async function tryOnce(
   const guided = { from: 0, to: Math.min(1, setting.guided.to - setting.guided.from) };
   const once = { ...setting, schedule, guided };
   const workspace = createWorkspace(model, once, rows);
-  await denoiseBatch({ model, setting: once, embeddings, workspace, negativePrompt, onStep: undefined }, wanted);
+  await denoiseBatch({ ...batch, setting: once, workspace }, wanted);
   // Latents after one step are larger than a decoder ever has to take; noise has the variance of finished ones.
   const values = await decodeLatents(
     model,
     noiseOf(wanted, model.vae.latentChannels * setting.height * setting.width),
     setting,
   );
-  if (areFinite(values)) return imagesOf(model, setting, values, rows);
+  if (areFinite(values)) return imagesOf(batch, values, rows);
   throw new ModelError(
     `${model.vae.session.file} gives values that are not numbers (NaN or infinite), which become black images; ` +
       'use the decoder in float32 (docs/models.md)',

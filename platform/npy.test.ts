@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { npyBytes, npyHeader, readNpy } from './npy.ts';
+import { npyHeader, readNpy } from './npy.ts';
+import { uint16Bytes } from './uint16.ts';
 
 const file = (rows: number, columns: number, bits: Uint16Array): Buffer =>
-  Buffer.concat([npyHeader(rows, columns), npyBytes(bits)]);
+  Buffer.concat([npyHeader(rows, columns), uint16Bytes(bits)]);
 
 test('a matrix survives the way there and back, also at an odd address', () => {
   const bits = Uint16Array.of(0x3c00, 0xbc00, 0, 1, 0x7bff, 0x8000);

@@ -1,3 +1,5 @@
+import { uint16Of } from './uint16.ts';
+
 /** NumPy's array files (format 1.0), for float16 matrices in C order: the one kind that features are kept in. */
 
 export interface HalfMatrix {
@@ -25,14 +27,6 @@ export function npyHeader(rows: number, columns: number): Uint8Array {
   return Buffer.concat([MAGIC, size, Buffer.from(`${text.padEnd(length - 1)}\n`)]);
 }
 
-/** The bytes of bit patterns, little-endian, as they lie in a file; a view where this machine keeps them so. */
-export function npyBytes(bits: Uint16Array): Uint8Array {
-  const bytes = Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength);
-  return IS_LITTLE_ENDIAN ? bytes : Buffer.from(bytes).swap16();
-}
-
-const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
 /** Bytes that hold any header of such a file. */
 export const MAX_NPY_HEADER = 4 * ALIGNMENT;
 
@@ -52,12 +46,5 @@ export function readNpy(file: Uint8Array): HalfMatrix {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (bytes.length - begin !== rows * columns * 2)
     throw new Error(`it has ${bytes.length - begin} bytes of numbers, not those of ${rows} x ${columns}`);
-  return { rows, columns, bits: npyBits(bytes.subarray(begin)) };
-}
-
-/** Bit patterns of little-endian bytes; a copy, since they may begin at an odd address. */
-export function npyBits(bytes: Uint8Array): Uint16Array {
-  const copy = Buffer.from(bytes);
-  if (!IS_LITTLE_ENDIAN) copy.swap16();
-  return new Uint16Array(Uint8Array.from(copy).buffer);
+  return { rows, columns, bits: uint16Of(bytes.subarray(begin)) };
 }

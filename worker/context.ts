@@ -35,6 +35,7 @@ export function engineStart(
   return {
     model: modelDir,
     sampling: plan.sampling,
+    bitDepth: plan.spec.output.image.bitDepth,
     batchSize: workers.batchSize,
     provider,
     threads,

@@ -10,8 +10,9 @@ import { publish } from '../dataset/publish/publish.ts';
 import { readShardSamples } from '../dataset/shard/read.ts';
 import { verify } from '../dataset/verify/verify.ts';
 import { cosineDistance } from '../platform/cosine.ts';
-import { npyBytes, npyHeader, readNpy, rowOf } from '../platform/npy.ts';
+import { npyHeader, readNpy, rowOf } from '../platform/npy.ts';
 import { type ObjectStore, openStore } from '../platform/store/store.ts';
+import { uint16Bytes } from '../platform/uint16.ts';
 import { drawFeatures, drawingContext, planOf, RUN, smallDataset, withFeatures } from '../test/support/dataset.ts';
 import { runShard } from './run-shard.ts';
 
@@ -169,7 +170,7 @@ test('features that a forger has made fit their record are refused where no enco
   const record = JSON.parse(Buffer.from((await store.get(objects.record(1)))!).toString());
   const { rows, columns } = readNpy((await store.get(record.features.key))!);
   const forge = async (width: number, bits: number): Promise<string[]> => {
-    const file = Buffer.concat([npyHeader(rows, width), npyBytes(new Uint16Array(rows * width).fill(bits))]);
+    const file = Buffer.concat([npyHeader(rows, width), uint16Bytes(new Uint16Array(rows * width).fill(bits))]);
     const features = { ...record.features, bytes: file.length, sha256: sha256(file) };
     await store.replace(record.features.key, file, { contentType: 'application/octet-stream' });
     const text = Buffer.from(JSON.stringify({ ...record, features }));

@@ -1,7 +1,7 @@
 import type { GraphInput } from '../contract/schema/gate.ts';
 import { ModelError } from '../diffusion/errors.ts';
 import type { Session, Tensor } from '../diffusion/onnx.ts';
-import { type RawImage, resizeImage } from '../platform/image/image.ts';
+import { type EightBitImage, type RawImage, resizeImage, toEightBits } from '../platform/image/image.ts';
 
 /** The input tensor of a graph that looks at images: a gate or an encoder. */
 
@@ -41,10 +41,11 @@ type Made<Source extends object, Result> = WeakMap<Source, Map<string, Promise<R
 /** Several graphs look at a batch, often in the same way. */
 const tensors: Made<readonly RawImage[], Tensor> = new WeakMap();
 /** And where their ways differ, often in the same size. */
-const fitted: Made<RawImage, RawImage> = new WeakMap();
+const fitted: Made<RawImage, EightBitImage> = new WeakMap();
 
-const fit = (image: RawImage, size: { width: number; height: number }): Promise<RawImage> =>
-  shared(fitted, image, `${size.width}x${size.height}`, () => resizeImage(image, size));
+/** Graphs see 8 bits, as in their training. */
+const fit = (image: RawImage, size: { width: number; height: number }): Promise<EightBitImage> =>
+  shared(fitted, image, `${size.width}x${size.height}`, () => resizeImage(toEightBits(image), size));
 
 function shared<Source extends object, Result>(
   made: Made<Source, Result>,
@@ -60,7 +61,7 @@ function shared<Source extends object, Result>(
 }
 
 /** Interleaved bytes to planar floats, (v / 255 - mean) / std; grey from colour by ITU-R BT.601 luma, as PIL does. */
-function normalise(image: RawImage, { channels, mean, std }: GraphInput, out: Float32Array): void {
+function normalise(image: EightBitImage, { channels, mean, std }: GraphInput, out: Float32Array): void {
   const { data } = image;
   const pixels = data.length / image.channels;
   for (let c = 0; c < channels; c++) {

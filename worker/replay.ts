@@ -4,7 +4,7 @@ import type { Manifest } from '../contract/schema/manifest.ts';
 import { type SampleRecord, sampleRecordSchema, shardRecordSchema } from '../contract/schema/record.ts';
 import { listMembers } from '../dataset/shard/tar.ts';
 import { readStored } from '../dataset/stored.ts';
-import { decodeImage, type RawImage } from '../platform/image/image.ts';
+import { bitDepthOf, decodeImage, levelOf, type RawImage } from '../platform/image/image.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import type { Engine } from './engine/engine.ts';
 
@@ -51,7 +51,7 @@ export async function readPublished(store: ObjectStore, manifest: Manifest, key:
 export interface Comparison {
   /** The encoded files are equal byte for byte. */
   readonly identical: boolean;
-  /** Largest difference of a decoded pixel, in grey levels (0..255). */
+  /** Largest difference of a decoded pixel, in grey levels (0..255), also where a level has steps. */
   readonly maxDifference: number;
   readonly regenerated: Uint8Array;
 }
@@ -68,12 +68,14 @@ export async function replaySample({ sample, encode }: Replayer, { record, image
   const [sampled] = await sample([{ prompt, seed, axes, exact }]);
   const regenerated = await encode(sampled!.image, prompt);
   const [ours, theirs] = [await decodeImage(regenerated), await decodeImage(image)];
-  if (ours.data.length !== theirs.data.length) {
-    throw new Failure(
-      'DatasetDamaged',
-      `the regenerated image is ${ours.height}x${ours.width}x${ours.channels}, the published one ${theirs.height}x${theirs.width}x${theirs.channels}`,
-    );
-  }
-  const maxDifference = ours.data.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs.data[i]!)), 0);
+  const [made, published] = [formOf(ours), formOf(theirs)];
+  if (made !== published)
+    throw new Failure('DatasetDamaged', `the regenerated image is ${made}, the published one ${published}`);
+  let most = 0;
+  for (let i = 0; i < ours.data.length; i++) most = Math.max(most, Math.abs(ours.data[i]! - theirs.data[i]!));
+  const maxDifference = most / levelOf(ours.data);
   return { identical: Buffer.compare(regenerated, image) === 0, maxDifference, regenerated };
 }
+
+const formOf = ({ height, width, channels, data }: RawImage): string =>
+  `${height}x${width}x${channels} of ${bitDepthOf(data)} bits`;

@@ -34,13 +34,14 @@ function provenance({ planDigest, model, dataset }: Wanted): [string, string][] 
   const { seed, prompt, output } = dataset.spec;
   const { sampling } = dataset.spec.model;
   const { steps, negativePrompt } = sampling;
-  const { format, quality } = output.image;
+  const { format, quality, bitDepth } = output.image;
+  const file = format === 'jpeg' ? `JPEG, quality ${quality}` : bitDepth === 16 ? 'PNG of 16 bits' : 'PNG';
   return [
     ['Plan', planDigest],
     ['Model', model.uri],
     ['Model digest', model.digest],
     ['Sampler', `${model.scheduler}, ${steps} steps, guidance ${describeGuidance(sampling)}`],
-    ['Images', `${model.width} × ${model.height} pixels, ${format === 'jpeg' ? `JPEG, quality ${quality}` : 'PNG'}`],
+    ['Images', `${model.width} × ${model.height} pixels, ${file}`],
     ['Prompt', prompt.template],
     ...(negativePrompt === '' ? [] : ([['Negative prompt', negativePrompt]] as [string, string][])),
     ['Seed', String(seed)],

@@ -107,8 +107,7 @@ function estimateInput(
   const { height, width } = { ...plan.model.defaults, ...model.sampling };
   return {
     samples: plan.samples,
-    pixels: (height || DEFAULT_PIXELS) * (width || DEFAULT_PIXELS),
-    format: output.image.format,
+    image: { ...output.image, height: height || DEFAULT_PIXELS, width: width || DEFAULT_PIXELS },
     workers: workers.replicas,
     gpus: workers.gpus,
     imagesPerSecond: rateOf(options, workers.gpus, measured),

@@ -1,3 +1,4 @@
+import { toEightBits } from '../../platform/image/image.ts';
 import type { Golden } from './golden.ts';
 import type { Trial } from './trial.ts';
 
@@ -19,7 +20,7 @@ export function compareWith(
   trial: Pick<Trial, 'latents' | 'images' | 'isHalf'>,
 ): Difference {
   const tolerance = TOLERANCES[trial.isHalf ? 'half' : 'single'];
-  const ours = Buffer.concat(trial.images.map(({ data }) => data));
+  const ours = Buffer.concat(trial.images.map((image) => toEightBits(image).data));
   const difference = { latents: largestDifference(trial.latents, latents), levels: largestDifference(ours, images) };
   const isEqual = difference.latents <= tolerance.latents && difference.levels <= tolerance.levels;
   return { ...difference, tolerance, isEqual };

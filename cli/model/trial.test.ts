@@ -25,7 +25,7 @@ test('other latents or images than those of diffusers are not equal', async () =
   const { model } = functionModel();
   const result = await sampleOnce({ model, provider: 'cpu', sampling, wanted });
   const trial = { ...result, isHalf: false };
-  const images = Buffer.concat(result.images.map(({ data }) => data));
+  const images = Buffer.concat(result.images.map(({ data }) => Buffer.from(data)));
   assert.equal(compareWith({ latents: result.latents, images }, trial).isEqual, true);
   const moved = result.latents.map((value) => value + 0.01);
   assert.equal(compareWith({ latents: moved, images }, trial).isEqual, false);

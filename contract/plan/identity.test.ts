@@ -175,6 +175,7 @@ const OTHER: Record<string, [Record<string, unknown>, Partial<PlanInputs>?]> = {
   'the attempts': [{ 'spec.quality': { gates: [GATE], maxAttempts: 9 } }],
   'the format': [{ 'spec.output.image': { format: 'png' } }],
   'the quality': [{ 'spec.output.image': { quality: 94 } }],
+  'the bits of a value': [{ 'spec.output.image': { format: 'png', bitDepth: 16 } }],
   'pairs that differ in one axis': [
     { 'spec.quota.exclude': [], 'spec.output.shard': { samples: 6 }, 'spec.quota.pairs': { axis: 'sex' } },
   ],

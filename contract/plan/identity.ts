@@ -48,7 +48,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
   const { grid, quotas, table } = parts.allocation;
   const { encoderDigest, referenceDigest } = parts;
   const { maxAttempts } = spec.quality;
-  const { format, quality } = spec.output.image;
+  const { format, quality, bitDepth } = spec.output.image;
   return {
     contract: 1,
     name: metadata.name,
@@ -71,7 +71,7 @@ export function identityOf({ metadata, spec }: SyntheticDataset, parts: Parts): 
       ...(encoderDigest !== undefined && { encoder: encoderDigest }),
       ...(referenceDigest !== undefined && { reference: referenceDigest }),
     },
-    image: format === 'jpeg' ? { format, quality } : { format },
+    image: { format, ...(format === 'jpeg' && { quality }), ...(bitDepth !== 8 && { bitDepth }) },
     shardSamples: spec.output.shard.samples,
   };
 }

@@ -19,21 +19,24 @@ export function shardIssues(samples: number, size: number): Issue[] {
   return [issueAt(['spec', 'output', 'shard', 'samples'], message)];
 }
 
-/** Bytes of a pixel in an encoded X-ray, generously: JPEG of quality 95, PNG of 8-bit grey. */
-const BYTES_PER_PIXEL = { jpeg: 0.25, png: 0.7 } as const;
+/** Bytes of a pixel in an encoded X-ray, generously: JPEG of quality 95, PNG of grey. The lower half of 16 bits is noise. */
+const BYTES_PER_PIXEL = { jpeg: 0.25, png: 0.7, png16: 1.75 } as const;
 /** Beside its image a sample has three tar headers, its prompt, its JSON, and its row of the index. */
 const BYTES_BESIDE = 4096;
 
 /** Images of a dataset, as far as their size is concerned. */
 export interface ImageKind {
-  readonly format: keyof typeof BYTES_PER_PIXEL;
+  readonly format: 'jpeg' | 'png';
+  readonly bitDepth: 8 | 16;
   readonly height: number;
   readonly width: number;
 }
 
 /** An estimate of what a sample takes. @param imageBytes what an image takes, where it is known */
-export const sampleBytes = (format: keyof typeof BYTES_PER_PIXEL, pixels: number, imageBytes?: number): number =>
-  (imageBytes ?? pixels * BYTES_PER_PIXEL[format]) + BYTES_BESIDE;
+export function sampleBytes({ format, bitDepth, height, width }: ImageKind, imageBytes?: number): number {
+  const each = BYTES_PER_PIXEL[format === 'png' && bitDepth === 16 ? 'png16' : format];
+  return (imageBytes ?? height * width * each) + BYTES_BESIDE;
+}
 
 /** Workers, `publish` and `verify` hold a whole shard in memory. */
 const MAX_SHARD_BYTES = 2 ** 31;
@@ -41,7 +44,7 @@ const MAX_SHARD_BYTES = 2 ** 31;
 /** @returns an issue when a shard is too large to be held in memory, by the estimate; none where the size of images is not known */
 export function shardSizeIssues(samples: number, size: number, image: ImageKind): Issue[] {
   const { format, height, width } = image;
-  const each = sampleBytes(format, height * width);
+  const each = sampleBytes(image);
   const bytes = Math.min(samples, size) * each;
   if (height * width === 0 || bytes <= MAX_SHARD_BYTES) return [];
   const message =

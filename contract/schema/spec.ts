@@ -342,6 +342,7 @@ export const outputSchema = z.strictObject({
     .strictObject({
       format: z.enum(['jpeg', 'png']).default('jpeg').describe('How images are encoded'),
       quality: z.int().min(1).max(100).default(95).describe('JPEG only'),
+      bitDepth: z.literal([8, 16]).default(8).meta({ type: 'integer' }).describe('Bits of each value; 16 for PNG only'),
     })
     .prefault({})
     .describe('The image files'),

@@ -1,12 +1,13 @@
 import { MAX_SHARDS } from '../names.ts';
 import { seedIssues, shardIssues } from '../plan/limits.ts';
 import { SEED_SPACE } from '../plan/seeds.ts';
+import { issueAt } from '../schema/issue.ts';
 import { outputSchema, qualitySchema } from '../schema/spec.ts';
 import { withDefault } from './draft.ts';
 import { GATE_VALIDATIONS } from './gates.ts';
 import type { Validation } from './rule.ts';
 
-/** `spec.quality` beside `spec.output`: all attempts and shards can be numbered. */
+/** `spec.quality` beside `spec.output`: all attempts and shards can be numbered, and images have a form that there is. */
 
 /** Every attempt has a seed of its own and every shard a number, where the spec itself says how many there are. */
 const numbers: Validation = {
@@ -36,6 +37,25 @@ const numbers: Validation = {
   },
 };
 
+/** JPEG has 8 bits. */
+const bitDepth: Validation = {
+  check: ({ output }) => {
+    const { format, bitDepth: bits } = output?.image ?? {};
+    if (bits !== 16 || format === 'png' || format === null) return [];
+    const message = '16 bits need PNG; add format: png, or leave bitDepth out';
+    return [issueAt(['spec', 'output', 'image', 'bitDepth'], message)];
+  },
+  cel: {
+    'output.image': [
+      {
+        rule: "self.bitDepth == 8 || self.format == 'png'",
+        message: '16 bits need PNG; add format: png, or leave bitDepth out',
+        fieldPath: '.bitDepth',
+      },
+    ],
+  },
+};
+
 const defaultShard = outputSchema.shape.shard.parse(undefined);
 
-export const QUALITY_VALIDATIONS: readonly Validation[] = [...GATE_VALIDATIONS, numbers];
+export const QUALITY_VALIDATIONS: readonly Validation[] = [...GATE_VALIDATIONS, numbers, bitDepth];

@@ -2,7 +2,8 @@ import { derivedUuid } from '../../contract/digest.ts';
 import { DIGITAL_SOURCE_TYPE } from '../../contract/names.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
-import { decodeImage, type RawImage } from '../../platform/image/image.ts';
+import { bitDepthOf, decodeImage, type RawImage } from '../../platform/image/image.ts';
+import { uint16Bytes } from '../../platform/uint16.ts';
 
 /**
  * Samples as DICOM files. Computed Radiography is the image class whose required attributes a synthetic image can fill in
@@ -55,7 +56,7 @@ export async function renderDicom(sample: DicomSample, manifest: Manifest, optio
     ...study(sample, manifest, options),
     ...equipment(sample, manifest),
     ...pixels(sample, image),
-    _vrMap: { PixelData: 'OB' },
+    _vrMap: { PixelData: image.data instanceof Uint16Array ? 'OW' : 'OB' },
   });
   return new Uint8Array(file.write());
 }
@@ -141,9 +142,11 @@ function equipment({ record }: DicomSample, { generator, model, planDigest }: Ma
 
 function pixels({ image: encoded, extension }: DicomSample, image: RawImage) {
   const grey = greyOf(image);
+  const bits = bitDepthOf(grey);
+  const bytes = grey instanceof Uint16Array ? uint16Bytes(grey) : grey;
   // A value has an even length.
-  const data = new Uint8Array(grey.length + (grey.length % 2));
-  data.set(grey);
+  const data = new Uint8Array(bytes.length + (bytes.length % 2));
+  data.set(bytes);
   const lossy = extension === 'jpg';
   return {
     ImageType: ['DERIVED', 'PRIMARY'],
@@ -151,25 +154,26 @@ function pixels({ image: encoded, extension }: DicomSample, image: RawImage) {
     BurnedInAnnotation: 'NO',
     LossyImageCompression: lossy ? '01' : '00',
     ...(lossy && {
-      LossyImageCompressionRatio: (grey.length / encoded.length).toFixed(2),
+      LossyImageCompressionRatio: (bytes.length / encoded.length).toFixed(2),
       LossyImageCompressionMethod: 'ISO_10918_1',
     }),
     SamplesPerPixel: 1,
     PhotometricInterpretation: 'MONOCHROME2',
     Rows: image.height,
     Columns: image.width,
-    BitsAllocated: 8,
-    BitsStored: 8,
-    HighBit: 7,
+    BitsAllocated: bits,
+    BitsStored: bits,
+    HighBit: bits - 1,
     PixelRepresentation: 0,
     PixelData: data.buffer,
   };
 }
 
 /** One grey value a pixel: that of the image, or its luma (ITU-R BT.601). */
-function greyOf({ channels, data }: RawImage): Uint8Array {
+function greyOf({ channels, data }: RawImage): RawImage['data'] {
   if (channels === 1) return data;
-  const grey = new Uint8Array(data.length / 3);
+  const pixels = data.length / 3;
+  const grey = data instanceof Uint16Array ? new Uint16Array(pixels) : new Uint8Array(pixels);
   for (let i = 0, at = 0; at < data.length; i++, at += 3)
     grey[i] = Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
   return grey;

@@ -1,5 +1,6 @@
 import { describeGuidance } from '../../contract/guidance.ts';
 import { imageExtension, objects } from '../../contract/names.ts';
+import type { BitDepth } from '../../platform/image/image.ts';
 import type { HubCard } from './card-front.ts';
 import type { Draft } from './manifest.ts';
 import { code, text } from './markdown.ts';
@@ -12,6 +13,7 @@ export function loadingSection({ name, shards, samples, dataset }: Draft, hub: H
   const any = Math.max(0, Math.min(17, samples.accepted - 1));
   const last = String(shards.length - 1).padStart(6, '0');
   const urls = `shards/${name}-{000000..${last}}.tar`;
+  const pixels = readingOf(dataset.spec.output.image.bitDepth);
   const place = /^s3:\/\/[\w./-]+$/.test(dataset.spec.output.uri) ? dataset.spec.output.uri : 's3://BUCKET/PREFIX';
   return `## Load it
 
@@ -27,9 +29,9 @@ image = dataset[${hub ? 0 : any}]["${hub ? 'image' : extension}"]
 All below works in a local copy of the dataset, or with its URL before the names. Streaming, with [WebDataset](https://github.com/webdataset/webdataset):
 
 \`\`\`python
-import webdataset as wds
-
-dataset = wds.WebDataset("${urls}", shardshuffle=False).decode("pil")
+${pixels.toArrays.imports}import webdataset as wds
+${pixels.toArrays.definition}
+dataset = wds.WebDataset("${urls}", shardshuffle=False).decode(${pixels.toArrays.decoder})
 for sample in dataset:
     image, prompt, record = sample["${extension}"], sample["txt"], sample["json"]
 \`\`\`
@@ -37,10 +39,10 @@ for sample in dataset:
 In training, by several workers, each with shards of its own (and \`nodesplitter=wds.split_by_node\` on several nodes):
 
 \`\`\`python
-import webdataset as wds
+${pixels.toTensors.imports}import webdataset as wds
 from torch.utils.data import DataLoader
-
-dataset = wds.WebDataset("${urls}", shardshuffle=100).shuffle(1000).decode("torchrgb").to_tuple("${extension}", "json")
+${pixels.toTensors.definition}
+dataset = wds.WebDataset("${urls}", shardshuffle=100).shuffle(1000).decode(${pixels.toTensors.decoder}).to_tuple("${extension}", "json")
 loader = DataLoader(dataset.batched(16), batch_size=None, num_workers=${Math.min(4, shards.length)})
 for images, records in loader:
     labels = [record["axes"] for record in records]
@@ -49,10 +51,10 @@ for images, records in loader:
 From a private bucket, with the AWS command line, its credentials and, for stores other than AWS, \`AWS_ENDPOINT_URL\`:
 
 \`\`\`python
-import webdataset as wds
-
+${pixels.toArrays.imports}import webdataset as wds
+${pixels.toArrays.definition}
 url = "pipe:aws s3 cp --quiet ${place}/${urls} -"
-for sample in wds.WebDataset(url, shardshuffle=False).decode("pil"):
+for sample in wds.WebDataset(url, shardshuffle=False).decode(${pixels.toArrays.decoder}):
     image = sample["${extension}"]
 \`\`\`
 
@@ -91,6 +93,34 @@ import mlcroissant
 
 records = mlcroissant.Dataset("${objects.croissant}").records("samples")
 \`\`\``;
+}
+
+/** A decoder of WebDataset, as a snippet names it. */
+interface Decoder {
+  readonly imports: string;
+  readonly definition: string;
+  readonly decoder: string;
+}
+
+/** WebDataset's own decoders make 8 bits of all images: of values above 255, nothing is left. */
+function readingOf(bitDepth: BitDepth): { readonly toArrays: Decoder; readonly toTensors: Decoder } {
+  const known = (name: string): Decoder => ({ imports: '', definition: '', decoder: `"${name}"` });
+  if (bitDepth === 8) return { toArrays: known('pil'), toTensors: known('torchrgb') };
+  const own = (libraries: string, result: string): Decoder => ({
+    imports: `import io\n\nimport numpy as np\n${libraries}`,
+    definition: `from PIL import Image
+
+def sixteen_bits(extension, data):
+    if extension == ".png":
+        return ${result}
+`,
+    decoder: 'sixteen_bits',
+  });
+  const array = 'np.asarray(Image.open(io.BytesIO(data)))';
+  return {
+    toArrays: own('', `${array}  # 0 to 65,535`),
+    toTensors: own('import torch\n', `torch.from_numpy(${array} / np.float32(65535))[None]`),
+  };
 }
 
 export function regeneratingSection({ model, dataset, generator }: Draft): string {

@@ -1,8 +1,9 @@
 import { Failure } from '../../contract/failure.ts';
 import { MAX_DIMENSIONS } from '../../contract/schema/encoder.ts';
 import { areFinite, fromHalf } from '../../platform/half.ts';
-import { MAX_NPY_HEADER, npyBits, readNpyHeader } from '../../platform/npy.ts';
+import { MAX_NPY_HEADER, readNpyHeader } from '../../platform/npy.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { uint16Of } from '../../platform/uint16.ts';
 import { type Features, featuresOf } from '../evidence/features.ts';
 import { limited, memoize } from './memory.ts';
 import type { Source } from './source.ts';
@@ -116,7 +117,7 @@ async function readRun(
   if (bytes.length !== (last + 1 - first) * size)
     throw new Failure('DatasetDamaged', `${key} is cut off; run cohortfarm verify`);
   return run.flatMap(({ index, row }) => {
-    const bits = npyBits(bytes.subarray((row - first) * size, (row - first + 1) * size));
+    const bits = uint16Of(bytes.subarray((row - first) * size, (row - first + 1) * size));
     return areFinite(bits) ? [[index, fromHalf(bits)] as [number, Float32Array]] : [];
   });
 }

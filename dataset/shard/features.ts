@@ -2,8 +2,9 @@ import { sha256 } from '../../contract/digest.ts';
 import { CONTENT_TYPES, objects } from '../../contract/names.ts';
 import type { ShardRecord } from '../../contract/schema/record.ts';
 import { areFinite } from '../../platform/half.ts';
-import { type HalfMatrix, npyBytes, npyHeader, readNpy } from '../../platform/npy.ts';
+import { type HalfMatrix, npyHeader, readNpy } from '../../platform/npy.ts';
 import { type ObjectStore, StoreError } from '../../platform/store/store.ts';
+import { uint16Bytes } from '../../platform/uint16.ts';
 import { DAMAGED_AT_REST, getUnlessDamaged } from '../stored.ts';
 
 /** The feature vectors of a shard's images: `features/NAME-000000.npy`, one row for each image in the order of the tar. */
@@ -11,7 +12,7 @@ import { DAMAGED_AT_REST, getUnlessDamaged } from '../stored.ts';
 /** The file of all rows of some matrices, one after another. */
 export function joinFeatures(matrices: readonly HalfMatrix[]): Uint8Array {
   const rows = matrices.reduce((sum, matrix) => sum + matrix.rows, 0);
-  return Buffer.concat([npyHeader(rows, matrices[0]?.columns ?? 0), ...matrices.map(({ bits }) => npyBytes(bits))]);
+  return Buffer.concat([npyHeader(rows, matrices[0]?.columns ?? 0), ...matrices.map(({ bits }) => uint16Bytes(bits))]);
 }
 
 /** Stores the features of a shard by their digest. */

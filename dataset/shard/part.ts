@@ -1,6 +1,7 @@
 import { canonicalFile, canonicalJson, sha256 } from '../../contract/digest.ts';
 import { type PartRecord, partRecordSchema, type SampleRecord } from '../../contract/schema/record.ts';
-import { type HalfMatrix, npyBytes, npyHeader, readNpy } from '../../platform/npy.ts';
+import { type HalfMatrix, npyHeader, readNpy } from '../../platform/npy.ts';
+import { uint16Bytes } from '../../platform/uint16.ts';
 import { findMembers, listMembers, TAR_END, tarMember } from './tar.ts';
 
 /**
@@ -34,7 +35,7 @@ export function encodePart(
 
 function featureMembers(features: readonly Uint16Array[]): Uint8Array[] {
   if (features.length === 0) return [];
-  const content = Buffer.concat([npyHeader(features.length, features[0]!.length), ...features.map(npyBytes)]);
+  const content = Buffer.concat([npyHeader(features.length, features[0]!.length), ...features.map(uint16Bytes)]);
   return [tarMember(FEATURES_NAME, content)];
 }
 

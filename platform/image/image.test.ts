@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { decodeImage, encodeImage, isDegenerate, type RawImage, readSyntheticMark } from './image.ts';
+import { decodeImage, encodeImage, isDegenerate, type RawImage, readSyntheticMark, toEightBits } from './image.ts';
 import { TRAINED_ALGORITHMIC_MEDIA } from './mark.ts';
 
 const FORMATS = ['jpeg', 'png'] as const;
@@ -19,6 +19,54 @@ function picture(width: number, height: number, kind: 'grey' | 'grey in colour' 
   return { width, height, channels, data };
 }
 
+/** The same with steps that 8 bits do not have. */
+function deepPicture(kind: Parameters<typeof picture>[2]): RawImage {
+  const image = picture(64, 40, kind);
+  const { channels } = image;
+  const data = Uint16Array.from(
+    image.data,
+    (value, at) => value * 257 + (kind === 'colour' ? at % 90 : (at / channels) % 90),
+  );
+  return { ...image, data };
+}
+
+describe('images of 16 bits', () => {
+  it('keep every value in PNG, grey ones in one channel', async () => {
+    for (const kind of ['grey', 'colour', 'grey in colour'] as const) {
+      const raw = deepPicture(kind);
+      const png = await encodeImage(raw, { format: 'png', quality: 95, description: 'a prompt' });
+      assert.equal((await sharp(png).metadata()).bitsPerSample, 16);
+      const decoded = await decodeImage(png);
+      const expected = kind === 'grey in colour' ? deepPicture('grey') : raw;
+      assert.deepEqual(decoded, expected, kind);
+      assert.equal(await readSyntheticMark(png), TRAINED_ALGORITHMIC_MEDIA);
+    }
+  });
+
+  it('are refused for JPEG', async () => {
+    await assert.rejects(
+      encodeImage(deepPicture('grey'), { format: 'jpeg', quality: 95 }),
+      /JPEG does not hold 16 bits/,
+    );
+  });
+
+  it('become the nearest of 8 bits, and those stay as they are', () => {
+    const eight: RawImage = { width: 256, height: 1, channels: 1, data: Uint8Array.from({ length: 256 }, (_, i) => i) };
+    assert.deepEqual(toEightBits(eight), eight);
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 65_535 }), (value) => {
+        const { data } = toEightBits({ width: 1, height: 1, channels: 1, data: Uint16Array.of(value) });
+        assert.ok(Math.abs(data[0]! * 257 - value) <= 128);
+      }),
+    );
+  });
+
+  it('show nothing below the same range', () => {
+    assert.equal(isDegenerate(Uint16Array.of(4000, 4000 + 4 * 257 - 1)), true);
+    assert.equal(isDegenerate(Uint16Array.of(4000, 4000 + 4 * 257)), false);
+  });
+});
+
 describe('encodeImage', () => {
   it('keeps every pixel in PNG', async () => {
     for (const kind of ['grey', 'colour'] as const) {
@@ -33,7 +81,7 @@ describe('encodeImage', () => {
       const raw = picture(64, 40, kind);
       const decoded = await decodeImage(await encodeImage(raw, { format: 'jpeg', quality: 95 }));
       assert.deepEqual([decoded.width, decoded.height, decoded.channels], [64, 40, raw.channels]);
-      const errors = raw.data.map((value, at) => Math.abs(value - decoded.data[at]!));
+      const errors = Array.from(raw.data, (value, at) => Math.abs(value - decoded.data[at]!));
       const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length;
       assert.ok(mean < 1.5, `${mean} levels off`);
     }
@@ -67,7 +115,7 @@ describe('encodeImage', () => {
 
   it('refuses data of another size', async () => {
     const raw = { width: 4, height: 4, channels: 3 as const, data: new Uint8Array(16) };
-    await assert.rejects(encodeImage(raw, { format: 'png', quality: 90 }), /4x4x3 does not have 16 bytes/);
+    await assert.rejects(encodeImage(raw, { format: 'png', quality: 90 }), /4x4x3 does not have 16 values/);
   });
 });
 

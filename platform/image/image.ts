@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { uint16Of } from '../uint16.ts';
 import { buildXmp, embedXmp, readXmpMark } from './mark.ts';
 
 // One image is one thread's work; many images at once keep the cores busy. Nothing here is read twice, so nothing is cached.
@@ -13,12 +14,34 @@ const JPEG = { mozjpeg: false, optimiseCoding: false, progressive: false, chroma
 /** Filtered lines at level 3: a third smaller than unfiltered at equal speed; level 6 takes twice as long for 5 %. */
 const PNG = { compressionLevel: 3, adaptiveFiltering: true, palette: false, progressive: false } as const;
 
-/** Interleaved 8-bit pixels, row by row. */
+/** Interleaved pixels, row by row: of 8 bits, or of 16 where an array of such holds them. */
 export interface RawImage {
   width: number;
   height: number;
   channels: 1 | 3;
-  data: Uint8Array;
+  data: Uint8Array | Uint16Array;
+}
+
+/** Bits of each value. */
+export type BitDepth = 8 | 16;
+
+export const bitDepthOf = (data: RawImage['data']): BitDepth => (data instanceof Uint16Array ? 16 : 8);
+
+/** Values in a grey level, of which there are 256: 65,535 / 255 where there are 16 bits. */
+export const levelOf = (data: RawImage['data']): number => (data instanceof Uint16Array ? 257 : 1);
+
+export type EightBitImage = RawImage & { data: Uint8Array };
+
+const isEightBits = (image: RawImage): image is EightBitImage => image.data instanceof Uint8Array;
+
+/** The nearest image of 8 bits: what screens show, and models of images were trained on. The same image if it is one. */
+export function toEightBits(image: RawImage): EightBitImage {
+  const { data } = image;
+  if (isEightBits(image)) return image;
+  // Storing into this array rounds half to even.
+  const eight = new Uint8ClampedArray(data.length);
+  for (let i = 0; i < data.length; i++) eight[i] = data[i]! / levelOf(data);
+  return { ...image, data: new Uint8Array(eight.buffer) };
 }
 
 export interface EncodeOptions {
@@ -38,16 +61,22 @@ export interface EncodeOptions {
 export async function encodeImage(raw: RawImage, options: EncodeOptions): Promise<Uint8Array> {
   const { width, height, channels, data } = raw;
   if (data.length !== width * height * channels) {
-    throw new RangeError(`an image of ${width}x${height}x${channels} does not have ${data.length} bytes`);
+    throw new RangeError(`an image of ${width}x${height}x${channels} does not have ${data.length} values`);
   }
+  const isDeep = bitDepthOf(data) === 16;
+  if (isDeep && options.format === 'jpeg') throw new RangeError('JPEG does not hold 16 bits');
   const grey = channels === 1 ? data : greyPlane(data);
   const input = grey === null ? { data, channels } : { data: grey, channels: 1 as const };
   const pixels = sharp(input.data, { raw: { width, height, channels: input.channels } });
-  if (grey !== null) pixels.toColourspace('b-w');
+  if (grey !== null || isDeep) pixels.toColourspace(colourspace(grey === null ? 3 : 1, isDeep));
   const encoder = options.format === 'png' ? pixels.png(PNG) : pixels.jpeg({ ...JPEG, quality: options.quality });
   const encoded = await encoder.toBuffer();
   return embedXmp(encoded, options.format, buildXmp(options));
 }
+
+/** The names by which libvips knows what a file holds. */
+const colourspace = (channels: 1 | 3, isDeep: boolean): 'b-w' | 'grey16' | 'srgb' | 'rgb16' =>
+  channels === 1 ? (isDeep ? 'grey16' : 'b-w') : isDeep ? 'rgb16' : 'srgb';
 
 /** An image that is not of the wanted size. */
 export class ImageSizeError extends Error {
@@ -55,7 +84,7 @@ export class ImageSizeError extends Error {
 }
 
 /**
- * Pixels of an encoded image; a grayscale file gives one channel.
+ * Pixels of an encoded image; a grayscale file gives one channel, a PNG of 16 bits such values.
  * @param size what the image must have; another is refused by its header, however many pixels it claims
  * @throws ImageSizeError, or whatever a damaged file causes
  */
@@ -64,18 +93,22 @@ export async function decodeImage(bytes: Uint8Array, size?: { height: number; wi
   const { space, height, width } = await image.metadata();
   if (size && (size.height !== height || size.width !== width))
     throw new ImageSizeError(`the image is ${height}x${width}, not ${size.height}x${size.width}`);
-  const isGrey = space === 'b-w';
+  const isDeep = space === 'grey16' || space === 'rgb16';
   const { data, info } = await image
-    .toColourspace(isGrey ? 'b-w' : 'srgb')
-    .raw()
+    .toColourspace(colourspace(space === 'b-w' || space === 'grey16' ? 1 : 3, isDeep))
+    .raw(isDeep ? { depth: 'ushort' } : {})
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 1 && info.channels !== 3)
     throw new Error(`the image has ${info.channels} channels, not 1 or 3`);
-  return { width: info.width, height: info.height, channels: info.channels, data };
+  const { width: columns, height: rows, channels } = info;
+  return { width: columns, height: rows, channels, data: isDeep ? uint16Of(data) : data };
 }
 
-/** Fits an image to the size that a model wants (Lanczos; the aspect ratio is not kept). The same image if it has it. */
-export async function resizeImage(image: RawImage, size: { width: number; height: number }): Promise<RawImage> {
+/** Fits an image of 8 bits to the size that a model wants (Lanczos; the aspect ratio is not kept). The same image if it has it. */
+export async function resizeImage(
+  image: EightBitImage,
+  size: { width: number; height: number },
+): Promise<EightBitImage> {
   if (image.width === size.width && image.height === size.height) return image;
   const { width, height, channels, data } = image;
   const resized = sharp(data, { raw: { width, height, channels } }).resize({
@@ -97,19 +130,21 @@ export async function readSyntheticMark(bytes: Uint8Array): Promise<string | nul
 const LEAST_RANGE = 4;
 
 /** Whether an image is black, white or otherwise constant, as broken arithmetic makes them; no gate need see it. */
-export function isDegenerate(data: Uint8Array): boolean {
-  let [low, high] = [255, 0];
+export function isDegenerate(data: RawImage['data']): boolean {
+  const least = LEAST_RANGE * levelOf(data);
+  let [low, high] = [Infinity, -Infinity];
   for (const value of data) {
     if (value < low) low = value;
     if (value > high) high = value;
-    if (high - low >= LEAST_RANGE) return false;
+    if (high - low >= least) return false;
   }
   return true;
 }
 
 /** The one channel of an image whose three are equal everywhere, else null. */
-function greyPlane(data: Uint8Array): Uint8Array | null {
-  const plane = new Uint8Array(data.length / 3);
+function greyPlane(data: RawImage['data']): RawImage['data'] | null {
+  const pixels = data.length / 3;
+  const plane = data instanceof Uint16Array ? new Uint16Array(pixels) : new Uint8Array(pixels);
   for (let pixel = 0, at = 0; at < data.length; pixel++, at += 3) {
     const value = data[at]!;
     if (data[at + 1] !== value || data[at + 2] !== value) return null;

@@ -9,6 +9,7 @@ import { EXPORTER_ENVIRONMENT } from '../../cli/model/exporter.ts';
 import { virtualPython } from '../../cli/train/venv.ts';
 import { gateSchema, type ModelGate } from '../../contract/schema/spec.ts';
 import { loadModel } from '../../diffusion/pipeline.ts';
+import type { RawImage } from '../../platform/image/image.ts';
 import { startEngine } from '../../worker/engine/engine.ts';
 import type { SampledImage } from '../../worker/engine/messages.ts';
 import { REPO, runCli } from '../support/cli.ts';
@@ -109,5 +110,8 @@ async function drawn(t: TestContext, model: string, gates: readonly string[]): P
   return images;
 }
 
-const largest = (a: Uint8Array, b: Uint8Array): number =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), a.length === b.length ? 0 : 256);
+const largest = (a: RawImage['data'], b: RawImage['data']): number =>
+  Array.from(a, (value, i) => Math.abs(value - b[i]!)).reduce(
+    (most, level) => Math.max(most, level),
+    a.length === b.length ? 0 : 256,
+  );

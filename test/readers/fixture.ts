@@ -4,7 +4,7 @@ import type { Plan } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { publish } from '../../dataset/publish/publish.ts';
-import { encodeImage, type RawImage } from '../../platform/image/image.ts';
+import { type BitDepth, encodeImage, type RawImage } from '../../platform/image/image.ts';
 import type { ObjectStore } from '../../platform/store/store.ts';
 import { runShard, type ShardContext } from '../../worker/run-shard.ts';
 import { type Drawing, drawingContext, planOf, RUN, smallDataset } from '../support/dataset.ts';
@@ -19,7 +19,7 @@ const FINDINGS: Readonly<Record<string, string[]>> = {
 };
 
 /** Four axes with an exclusion, so that cells differ in size, and two gates, one of which does not judge every value. */
-export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticDataset {
+export function readersDataset(format: 'jpeg' | 'png', samples = 90, bitDepth: BitDepth = 8): SyntheticDataset {
   return smallDataset((spec) => {
     spec.quota = {
       samples,
@@ -41,7 +41,7 @@ export function readersDataset(format: 'jpeg' | 'png', samples = 90): SyntheticD
         { name: 'race', axis: 'race', type: 'Classifier', modelUri: 'gates/race', appliesTo: ['ASIAN', 'WHITE'] },
       ],
     };
-    spec.output = { uri: 'unused', image: { format, quality: 90 }, shard: { samples: 40 } };
+    spec.output = { uri: 'unused', image: { format, quality: 90, bitDepth }, shard: { samples: 40 } };
   });
 }
 
@@ -126,6 +126,13 @@ const judge: Drawing['judge'] = async (images, samples) =>
   });
 
 const encoder = (plan: Plan): ShardContext['encode'] => {
-  const { format, quality } = plan.spec.output.image;
-  return (image, prompt) => encodeImage(image, { format, quality, description: prompt });
+  const { format, quality, bitDepth } = plan.spec.output.image;
+  return (image, prompt) =>
+    encodeImage(bitDepth === 16 ? deepened(image) : image, { format, quality, description: prompt });
 };
+
+/** The same picture with values between those of 8 bits. */
+const deepened = (image: RawImage): RawImage => ({
+  ...image,
+  data: Uint16Array.from(image.data, (value, i) => value * 257 + (i % 100)),
+});

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
 import { openStore } from '../../platform/store/store.ts';
@@ -18,8 +18,17 @@ const run = promisify(execFile);
 
 const skip = (await missingPython()) || (await missingForServers());
 
+interface Snippet {
+  readonly rounds: number;
+  readonly shape: number[] | null;
+  readonly labels: Record<string, string>[];
+  readonly workers: number;
+  readonly size: number[];
+  readonly values: number | null;
+}
+
 describe('B15: the snippets of the card run as they stand', { skip }, () => {
-  it('a DataLoader with several workers, a private bucket, DuckDB', async (t) => {
+  const runSnippets = async (t: TestContext, bitDepth: 8 | 16) => {
     const s3 = await startS3Server();
     const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-snippets-'));
     t.after(async () => {
@@ -27,7 +36,7 @@ describe('B15: the snippets of the card run as they stand', { skip }, () => {
       await rm(folder, { recursive: true, force: true });
     });
     await s3.createBucket('cohorts');
-    const dataset = readersDataset('png', 90);
+    const dataset = readersDataset('png', 90, bitDepth);
     dataset.spec.output.uri = 's3://cohorts/small';
     const { manifest } = await growDataset(openStore('s3://cohorts/small', s3.options), dataset);
     const local = openStore(folder);
@@ -43,11 +52,18 @@ describe('B15: the snippets of the card run as they stand', { skip }, () => {
     const PATH = `${dirname(python)}:${process.env.PATH}`;
     const env = { ...process.env, ...s3.env, AWS_ENDPOINT_URL: s3.endpoint, PATH };
     const { stdout } = await run(python, [script, folder], { env });
-    const { torch, aws, duckdb } = JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1));
+    const found: Record<'streaming' | 'torch' | 'aws' | 'duckdb', Snippet> = JSON.parse(
+      stdout.slice(stdout.lastIndexOf('\n{') + 1),
+    );
+    return { ...found, manifest, stdout };
+  };
+
+  it('a DataLoader with several workers, a private bucket, DuckDB', async (t) => {
+    const { torch, aws, duckdb, manifest, stdout } = await runSnippets(t, 8);
     assert.equal(torch.workers, 3);
-    assert.deepEqual(torch.shape.slice(1), [3, 64, 64]);
-    assert.equal(torch.labels.length, torch.shape[0]);
-    assert.deepEqual(Object.keys(torch.labels[0]).sort(), ['age', 'finding', 'race', 'sex']);
+    assert.deepEqual(torch.shape!.slice(1), [3, 64, 64]);
+    assert.equal(torch.labels.length, torch.shape![0]);
+    assert.deepEqual(Object.keys(torch.labels[0]!).sort(), ['age', 'finding', 'race', 'sex']);
     // Each worker makes batches of the samples of its own shard.
     assert.equal(
       torch.rounds,
@@ -56,5 +72,13 @@ describe('B15: the snippets of the card run as they stand', { skip }, () => {
     assert.deepEqual([aws.rounds, aws.size], [manifest.samples.accepted, [64, 64]]);
     assert.ok(duckdb);
     assert.match(stdout, /images/);
+  });
+
+  it('F9: values of 16 bits arrive as such', async (t) => {
+    const { streaming, torch, aws, manifest } = await runSnippets(t, 16);
+    assert.deepEqual([streaming.rounds, aws.rounds], [manifest.samples.accepted, manifest.samples.accepted]);
+    for (const { values } of [streaming, aws]) assert.ok(values! > 256, `${values} values`);
+    assert.deepEqual(torch.shape!.slice(1), [1, 64, 64]);
+    assert.ok(torch.values! > 256, `${torch.values} values`);
   });
 });

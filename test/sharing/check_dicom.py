@@ -54,6 +54,8 @@ summary = {
     "modality": first.Modality,
     "body part": first.BodyPartExamined,
     "lossy": first.LossyImageCompression,
+    "bits": first.BitsStored,
+    "representation": first["PixelData"].VR,
     "keywords": sorted({element.keyword for element in first.iterall() if element.keyword}),
 }
 print(json.dumps(summary))

@@ -33,7 +33,7 @@ def verdicts(seed):
     return {"sex": {"score": 0.5, "passed": seed % 2 == 0}} if REJECTS else {}
 
 
-send({"type": "hello", "protocol": int(os.environ.get("ENGINE_PROTOCOL", "2")), "engine": "waiting", "version": "1"})
+send({"type": "hello", "protocol": int(os.environ.get("ENGINE_PROTOCOL", "3")), "engine": "waiting", "version": "1"})
 while prefix := requests.read(8):
     header_length, body_length = struct.unpack("<II", prefix)
     message = json.loads(requests.read(header_length))

@@ -9,6 +9,7 @@ import { TRAINER } from '../../cli/train/venv.ts';
 import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
 import { publish } from '../../dataset/publish/publish.ts';
+import { toEightBits } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
 import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
@@ -133,7 +134,7 @@ describe('a training stage', { skip }, () => {
       const sample = { axes: { finding: 'edema' }, exact: {} } as unknown as Parameters<typeof loaded.judge>[1][number];
       const image = drawImage(3);
       const [verdict] = await loaded.judge([image], [sample]);
-      const expected = await scoreInPython(dir, image.data);
+      const expected = await scoreInPython(dir, toEightBits(image).data);
       assert.ok(Math.abs(verdict!.score - expected) < 0.02, `${verdict!.score} here, ${expected} in Python`);
     } finally {
       await rm(dir, { recursive: true, force: true });

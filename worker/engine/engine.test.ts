@@ -142,7 +142,7 @@ test('an engine of another protocol version fails for good, at its first start',
   const engine = startEngine({ start: phantom, command, onCrash: (what) => crashes.push(what) });
   await assert.rejects(engine.ready, (error: Failure) => {
     assert.deepEqual([error.reason, error.retryable], ['ProviderUnavailable', false]);
-    assert.match(error.message, /speaks version 1 of the engine protocol, and this worker version 2; install/);
+    assert.match(error.message, /speaks version 1 of the engine protocol, and this worker version 3; install/);
     return true;
   });
   assert.deepEqual(crashes, []);

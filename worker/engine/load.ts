@@ -18,7 +18,10 @@ export interface LoadedEngine {
   judge(images: readonly RawImage[], requests: readonly ImageRequest[]): Promise<Judgement>;
 }
 
-export type ToLoad = Pick<StartMessage, 'model' | 'sampling' | 'batchSize' | 'threads' | 'gates' | 'encoder'>;
+export type ToLoad = Pick<
+  StartMessage,
+  'model' | 'sampling' | 'bitDepth' | 'batchSize' | 'threads' | 'gates' | 'encoder'
+>;
 
 export interface Judgement {
   /** For each image, by gate in the order of the spec. */
@@ -48,10 +51,13 @@ export async function loadEngine(
   provider: ProviderName,
   isSteady = provider === 'cuda',
 ): Promise<LoadedEngine> {
-  const { threads, batchSize } = toLoad;
+  const { threads, batchSize, bitDepth } = toLoad;
   const options = { provider, ...(threads !== null && { threads }) };
   const model = await loadModel(toLoad.model, options);
-  const sampler = createSampler(model, toLoad.sampling, isSteady ? { padTo: batchSize } : {});
+  const sampler = createSampler(model, toLoad.sampling, {
+    ...(bitDepth && { bitDepth }),
+    ...(isSteady && { padTo: batchSize }),
+  });
   const encoder = toLoad.encoder === null ? null : await loadEncoder(toLoad.encoder, options);
   const gates = await loadGates(toLoad.gates, { ...options, isSteady });
   return {

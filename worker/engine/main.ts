@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { describeError, Failure, reasonOf } from '../../contract/failure.ts';
 import { chooseProvider } from '../../diffusion/onnx.ts';
 import { installedProgram } from '../../platform/files.ts';
-import { npyBytes } from '../../platform/npy.ts';
+import { bitDepthOf } from '../../platform/image/image.ts';
+import { uint16Bytes } from '../../platform/uint16.ts';
 import { VERSION } from '../../platform/version.ts';
 import { encodeFrame } from './frames.ts';
 import { type LoadedEngine, loadEngine } from './load.ts';
@@ -49,10 +50,14 @@ async function sample({ id, images: requests }: SampleMessage): Promise<void> {
       type: 'images',
       id,
       images: images.map(({ data: _data, ...size }) => size),
+      bitDepth: bitDepthOf(images[0]!.data),
       verdicts: [...verdicts],
       ...(features && { features: features[0]!.length }),
     },
-    [...images.map(({ data }) => data), ...(features ?? []).map(npyBytes)],
+    [
+      ...images.map(({ data }) => (data instanceof Uint16Array ? uint16Bytes(data) : data)),
+      ...(features ?? []).map(uint16Bytes),
+    ],
   );
 }
 

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { REASONS, type ReasonName } from '../../contract/reasons.ts';
 import { MAX_DIMENSIONS } from '../../contract/schema/encoder.ts';
 import type { Gate, ModelGate } from '../../contract/schema/spec.ts';
-import type { RawImage } from '../../platform/image/image.ts';
+import type { BitDepth, RawImage } from '../../platform/image/image.ts';
 import type { Verdict } from '../gate/verdict.ts';
 
 /** The messages of the engine protocol: headers of frames. docs/engine-protocol.md describes them for any language. */
 
 /** Both sides must have the same; a change that an older side would misread raises it. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** File descriptors of an engine; its standard output joins its log. */
 export const ENGINE_FD = { requests: 3, answers: 4 } as const;
@@ -28,6 +28,8 @@ export interface StartMessage {
     readonly height: number;
     readonly width: number;
   };
+  /** Bits of each value of the images; 8 where it is absent. */
+  readonly bitDepth?: BitDepth;
   /** The most images that a request asks for. An engine whose device likes steady shapes fills requests up to it. */
   readonly batchSize: number;
   readonly provider: 'auto' | 'cuda' | 'cpu';
@@ -104,8 +106,9 @@ export const fromEngineSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('images'),
     id: z.int(),
-    /** The body holds their pixels, one image after another. */
+    /** The body holds their pixels, one image after another; values of 16 bits in little-endian order. */
     images: z.array(z.object({ width: side, height: side, channels: z.union([z.literal(1), z.literal(3)]) })),
+    bitDepth: z.literal([8, 16]).default(8),
     verdicts: z.array(z.record(z.string(), z.object({ score, passed: z.boolean(), nearest: z.string().optional() }))),
     /** Numbers in each feature vector; the body ends with those of all images, in float16. Absent without an encoder. */
     features: z.int().min(1).max(MAX_DIMENSIONS).optional(),

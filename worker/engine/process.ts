@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { Failure } from '../../contract/failure.ts';
 import { installedProgram } from '../../platform/files.ts';
-import { npyBits } from '../../platform/npy.ts';
+import { uint16Of } from '../../platform/uint16.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import {
   ENGINE_FD,
@@ -173,11 +173,12 @@ export class EngineProcess {
 
 /** @throws Error when header, body and request do not fit together */
 function imagesOf(
-  { images, verdicts, features = 0 }: Extract<FromEngine, { type: 'images' }>,
+  { images, bitDepth, verdicts, features = 0 }: Extract<FromEngine, { type: 'images' }>,
   body: Uint8Array,
   wanted: number,
 ): SampledImage[] {
-  const pixels = images.reduce((sum, { width, height, channels }) => sum + width * height * channels, 0);
+  const bytesOf = ({ width, height, channels }: (typeof images)[number]) => (width * height * channels * bitDepth) / 8;
+  const pixels = images.reduce((sum, image) => sum + bytesOf(image), 0);
   const bytes = pixels + 2 * features * images.length;
   if (images.length !== wanted || verdicts.length !== wanted || bytes !== body.length) {
     throw new Error(`${images.length} images of ${body.length} bytes, ${wanted} of ${bytes} are expected`);
@@ -185,13 +186,13 @@ function imagesOf(
   let at = 0;
   return images.map((size, i) => {
     const begin = at;
-    at += size.width * size.height * size.channels;
+    at += bytesOf(size);
     const data = body.subarray(begin, at);
     const from = pixels + 2 * features * i;
     return {
-      image: { ...size, data },
+      image: { ...size, data: bitDepth === 16 ? uint16Of(data) : data },
       verdicts: verdicts[i] as Verdicts,
-      ...(features > 0 && { features: npyBits(body.subarray(from, from + 2 * features)) }),
+      ...(features > 0 && { features: uint16Of(body.subarray(from, from + 2 * features)) }),
     };
   });
 }
