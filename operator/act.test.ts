@@ -28,6 +28,43 @@ function setUp(kind: 'conflict' | 'invalid', ownerReferences: object[]) {
   return { run, forced };
 }
 
+describe('a TrainJob of a dataset', () => {
+  const remove = async (owner: Partial<typeof OWNER>, refuse?: KubeError) => {
+    const calls: unknown[] = [];
+    const kube = {
+      mergePatch: async (ref: object, body: object) => {
+        calls.push([ref, body]);
+        if (refuse) throw refuse;
+      },
+      delete: async (ref: object, options?: object) => void calls.push([ref, options]),
+    } as unknown as Kube;
+    const progress = createProgressStore({ now: () => 0, wake: () => {}, isKnown: () => true, onIgnored: () => {} });
+    const action = { type: 'deleteJob', kind: 'TrainJob', name: 'small-pretrain-1' } as const;
+    await act({ kube, queue: {} as QueueAdmin, progress }, { ...OWNER, ...owner }, action);
+    return calls;
+  };
+  const ref = { kind: 'TrainJob', namespace: OWNER.namespace, name: 'small-pretrain-1' };
+  const inForeground = [
+    [ref, { spec: { suspend: true } }],
+    [ref, { propagation: 'Foreground' }],
+  ];
+
+  test('that is deleted is suspended first, so that a JobSet which is made again starts no pod', async () => {
+    assert.deepEqual(await remove({ deleting: true }), inForeground);
+  });
+
+  test('that cannot be suspended is deleted all the same', async () => {
+    for (const kind of ['notFound', 'invalid'] as const) {
+      const refuse = new KubeError(kind, { reason: 'Refused', message: 'failed calling webhook' });
+      assert.deepEqual(await remove({ deleting: true }, refuse), inForeground);
+    }
+  });
+
+  test('that lives on loses its TrainJob at once, and its pods get their grace period', async () => {
+    assert.deepEqual(await remove({}), [[ref, undefined]]);
+  });
+});
+
 describe('A18: an object of the same name', () => {
   for (const kind of ['conflict', 'invalid'] as const) {
     test(`that another owner has is left as it is (${kind})`, async () => {

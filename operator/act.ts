@@ -21,12 +21,9 @@ export async function act({ kube, queue, progress }: ActContext, owner: Owner, a
     case 'apply':
       return applyOwn(kube, owner, action.object);
     case 'deleteJob':
+      if (action.kind === 'TrainJob' && owner.deleting) return deleteWithPods(kube, { ...action, namespace });
       // In the background, so that pods get their grace period and the Job's name is free at once.
-      return kube.delete(
-        { kind: action.kind, namespace, name: action.name },
-        // A TrainJob that is gone no longer leads to its pods, and a dataset that is deleted waits for them.
-        { propagation: action.kind === 'TrainJob' && owner.deleting ? 'Foreground' : 'Background' },
-      );
+      return kube.delete({ kind: action.kind, namespace, name: action.name });
     case 'ensureQueue':
       return queue.ensureStreams(uid);
     case 'fillQueue':
@@ -78,6 +75,22 @@ function foreignError({ kind, metadata }: KubeObject, there: Stored, cause: unkn
     message: `there is a ${kind} ${namespace}/${name} already, which ${whose}; nothing in it was changed: delete or rename it`,
     cause,
   });
+}
+
+/**
+ * Deletes a TrainJob after its pods: one that is gone no longer leads to them, and a dataset that is deleted waits for them.
+ * Kubeflow Trainer makes the JobSet of a TrainJob again when it finds it deleted, also where the TrainJob itself is being
+ * deleted (2.0.0 to 2.2.0). Suspended, the new one starts no pod.
+ */
+async function deleteWithPods(kube: Kube, { kind, namespace, name }: Ref): Promise<void> {
+  const ref = { kind, namespace, name };
+  try {
+    await kube.mergePatch(ref, { spec: { suspend: true } });
+  } catch (error) {
+    // It may be gone, or what is left of Kubeflow Trainer may refuse changes: no reason to keep it.
+    if (!(error instanceof KubeError)) throw error;
+  }
+  await kube.delete(ref, { propagation: 'Foreground' });
 }
 
 /** The resource version makes it a conflict, and so another reconcile, when another writer has changed them meanwhile. */

@@ -146,9 +146,20 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
   });
 
   test('is gone, when it is deleted, after its pods', async () => {
+    const names = async () => (await list('pods')).map(({ metadata }) => metadata.name);
+    const before = await names();
     await rig.plane.kubectl('delete', 'sds', NAME, '--wait=false');
-    const isGone = async () => !(await rig.plane.kubectl('get', 'sds', '-o', 'name')).includes(`/${NAME}\n`);
+    const seen = new Set<string>();
+    const isGone = async () => {
+      for (const name of await names()) seen.add(name);
+      return !(await rig.plane.kubectl('get', 'sds', '-o', 'name')).includes(`/${NAME}\n`);
+    };
     await until('the dataset is gone', isGone, 90_000);
+    assert.deepEqual(
+      [...seen].filter((name) => !before.includes(name)),
+      [],
+      'no pod is made for what is deleted',
+    );
     assert.deepEqual(rig.kubelet.running(), []);
     const left = await Promise.all((['trainjobs', 'jobsets'] as const).map(list));
     assert.deepEqual(left, [[], []]);
