@@ -25,13 +25,18 @@ export interface Running {
 /** The networks of tests are too small for more. */
 const ONE_THREAD = { OMP_NUM_THREADS: '1' };
 
-/** Starts a command; the kernel ends it when this process ends. */
-export async function startTrainer(config: StageConfigInput, env: NodeJS.ProcessEnv = {}): Promise<Running> {
+/** Starts a command; the kernel ends it when this process ends. @param wrapper a command that starts it */
+export async function startTrainer(
+  config: StageConfigInput,
+  env: NodeJS.ProcessEnv = {},
+  wrapper: readonly string[] = [],
+): Promise<Running> {
   const python = await trainerPython();
   const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-trainer-'));
   const [file, outcomeFile] = [join(folder, 'config.json'), join(folder, 'outcome.json')];
   await writeFile(file, JSON.stringify(config));
-  const args = ['--pdeathsig', 'KILL', python, '-m', 'cohortfarm_trainer', config.type.toLowerCase(), '--config', file];
+  const command = [python, '-m', 'cohortfarm_trainer', config.type.toLowerCase(), '--config', file];
+  const args = ['--pdeathsig', 'KILL', ...wrapper, ...command];
   const child = spawn('setpriv', args, {
     env: {
       ...process.env,

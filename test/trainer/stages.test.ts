@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -11,10 +11,12 @@ import type { StageConfigInput } from '../../contract/schema/stage.ts';
 import { publish } from '../../dataset/publish/publish.ts';
 import { toEightBits } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore } from '../../platform/store/store.ts';
+import { until } from '../../testbed/replica.ts';
 import { type S3Server, startS3Server } from '../../testbed/servers/s3.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { loadGate } from '../../worker/gate/gate.ts';
 import { runShard } from '../../worker/run-shard.ts';
+import { childrenOf } from '../support/cli.ts';
 import { drawImage, drawingContext, planOf, RUN, SIZE, smallDataset } from '../support/dataset.ts';
 import { missingPython } from '../support/venv.ts';
 import { trainerPython } from './python.ts';
@@ -108,6 +110,21 @@ describe('a training stage', { skip }, () => {
     assert.match(await seen, new RegExp(`goes on from the checkpoint of step ${step}\\b`));
     again.process.kill('SIGKILL');
     await again.ended;
+  });
+
+  it('that is asked to stop before it has begun ends at once, also as the first process of a container', async () => {
+    const env = { ...server.env, PET_NPROC_PER_NODE: '2' };
+    const { process: parent, ended } = await startTrainer(config('early'), env, ['unshare', '--pid', '--kill-child']);
+    const status = async (pid: number) => readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const first = await until('it listens to SIGTERM', async () => {
+      const [pid] = await childrenOf(parent.pid!);
+      const [, caught] = /^SigCgt:\s*(\w+)$/m.exec(pid === undefined ? '' : await status(pid)) ?? [];
+      return caught !== undefined && BigInt(`0x${caught}`) & (1n << 14n) ? pid : null;
+    });
+    assert.doesNotMatch(await readFile(`/proc/${first}/maps`, 'utf8'), /libtorch/, 'it listens before it is loaded');
+    process.kill(first!, 'SIGTERM');
+    const { code, stderr } = await ended;
+    assert.deepEqual([code, stderr], [75, '']);
   });
 
   it('in two processes takes the same number of steps, each on a half', async () => {

@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--config", default=os.environ.get(CONFIG), help=f"JSON file (docs/training.md); default: ${CONFIG}")
     args = parser.parse_args(arguments)
+    # The first process of a container gets no signal that it has not asked for: until there is something to store, it ends.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: os._exit(TRY_AGAIN))
     # Threads that wait asleep: on cores shared with others, spinning ones made a step ten times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
