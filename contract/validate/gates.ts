@@ -5,7 +5,7 @@ import { DEGENERATE } from '../names.ts';
 import { type Issue, issueAt, type Path } from '../schema/issue.ts';
 import { type Axes, checkAxisName, checkValue, duplicates } from './axes.ts';
 import { type DraftSpec, soundItems } from './draft.ts';
-import { type Rule, type Validation, withKnown } from './rule.ts';
+import { type Rule, type Validation, withKnown, withName } from './rule.ts';
 
 /** `spec.quality.gates`: each can judge, and what they compare with is there. */
 
@@ -25,7 +25,8 @@ const names: Validation = {
   cel: {
     'quality.gates': [
       {
-        rule: 'self.all(gate, self.exists_one(other, other.name == gate.name))',
+        // A field of a gate costs much, and a name next to nothing.
+        rule: withName('names', 'self.map(gate, gate.name)', 'names.all(name, names.exists_one(other, other == name))'),
         message: 'has two gates of one name; remove or rename one',
       },
     ],
@@ -88,15 +89,15 @@ const gates: Validation = {
   cel: {
     '': [
       {
-        rule: 'self.quality.gates.all(gate, !has(gate.axis) || gate.axis in self.quota.axes)',
+        rule: withName('axes', 'self.quota.axes', 'self.quality.gates.all(gate, !has(gate.axis) || gate.axis in axes)'),
         message: 'a gate names an axis that spec.quota.axes does not have',
         fieldPath: '.quality.gates',
       },
       {
-        rule: withKnown(
+        rule: `!self.quality.gates.exists(gate, has(gate.appliesTo)) || ${withKnown(
           'self.quota.axes',
           'self.quality.gates.all(gate, !has(gate.appliesTo) || !has(gate.axis) || !(gate.axis in known) || gate.appliesTo.all(value, value in known[gate.axis]))',
-        ),
+        )}`,
         message: 'appliesTo of a gate names a value that its axis does not have',
         fieldPath: '.quality.gates',
       },

@@ -58,7 +58,11 @@ const template: Validation = {
   cel: {
     '': [
       {
-        rule: `self.prompt.template.findAll('${PLACEHOLDER}').all(found, found == '{impression}' || found.substring(1, found.size() - 1) in self.quota.axes)`,
+        rule: withName(
+          'axes',
+          'self.quota.axes',
+          `self.prompt.template.findAll('${PLACEHOLDER}').all(found, found == '{impression}' || found.substring(1, found.size() - 1) in axes)`,
+        ),
         message:
           'names in braces must be axes of spec.quota.axes, or impression; give a template if this is the default',
         fieldPath: '.prompt.template',

@@ -164,7 +164,7 @@ const exclude: Validation = {
   cel: {
     quota: [
       {
-        rule: withKnown('self.axes', `self.exclude.all(cell, ${isKnown('cell')})`),
+        rule: `self.exclude.size() == 0 || ${withKnown('self.axes', `self.exclude.all(cell, ${isKnown('cell')})`)}`,
         message: 'names an axis or a value that spec.quota.axes does not have',
         fieldPath: '.exclude',
       },
