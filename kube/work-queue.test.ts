@@ -166,6 +166,7 @@ const happenings = fc.array(
     pauseMs: fc.nat(400),
     key: fc.constantFrom('a', 'b', 'c', 'd'),
     afterMs: fc.oneof(fc.constant(0), fc.nat(2000)),
+    how: fc.constantFrom('after' as const, 'first' as const, 'idle' as const),
   }),
   { maxLength: 60 },
 );
@@ -203,9 +204,11 @@ describe('whatever happens to a work queue', () => {
           },
         });
         const made = new Map<string, number>();
-        for (const { pauseMs, key, afterMs } of events) {
+        for (const { pauseMs, key, afterMs, how } of events) {
           await clock.advance(pauseMs);
-          queue.addAfter(key, afterMs / 1000);
+          if (how === 'first') queue.addFirst(key);
+          else if (how === 'idle') queue.addIdle(key);
+          else queue.addAfter(key, afterMs / 1000);
           made.set(key, clock.now());
         }
         await clock.advance(600_000);
@@ -261,6 +264,19 @@ describe('whatever happens to a work queue', () => {
     assert.equal(turns[4]![0], 'new-2');
     await clock.advance(2000);
     assert.equal(turns.length, 102);
+  });
+
+  it('leaves one turn in eight to what is due, however many others a person waits for', async () => {
+    const { turns, work } = timed(() => clock, 10);
+    const { clock, queue } = queueWith({ work, concurrency: 1 });
+    for (let i = 0; i < 400; i++) queue.addFirst(`new-${i}`);
+    setTurns(queue, 20);
+    await clock.advance(800);
+    const busy = turns.filter(([key]) => key.startsWith('busy-'));
+    assert.ok(busy.length >= 9 && busy.length <= 11, `${busy.length} of ${turns.length} turns`);
+    await clock.advance(10_000);
+    assert.equal(turns.length, 420);
+    assert.equal(queue.size, 0);
   });
 
   it('A24: takes an idle key once, that is also added, or is being worked on', async () => {

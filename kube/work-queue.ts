@@ -32,6 +32,8 @@ interface Entry {
   readonly key: string;
   /** When it is due; null while it was not requested. */
   due: number | null;
+  /** Whether a person waits for its next turn. */
+  isUrgent: boolean;
   running: boolean;
   /** When its last turn began. */
   started: number;
@@ -39,16 +41,15 @@ interface Entry {
   failures: number;
 }
 
-/** Longer than any key waits for its turn. */
-const HEAD_START_MS = 86_400_000;
-/** One turn in so many goes to an idle key, however many others are due. */
-const IDLE_SHARE = 8;
+/** One turn in so many goes to an idle key, and one to a key that is due, however many others go first. */
+const SHARE = 8;
 
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #entries = new Map<string, Entry>();
-  /** Every waiting entry is in it at its `due` or earlier; what has changed since is put right when its time comes. */
+  /** Every waiting entry is in one of them at its `due` or earlier; what has changed since is put right when its time comes. */
   #agenda = new Heap<Entry>();
+  #urgent = new Heap<Entry>();
   /** Keys that get a turn when no other is due. */
   readonly #idle = new Set<string>();
   readonly #running = new Set<Promise<void>>();
@@ -73,10 +74,16 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** The key wants a turn before all that wait, however long they have. */
+  /** The key wants a turn before all that wait, however long they have; one turn in eight is left to those. */
   addFirst(key: string): void {
     if (this.#stopped) return;
-    this.#want(this.#entryOf(key), this.#options.clock.now() - HEAD_START_MS);
+    const entry = this.#entryOf(key);
+    if (!entry.isUrgent) {
+      entry.isUrgent = true;
+      // For a place among those that go first.
+      entry.due = null;
+    }
+    this.#want(entry, this.#options.clock.now());
     this.#pump();
   }
 
@@ -124,7 +131,7 @@ export class WorkQueue {
   #entryOf(key: string): Entry {
     const known = this.#entries.get(key);
     if (known) return known;
-    const entry = { key, due: null, running: false, started: Number.NEGATIVE_INFINITY, failures: 0 };
+    const entry = { key, due: null, isUrgent: false, running: false, started: Number.NEGATIVE_INFINITY, failures: 0 };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -133,27 +140,36 @@ export class WorkQueue {
     const due = Math.max(at, entry.started + this.#options.minIntervalMs);
     if (entry.due !== null && entry.due <= due) return;
     entry.due = due;
-    if (!entry.running) this.#agenda.push(due, entry);
+    if (!entry.running) this.#place(entry);
+  }
+
+  #place(entry: Entry): void {
+    const agenda = entry.isUrgent ? this.#urgent : this.#agenda;
+    // Without a wish an entry stays until its minimum interval is over, then it is forgotten.
+    agenda.push(entry.due ?? entry.started + this.#options.minIntervalMs, entry);
   }
 
   /** Begins all turns that can begin, and wakes up for the next one. */
   #pump(): void {
-    const { clock, concurrency } = this.#options;
+    const { concurrency } = this.#options;
     while (!this.#stopped && this.#running.size < concurrency) {
-      const next = this.#agenda.peek();
-      const isDue = next !== undefined && next.at <= clock.now();
-      if (this.#idle.size > 0 && (!isDue || this.#begun % IDLE_SHARE === 0)) {
-        this.#takeIdle();
-        continue;
-      }
-      if (next === undefined) return;
-      if (!isDue) {
-        this.#wakeAt(next.at);
-        return;
-      }
-      this.#agenda.pop();
-      this.#settle(next.value);
+      const agenda = this.#nextAgenda();
+      if (this.#idle.size > 0 && (agenda === null || this.#begun % SHARE === 0)) this.#takeIdle();
+      else if (agenda !== null) this.#settle(agenda.pop()!.value);
+      else break;
     }
+    const next = Math.min(
+      ...[this.#urgent, this.#agenda].map((agenda) => agenda.peek()?.at ?? Number.POSITIVE_INFINITY),
+    );
+    if (!this.#stopped && this.#running.size < concurrency && next < Number.POSITIVE_INFINITY) this.#wakeAt(next);
+  }
+
+  /** The agenda whose first entry is due and has its turn next; null when none is due. */
+  #nextAgenda(): Heap<Entry> | null {
+    const isOthersTurn = this.#begun % SHARE === SHARE - 1;
+    const inOrder = isOthersTurn ? [this.#agenda, this.#urgent] : [this.#urgent, this.#agenda];
+    const now = this.#options.clock.now();
+    return inOrder.find((agenda) => (agenda.peek()?.at ?? Number.POSITIVE_INFINITY) <= now) ?? null;
   }
 
   /** Gives an idle key its turn; one that is waited for or worked on already needs none. */
@@ -178,16 +194,12 @@ export class WorkQueue {
     }
   }
 
-  /** Throws away places on the agenda that no longer count, once they are the most of it. */
+  /** Throws away places that no longer count, once they are the most of all. */
   #tidy(): void {
-    if (this.#agenda.size < 4 * this.#entries.size + 64) return;
+    if (this.#agenda.size + this.#urgent.size < 4 * this.#entries.size + 64) return;
     this.#agenda = new Heap();
-    for (const entry of this.#entries.values()) if (!entry.running) this.#agenda.push(this.#placeOf(entry), entry);
-  }
-
-  /** Without a wish an entry stays until its minimum interval is over, then it is forgotten. */
-  #placeOf(entry: Entry): number {
-    return entry.due ?? entry.started + this.#options.minIntervalMs;
+    this.#urgent = new Heap();
+    for (const entry of this.#entries.values()) if (!entry.running) this.#place(entry);
   }
 
   #wakeAt(at: number): void {
@@ -204,6 +216,7 @@ export class WorkQueue {
     this.#begun++;
     this.#idle.delete(entry.key);
     entry.due = null;
+    entry.isUrgent = false;
     entry.running = true;
     entry.started = this.#options.clock.now();
     const turn = this.#turn(entry).finally(() => {
@@ -226,7 +239,7 @@ export class WorkQueue {
       onFailure?.(entry.key, error, pause);
     } finally {
       entry.running = false;
-      this.#agenda.push(this.#placeOf(entry), entry);
+      this.#place(entry);
       this.#tidy();
     }
   }
