@@ -72,14 +72,14 @@ export class Controller {
   /** Something about the dataset with this uid has changed outside the API server. */
   wake(uid: string, afterSeconds: number): void {
     const key = this.#keys.get(uid);
-    if (key !== undefined) this.#queue.addAfter(key, Math.max(afterSeconds, this.#patience));
+    if (key !== undefined) this.#queue.addAfter(key, Math.max(afterSeconds, this.patience));
   }
 
   /**
    * Seconds that news of a running dataset waits while many others do: until then more of it comes in, and what a person has
    * just asked for goes first.
    */
-  get #patience(): number {
+  get patience(): number {
     return Math.min(MAX_PATIENCE_SECONDS, this.#queue.due / WAITING_PER_SECOND);
   }
 
@@ -132,7 +132,7 @@ export class Controller {
       keyOf: ({ namespace, labels }: ObjectMeta) =>
         labels?.[LABELS.dataset] === undefined ? null : `${namespace}/${labels[LABELS.dataset]}`,
       onKey: (key: string, _metadata: ObjectMeta | null, isListed: boolean) => {
-        if (!isListed) this.#queue.addAfter(key, this.#patience);
+        if (!isListed) this.#queue.addAfter(key, this.patience);
         else if (!this.#settled.has(key)) this.#queue.addIdle(key);
       },
     };

@@ -176,6 +176,7 @@ function createWork(parts: WorkParts): Work {
     lineage,
     settings: config.settings,
     now: Date.now,
+    patience: () => controller.patience,
     onStatus: metrics.status,
     onSeen: createSeen(metrics),
   });

@@ -12,7 +12,7 @@ import type { Action, Decision, Settings } from './decide/decision.ts';
 import { abandon } from './decide/deleting.ts';
 import type { LineageReporter } from './lineage/reporter.ts';
 import { createEnds } from './observe/ends.ts';
-import { createParser, type ObserveContext, observe, ownerOf } from './observe/observe.ts';
+import { createParser, isUntouched, type ObserveContext, observe, ownerOf } from './observe/observe.ts';
 import type { ProgressStore } from './observe/progress-store.ts';
 import { createQueueObserver } from './observe/queue.ts';
 import { createTrainerObserver } from './observe/trainer.ts';
@@ -43,6 +43,8 @@ export interface ReconcileContext {
   readonly settings: Settings;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Seconds that news may wait, since others wait for their first look. */
+  readonly patience: () => number;
   /** The present status of a dataset. */
   readonly onStatus: (key: Key, status: DatasetStatus) => void;
   /** The dataset was looked at; null once it is gone. */
@@ -160,6 +162,10 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
     if (setback.stepStatus) await context.statuses.write(observed, reporting(decision, setback)).catch(() => null);
     throw setback.error;
   }
+  const patience = context.patience();
+  // A write of it costs the API server as much as a Job, and the plan that is about to come changes it again.
+  const isStarting = !setback && isUntouched(object) && decision.stepStatus?.reason === 'Starting';
+  if (isStarting && patience >= CROWD_SECONDS) return { requeueAfter: patience };
   const heldMs = await context.statuses.write(observed, setback ? reporting(decision, setback) : decision);
   const waits = [setback ? REFUSED_SECONDS : decision.requeueAfter, heldMs === null ? undefined : heldMs / 1000];
   const known = waits.filter((seconds) => seconds !== undefined);
@@ -182,6 +188,8 @@ function withFinalizer({ owner }: Observed, decision: Decision): Decision {
   return { ...decision, actions: [{ type: 'addFinalizer' }, ...decision.actions] };
 }
 
+/** News waits so long where a crowd of new datasets waits: their Jobs go before the first status of those that have theirs. */
+const CROWD_SECONDS = 1;
 /** Refusals of the API server need a person: an admission rule, a field that no pod may have. */
 const REFUSED_SECONDS = 30;
 

@@ -80,7 +80,7 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
  * Whether nothing was made for it yet, so that nothing has to be looked for: the finalizer comes first. A list that has to be
  * up to date takes the API server 50 ms.
  */
-const isUntouched = ({ metadata, status }: Stored): boolean =>
+export const isUntouched = ({ metadata, status }: Stored): boolean =>
   status === undefined && !metadata.finalizers?.includes(FINALIZER) && metadata.deletionTimestamp === undefined;
 
 const acceptedPlan = (digest: string, { samples, shards }: DatasetStatus): AcceptedPlan => ({
