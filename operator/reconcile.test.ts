@@ -30,12 +30,25 @@ const onCluster = () =>
 interface Given {
   /** Holds up the finalizer. */
   readonly holding?: () => Promise<void>;
-  readonly applying?: () => Promise<void>;
+  readonly applying?: (object: KubeObject) => Promise<void>;
+  readonly specFields?: () => Promise<string[]>;
   readonly queue?: object;
   readonly resource?: object;
+  readonly jobs?: Stored[];
+  /** Seconds that news may wait. */
+  readonly patience?: number;
+  /** So many writes are done, of which the last is not answered, and nothing after it. */
+  readonly writes?: number;
 }
 
-function setUp({ holding = async () => {}, applying = async () => {}, queue = {}, resource = {} }: Given = {}) {
+function setUp(given: Given = {}) {
+  const { holding = async () => {}, applying = async () => {}, queue = {}, resource = {}, jobs = [] } = given;
+  const { specFields = async () => [], patience = 0, writes = Number.POSITIVE_INFINITY } = given;
+  let written = 0;
+  const write = async <T>(run: () => T | Promise<T>): Promise<T> => {
+    const result = written++ < writes && (await run());
+    return written < writes ? (result as T) : new Promise<T>(() => {});
+  };
   const clock = new FakeClock();
   const listeners = new Map<Kind, (event: WatchEvent) => void>();
   let version = 1;
@@ -52,7 +65,6 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     },
   };
   const statuses: { at: number; status: DatasetStatus }[] = [];
-  const jobs: Stored[] = [];
   const change = (more: Partial<Stored>): Stored => {
     version++;
     stored = {
@@ -65,6 +77,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
   };
   /** Requests for one dataset; the lists of watches are for all. */
   const requests: string[] = [];
+  const objects: KubeObject[] = [];
   const kube = {
     get: async ({ kind }: { kind: Kind }) => {
       requests.push(`get ${kind}`);
@@ -75,23 +88,29 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
       if (!metadataOnly) requests.push(`list ${kind}`);
       return { items: kind === 'SyntheticDataset' ? [stored] : kind === 'Job' ? jobs : [], resourceVersion: '1' };
     },
-    apply: async (object: KubeObject) => {
+    specFields,
+    apply: (object: KubeObject) => {
       requests.push(`apply ${object.kind}`);
-      await applying();
-      const status = { active: 1, ready: 1 };
-      if (object.kind === 'Job')
-        jobs.push({ ...object, metadata: { ...object.metadata, uid: 'job', resourceVersion: '1' }, status });
-      return object;
+      objects.push(object);
+      return write(async () => {
+        await applying(object);
+        const status = { active: 1, ready: 1 };
+        if (object.kind === 'Job' && !jobs.some(({ metadata }) => metadata.name === object.metadata.name))
+          jobs.push({ ...object, metadata: { ...object.metadata, uid: 'job', resourceVersion: '1' }, status });
+        return object;
+      });
     },
-    mergePatch: async (_ref: unknown, { metadata }: { metadata: { finalizers: string[] } }) => {
-      await holding();
-      stored = { ...stored, metadata: { ...stored.metadata, finalizers: metadata.finalizers } };
-      return change({});
-    },
-    patchStatus: async (_ref: unknown, status: DatasetStatus) => {
-      statuses.push({ at: clock.now(), status });
-      return change({ status });
-    },
+    mergePatch: (_ref: unknown, { metadata }: { metadata: { finalizers: string[] } }) =>
+      write(async () => {
+        await holding();
+        stored = { ...stored, metadata: { ...stored.metadata, finalizers: metadata.finalizers } };
+        return change({});
+      }),
+    patchStatus: (_ref: unknown, status: DatasetStatus) =>
+      write(() => {
+        statuses.push({ at: clock.now(), status });
+        return change({ status });
+      }),
     delete: async () => {},
   } as unknown as Kube;
   const admin = {
@@ -100,8 +119,8 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
       requests.push('state of the queue');
       return filledQueue(3);
     },
-    ensureStreams: async () => {},
     ...queue,
+    ensureStreams: (uid: string) => write(() => (queue as Partial<QueueAdmin>).ensureStreams?.(uid)),
   } as unknown as QueueAdmin;
   const progress = createProgressStore({
     now: () => clock.now(),
@@ -125,6 +144,7 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     },
     settings: SETTINGS,
     now: () => clock.now(),
+    patience: () => patience,
     onStatus: () => {},
     onSeen: (_uid, key) => key && reconciles.push(clock.now()),
   });
@@ -170,6 +190,10 @@ function setUp({ holding = async () => {}, applying = async () => {}, queue = {}
     events,
     lineage,
     ignored,
+    /** Objects of a kind, each time that they were applied. */
+    applied: (kind: string) => objects.filter((object) => object.kind === kind),
+    jobs,
+    written: () => written,
     stored: () => stored,
   };
 }
@@ -284,6 +308,99 @@ test('B: what a Job needs is made while the dataset is held, and the Job when bo
   await clock.advance(0);
   assert.deepEqual(requests.slice(2, 3), ['apply Job']);
   assert.equal(readyOf(statuses[0]?.status)?.reason, 'Starting');
+  await controller.stop(1000);
+});
+
+describe('B: where a crowd of new datasets waits', () => {
+  test('the Job of each goes before its first status, which follows with the next look', async () => {
+    const { clock, controller, requests, statuses } = setUp({ patience: 3, queue: { state: async () => null } });
+    await clock.advance(1000);
+    assert.equal(requests.at(-1), 'apply Job');
+    assert.equal(statuses.length, 0);
+    await clock.advance(2500);
+    assert.equal(readyOf(statuses[0]?.status)?.reason, 'Starting');
+    await controller.stop(1000);
+  });
+
+  test('what a person has to correct is said at once', async () => {
+    const { spec } = onCluster();
+    const { clock, controller, statuses } = setUp({
+      patience: 3,
+      resource: { spec: { ...spec, output: { ...spec.output, uri: '/tmp' } } },
+    });
+    await clock.advance(100);
+    assert.equal(readyOf(statuses[0]?.status)?.reason, 'SpecInvalid');
+    await controller.stop(1000);
+  });
+});
+
+describe('B: an operator that is killed after any write of a first look', () => {
+  for (const patience of [0, 3]) {
+    test(`leaves nothing that the next one does not bring to the same end (patience ${patience})`, async () => {
+      const run = async (given: Given, streams: Set<string>) => {
+        const queue = {
+          state: async (uid: string) => (streams.has(uid) ? filledQueue(3) : null),
+          ensureStreams: async (uid: string) => void streams.add(uid),
+        };
+        const world = setUp({ ...given, patience, queue });
+        await world.clock.advance(20_000);
+        void world.controller.stop(0);
+        await world.clock.advance(0);
+        return world;
+      };
+      const outcome = ({ jobs, stored }: ReturnType<typeof setUp>, streams: Set<string>) => ({
+        jobs: jobs.map(({ metadata }) => metadata.name),
+        finalizers: stored().metadata.finalizers,
+        reason: readyOf(stored().status as DatasetStatus)?.reason,
+        streams: [...streams],
+      });
+      const streams = new Set<string>();
+      const whole = await run({}, streams);
+      const wanted = outcome(whole, streams);
+      assert.deepEqual(wanted, {
+        jobs: ['small-workers-1'],
+        finalizers: ['cohortfarm.dev/cleanup'],
+        reason: 'Starting',
+        streams: ['uid-1'],
+      });
+      for (let writes = 1; writes <= whole.written(); writes++) {
+        const streams = new Set<string>();
+        const killed = await run({ writes }, streams);
+        // Nothing is begun that deletion would not undo.
+        if (streams.size + killed.jobs.length > 0)
+          assert.deepEqual(killed.stored().metadata.finalizers, wanted.finalizers);
+        const next = await run({ resource: killed.stored(), jobs: killed.jobs }, streams);
+        assert.deepEqual(outcome(next, streams), wanted, `killed after ${writes} writes`);
+      }
+    });
+  }
+});
+
+test('A15: a TrainJob that is refused is written anew, as the version has it that was installed meanwhile', async () => {
+  const { spec } = onCluster();
+  const training = {
+    labels: ['edema'],
+    stages: [{ name: 'pretrain', type: 'Pretrain', runtimeRef: { name: 'ours' } }],
+  };
+  let field = 'podSpecOverrides';
+  const { clock, controller, applied } = setUp({
+    resource: {
+      spec: { ...spec, training },
+      status: { manifest: { uri: 's3://c/small/dataset.json', sha256: 'b'.repeat(64) } },
+      metadata: { finalizers: ['cohortfarm.dev/cleanup'] },
+    },
+    specFields: async () => ['trainer', field],
+    applying: async (object) => {
+      if (object.kind !== 'TrainJob' || field in (object.spec as object)) return;
+      throw new KubeError('invalid', { reason: 'Invalid', message: 'unknown field "spec.podSpecOverrides"' });
+    },
+  });
+  await clock.advance(1000);
+  assert.deepEqual(applied('TrainJob').length, 1);
+  field = 'runtimePatches';
+  await clock.advance(90_000);
+  const specs = applied('TrainJob').map(({ spec }) => spec as object);
+  assert.ok('runtimePatches' in specs.at(-1)!, JSON.stringify(specs.map(Object.keys)));
   await controller.stop(1000);
 });
 

@@ -68,7 +68,7 @@ export type Reconcile = (key: Key, log: Logger) => Promise<Result>;
 export function createReconciler(context: ReconcileContext): Reconcile {
   const parser = createParser();
   const queueObserver = createQueueObserver(context);
-  const observeTrainer = createTrainerObserver(context);
+  const trainer = createTrainerObserver(context);
   const ends = createEnds(context.now);
   const statuses = createStatusWriter({
     ...context,
@@ -123,7 +123,8 @@ export function createReconciler(context: ReconcileContext): Reconcile {
       ...context,
       parse: parser.parse,
       observeQueue,
-      observeTrainer,
+      observeTrainer: trainer.observe,
+      forgetTrainer: trainer.forget,
       endsOf: ends.of,
       statuses,
       failingSince,
@@ -141,6 +142,8 @@ interface ObjectContext
   extends ReconcileContext,
     Pick<ObserveContext, 'parse' | 'observeQueue' | 'observeTrainer' | 'endsOf'> {
   readonly statuses: StatusWriter;
+  /** A TrainJob was refused. */
+  readonly forgetTrainer: () => void;
   /** By UID: when its actions began to fail, of those that failed last. */
   readonly failingSince: Map<string, number>;
 }
@@ -204,6 +207,7 @@ async function carryOut(
   const fail = (action: Action, error: unknown): Setback => {
     const since = context.failingSince.get(owner.uid) ?? now;
     context.failingSince.set(owner.uid, since);
+    if (action.type === 'apply' && action.object.kind === 'TrainJob') context.forgetTrainer();
     return setbackOf(error, { action, decision, observed, failingMs: now - since });
   };
   const first = decision.actions.filter(mayGoFirst);

@@ -11,18 +11,29 @@ export interface TrainerContext {
   readonly now: () => number;
 }
 
-/** Reads how TrainJobs are written in the installed version; undefined where none is installed, or the schema is hidden. */
-export function createTrainerObserver({ kube, now }: TrainerContext): () => Promise<TrainerApi | undefined> {
+export interface TrainerObserver {
+  /** The form of TrainJobs in the installed version; undefined where none is installed, or the schema is hidden. */
+  observe(): Promise<TrainerApi | undefined>;
+  /** A TrainJob was refused: another version may have been installed since. */
+  forget(): void;
+}
+
+export function createTrainerObserver({ kube, now }: TrainerContext): TrainerObserver {
   let known: { readonly api: TrainerApi; readonly at: number } | null = null;
-  return async () => {
-    if (known !== null && now() - known.at < KNOWN_MS) return known.api;
-    try {
-      const fields = await kube.specFields('TrainJob');
-      known = fields && { api: trainerApiOf(fields), at: now() };
-      return known?.api;
-    } catch (error) {
-      if (isKubeError(error, 'forbidden')) return undefined;
-      throw error;
-    }
+  return {
+    async observe() {
+      if (known !== null && now() - known.at < KNOWN_MS) return known.api;
+      try {
+        const fields = await kube.specFields('TrainJob');
+        known = fields && { api: trainerApiOf(fields), at: now() };
+        return known?.api;
+      } catch (error) {
+        if (isKubeError(error, 'forbidden')) return undefined;
+        throw error;
+      }
+    },
+    forget() {
+      known = null;
+    },
   };
 }

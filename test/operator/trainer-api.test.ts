@@ -61,7 +61,7 @@ describe('a TrainJob of the operator', { skip: await missingForServers() }, () =
   });
   after(() => plane?.stop());
 
-  const observeNow = () => createTrainerObserver({ kube: anybody, now: Date.now })();
+  const observeNow = () => createTrainerObserver({ kube: anybody, now: Date.now }).observe();
 
   it('A15: is written for no version where none is installed', async () => {
     assert.equal(await observeNow(), undefined);
