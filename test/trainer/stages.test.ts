@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { TRAINER } from '../../cli/train/venv.ts';
 import { type Metrics, metricsSchema } from '../../contract/schema/metrics.ts';
 import type { StageConfigInput } from '../../contract/schema/stage.ts';
@@ -90,7 +91,29 @@ describe('a training stage', { skip }, () => {
       assert.equal(one.bestStep, other.bestStep);
       const graphOf = (output: string) => store.get(`training/${output}/model.onnx`);
       assert.deepEqual(await graphOf(killed), await graphOf(whole));
+      const history = one.history.map(({ step, validationLoss }) => [step, Math.fround(validationLoss)]);
+      assert.deepEqual(await eventsInS3(killed), { steps: one.steps, validations: history });
     });
+
+  /** Event files, as TensorBoard itself reads them from S3: steps with a training loss, and what validations found. */
+  async function eventsInS3(name: string): Promise<{ steps: number; validations: unknown }> {
+    const keys: string[] = [];
+    for await (const { key } of store.list(`training/${name}/events/`)) keys.push(key);
+    const folder = keys[0]!.slice(0, keys[0]!.lastIndexOf('/'));
+    const script = `
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+steps = [one.step for one in events.Scalars("train/loss")]
+assert steps == sorted(set(steps))
+print(json.dumps({"steps": steps[-1], "validations": [[one.step, one.value] for one in events.Scalars("validation/loss")]}))
+`;
+    const env = { ...process.env, ...server.env, S3_ENDPOINT: server.endpoint };
+    const python = await trainerPython();
+    const { stdout } = await promisify(execFile)(python, ['-c', script, `${BUCKET}/${folder}`], { env });
+    return JSON.parse(stdout);
+  }
 
   it('that is asked to stop saves, says so by its exit code, and goes on', async () => {
     const long = { steps: 2000, validateSteps: 500, checkpointSeconds: 1 };

@@ -18,6 +18,7 @@ from ..errors import StoppedError, TerminalError, UsageError
 from ..models import last_layer
 from ..progress import Progress
 from .checkpoint import load_checkpoint, save_checkpoint
+from .events import Scalar, event_file, events_key, loss_scalars
 from .job import Job, epoch_steps, positive_weights
 from .learner import Learner
 from .predict import Predictor
@@ -34,6 +35,7 @@ class Standing:
     seconds: float = 0.0
     resumed: int = 0
     losses: list[float] = field(default_factory=list)  # of the steps since the last validation
+    since: float = field(default_factory=time.time)  # when that was, or when the run began
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -125,19 +127,33 @@ class _Run:
             self.best = _copy(learner.measured)
         else:
             standing.worse += 1
-        mean = float(np.mean(standing.losses)) if standing.losses else None
-        standing.losses = []
-        standing.history.append(
-            {
-                "step": standing.step,
-                "trainLoss": mean,
-                "validationLoss": loss,
-                "validationAuroc": auroc,
-                "learningRate": learner.rate(standing.step),
-            }
-        )
+        entry = {
+            "step": standing.step,
+            "trainLoss": float(np.mean(standing.losses)) if standing.losses else None,
+            "validationLoss": loss,
+            "validationAuroc": auroc,
+            "learningRate": learner.rate(standing.step),
+        }
+        standing.history.append(entry)
+        self._write_events(entry)
         shown = "" if auroc is None else f", AUROC {auroc:.4f}"
         return f"step {standing.step} of {self.job.steps}, validation loss {loss:.4f}{shown}"
+
+    def _write_events(self, entry: dict[str, Any]) -> None:
+        """What happened since the last validation, for TensorBoard."""
+        standing, now = self.standing, time.time()
+        losses = loss_scalars(standing.losses, standing.step, standing.since, now)
+        standing.losses, standing.since = [], now
+        if not self.team.leads:
+            return
+        scalars = [
+            *losses,
+            *(Scalar("train/learning_rate", one.step, one.time, self.learner.rate(one.step)) for one in losses),
+            Scalar("validation/loss", standing.step, now, entry["validationLoss"]),
+        ]
+        if entry["validationAuroc"] is not None:
+            scalars.append(Scalar("validation/auroc", standing.step, now, entry["validationAuroc"]))
+        self.job.store.put(self.job.prefix + events_key(self.job.digest, standing.step), event_file(scalars))
 
     def _checkpoint(self) -> None:
         """Saves now and then; all processes stop together when one of them is asked to."""
