@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TRAINER, TRAINER_ENVIRONMENT, virtualPython } from '../cli/train/venv.ts';
 import { publish } from '../dataset/publish/publish.ts';
@@ -10,9 +11,15 @@ import { startS3Server } from '../testbed/servers/s3.ts';
 import { runShard } from '../worker/run-shard.ts';
 import { interleave, median, type Peer, speedup, startPeer } from './measure.ts';
 
-/** The trainer's loader against plain webdataset, from shards in S3, with 1 and 2 workers. Writes bench/loader.md. */
+/**
+ * The trainer's loader against plain webdataset, from shards in S3, with 1 and 2 workers, and by itself on full-size films.
+ * Writes bench/loader.md; with
+ * --films only the part on films.
+ */
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' } } });
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '5' }, films: { type: 'boolean', default: false } },
+});
 const rounds = Number(values.rounds);
 
 const BATCH = 32;
@@ -55,45 +62,114 @@ async function grow(store: ObjectStore, side: number, images: number): Promise<v
   await publish({ plan, dataset, ...RUN, store, version: 'bench' });
 }
 
-const server = await startS3Server();
-const python = await virtualPython(TRAINER_ENVIRONMENT);
-await server.createBucket('bench');
-Object.assign(process.env, server.env, { PYTHONPATH: TRAINER });
-const lines = [
-  '# The loader',
-  '',
-  `Written by \`npm run bench:loader\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores: one epoch of`,
-  `${CASES.map(({ images }) => images).join(' and ')} images in shards of ${SHARD} and batches of ${BATCH}, on an S3 server on this machine, which shares the cores.`,
-  `Both decode with the same function. They run in turn; a ratio is the median over ${rounds} rounds of the ratio within the round,`,
-  "and above 1 means that the trainer's loader is faster.",
-  '',
-  '| what | loader workers | trainer, images/s | plain webdataset, images/s | ratio |',
-  '| --- | --- | --- | --- | --- |',
-];
-try {
-  for (const { name, side, size, images } of CASES) {
-    const uri = `s3://bench/side-${side}`;
-    await grow(openStore(uri, server.options), side, images);
-    const start = (kind: string): Promise<Peer> =>
-      startPeer(python, ['bench/python/loader.py', kind, uri, server.endpoint]);
-    const peers = { ours: await start('ours'), webdataset: await start('webdataset') };
-    for (const workers of [1, 2]) {
-      const ask = (peer: Peer) => async () => (await peer.ask({ workers, size, batch: BATCH })).seconds;
-      const [ours, theirs] = await interleave(
-        [
-          { name: 'trainer', run: ask(peers.ours) },
-          { name: 'webdataset', run: ask(peers.webdataset) },
-        ],
-        rounds,
-      );
-      const rate = (seconds: readonly number[]): string => (1 / median(seconds)).toFixed(0);
-      const row = `| ${name} | ${workers} | ${rate(ours!.seconds)} | ${rate(theirs!.seconds)} | ${speedup(ours!, theirs!).toFixed(2)} |`;
-      process.stdout.write(`${row}\n`);
-      lines.push(row);
+/** Images of 224 pixels that a GPU takes in a second, an assumption: from DenseNet-121 on an older one to small networks on a new one. */
+const DEVICES = [500, 1000, 2000, 4000];
+const FILMS = 64;
+const FILMS_PART = '## Full-size films';
+
+/** Full-size films: decoded whole with two workers, as before; scaled by the codec; from the cache on disk; and beside a GPU. */
+async function filmRows(python: string): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-films-'));
+  const load = loadavg()[0]!.toFixed(1);
+  const peer = await startPeer(python, ['bench/python/training_loader.py', folder, String(FILMS)]);
+  try {
+    const ways = [
+      { name: 'decoded whole', way: 'whole', batch: 8, steps: 32 },
+      { name: 'scaled by the codec', way: 'codec', batch: 8, steps: 32 },
+      { name: 'from the cache on disk', way: 'cache', batch: 32, steps: 128 },
+    ];
+    const measured = await interleave(
+      ways.map(({ name, ...request }) => ({
+        name,
+        run: async () => (await peer.ask({ ...request, workers: 2, device: 0 })).seconds,
+      })),
+      rounds,
+    );
+    const films = measured.map(
+      (way) => `| ${way.name} | ${(1 / median(way.seconds)).toFixed(0)} | ${speedup(way, measured[0]!).toFixed(1)} |`,
+    );
+    const waits: string[] = [];
+    for (const device of DEVICES) {
+      const shares: number[] = [];
+      for (let round = 0; round < rounds; round++) {
+        const answer = await peer.ask({ way: 'cache', workers: 2, batch: 32, steps: 96, device });
+        shares.push(answer.waiting!);
+      }
+      waits.push(`| ${device} | ${(32_000 / device).toFixed(0)} | ${(100 * median(shares)).toFixed(1)} % |`);
     }
-    for (const peer of Object.values(peers)) peer.end();
+    return [
+      '',
+      FILMS_PART,
+      '',
+      `JPEGs of 2500x3000 pixels (about 2.6 MB) from a folder, scaled to 224 and augmented, with two loader workers; ${FILMS} films, none`,
+      `kept in memory. Decoded whole is how they were read before. The load of the machine was ${load} as this began.`,
+      '',
+      '| films | images/s | times |',
+      '| --- | --- | --- |',
+      ...films,
+      '',
+      'The share of the time of steps of 32 images that waits for data, from the cache on disk, where a GPU takes so many images',
+      'a second. There is no GPU here: the training process sleeps through each step, and the two loaders have both cores.',
+      '',
+      '| images/s of the GPU | ms of a step | waiting |',
+      '| --- | --- | --- |',
+      ...waits,
+    ];
+  } finally {
+    peer.end();
+    await rm(folder, { recursive: true, force: true });
   }
-  await writeFile(new URL('loader.md', import.meta.url), `${lines.join('\n')}\n`);
-} finally {
-  await server.stop();
 }
+
+/** Epochs over shards in S3, beside plain webdataset. */
+async function shardRows(python: string): Promise<string[]> {
+  const server = await startS3Server();
+  await server.createBucket('bench');
+  Object.assign(process.env, server.env);
+  const lines = [
+    '# The loader',
+    '',
+    `Written by \`npm run bench:loader\` on ${cpus()[0]!.model.trim()}, ${availableParallelism()} cores: one epoch of`,
+    `${CASES.map(({ images }) => images).join(' and ')} images in shards of ${SHARD} and batches of ${BATCH}, on an S3 server on this machine, which shares the cores.`,
+    `Both decode with the same function. They run in turn; a ratio is the median over ${rounds} rounds of the ratio within the round,`,
+    "and above 1 means that the trainer's loader is faster.",
+    '',
+    '| what | loader workers | trainer, images/s | plain webdataset, images/s | ratio |',
+    '| --- | --- | --- | --- | --- |',
+  ];
+  try {
+    for (const { name, side, size, images } of CASES) {
+      const uri = `s3://bench/side-${side}`;
+      await grow(openStore(uri, server.options), side, images);
+      const start = (kind: string): Promise<Peer> =>
+        startPeer(python, ['bench/python/loader.py', kind, uri, server.endpoint]);
+      const peers = { ours: await start('ours'), webdataset: await start('webdataset') };
+      for (const workers of [1, 2]) {
+        const ask = (peer: Peer) => async () => (await peer.ask({ workers, size, batch: BATCH })).seconds;
+        const [ours, theirs] = await interleave(
+          [
+            { name: 'trainer', run: ask(peers.ours) },
+            { name: 'webdataset', run: ask(peers.webdataset) },
+          ],
+          rounds,
+        );
+        const rate = (seconds: readonly number[]): string => (1 / median(seconds)).toFixed(0);
+        const row = `| ${name} | ${workers} | ${rate(ours!.seconds)} | ${rate(theirs!.seconds)} | ${speedup(ours!, theirs!).toFixed(2)} |`;
+        process.stdout.write(`${row}\n`);
+        lines.push(row);
+      }
+      for (const peer of Object.values(peers)) peer.end();
+    }
+    return lines;
+  } finally {
+    await server.stop();
+  }
+}
+
+const python = await virtualPython(TRAINER_ENVIRONMENT);
+process.env.PYTHONPATH = TRAINER;
+const file = new URL('loader.md', import.meta.url);
+const kept = values.films
+  ? (await readFile(file, 'utf8')).split(`\n\n${FILMS_PART}`)[0]!
+  : (await shardRows(python)).join('\n');
+await writeFile(file, `${kept.trimEnd()}\n${(await filmRows(python)).join('\n')}\n`);

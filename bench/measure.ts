@@ -45,17 +45,23 @@ export async function timed(action: () => Promise<unknown>): Promise<number> {
   return (performance.now() - begin) / 1000;
 }
 
+interface PeerAnswer {
+  readonly seconds: number;
+  /** Share of the time that was spent waiting for data, where a peer measures that. */
+  readonly waiting?: number;
+}
+
 /** A process that answers one JSON line per request. */
 export interface Peer {
   readonly pid: number;
-  ask(request: unknown): Promise<{ seconds: number }>;
+  ask(request: unknown): Promise<PeerAnswer>;
   end(): void;
 }
 
 export async function startPeer(command: string, args: readonly string[]): Promise<Peer> {
   const child: ChildProcess = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const answer = async (): Promise<{ seconds: number }> => {
+  const answer = async (): Promise<PeerAnswer> => {
     const { value, done } = await lines.next();
     if (done) throw new Error(`${command} ${args.join(' ')} ended`);
     return JSON.parse(value);

@@ -9,17 +9,21 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import RLELossless
 
+from cohortfarm_trainer.cpus import loader_workers, usable_cpus
 from cohortfarm_trainer.data.augment import Augment
 from cohortfarm_trainer.data.dicom import dicom_to_grey
 from cohortfarm_trainer.data.images import ImageReader, decode
 from cohortfarm_trainer.data.loader import Group, TrainingBatches, training_loader
 from cohortfarm_trainer.data.source import read_source
+from cohortfarm_trainer.distributed import Team
 from cohortfarm_trainer.errors import UsageError
+from cohortfarm_trainer.training.predict import Predictor
 from dicoms import dicom, dicom_bytes, saved
 
 N, SIZE = 150, 32
@@ -229,3 +233,54 @@ def test_science_2_3_an_image_that_changes_is_decoded_again(tmp_path, monkeypatc
         (folder / "1.png").write_bytes(png(grey))
         os.utime(folder / "1.png", ns=(grey, grey))
         assert (ImageReader(read_source(str(folder), LABELS, {}), SIZE).read(np.array([0]))[0] == grey).all()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "250000 100000\n"}, 3),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ({}, 8),
+    ],
+)
+def test_loaders_follow_the_cpus_that_a_process_may_use(files, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_cpus(tmp_path) == expected
+
+
+def test_processes_of_one_machine_share_its_cpus(monkeypatch):
+    for cpus, here, expected in ((8, "1", 8), (8, "4", 2), (2, "4", 1), (64, "1", 16), (64, "8", 8)):
+        monkeypatch.setattr("cohortfarm_trainer.cpus.usable_cpus", lambda cpus=cpus: cpus)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", here)
+        assert loader_workers() == expected
+
+
+def test_validation_images_are_decoded_beside_the_training(shards):
+    class Mean(torch.nn.Module):
+        def forward(self, images):
+            return images.mean((1, 2, 3))[:, None].repeat(1, len(LABELS))
+
+    alone = Team(0, 1, torch.device("cpu"))
+    expected = Predictor(shards, SIZE, alone, 2).logits(Mean(), torch.float32)
+    beside = Predictor(shards, SIZE, alone, 2)
+    beside.begin()
+    beside.begin()
+    beside.decoding.join()
+    beside.batches.reader.fetcher.fetch = None  # all that is needed is there
+    assert (beside.logits(Mean(), torch.float32) == expected).all()
+
+
+def test_an_image_that_cannot_be_decoded_is_named_where_it_is_asked_for(tmp_path):
+    (tmp_path / "metadata.csv").write_text("file_name,patient_id,findings\n1.png,1,edema\n2.png,2,edema\n")
+    (tmp_path / "1.png").write_bytes(png(10))
+    (tmp_path / "2.png").write_bytes(b"none")
+    beside = Predictor(read_source(str(tmp_path), LABELS, {}), SIZE, Team(0, 1, torch.device("cpu")), 0)
+    beside.begin()
+    with pytest.raises(UsageError, match="2.png holds an image that cannot be decoded"):
+        beside.logits(torch.nn.Identity(), torch.float32)

@@ -11,7 +11,7 @@ from .disk import DiskCache
 from .fetch import Fetcher
 from .records import Records
 
-CACHE = 512 << 20  # bytes of decoded images that one process keeps
+CACHE = 512 << 20  # bytes of decoded images that a training process keeps, together with those that load for it
 CROP, LETTERBOX = "Crop", "Letterbox"
 DRAFT = 2  # the least that a JPEG is larger than what it is scaled to
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from .augment import Augment
-from .images import CROP, ImageReader
+from .images import CACHE, CROP, ImageReader
 from .order import BLOCK, Stream
 from .records import Records
 
@@ -29,11 +29,14 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 class TrainingBatches(Dataset):
     """Item k holds the batches of one rank for the k-th block of some steps."""
 
-    def __init__(self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int, fit: str = CROP):
+    def __init__(
+        self, groups: list[Group], size: int, steps: range, augment: Augment, seed: int, rank: int, world: int, fit: str = CROP, cache: int = CACHE
+    ):
+        """`cache` is how many bytes of decoded images each process keeps."""
         self.groups, self.augment, self.rank, self.world = groups, augment, rank, world
         self.streams = [Stream(group.records.blob, seed + i) for i, group in enumerate(groups)]
         self.members = [np.zeros(len(group.records), np.int64) if group.groups is None else group.groups for group in groups]
-        self.readers = [ImageReader(group.records, size, fit) for group in groups]
+        self.readers = [ImageReader(group.records, size, fit, cache // len(groups)) for group in groups]
         bounds = [steps.start, *range((steps.start // BLOCK + 1) * BLOCK, steps.stop, BLOCK), steps.stop]
         self.blocks = [range(first, last) for first, last in zip(bounds, bounds[1:]) if first < last]
 

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from ..data.augment import Augment
+from ..data.images import CACHE
 from ..data.loader import TrainingBatches, training_loader
 from ..distributed import Team
 from ..errors import StoppedError, TerminalError, UsageError
@@ -86,6 +87,7 @@ class _Run:
         for images, labels, groups in self._batches():
             if self._finished():
                 break
+            self.validation.begin()  # once all processes that load images were forked: a thread would not outlive that
             loss = self.learner.step(standing.step, images, labels, self.positive, groups)
             standing.losses.append(loss)
             standing.step += 1
@@ -105,7 +107,7 @@ class _Run:
         augment = Augment(job.hyper["flip"], job.hyper["rotation"], job.seed)
         steps = range(self.standing.step, job.steps)
         groups = [replace(job.groups[0], groups=self.learner.objective.train), *job.groups[1:]]
-        batches = TrainingBatches(groups, job.size, steps, augment, job.seed, team.rank, team.world, job.fit)
+        batches = TrainingBatches(groups, job.size, steps, augment, job.seed, team.rank, team.world, job.fit, CACHE // max(1, job.workers))
         return training_loader(batches, job.workers, team.device.type == "cuda")
 
     def _finished(self) -> bool:

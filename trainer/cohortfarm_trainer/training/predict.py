@@ -1,5 +1,8 @@
 """What a model says of some images."""
 
+import threading
+from contextlib import suppress
+
 import numpy as np
 import torch
 from torch import nn
@@ -23,11 +26,26 @@ class Predictor:
         self.indices = share(len(records), team.rank, team.world)
         self.batches = FixedBatches(records, self.indices, size, BATCH, fit)
         self.workers = workers if len(self.indices) * size * size > CACHE else 0
+        self.decoding: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Decodes the images in a thread beside other work, where they fit into memory; another call does nothing."""
+        if self.workers == 0 and self.decoding is None:
+            self.decoding = threading.Thread(target=self._decode, daemon=True)
+            self.decoding.start()
+
+    def _decode(self) -> None:
+        # An image that cannot be read is reported to whom it is read for.
+        with suppress(Exception):
+            for _ in self.batches:
+                pass
 
     @torch.inference_mode()
     def logits(self, model: nn.Module, dtype: torch.dtype) -> np.ndarray:
         """float32 [n, labels] in the order of the records, in every process."""
         model.eval()
+        if self.decoding is not None:
+            self.decoding.join()
         device = self.team.device
         source = (
             DataLoader(self.batches, batch_size=None, num_workers=self.workers, worker_init_fn=one_thread)
