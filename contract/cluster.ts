@@ -190,6 +190,8 @@ export const ENV = {
   logLevel: 'COHORTFARM_LOG_LEVEL',
   /** For a trainer: path of its config (see schema/stage.ts). */
   stageConfig: 'COHORTFARM_STAGE_CONFIG',
+  /** For a trainer of some runs of a comparison: which share of them, from 0. */
+  share: 'COHORTFARM_SHARE',
 } as const;
 
 /** Paths in the containers of our images. */

@@ -1,6 +1,7 @@
 import { isProbe, objects } from '../contract/names.ts';
 import type { PrefixOwner } from '../contract/schema/record.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
+import { COMPARE_RUNS } from '../contract/schema/training.ts';
 import type { ObjectStore } from '../platform/store/store.ts';
 import { isSameOwner, readClaim, readManifest } from './claim.ts';
 import { nestedDataset } from './foreign.ts';
@@ -88,7 +89,7 @@ export function ownedBy({ metadata, spec }: Pick<SyntheticDataset, 'metadata' | 
   const shards = `${objects.shards}${metadata.name}-`;
   const features = `${objects.featuresFolder}${metadata.name}-`;
   // Results of a stage that was changed and trained again lie in a folder with a digest.
-  const stages = [...(spec.training?.stages ?? []).map(({ name }) => name), 'evaluate', 'compare'];
+  const stages = [...(spec.training?.stages ?? []).map(({ name }) => name), 'evaluate', 'compare', COMPARE_RUNS];
   const folder = new RegExp(`^${objects.training}(${stages.join('|')})(-[0-9a-f]{8})?/.`);
   return (key) =>
     PATTERNS.some((pattern) => pattern.test(key)) ||

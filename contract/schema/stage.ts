@@ -95,6 +95,12 @@ export const stageConfigSchema = z.strictObject({
         .min(1)
         .optional()
         .describe('Synthetic cohorts, each in place of the data of pretrain'),
+      shares: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('Train only, and of so many shares of the runs only the one of COHORTFARM_SHARE, counted from 0'),
+      runs: uri.optional().describe('Folder of the runs, where other pods have trained them; default: output'),
       pretrain: trainSchema,
       finetune: trainSchema,
     })

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { headlinesSchema } from './outcome.ts';
-import { MAX_STAGES, RESERVED_STAGES } from './training.ts';
+import { COMPARE_RUNS, MAX_STAGES, RESERVED_STAGES } from './training.ts';
 
 /**
  * The status of a `SyntheticDataset`, which the operator writes and people read. Its size is bounded: counts of cells and
@@ -119,7 +119,7 @@ export const statusSchema = z.strictObject({
     .describe('Headlines of the evidence about the images, once the dataset is complete: fidelity, variety, privacy'),
   stages: z
     .array(stageStatus)
-    .max(MAX_STAGES + RESERVED_STAGES.length)
+    .max(MAX_STAGES + [...RESERVED_STAGES, COMPARE_RUNS].length)
     .optional()
     .describe('One entry for each training stage, evaluation and comparison included'),
   lastUpdateTime: time.optional().describe('When progress was last written here'),

@@ -28,6 +28,9 @@ const SELECTIONS = ['Loss', 'Auroc'] as const;
 /** Measures that arms of a comparison are contrasted in. */
 export const ENDPOINTS = ['auroc', 'underdiagnosis', 'betweenSd', 'matchedBetweenSd'] as const;
 
+/** The step that trains the runs of a comparison side by side, where it does. */
+export const COMPARE_RUNS = 'compare-runs';
+
 /** Folders of results next to those of the stages. */
 export const RESERVED_STAGES = ['evaluate', 'compare'] as const;
 /** All sites together, in the metrics. */
@@ -325,6 +328,14 @@ export const trainingSchema = z.strictObject({
     .optional()
     .describe(
       'Synthetic cohorts with each of which the arms that use one are run, such as a balanced one and a matched one',
+    ),
+  compareParallelism: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe(
+      'Pods that train the arms of the comparison side by side, where no runtimeRef is named; default: one pod, one run after another',
     ),
   primary: primarySchema
     .optional()

@@ -78,6 +78,33 @@ test('weights that timm publishes are left to the trainer', () => {
   assert.equal(compare!.config.weights, 'timm://resnet18.a1_in1k');
 });
 
+test('the runs of a comparison are shares of a step of their own, where that is asked for and can be', () => {
+  const compared = { stages: [pretrain, finetune], evaluation, compare: ['RealOnly', 'Mixed', 'SyntheticOnly'] };
+  const training = { ...compared, seeds: 2, synthetic: [{ name: 'a' }, { name: 'b' }], weights: 's3://w/imagenet.pt' };
+  const dataset = (more: object) => parseDataset(documentWith({ 'spec.training': { ...training, ...more } }));
+  const beside = (parallelism: number) =>
+    trainingSteps(dataset({ compareParallelism: parallelism }), { ...options, sideBySide: true }).slice(-2);
+  const [runs, compare] = beside(4);
+  // Two beginnings, two seeds: real images alone; for each cohort, mixed, and pretrained before finetuned.
+  assert.deepEqual(runs!.shares, { count: 2 * 2 * (1 + 2 * 2), parallelism: 4 });
+  assert.deepEqual(beside(1000)[0]!.shares, { count: 20, parallelism: 20 });
+  assert.deepEqual([runs!.name, compare!.name, compare!.needs], ['compare-runs', 'compare', ['compare-runs']]);
+  assert.equal(runs!.config.output, 's3://cohorts/small/training/compare-runs');
+  assert.equal(compare!.config.compare!.runs, 's3://cohorts/small/training/compare-runs');
+  const { shares: _, ...ofRuns } = runs!.config.compare!;
+  const { runs: __, ...ofCompare } = compare!.config.compare!;
+  assert.deepEqual(ofRuns, ofCompare);
+  // One after another otherwise: on one machine, and where nothing is said.
+  const alone = trainingSteps(dataset({}), options).at(-1)!.config;
+  for (const steps of [
+    trainingSteps(dataset({ compareParallelism: 4 }), options),
+    trainingSteps(dataset({}), { ...options, sideBySide: true }),
+  ]) {
+    assert.deepEqual([steps.length, steps.at(-1)!.config], [4, alone]);
+  }
+  assert.deepEqual(alone.compare, ofCompare);
+});
+
 test('nothing is trained without stages', () => {
   assert.deepEqual(stepsOf({}), []);
   assert.deepEqual(trainingSteps(parseDataset(documentWith()), options), []);

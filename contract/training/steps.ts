@@ -1,7 +1,7 @@
 import { NO_FINDING, objects } from '../names.ts';
 import type { Spec, SyntheticDataset, Training } from '../schema/spec.ts';
 import { type StageConfig, stageConfigSchema } from '../schema/stage.ts';
-import { TIMM_WEIGHTS } from '../schema/training.ts';
+import { COMPARE_RUNS, TIMM_WEIGHTS } from '../schema/training.ts';
 
 /** The training and evaluation steps of a dataset, in order: the stages of its spec, then the evaluation and the comparison. */
 
@@ -14,6 +14,8 @@ export interface TrainingStep {
   /** The stage of the spec; evaluation and comparison have none. */
   readonly stage: Stage | null;
   readonly config: StageConfig;
+  /** Shares of the runs that a step trains side by side: how many there are, and how many at once. */
+  readonly shares?: { readonly count: number; readonly parallelism: number };
 }
 
 export type StepFolders = Readonly<Record<string, string>>;
@@ -25,6 +27,8 @@ export interface StepOptions {
   readonly resolve: (uri: string) => string;
   /** The folder of results below `training/`, for steps where it is not the name. */
   readonly folders?: StepFolders;
+  /** Whether the runs of a comparison may be a step of their own, which several pods do side by side. */
+  readonly sideBySide?: boolean;
 }
 
 type Stage = Training['stages'][number];
@@ -39,7 +43,7 @@ export function trainingSteps({ spec }: Pick<SyntheticDataset, 'spec'>, options:
   return [
     ...training.stages.map((stage) => stageStep(spec, training, stage, options)),
     ...evaluateStep(spec, training, options),
-    ...compareStep(spec, training, options),
+    ...compareSteps(spec, training, options),
   ];
 }
 
@@ -161,8 +165,11 @@ function evaluateStep(spec: Spec, training: Training, options: StepOptions): Tra
   return [{ name: 'evaluate', command: 'evaluate', needs: names, stage: null, config }];
 }
 
-/** The comparison retrains the last Finetune stage, and the Pretrain stage that its weights come from. */
-function compareStep(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
+/**
+ * The comparison retrains the last Finetune stage, and the Pretrain stage that its weights come from. Side by side, shares of
+ * the runs are trained first, and then measured by a step that finds all of them done.
+ */
+function compareSteps(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
   if (training.compare.length === 0) return [];
   const finetune = training.stages.findLast(({ type }) => type === 'Finetune')!;
   const pretrain = trainOf(rootOf(finetune, training), options);
@@ -184,7 +191,31 @@ function compareStep(spec: Spec, training: Training, options: StepOptions): Trai
       finetune: trainOf(finetune, options),
     },
   });
-  return [{ name: 'compare', command: 'compare', needs: [], stage: null, config }];
+  const compare = { name: 'compare', command: 'compare', needs: [], stage: null, config } as const;
+  if (!options.sideBySide || training.compareParallelism === undefined) return [compare];
+  const count = countShares(config);
+  const output = folderOf(COMPARE_RUNS, options);
+  return [
+    {
+      ...compare,
+      name: COMPARE_RUNS,
+      config: { ...config, name: COMPARE_RUNS, output, compare: { ...config.compare!, shares: count } },
+      shares: { count, parallelism: Math.min(training.compareParallelism, count) },
+    },
+    {
+      ...compare,
+      needs: [COMPARE_RUNS],
+      config: { ...config, compare: { ...config.compare!, runs: output } },
+    },
+  ];
+}
+
+/** One for each run that waits for no other: SyntheticOnly is also what PretrainFinetune begins with. */
+function countShares({ compare, weights }: StageConfig): number {
+  const { baselines, seeds, synthetic } = compare!;
+  const real = baselines.filter((arm) => arm !== 'Mixed' && arm !== 'SyntheticOnly').length;
+  const withSynthetic = (baselines.includes('Mixed') ? 2 : 1) * (synthetic?.length ?? 1);
+  return (weights === undefined ? 1 : 2) * seeds * (real + withSynthetic);
 }
 
 /** The stage that a chain of `from` begins with: always a Pretrain stage, as no other may do without `from`. */

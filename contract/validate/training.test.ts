@@ -60,6 +60,18 @@ test('a comparison needs both kinds of stages and sites to measure on', () => {
   ]);
 });
 
+test('no stage is called like the runs of a comparison side by side', () => {
+  const stages = [
+    { ...pretrain, name: 'compare-runs' },
+    { ...finetune, from: 'compare-runs' },
+  ];
+  const compared = { stages, evaluation, compare: ['Mixed'] };
+  parseDataset(documentWith({ 'spec.training': compared }));
+  assert.deepEqual(linesWith({ ...compared, compareParallelism: 2 }), [
+    'spec.training.stages[0].name: "compare-runs" is where the runs of the comparison go; choose another name',
+  ]);
+});
+
 test('the primary contrast is of a synthetic cohort that there is', () => {
   const compared = { stages: [pretrain, finetune], evaluation, compare: ['Mixed'] };
   const synthetic = [{ name: 'balanced' }, { name: 'matched', uri: 's3://matched' }];

@@ -1,6 +1,6 @@
 import { NO_FINDING } from '../names.ts';
 import { type Issue, issueAt, listed, type Path, show } from '../schema/issue.ts';
-import { MACRO, POOLED, RESERVED_STAGES } from '../schema/training.ts';
+import { COMPARE_RUNS, MACRO, POOLED, RESERVED_STAGES } from '../schema/training.ts';
 import { type Axes, binRule, checkBins, duplicates } from './axes.ts';
 import { type DraftSpec, soundItems } from './draft.ts';
 import type { Rule, Validation } from './rule.ts';
@@ -146,6 +146,16 @@ const compare: Validation = {
       const message = 'needs a Pretrain and a Finetune stage to compare with; add them to spec.training.stages';
       issues.push(issueAt(path, message));
     }
+    if (training?.compareParallelism !== undefined) {
+      for (const [i, { name }] of soundItems(training.stages))
+        if (name === COMPARE_RUNS)
+          issues.push(
+            issueAt(
+              [...STAGES, i, 'name'],
+              `${show(name)} is where the runs of the comparison go; choose another name`,
+            ),
+          );
+    }
     if ((training?.evaluation?.sites ?? []).length === 0) {
       issues.push(issueAt(path, 'needs real images to measure on; add spec.training.evaluation.sites'));
     }
@@ -162,6 +172,11 @@ const compare: Validation = {
         rule: 'self.compare.size() == 0 || (has(self.evaluation) && self.evaluation.sites.size() > 0)',
         message: 'needs real images to measure on; add spec.training.evaluation.sites',
         fieldPath: '.compare',
+      },
+      {
+        rule: `!has(self.compareParallelism) || !self.stages.exists(stage, stage.name == '${COMPARE_RUNS}')`,
+        message: 'one is called like the runs of the comparison; choose another name',
+        fieldPath: '.stages',
       },
     ],
   },

@@ -330,4 +330,44 @@ describe('training', () => {
       [2, 'small-finetune-1', '2', 'small-finetune-1-0.small-finetune-1'],
     );
   });
+
+  test('science 2.4: runs of a comparison are indexes of one Job, and are measured once all are trained', () => {
+    const compared = (more: object) =>
+      trained((spec) => Object.assign(spec.training!, { compare: ['RealOnly', 'Mixed'], seeds: 2, ...more }));
+    const dataset = compared({ compareParallelism: 2 });
+    assert.deepEqual(
+      stagesOf(world({}, dataset)).map(({ stage }) => stage.name),
+      ['pretrain', 'finetune', 'evaluate', 'compare-runs', 'compare'],
+    );
+    const given = world({}, dataset, progress(dataset, 3));
+    const job = decide(given, SETTINGS).actions.at(-1);
+    assert.ok(job?.type === 'apply');
+    const {
+      template,
+      podFailurePolicy: _,
+      ...spec
+    } = job.object.spec as Record<string, unknown> & {
+      template: { spec: { subdomain?: string; containers: { env: Record<string, unknown>[] }[] } };
+    };
+    assert.deepEqual(spec, {
+      completionMode: 'Indexed',
+      completions: 6,
+      parallelism: 2,
+      backoffLimitPerIndex: 6,
+      suspend: false,
+    });
+    const { env } = template.spec.containers[0]!;
+    const value = (name: string) => env.find((one) => one.name === name);
+    // Each is a training of its own, on however many nodes the stages are.
+    assert.equal(template.spec.subdomain, undefined);
+    assert.equal(value('PET_NNODES')!.value, '1');
+    assert.equal(value('PET_NODE_RANK'), undefined);
+    assert.match(JSON.stringify(value('COHORTFARM_SHARE')), /job-completion-index/);
+    // The result is that of one pod: it is not made again where only the way changes.
+    const digestOf = (more: object) => stagesOf(world({}, compared(more))).at(-1)!.digest;
+    assert.equal(digestOf({ compareParallelism: 2 }), digestOf({}));
+    const kubeflow = compared({ compareParallelism: 2 });
+    kubeflow.spec.training!.stages.at(-1)!.runtimeRef = { name: 'torch' };
+    assert.equal(stagesOf(world({}, kubeflow)).at(-2)!.stage.name, 'evaluate');
+  });
 });

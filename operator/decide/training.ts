@@ -86,7 +86,12 @@ export const rememberedStages = (observed: Observed): StageStatus[] => {
 function launchedSteps(dataset: SyntheticDataset, output: string, folders: StepFolders): LaunchedStep[] {
   const last = dataset.spec.training?.stages.at(-1);
   if (!last) return [];
-  const steps = trainingSteps(dataset, { output, resolve: (uri) => uri, folders });
+  const steps = trainingSteps(dataset, {
+    output,
+    resolve: (uri) => uri,
+    folders,
+    sideBySide: last.runtimeRef === undefined,
+  });
   return steps.map((step) => ({ ...step, launch: step.stage ?? last }));
 }
 
@@ -104,9 +109,16 @@ function formerDigestOf({
   config: Partial<LaunchedStep['config']>;
   launch: LaunchedStep['launch'];
 }): string {
-  const { output: _, ...decisive } = config;
+  const { output: _, ...decisive } = withoutSharing(config);
   const { image, args, env, nodes, processesPerNode, runtimeRef } = launch;
   return sha256(canonicalJson({ config: decisive, image, args, env, nodes, processesPerNode, runtimeRef }));
+}
+
+/** Runs side by side are the same runs. */
+function withoutSharing(config: Partial<LaunchedStep['config']>): Partial<LaunchedStep['config']> {
+  if (!config.compare) return config;
+  const { shares: _, runs: __, ...compare } = config.compare;
+  return { ...config, compare };
 }
 
 interface StageStep {

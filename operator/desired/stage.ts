@@ -1,4 +1,4 @@
-import { PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
+import { ENV, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../../kube/types.ts';
 import { BACKOFF_LIMIT, type DesiredJob, digestOfTemplate, jobAnnotations, POD_FAILURE_POLICY } from './job.ts';
@@ -67,7 +67,7 @@ function buildStageConfig({ owner, stage }: StageContext): KubeObject {
 
 function buildStageJob(context: StageContext, { name, configMap }: StageNames): StageObjects {
   const { owner, stage } = context;
-  const { nodes } = stage.launch;
+  const { completions, parallelism, backoff } = sizeOf(stage);
   const labels = stageLabels(context);
   const template = stageTemplate(context, { name, configMap });
   const ours = { namespace: owner.namespace, labels, ownerReferences: [ownerReference(owner)] };
@@ -78,10 +78,9 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
     metadata: { ...ours, name },
     spec: {
       completionMode: 'Indexed',
-      completions: nodes,
-      parallelism: nodes,
-      // Several nodes depend on each other: all end, and start together from the checkpoint with the next round.
-      backoffLimit: nodes > 1 ? 0 : BACKOFF_LIMIT,
+      completions,
+      parallelism,
+      ...backoff,
       podFailurePolicy: POD_FAILURE_POLICY,
       ...suspend,
       template,
@@ -99,7 +98,21 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
       ports: [{ name: 'torchrun', port: MASTER_PORT }],
     },
   };
-  return { job, needs: nodes > 1 ? [service] : [], template };
+  return { job, needs: trainsTogether(stage) ? [service] : [], template };
+}
+
+/** Whether the pods are nodes of one training. */
+const trainsTogether = ({ launch, shares }: LaunchedStep): boolean => launch.nodes > 1 && !shares;
+
+/** Shares of runs are pods of their own, each of which may fail; the nodes of one training are not. */
+function sizeOf({ launch, shares }: LaunchedStep) {
+  if (shares) {
+    const { count, parallelism } = shares;
+    return { completions: count, parallelism, backoff: { backoffLimitPerIndex: BACKOFF_LIMIT } };
+  }
+  // Several nodes depend on each other: all end, and start together from the checkpoint with the next round.
+  const backoff = { backoffLimit: launch.nodes > 1 ? 0 : BACKOFF_LIMIT };
+  return { completions: launch.nodes, parallelism: launch.nodes, backoff };
 }
 
 function stageTemplate(context: StageContext, { name, configMap }: StageNames): Template {
@@ -114,7 +127,7 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 120,
       securityContext: POD_SECURITY,
-      ...(launch.nodes > 1 && { subdomain: name }),
+      ...(trainsTogether(stage) && { subdomain: name }),
       ...(workers.serviceAccountName !== undefined && { serviceAccountName: workers.serviceAccountName }),
       ...(workers.priorityClassName !== undefined && { priorityClassName: workers.priorityClassName }),
       ...(workers.tolerations && { tolerations: workers.tolerations }),
@@ -126,7 +139,7 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
           image: launch.image ?? settings.trainerImage,
           ...(settings.imagePullPolicy !== undefined && { imagePullPolicy: settings.imagePullPolicy }),
           args: stageArgs(context),
-          env: [...torchrunEnv(name, launch), ...stageEnv(context)],
+          env: [...torchrunEnv(name, stage), ...stageEnv(context)],
           resources: launch.resources ?? {},
           volumeMounts: stageMounts(context),
           terminationMessagePath: PATHS.outcome,
@@ -141,18 +154,17 @@ function stageTemplate(context: StageContext, { name, configMap }: StageNames): 
 }
 
 /** https://docs.pytorch.org/docs/stable/elastic/run.html: every option of torchrun is read from PET_OPTION, too. */
-function torchrunEnv(job: string, { nodes, processesPerNode }: LaunchedStep['launch']): object[] {
+function torchrunEnv(job: string, stage: LaunchedStep): object[] {
+  const together = trainsTogether(stage);
   const values = {
-    PET_NNODES: String(nodes),
-    PET_NPROC_PER_NODE: String(processesPerNode),
-    PET_MASTER_ADDR: nodes > 1 ? `${job}-0.${job}` : '127.0.0.1',
+    PET_NNODES: String(together ? stage.launch.nodes : 1),
+    PET_NPROC_PER_NODE: String(stage.launch.processesPerNode),
+    PET_MASTER_ADDR: together ? `${job}-0.${job}` : '127.0.0.1',
     PET_MASTER_PORT: String(MASTER_PORT),
   };
+  const index = { fieldRef: { fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']" } };
   return [
     ...Object.entries(values).map(([name, value]) => ({ name, value })),
-    {
-      name: 'PET_NODE_RANK',
-      valueFrom: { fieldRef: { fieldPath: "metadata.annotations['batch.kubernetes.io/job-completion-index']" } },
-    },
+    ...(stage.shares ? [{ name: ENV.share, valueFrom: index }] : [{ name: 'PET_NODE_RANK', valueFrom: index }]),
   ];
 }

@@ -228,6 +228,19 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     ],
   },
   {
+    name: 'a stage that is called like the runs of the comparison',
+    changes: training({
+      stages: [
+        { ...PRETRAIN, name: 'compare-runs' },
+        { ...FINETUNE, from: 'compare-runs' },
+      ],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['RealOnly'],
+      compareParallelism: 2,
+    }),
+    causes: [['spec.training.stages', /called like the runs of the comparison/]],
+  },
+  {
     name: 'a baseline twice',
     changes: training({
       stages: [PRETRAIN, FINETUNE],

@@ -187,6 +187,7 @@ export const ACCEPTED: readonly Case[] = [
       compare: ['RealOnly', 'Mixed'],
       synthetic: [{ name: 'balanced' }, { name: 'matched', uri: 's3://cohorts/matched' }],
       primary: { synthetic: 'matched' },
+      compareParallelism: 4,
     }),
   },
 ];

@@ -77,8 +77,10 @@ def with_defaults(value: Any, rules: dict[str, Any]) -> Any:
 
 
 def config_digest(config: dict[str, Any]) -> str:
-    """SHA-256 over all that decides a result: not where it goes, and not how many processes load images."""
+    """SHA-256 over all that decides a result: not where it goes, not how many processes load images or pods train runs."""
     decisive = {key: value for key, value in config.items() if key not in ("output", "s3", "name")}
+    if "compare" in decisive:
+        decisive["compare"] = {key: value for key, value in decisive["compare"].items() if key not in ("shares", "runs")}
     text = json.dumps(_without_how(decisive), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

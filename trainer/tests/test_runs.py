@@ -191,6 +191,38 @@ def test_science_1_7_arms_with_synthetic_images_are_run_with_each_cohort(tmp_pat
     assert "Pretrain, then finetune (matched) minus pretrain, then finetune (balanced)" in report
 
 
+def test_science_2_4_shares_of_the_runs_come_to_the_same_bytes_as_one_after_another(tmp_path, data, monkeypatch, capfd):
+    part = lambda name, steps: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps}}
+    compare = {"baselines": ["RealOnly", "Mixed", "SyntheticOnly"], "seeds": 1, "pretrain": part("synthetic", 6), "finetune": part("real", 4)}
+    sites = [{"name": "a", "uri": data["a"]}]
+    run(tmp_path, "Compare", "alone", sites=sites, compare=compare)
+    folder = tmp_path / "shares"
+    trained = []
+    for share in ("0", "1", "2"):
+        monkeypatch.setenv("COHORTFARM_SHARE", share)
+        path = tmp_path / "share.json"
+        path.write_text(json.dumps(stage_config(tmp_path, "Compare", "shares", sites=sites, compare={**compare, "shares": 3})))
+        assert main(["compare", "--config", str(path)]) == 0
+        trained.append({one.name for one in (folder / "runs").iterdir()} - {name for before in trained for name in before})
+        assert not (folder / "metrics.json").exists()
+    name = lambda *arms: {f"{arm}-scratch-0" for arm in arms}
+    assert trained == [name("realonly"), name("mixed"), name("syntheticonly", "pretrainfinetune")]
+    done = {path: path.stat().st_mtime_ns for path in (folder / "runs").glob("*/done.json")}
+    (tmp_path / "reduced").mkdir()
+    run(tmp_path / "reduced", "Compare", "alone", sites=sites, compare={**compare, "runs": str(folder)})
+    assert {path: path.stat().st_mtime_ns for path in done} == done and not (tmp_path / "reduced" / "alone" / "runs").exists()
+    files = [path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*") if path.is_file()]
+    assert len(files) > 12
+    for path in files:
+        other = (folder if path.parts[0] == "runs" else tmp_path / "reduced" / "alone") / path
+        # A checkpoint and how long a run took are not results.
+        if path.name not in ("checkpoint.pt", "done.json"):
+            assert other.read_bytes() == (tmp_path / "alone" / path).read_bytes(), path
+    monkeypatch.setenv("COHORTFARM_SHARE", "3")
+    said = failure(tmp_path, capfd, "Compare", "wrong", sites=sites, compare={**compare, "shares": 3})
+    assert "COHORTFARM_SHARE: '3' is not one of the 3 shares of the config; give a number from 0 to 2" in said
+
+
 def test_a_headline_has_room_for_every_arm():
     estimate = {"value": 0.5, "low": None, "high": None}
     arms = [

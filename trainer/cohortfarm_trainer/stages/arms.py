@@ -1,6 +1,6 @@
 """The arms of a comparison: what each trains on, from where, for how many steps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -10,12 +10,14 @@ from ..data.memory import Seen
 from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
+from ..errors import UsageError
 from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, MIXED, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED, SYNTHETIC_ONLY
 from ..training import objective
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
 GOALS = {REWEIGHTED: objective.REWEIGHTED, GROUP_DRO: objective.GROUP_DRO}
+SHARE = "COHORTFARM_SHARE"
 WITH_SYNTHETIC = (MIXED, SYNTHETIC_ONLY, PRETRAIN_FINETUNE)
 DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
@@ -98,12 +100,27 @@ def arms_of(context: Context) -> Iterator[Arm]:
                     yield Arm(arm, initialisation, config["seed"] + seed, weights, cohort)
 
 
+def share_of(context: Context, environment: Mapping[str, str]) -> list[Arm]:
+    """The arms of the share that the environment names, where the config asks for one.
+
+    Arms whose runs are the same in part stay together, so that no two shares train the same.
+    """
+    parts: dict[tuple[str, str | None, str, int], list[Arm]] = {}
+    for arm in arms_of(context):
+        kind = PRETRAIN_FINETUNE if arm.arm == SYNTHETIC_ONLY else arm.arm
+        parts.setdefault((kind, arm.synthetic, arm.initialisation, arm.seed), []).append(arm)
+    shares, given = context.config["compare"]["shares"], environment.get(SHARE, "")
+    if not given.isdecimal() or int(given) >= shares:
+        raise UsageError(f"{SHARE}: {given!r} is not one of the {shares} shares of the config; give a number from 0 to {shares - 1}")
+    return [arm for part in list(parts.values())[int(given) :: shares] for arm in part]
+
+
 def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name: str) -> Job:
     """What all arms have in common; it trains on nothing yet. Early stopping is off: all take the same steps."""
     config = context.config
     return Job(
         name=f"{config['name']} {name}",
-        store=context.store,
+        store=context.runs,
         prefix=f"runs/{name}/",
         digest=f"{context.digest}-{name}-{DESIGN}",
         architecture=config["architecture"],

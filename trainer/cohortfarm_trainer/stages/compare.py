@@ -1,6 +1,7 @@
 """Compare: the stages against the baselines, with the same network and the same number of steps on real images."""
 
 import json
+import os
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -13,7 +14,7 @@ from ..training.job import Job, Weights
 from ..training.loop import train
 from ..training.product import MODEL, Product, read_product, write_product
 from ..weights import write_torch
-from .arms import Arm, Data, arms_of, equal_compute_steps, job_of, pretrain_job, read_data
+from .arms import Arm, Data, arms_of, equal_compute_steps, job_of, pretrain_job, read_data, share_of
 from .context import Context
 from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites, seen_of
 
@@ -21,7 +22,10 @@ DONE = "done.json"
 
 
 def compare_stage(context: Context) -> dict[str, Any]:
-    """Trains every arm with every seed, measures each on the sites, and takes the mean over the seeds."""
+    """Trains every arm with every seed, measures each on the sites, and takes the mean over the seeds.
+
+    With `shares` in the config it trains a share of the runs, and measures nothing.
+    """
     done = context.finished()
     if done is not None:
         return context.again(done)
@@ -32,6 +36,10 @@ def compare_stage(context: Context) -> dict[str, Any]:
         check_sites(context, seen, given.memory, "the model of the given weights")
     check_sites(context, seen, lambda: reduce(or_, (one.all for one in data.seen)), "a run of the comparison")
     remembered = reduce(or_, (one.people for one in data.seen))
+    if "shares" in context.config["compare"]:
+        for arm in share_of(context, os.environ):
+            run_arm(context, arm, data)
+        return {"headline": {}}
     runs: dict[Key, Runs] = {}
     curves = []
     for arm in arms_of(context):
@@ -40,7 +48,7 @@ def compare_stage(context: Context) -> dict[str, Any]:
         check_sites(context, seen, lambda: product.memory, "the model")
         scored = score_sites(product, sites, context.team)
         if context.team.leads:
-            context.store.put(f"runs/{arm.name}/{PREDICTIONS}", predictions_on_sites(arm.name, scored, product))
+            context.runs.put(f"runs/{arm.name}/{PREDICTIONS}", predictions_on_sites(arm.name, scored, product))
             for one in measure_sites(context, scored, product.thresholds, finest_only=True):
                 key = Key(arm.arm, arm.synthetic, arm.initialisation, one.site.name)
                 runs.setdefault(key, []).append((arm.seed, measured(one)))
@@ -80,7 +88,7 @@ def run_job(context: Context, job: Job) -> Product:
 
 def curve_of(context: Context, arm: Arm) -> dict[str, Any]:
     """How the last run of an arm went."""
-    history = json.loads(context.store.get(f"runs/{arm.name}/{DONE}"))["history"]
+    history = json.loads(context.runs.get(f"runs/{arm.name}/{DONE}"))["history"]
     points = [{name: one[name] for name in ("step", "validationLoss", "validationAuroc")} for one in history]
     cohort = {} if arm.synthetic is None else {"synthetic": arm.synthetic}
     return {"arm": arm.arm, **cohort, "initialisation": arm.initialisation, "seed": arm.seed, "points": points}

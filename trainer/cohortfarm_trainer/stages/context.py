@@ -32,10 +32,13 @@ class Context:
     team: Team
     stopping: Callable[[], bool]
     store: Store = field(init=False)
+    runs: Store = field(init=False)  # of a comparison
     digest: str = field(init=False)
 
     def __post_init__(self):
         self.store = open_store(self.config["output"], self.config["s3"])
+        runs = self.config.get("compare", {}).get("runs")
+        self.runs = open_store(runs, self.config["s3"]) if runs else self.store
         self.digest = config_digest(self.config)
 
     @property
