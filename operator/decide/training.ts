@@ -109,17 +109,28 @@ function formerDigestOf({
   config: Partial<LaunchedStep['config']>;
   launch: LaunchedStep['launch'];
 }): string {
-  const { output: _, ...decisive } = withoutSharing(config);
+  const { output: _, ...decisive } = withoutHow(config);
   const { image, args, env, nodes, processesPerNode, runtimeRef } = launch;
   return sha256(canonicalJson({ config: decisive, image, args, env, nodes, processesPerNode, runtimeRef }));
 }
 
-/** Runs side by side are the same runs. */
-function withoutSharing(config: Partial<LaunchedStep['config']>): Partial<LaunchedStep['config']> {
-  if (!config.compare) return config;
-  const { shares: _, runs: __, ...compare } = config.compare;
-  return { ...config, compare };
+type Config = Partial<LaunchedStep['config']>;
+
+/** Runs side by side are the same runs, and images are the same however they are loaded. */
+function withoutHow({ train, compare, ...config }: Config): Config {
+  if (train) return { ...config, train: withLoaders(train) };
+  if (!compare) return config;
+  const { shares: _, runs: __, pretrain, finetune, ...others } = compare;
+  return { ...config, compare: { ...others, pretrain: withLoaders(pretrain), finetune: withLoaders(finetune) } };
 }
+
+/** Processes of a spec that names none, in the digests of versions before they followed the CPUs. */
+const LOADERS = 2;
+
+const withLoaders = (train: NonNullable<Config['train']>): NonNullable<Config['train']> => ({
+  ...train,
+  hyperparameters: { loaderWorkers: LOADERS, ...train.hyperparameters },
+});
 
 interface StageStep {
   readonly status: StageStatus;
