@@ -87,7 +87,7 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
   });
 
   test('says which runtime is missing', async () => {
-    kubeflow = await startKubeflow(rig.plane);
+    kubeflow = await startKubeflow(rig.plane, '2.0.0');
     // A change lets the operator ask again at once.
     await change({ ttlSecondsAfterFinished: 86_400 });
     const refusal = /ClusterTrainingRuntime.* not found.*; correct spec\.training/;

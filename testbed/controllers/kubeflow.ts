@@ -4,20 +4,32 @@ import { moduleOf, type Part, startParts } from './install.ts';
 
 /** Kubeflow Trainer and the JobSet controller that it works through, as their own manifests install them. */
 
-const JOBSET: Part = {
+/** Versions of Kubeflow Trainer: the folders below tools/ whose go.mod names them, and those of the JobSet that each is built for. */
+const VERSIONS = {
+  '2.0.0': { trainer: 'trainer', jobset: 'jobset' },
+  '2.2.0': { trainer: 'trainer-2.2', jobset: 'jobset-0.11' },
+} as const;
+export type TrainerVersion = keyof typeof VERSIONS;
+
+const jobSetPart = (version: TrainerVersion): Part => ({
   name: 'jobset',
-  tool: { module: 'jobset', versionOf: 'sigs.k8s.io/jobset', package: 'sigs.k8s.io/jobset', name: 'jobset-controller' },
+  tool: {
+    module: VERSIONS[version].jobset,
+    versionOf: 'sigs.k8s.io/jobset',
+    package: 'sigs.k8s.io/jobset',
+    name: 'jobset-controller',
+  },
   args: ['--leader-elect=false'],
   manifests: ['config/default'],
   namespace: 'jobset-system',
   serviceAccount: 'jobset-controller-manager',
   secret: 'jobset-webhook-server-cert',
-};
+});
 
-const TRAINER: Part = {
+const trainerPart = (version: TrainerVersion): Part => ({
   name: 'trainer',
   tool: {
-    module: 'trainer',
+    module: VERSIONS[version].trainer,
     versionOf: 'github.com/kubeflow/trainer/v2',
     package: 'github.com/kubeflow/trainer/v2/cmd/trainer-controller-manager',
     name: 'trainer-controller-manager',
@@ -27,7 +39,7 @@ const TRAINER: Part = {
   namespace: 'kubeflow-system',
   serviceAccount: 'kubeflow-trainer-controller-manager',
   secret: 'kubeflow-trainer-webhook-cert',
-};
+});
 
 export interface Kubeflow {
   /** File of the runtime `torch-distributed` that it brings along. */
@@ -35,8 +47,9 @@ export interface Kubeflow {
   stop(): Promise<void>;
 }
 
-/** Installs and starts both; resolves when TrainJobs can be made. Needs root, for networks. */
-export async function startKubeflow(plane: ControlPlane): Promise<Kubeflow> {
-  const stop = await startParts(plane, [JOBSET, TRAINER]);
-  return { torchRuntime: join(await moduleOf(TRAINER), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
+/** Installs and starts both, also over another version; resolves when TrainJobs can be made. Needs root, for networks. */
+export async function startKubeflow(plane: ControlPlane, version: TrainerVersion): Promise<Kubeflow> {
+  const trainer = trainerPart(version);
+  const stop = await startParts(plane, [jobSetPart(version), trainer]);
+  return { torchRuntime: join(await moduleOf(trainer), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
 }
