@@ -1,7 +1,7 @@
 import { retryDelay } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { DesiredJob } from '../desired/job.ts';
-import { currentJob, type JobView, type Observed } from '../observed.ts';
+import { currentJob, type JobView, type Observed, type PodProblem } from '../observed.ts';
 import type { Action } from './decision.ts';
 import { failureOfJob, mayRetry, type Trouble, troubleOf } from './diagnose.ts';
 import { mustBeReplaced, removal, removeFormer } from './predicates.ts';
@@ -16,7 +16,8 @@ export type SingleStep =
 
 export type StepName =
   | { readonly role: 'publish' | 'cleanup'; readonly stage?: undefined }
-  | { readonly role: 'train'; readonly stage: string };
+  /** `isGang` where its pods work together, and none can continue without the others. */
+  | { readonly role: 'train'; readonly stage: string; readonly isGang: boolean };
 
 /** The state of a step, and what brings it on. @param build makes the Job of a round */
 export function singleStep(observed: Observed, step: StepName, build: (round: number) => DesiredJob): SingleStep {
@@ -31,6 +32,11 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   }
   if (mustBeReplaced(job, wanted)) {
     return start(build(job.round + 1), job.state === 'running' ? [removal(job)] : []);
+  }
+  const lost = step.role === 'train' && step.isGang ? lostMember(observed, job) : undefined;
+  if (lost) {
+    const event = `Replaced Job ${job.name}: the node of pod ${lost.pod} is lost, so all pods start again from the checkpoint`;
+    return start(build(job.round + 1), [removal(job, event)]);
   }
   if (job.state === 'running') {
     // Suspended without a queue it was by the operator; what Kueue has suspended is Kueue's to resume.
@@ -48,6 +54,15 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   if (wait > 0) return { state: 'failed', trouble, requeueAfter: Math.ceil(wait) };
   return start(build(job.round + 1));
 }
+
+/**
+ * A pod of several that work together, on a node that is lost: the others wait for it, for as long as its connections stay open.
+ * Where none of them is left, the lost ones may still work together, and are not to be doubled.
+ */
+const lostMember = ({ pods, now }: Observed, job: JobView): PodProblem | undefined =>
+  job.kind === 'Job' && job.state === 'running' && job.ready > 0
+    ? pods.waiting.find(({ job: name, reason, since }) => name === job.name && reason === 'NodeLost' && since <= now)
+    : undefined;
 
 /** Seconds that are left of a pause since the end of a Job. */
 export const pauseLeft = ({ now }: Observed, { endedAt }: JobView, pause: number): number =>

@@ -306,13 +306,65 @@ describe('training', () => {
       });
       const job = decide(world({}, dataset), SETTINGS).actions.at(-1);
       assert.ok(job?.type === 'apply' && job.object.kind === 'Job');
-      return job.object.spec as { backoffLimit: number; template: { spec: { runtimeClassName?: string } } };
+      return job.object.spec as {
+        backoffLimit: number;
+        podFailurePolicy: { rules: { action: string; onPodConditions?: { type: string }[] }[] };
+        template: { spec: { runtimeClassName?: string } };
+      };
     };
     assert.deepEqual(
       [1, 8].map(jobFor).map(({ backoffLimit }) => backoffLimit),
       [6, 0],
     );
+    // Of a drained node, too.
+    const disrupted = ({ podFailurePolicy: { rules } }: ReturnType<typeof jobFor>) =>
+      rules.find(({ onPodConditions }) => onPodConditions?.[0]?.type === 'DisruptionTarget')?.action;
+    assert.deepEqual([1, 8].map(jobFor).map(disrupted), ['Ignore', 'FailJob']);
     assert.equal(jobFor(1).template.spec.runtimeClassName, 'nvidia');
+  });
+
+  describe('of several nodes of which one is lost', () => {
+    const dataset = trained();
+    const base = world({}, dataset, progress(dataset, 1));
+    const lost = (change: Partial<JobView>, since = NOW - 1000): Observed => {
+      const job = stageJob(base, 'finetune', { parallelism: 2, active: 1, ready: 1, terminating: 1, ...change });
+      const problem = {
+        job: job.name,
+        pod: `${job.name}-1-x`,
+        reason: 'NodeLost' as const,
+        message: '',
+        pods: 1,
+        since,
+      };
+      return { ...base, jobs: [job], pods: { ...base.pods, waiting: [problem] } };
+    };
+
+    test('ends all pods, and starts them together with the next round', () => {
+      const given = lost({});
+      const [removed, , , started] = decide(given, SETTINGS).actions;
+      assert.deepEqual(
+        kindsOf(given).filter((kind) => !kind.startsWith('ConfigMap')),
+        ['deleteJob small-finetune-1', 'Service small-finetune-2', 'Job small-finetune-2'],
+      );
+      assert.match((removed as { event: string }).event, /node of pod small-finetune-1-1-x is lost, so all pods start/);
+      assert.ok(started?.type === 'apply');
+      assert.deepEqual(statesOf(given), ['pretrain Succeeded', 'finetune Running', 'evaluate Pending']);
+    });
+
+    test('waits while the node is perhaps only slow, and where no pod is left but those that are lost', () => {
+      for (const given of [lost({}, NOW + 5000), lost({ active: 0, ready: 0, terminating: 2 })])
+        assert.deepEqual(kindsOf(given), []);
+    });
+
+    test('leaves a stage of one node alone: its pod may still work', () => {
+      const alone = trained((spec) => {
+        spec.training!.stages![1]!.nodes = 1;
+      });
+      const given = world({}, alone, progress(alone, 1));
+      const job = stageJob(given, 'finetune', { parallelism: 1, terminating: 1 });
+      const waiting = lost({}).pods.waiting.map((problem) => ({ ...problem, job: job.name }));
+      assert.deepEqual(kindsOf({ ...given, jobs: [job], pods: { ...given.pods, waiting } }), []);
+    });
   });
 
   test('nodes of one stage find each other as torchrun wants it', () => {

@@ -3,7 +3,7 @@ import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
 import { type StepFolders, trainingSteps } from '../../contract/training/steps.ts';
-import { buildStage } from '../desired/stage.ts';
+import { buildStage, trainsTogether } from '../desired/stage.ts';
 import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, Settings, StepDecision } from './decision.ts';
@@ -144,7 +144,9 @@ function stepOf(observed: Observed, settings: Settings, wanted: WantedStage, all
   const isReady = stage.needs.every((need) => all.find((other) => other.stage.name === need)?.isDone);
   if (!isReady) return { status: { ...base, state: 'Pending' }, step: 'waiting' };
   const context = { ...stepContext(observed, settings), stage };
-  const step = singleStep(observed, { role: 'train', stage: stage.name }, (round) => buildStage(context, round));
+  const step = singleStep(observed, { role: 'train', stage: stage.name, isGang: trainsTogether(stage) }, (round) =>
+    buildStage(context, round),
+  );
   const job = currentJob(observed.jobs, 'train', stage.name)?.name;
   const named = { ...base, ...(job !== undefined && { job }) };
   if (step.state === 'done') return { status: { ...named, state: 'Succeeded', ...metricsOf(step.outcome) }, step };

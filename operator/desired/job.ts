@@ -49,6 +49,17 @@ export const POD_FAILURE_POLICY = {
   rules: [IGNORE_DISRUPTION, onExit('FailJob', EXIT.usage, EXIT.shortfall, EXIT.never)],
 };
 
+/**
+ * The same for pods that work together: what ends one ends all, by whatever it was ended. A replacement would come alone to those
+ * that are in the middle of a step.
+ */
+export const GANG_FAILURE_POLICY = {
+  rules: [
+    { action: 'FailJob', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+    ...POD_FAILURE_POLICY.rules.filter((rule) => rule !== IGNORE_DISRUPTION),
+  ],
+};
+
 /** The same for workers, of whom one may fail for what is wrong with its node alone. */
 const WORKERS_FAILURE_POLICY = {
   rules: [IGNORE_DISRUPTION, onExit('FailJob', EXIT.usage, EXIT.shortfall), onExit('FailIndex', EXIT.never)],

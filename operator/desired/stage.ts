@@ -1,7 +1,14 @@
 import { ENV, PATHS, STAGE_FILE, stageJobName } from '../../contract/cluster.ts';
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
 import type { KubeObject } from '../../kube/types.ts';
-import { BACKOFF_LIMIT, type DesiredJob, digestOfTemplate, jobAnnotations, POD_FAILURE_POLICY } from './job.ts';
+import {
+  BACKOFF_LIMIT,
+  type DesiredJob,
+  digestOfTemplate,
+  GANG_FAILURE_POLICY,
+  jobAnnotations,
+  POD_FAILURE_POLICY,
+} from './job.ts';
 import { strategicMerge } from './overlay.ts';
 import { ownerReference, ownLabels } from './owner.ts';
 import { CONTAINER, CONTAINER_SECURITY, decisiveSettings, POD_SECURITY, type Template } from './pod.ts';
@@ -81,7 +88,7 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
       completions,
       parallelism,
       ...backoff,
-      podFailurePolicy: POD_FAILURE_POLICY,
+      podFailurePolicy: trainsTogether(stage) ? GANG_FAILURE_POLICY : POD_FAILURE_POLICY,
       ...suspend,
       template,
     },
@@ -102,7 +109,7 @@ function buildStageJob(context: StageContext, { name, configMap }: StageNames): 
 }
 
 /** Whether the pods are nodes of one training. */
-const trainsTogether = ({ launch, shares }: LaunchedStep): boolean => launch.nodes > 1 && !shares;
+export const trainsTogether = ({ launch, shares }: LaunchedStep): boolean => launch.nodes > 1 && !shares;
 
 /** Shares of runs are pods of their own, each of which may fail; the nodes of one training are not. */
 function sizeOf({ launch, shares }: LaunchedStep) {
