@@ -5,9 +5,10 @@ import { CONDITIONS, type DatasetStatus } from '../../contract/schema/status.ts'
 import { parseDataset } from '../../contract/validate/parse.ts';
 import { createKube } from '../../kube/client.ts';
 import { createTransport } from '../../kube/transport.ts';
-import type { Kube, KubeObject } from '../../kube/types.ts';
+import type { Kube, KubeObject, Stored } from '../../kube/types.ts';
 import { createWatchSource } from '../../kube/watch-stream.ts';
 import { buildWorkers } from '../../operator/desired/job.ts';
+import { ownerOf } from '../../operator/observe/observe.ts';
 import { configOf } from '../../test/operator/access.ts';
 import { OWNER, SETTINGS } from '../../test/support/observed.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
@@ -47,6 +48,13 @@ export function plainJob(name: string): KubeObject {
   const { job } = buildWorkers({ owner: OWNER, dataset, settings: SETTINGS.pods }, { round: 1, replicas: REPLICAS });
   // Without a label of its own it would get those of its pods, and the operator would look at a dataset for it.
   return { ...job, metadata: { name, namespace: NAMESPACE, labels: { plain: 'true' } } };
+}
+
+/** The same of a dataset that is there, with the ConfigMap that its pods read. */
+export function plainWorkers(dataset: Stored) {
+  const context = { owner: ownerOf(dataset), dataset: parseDataset(dataset), settings: SETTINGS.pods };
+  const { job, needs } = buildWorkers(context, { round: 1, replicas: REPLICAS });
+  return { job, needs };
 }
 
 /** Makes a dataset that the operator has finished, and tidied up after. */

@@ -26,7 +26,10 @@ export async function startOperatorProgram(
   more: Readonly<Record<string, string>> = {},
 ): Promise<OperatorProgram> {
   // As much heap as Node gives itself in a pod of the chart, whose limit is 512 MiB.
-  const env = { COHORTFARM_LOG_LEVEL: 'info', NODE_OPTIONS: '--max-old-space-size=256', ...more };
+  const heap = { NODE_OPTIONS: '--max-old-space-size=256' };
+  // A leader that other work holds up ends, and here no other follows it.
+  const lease = { COHORTFARM_LEASE_SECONDS: '300' };
+  const env = { COHORTFARM_LOG_LEVEL: 'info', ...heap, ...lease, ...more };
   const replica = startReplica({ kubeconfig, natsUrl, name: 'bench', env });
   const metric = async (name: string, labels: Readonly<Record<string, string>> = {}) => {
     const [, text] = await replica.get('/metrics');
