@@ -73,7 +73,7 @@ async function growRound({ folder, seed, parent, deficit, sites }: Round): Promi
 }
 
 const python = await virtualPython(TRAINER_ENVIRONMENT);
-if (!(await exists(join(sites, 'digits/metadata.csv'))))
+if (!(await exists(join(sites, 'test/site-c/metadata.csv'))))
   await run(python, ['trainer/study/sites.py', sites, '--train', values.loop, '--test', values.test]);
 for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(values.seeds); seed++) {
   const first = join(output, String(seed), 'first');

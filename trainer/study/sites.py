@@ -3,7 +3,6 @@
 Each site has its own people, prevalence and films: exposure, blur, noise, collimation. Nothing was learned from patients.
     python sites.py FOLDER [--train 150] [--test 700] [--seed 2026]
 writes FOLDER/train/SITE and FOLDER/test/SITE, each a folder of PNG with a metadata.csv. No person is in two of them.
-Also FOLDER/digits: scikit-learn's handwritten digits in the same form, for weights that come from something else.
 """
 
 import argparse
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
-from sklearn.datasets import load_digits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "phantom" / "training"))
 from phantom.people import AGE_BINS, DEGREES, FINDINGS, SIDES, ZONES, Person  # noqa: E402
@@ -66,7 +64,11 @@ def person_of(site: Site, rng: np.random.Generator) -> Person:
 
 def film_of(site: Site, person: Person, rng: np.random.Generator) -> Image.Image:
     """One film of a person as the site takes it, 128 x 128 grey."""
-    grey = render(person, rng).astype(np.float32) / 255
+    return develop(site, render(person, rng).astype(np.float32) / 255, rng)
+
+
+def develop(site: Site, grey: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """What the site makes of a film in 0..1."""
     grey = 0.5 + (grey - 0.5) * site.contrast + site.brightness
     grey += rng.normal(0, site.noise, grey.shape)
     for axis in (0, 1):
@@ -93,17 +95,6 @@ def write_site(site: Site, people: int, folder: Path, prefix: str, rng: np.rando
     return len(rows)
 
 
-def write_digits(folder: Path) -> None:
-    """1,797 digits, 8 x 8, scaled up; each its own patient."""
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    digits, rows = load_digits(), []
-    for number, (pixels, digit) in enumerate(zip(digits.images, digits.target)):
-        name = f"images/{number:05d}.png"
-        Image.fromarray(np.uint8(pixels * 255 / 16)).resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(folder / name)
-        rows.append([name, number, f"digit-{digit}"])
-    write_csv(folder, ["file_name", "patient_id", "findings"], rows)
-
-
 def write_csv(folder: Path, header: list[str], rows: list[list]) -> None:
     with open(folder / "metadata.csv", "w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
@@ -124,7 +115,6 @@ def main() -> None:
             rng = np.random.default_rng([args.seed, number, part == "test"])
             films = write_site(site, people, args.folder / part / site.name, f"{part}-", rng)
             print(f"{part}/{site.name}: {films} films of {people} people", flush=True)
-    write_digits(args.folder / "digits")
 
 
 if __name__ == "__main__":
