@@ -51,8 +51,8 @@ export async function decodeLatents(
 
 /**
  * One image from planar values of about -1..1: clip(value / 2 + 0.5, 0, 1) * 255, rounded half to even, interleaved. Of 16
- * bits: * 65,535, to the nearest value that rounds to the image of 8 bits. An image that holds NaN is black throughout, so
- * that it cannot pass for a picture with some dark pixels.
+ * bits: * 65,535, to the nearest value that rounds to the image of 8 bits, and grey: of three channels the luma (ITU-R BT.601).
+ * An image that holds NaN is black throughout, so that it cannot pass for a picture with some dark pixels.
  * Source: diffusers, VaeImageProcessor.postprocess and numpy_to_pil.
  */
 export function toRawImage(
@@ -62,8 +62,8 @@ export function toRawImage(
   bitDepth: BitDepth = 8,
 ): RawImage {
   const shares = interleaved(planes, channels);
-  const levels = toLevels(shares);
-  return { ...size, channels, data: bitDepth === 16 ? toSteps(shares, levels) : levels };
+  if (bitDepth === 8) return { ...size, channels, data: toLevels(shares) };
+  return { ...size, channels: 1, data: toSteps(channels === 1 ? shares : lumaOf(shares)) };
 }
 
 /** value / 2 + 0.5 of each, channel by channel of each pixel; nothing but 0 where a value is NaN. */
@@ -87,7 +87,14 @@ function toLevels(shares: Float32Array): Uint8Array {
   return new Uint8Array(levels.buffer);
 }
 
-function toSteps(shares: Float32Array, levels: Uint8Array): Uint16Array {
+const lumaOf = (shares: Float32Array): Float32Array =>
+  Float32Array.from(
+    { length: shares.length / 3 },
+    (_, i) => 0.299 * shares[3 * i]! + 0.587 * shares[3 * i + 1]! + 0.114 * shares[3 * i + 2]!,
+  );
+
+function toSteps(shares: Float32Array): Uint16Array {
+  const levels = toLevels(shares);
   const steps = new Uint16Array(shares.length);
   for (let i = 0; i < shares.length; i++) {
     const [middle, step] = [levels[i]! * STEPS, Math.round(shares[i]! * 65_535)];

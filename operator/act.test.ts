@@ -54,9 +54,20 @@ describe('a TrainJob of a dataset', () => {
   });
 
   test('that cannot be suspended is deleted all the same', async () => {
-    for (const kind of ['notFound', 'invalid'] as const) {
-      const refuse = new KubeError(kind, { reason: 'Refused', message: 'failed calling webhook' });
+    for (const [kind, message] of [
+      ['notFound', 'it is gone'],
+      ['invalid', 'spec is immutable'],
+      ['unavailable', 'Internal error occurred: failed calling webhook "validator.trainjob.trainer.kubeflow.org"'],
+    ] as const) {
+      const refuse = new KubeError(kind, { reason: 'Refused', message });
       assert.deepEqual(await remove({ deleting: true }, refuse), inForeground);
+    }
+  });
+
+  test('that could not be suspended yet is deleted later', async () => {
+    for (const kind of ['conflict', 'unavailable'] as const) {
+      const refuse = new KubeError(kind, { reason: 'Timeout', message: 'no answer within 10 s' });
+      await assert.rejects(remove({ deleting: true }, refuse), /no answer within 10 s/);
     }
   });
 

@@ -88,7 +88,8 @@ async function deleteWithPods(kube: Kube, { kind, namespace, name }: Ref): Promi
     await kube.mergePatch(ref, { spec: { suspend: true } });
   } catch (error) {
     // It may be gone, or what is left of Kubeflow Trainer may refuse changes: no reason to keep it.
-    if (!(error instanceof KubeError)) throw error;
+    const isRefused = isKubeError(error, 'notFound', 'noSuchKind', 'invalid', 'forbidden');
+    if (!isRefused && !(isKubeError(error) && /webhook/.test(error.message))) throw error;
   }
   await kube.delete(ref, { propagation: 'Foreground' });
 }

@@ -4,7 +4,7 @@ import type { ReferenceDescription } from '../../contract/schema/reference.ts';
 import { workAhead } from '../../dataset/ahead.ts';
 import { type ReferenceImage, writeReference } from '../../dataset/write-reference.ts';
 import { areZero } from '../../platform/half.ts';
-import { decodeImage } from '../../platform/image/image.ts';
+import { decodeImage, stretchToEightBits } from '../../platform/image/image.ts';
 import { type ObjectStore, openStore, type S3Options } from '../../platform/store/store.ts';
 import { type LoadedEncoder, loadEncoder } from '../../worker/encoder/encoder.ts';
 import type { RealImage } from './images.ts';
@@ -78,7 +78,7 @@ async function bytesOf(store: ObjectStore, path: string): Promise<Uint8Array> {
 }
 
 const decoded = (bytes: Uint8Array, name: string) =>
-  decodeImage(bytes).catch((cause: Error) => {
+  decodeImage(bytes).then(stretchToEightBits, (cause: Error) => {
     throw new UsageError(`${name} cannot be read as an image (${cause.message.split('\n')[0]}); repair or remove it`, {
       cause,
     });

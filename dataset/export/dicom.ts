@@ -172,8 +172,7 @@ function pixels({ image: encoded, extension }: DicomSample, image: RawImage) {
 /** One grey value a pixel: that of the image, or its luma (ITU-R BT.601). */
 function greyOf({ channels, data }: RawImage): RawImage['data'] {
   if (channels === 1) return data;
-  const pixels = data.length / 3;
-  const grey = data instanceof Uint16Array ? new Uint16Array(pixels) : new Uint8Array(pixels);
+  const grey = new Uint8Array(data.length / 3);
   for (let i = 0, at = 0; at < data.length; i++, at += 3)
     grey[i] = Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
   return grey;

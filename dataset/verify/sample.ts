@@ -4,7 +4,13 @@ import { type Sample, seedOf } from '../../contract/plan/plan.ts';
 import type { Manifest } from '../../contract/schema/manifest.ts';
 import type { SampleRecord } from '../../contract/schema/record.ts';
 import type { Gate } from '../../contract/schema/spec.ts';
-import { decodeImage, ImageSizeError, isDegenerate, readSyntheticMark } from '../../platform/image/image.ts';
+import {
+  bitDepthOf,
+  decodeImage,
+  ImageSizeError,
+  isDegenerate,
+  readSyntheticMark,
+} from '../../platform/image/image.ts';
 import type { Rebuilt } from './rebuild.ts';
 
 /** Requirements on one sample of a shard. */
@@ -76,12 +82,14 @@ function gateFaults(gate: Gate, record: SampleRecord): string[] {
   return passed ? [] : [`gate ${gate.name} would not pass a score of ${score}`];
 }
 
-/** Faults of an image: it must decode, have the plan's size and say that it is synthetic. */
-export async function imageFaults(bytes: Uint8Array, { model }: Manifest): Promise<string[]> {
+/** Faults of an image: it must decode, have the plan's size and bits, and say that it is synthetic. */
+export async function imageFaults(bytes: Uint8Array, { model, dataset }: Manifest): Promise<string[]> {
   const image = await decodeImage(bytes, model).catch((error: Error) => error);
   if (image instanceof ImageSizeError) return [image.message];
   if (image instanceof Error) return [`the image cannot be decoded: ${image.message}`];
   const faults: string[] = [];
+  const [bits, wanted] = [bitDepthOf(image.data), dataset.spec.output.image.bitDepth];
+  if (bits !== wanted) faults.push(`the image has ${bits} bits, not ${wanted}`);
   if (isDegenerate(image.data)) faults.push('the image shows nothing');
   if ((await readSyntheticMark(bytes)) !== DIGITAL_SOURCE_TYPE)
     faults.push('the image does not say that it is synthetic');

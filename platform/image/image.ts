@@ -14,12 +14,24 @@ const JPEG = { mozjpeg: false, optimiseCoding: false, progressive: false, chroma
 /** Filtered lines at level 3: a third smaller than unfiltered at equal speed; level 6 takes twice as long for 5 %. */
 const PNG = { compressionLevel: 3, adaptiveFiltering: true, palette: false, progressive: false } as const;
 
-/** Interleaved pixels, row by row: of 8 bits, or of 16 where an array of such holds them. */
+/** Interleaved pixels, row by row: of 8 bits, or grey ones of 16 where an array of such holds them. */
 export interface RawImage {
   width: number;
   height: number;
   channels: 1 | 3;
   data: Uint8Array | Uint16Array;
+}
+
+/**
+ * An image of 8 bits whose darkest value is black and whose brightest is white, for films of 10 to 16 bits, of which a file does
+ * not say what their values mean; one that has 8 bits as it is. The trainer does the same (data/images.py).
+ */
+export function stretchToEightBits(image: RawImage): EightBitImage {
+  if (isEightBits(image)) return image;
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of image.data) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  const scale = 255 / Math.max(high - low, 1);
+  return { ...image, data: Uint8Array.from(image.data, (value) => Math.round((value - low) * scale)) };
 }
 
 /** Bits of each value. */
@@ -63,20 +75,17 @@ export async function encodeImage(raw: RawImage, options: EncodeOptions): Promis
   if (data.length !== width * height * channels) {
     throw new RangeError(`an image of ${width}x${height}x${channels} does not have ${data.length} values`);
   }
-  const isDeep = bitDepthOf(data) === 16;
-  if (isDeep && options.format === 'jpeg') throw new RangeError('JPEG does not hold 16 bits');
-  const grey = channels === 1 ? data : greyPlane(data);
+  const isDeep = data instanceof Uint16Array;
+  if (isDeep && (options.format === 'jpeg' || channels === 3))
+    throw new RangeError('16 bits are for PNG with one channel');
+  const grey = channels === 1 || isDeep ? data : greyPlane(data);
   const input = grey === null ? { data, channels } : { data: grey, channels: 1 as const };
   const pixels = sharp(input.data, { raw: { width, height, channels: input.channels } });
-  if (grey !== null || isDeep) pixels.toColourspace(colourspace(grey === null ? 3 : 1, isDeep));
+  if (grey !== null) pixels.toColourspace(isDeep ? 'grey16' : 'b-w');
   const encoder = options.format === 'png' ? pixels.png(PNG) : pixels.jpeg({ ...JPEG, quality: options.quality });
   const encoded = await encoder.toBuffer();
   return embedXmp(encoded, options.format, buildXmp(options));
 }
-
-/** The names by which libvips knows what a file holds. */
-const colourspace = (channels: 1 | 3, isDeep: boolean): 'b-w' | 'grey16' | 'srgb' | 'rgb16' =>
-  channels === 1 ? (isDeep ? 'grey16' : 'b-w') : isDeep ? 'rgb16' : 'srgb';
 
 /** An image that is not of the wanted size. */
 export class ImageSizeError extends Error {
@@ -84,7 +93,7 @@ export class ImageSizeError extends Error {
 }
 
 /**
- * Pixels of an encoded image; a grayscale file gives one channel, a PNG of 16 bits such values.
+ * Pixels of an encoded image; a grayscale file gives one channel, and values of 16 bits where it has such.
  * @param size what the image must have; another is refused by its header, however many pixels it claims
  * @throws ImageSizeError, or whatever a damaged file causes
  */
@@ -93,9 +102,9 @@ export async function decodeImage(bytes: Uint8Array, size?: { height: number; wi
   const { space, height, width } = await image.metadata();
   if (size && (size.height !== height || size.width !== width))
     throw new ImageSizeError(`the image is ${height}x${width}, not ${size.height}x${size.width}`);
-  const isDeep = space === 'grey16' || space === 'rgb16';
+  const isDeep = space === 'grey16';
   const { data, info } = await image
-    .toColourspace(colourspace(space === 'b-w' || space === 'grey16' ? 1 : 3, isDeep))
+    .toColourspace(isDeep || space === 'b-w' ? space : 'srgb')
     .raw(isDeep ? { depth: 'ushort' } : {})
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 1 && info.channels !== 3)
@@ -131,20 +140,19 @@ const LEAST_RANGE = 4;
 
 /** Whether an image is black, white or otherwise constant, as broken arithmetic makes them; no gate need see it. */
 export function isDegenerate(data: RawImage['data']): boolean {
-  const least = LEAST_RANGE * levelOf(data);
+  const each = levelOf(data);
   let [low, high] = [Infinity, -Infinity];
   for (const value of data) {
     if (value < low) low = value;
     if (value > high) high = value;
-    if (high - low >= least) return false;
+    if (Math.round(high / each) - Math.round(low / each) >= LEAST_RANGE) return false;
   }
   return true;
 }
 
 /** The one channel of an image whose three are equal everywhere, else null. */
-function greyPlane(data: RawImage['data']): RawImage['data'] | null {
-  const pixels = data.length / 3;
-  const plane = data instanceof Uint16Array ? new Uint16Array(pixels) : new Uint8Array(pixels);
+function greyPlane(data: Uint8Array): Uint8Array | null {
+  const plane = new Uint8Array(data.length / 3);
   for (let pixel = 0, at = 0; at < data.length; pixel++, at += 3) {
     const value = data[at]!;
     if (data[at + 1] !== value || data[at + 2] !== value) return null;

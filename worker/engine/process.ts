@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { Failure } from '../../contract/failure.ts';
 import { installedProgram } from '../../platform/files.ts';
+import type { BitDepth } from '../../platform/image/image.ts';
 import { uint16Of } from '../../platform/uint16.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import {
@@ -46,6 +47,7 @@ export class EngineProcess {
   readonly lost: Promise<EngineLost>;
   readonly #child: ChildProcess;
   readonly #stallMs: number;
+  readonly #bitDepth: BitDepth;
   readonly #starting = Promise.withResolvers<ReadyMessage>();
   readonly #open = new Map<number, PromiseWithResolvers<SampledImage[]> & { readonly size: number }>();
   #isReady = false;
@@ -57,6 +59,7 @@ export class EngineProcess {
   /** @param stallMs an engine that has work and says nothing for so long is stuck, and is ended */
   constructor({ argv, env }: EngineCommand, start: StartMessage, stallMs: number) {
     this.#stallMs = stallMs;
+    this.#bitDepth = start.bitDepth ?? 8;
     const [command, ...args] = argv as [string, ...string[]];
     // What a library prints joins the log.
     const stdio = ['ignore', 2, 'inherit', 'pipe', 'pipe'] as const;
@@ -124,6 +127,8 @@ export class EngineProcess {
         return;
       case 'images': {
         const { size, resolve } = this.#answer(message.id);
+        if (message.bitDepth !== this.#bitDepth)
+          throw new Error(`images of ${message.bitDepth} bits, ${this.#bitDepth} are expected`);
         resolve(imagesOf(message, body, size));
         this.#open.delete(message.id);
         return;
