@@ -20,6 +20,8 @@ NEEDS = {
     "Audit": ("predictions",),
     "Check": ("labels", "checks"),
 }
+# Hyperparameters that keep what given weights have learned; to random ones they do harm.
+PRESUPPOSE_WEIGHTS = {"freezeNorms", "layerDecay", "probeSteps"}
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -80,7 +82,10 @@ def config_digest(config: dict[str, Any]) -> str:
     """SHA-256 over all that decides a result: not where it goes, not how many processes load images or pods train runs."""
     decisive = {key: value for key, value in config.items() if key not in ("output", "s3", "name")}
     if "compare" in decisive:
-        decisive["compare"] = {key: value for key, value in decisive["compare"].items() if key not in ("shares", "runs")}
+        compare = {key: value for key, value in decisive["compare"].items() if key not in ("shares", "runs")}
+        if any(compare[part]["hyperparameters"].keys() & PRESUPPOSE_WEIGHTS for part in ("pretrain", "finetune")):
+            compare["design"] = 2  # in the first one arms from random weights took them, too
+        decisive["compare"] = compare
     text = json.dumps(_without_how(decisive), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,6 +1,7 @@
 """Whole commands on a few small images: early stopping, 16 bits, the arms of a comparison."""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -12,15 +13,15 @@ import torch
 from PIL import Image
 
 from cohortfarm_trainer.__main__ import main
-from cohortfarm_trainer.config import check_config
+from cohortfarm_trainer.config import check_config, config_digest
 from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
 from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
-from cohortfarm_trainer.stages.arms import Arm, job_of, read_data
+from cohortfarm_trainer.stages.arms import Arm, arms_of, job_of, read_data
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
-from cohortfarm_trainer.training.job import batch_of
+from cohortfarm_trainer.training.job import Weights, batch_of
 from cohortfarm_trainer.weights import read_torch
 
 
@@ -252,6 +253,38 @@ def test_science_1_4_seeds_draw_validation_patients_of_their_own(tmp_path, data)
         assert job.memory().patients == real.seen.people.patients and len(job.memory().patients) == 32
 
 
+def test_only_arms_with_weights_to_keep_take_the_hyperparameters_that_keep_them(tmp_path, data):
+    part = lambda name, **more: {"data": [data[name]], "hyperparameters": {**HYPER, **more}}
+    baselines = ["RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "SyntheticOnly"]
+    (tmp_path / "given.pt").write_bytes(b"weights")
+
+    def hypers() -> dict[tuple[str, str], dict]:
+        keeping = {"freezeNorms": True, "layerDecay": 0.7, "probeSteps": 2, "warmupSteps": 1}
+        compare = {"baselines": baselines, "seeds": 1, "pretrain": part("synthetic", layerDecay=0.8), "finetune": part("real", **keeping)}
+        config = stage_config(tmp_path, "Compare", "kept", sites=[], weights=str(tmp_path / "given.pt"), compare=compare)
+        context = Context(check_config(config, "compare"), join_team(), lambda: False)
+        read = read_data(context)
+        jobs = {(arm.arm, arm.initialisation): job_of(context, arm, read, arm.weights or Weights(b"", "pretrained")) for arm in arms_of(context)}
+        return {key: {name: job.hyper[name] for name in (*keeping,) if name in job.hyper} for key, job in jobs.items()}
+
+    given = {"freezeNorms": True, "layerDecay": 0.7, "probeSteps": 2, "warmupSteps": 1}
+    found = hypers()
+    assert {start: found["SyntheticOnly", start] for start in ("Scratch", "Weights")} == {"Scratch": {}, "Weights": {"layerDecay": 0.8}}
+    assert [found["PretrainFinetune", start] for start in ("Scratch", "Weights")] == [given, given]
+    for arm in baselines[:-1]:
+        assert (found[arm, "Scratch"], found[arm, "Weights"]) == ({"warmupSteps": 1}, given), arm
+
+
+def test_only_comparisons_with_such_hyperparameters_are_others_than_before(tmp_path, data):
+    config = compare_config(data)["compare"]
+    plain = {"type": "Compare", "compare": config}
+    before = json.dumps(plain, sort_keys=True, separators=(",", ":")).replace(',"loaderWorkers":0', "")
+    assert config_digest(plain) == hashlib.sha256(before.encode()).hexdigest()
+    keeping = {"type": "Compare", "compare": {**config, "finetune": {"data": [data["real"]], "hyperparameters": {"probeSteps": 2}}}}
+    text = json.dumps(keeping, sort_keys=True, separators=(",", ":")).replace(',"loaderWorkers":0', "")
+    assert config_digest(keeping) != hashlib.sha256(text.encode()).hexdigest()
+
+
 def failure(tmp_path, capfd, kind: str, name: str, **more) -> str:
     with pytest.raises(AssertionError):
         run(tmp_path, kind, name, **more)
@@ -349,8 +382,6 @@ def test_science_2_1_gradients_are_those_of_the_masked_mean_of_all_processes(tmp
 
 
 def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):
-    from cohortfarm_trainer.stages.arms import arms_of, job_of, read_data
-
     part = lambda name, steps: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps}}
     config = {
         "apiVersion": "cohortfarm.dev/stage/v1",

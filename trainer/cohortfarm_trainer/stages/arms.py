@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from ..config import PRESUPPOSE_WEIGHTS
 from ..data.loader import Group
 from ..data.memory import Seen
 from ..data.records import Records
@@ -116,8 +117,13 @@ def share_of(context: Context, environment: Mapping[str, str]) -> list[Arm]:
 
 
 def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name: str) -> Job:
-    """What all arms have in common; it trains on nothing yet. Early stopping is off: all take the same steps."""
+    """What all arms have in common; it trains on nothing yet. Early stopping is off: all take the same steps.
+
+    Random weights hold nothing to keep: an arm that begins with them goes without what presupposes given ones.
+    """
     config = context.config
+    if arm.weights is None:
+        hyper = {field: value for field, value in hyper.items() if field not in PRESUPPOSE_WEIGHTS}
     return Job(
         name=f"{config['name']} {name}",
         store=context.runs,
@@ -165,7 +171,7 @@ def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -
     if arm.arm == SYNTHETIC_ONLY:
         return pretrain_job(context, arm, data)
     rate = finetune.get("learningRate", LEARNING_RATE["Finetune"])
-    return replace(job, groups=(real,), learning_rate=rate, weights=pretrained)
+    return replace(job, groups=(real,), learning_rate=rate, weights=pretrained, hyper=finetune)
 
 
 def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
