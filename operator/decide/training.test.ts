@@ -8,7 +8,7 @@ import { buildStage } from '../desired/stage.ts';
 import type { JobView, Observed } from '../observed.ts';
 import { nextStatus } from '../status.ts';
 import { decide } from './decide.ts';
-import { stagesOf } from './training.ts';
+import { isTrained, stagesOf } from './training.ts';
 
 /** Stages after publishing, without a cluster. */
 
@@ -421,5 +421,27 @@ describe('training', () => {
     const kubeflow = compared({ compareParallelism: 2 });
     kubeflow.spec.training!.stages.at(-1)!.runtimeRef = { name: 'torch' };
     assert.equal(stagesOf(world({}, kubeflow)).at(-2)!.stage.name, 'evaluate');
+  });
+
+  test('science 2.4: a comparison that is done is not run again because its runs may be side by side', () => {
+    const compared = (more: object) =>
+      trained((spec) => Object.assign(spec.training!, { compare: ['Mixed'], ...more }));
+    const dataset = compared({ compareParallelism: 2 });
+    const done = world({}, dataset, progress(compared({}), 4));
+    assert.equal(isTrained(done), true);
+    assert.deepEqual(statesOf(done), [
+      'pretrain Succeeded',
+      'finetune Succeeded',
+      'evaluate Succeeded',
+      'compare Succeeded',
+    ]);
+    assert.deepEqual(
+      kindsOf(done).filter((kind) => kind.startsWith('Job')),
+      [],
+    );
+    // Runs that were side by side stay in the status, and those of another comparison are trained.
+    assert.equal(stagesOf(world({}, dataset, progress(dataset, 5))).length, 5);
+    const another = world({}, compared({ compareParallelism: 2, seeds: 4 }), progress(compared({}), 4));
+    assert.deepEqual(statesOf(another)?.slice(3), ['compare-runs Running', 'compare Pending']);
   });
 });

@@ -66,8 +66,12 @@ export function stagesOf({ status, parsed }: Pick<Observed, 'status' | 'parsed'>
     const isDone = isKnown && before?.state === 'Succeeded';
     wanted.push({ stage: find(stepsIn(folders)), digest, folder, isDone, before });
   }
-  return wanted;
+  return wanted.filter((one) => !isSpared(one, wanted));
 }
+
+/** Runs side by side are only for the step that measures them: none are trained where that is done without them. */
+const isSpared = ({ stage, isDone }: WantedStage, all: readonly WantedStage[]): boolean =>
+  stage.shares !== undefined && !isDone && all.some((other) => other.isDone && other.stage.needs.includes(stage.name));
 
 /** Replaces the place of the dataset where that must not count. */
 const ANYWHERE = 'dataset:';
