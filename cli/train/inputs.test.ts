@@ -20,6 +20,7 @@ test('everything that a training would not find is named before it begins', asyn
         { name: 'pretrain', type: 'Pretrain' },
         { name: 'finetune', type: 'Finetune', from: 'pretrain', data, source: { tables: [{ uri: 'people.csv' }] } },
       ],
+      synthetic: [{ name: 'own' }, ...uris.map((uri, i) => ({ name: `cohort-${i}`, uri }))],
       evaluation: { sites: uris.map((uri, i) => ({ name: `site-${i}`, uri })) },
     });
   await writeFile(join(dir, 'people.csv'), 'patient_id\n');
@@ -34,6 +35,7 @@ test('everything that a training would not find is named before it begins', asyn
       `spec.training.weights: there is nothing at ${dir}/nothing.pt; correct the URI`,
       `spec.training.stages[1].data: there is nothing at ${dir}/nodata; correct the URI`,
       `spec.training.stages[1].source.tables[0].uri: there is nothing at ${dir}/people.csv; correct the URI`,
+      `spec.training.synthetic[2].uri: there is nothing at ${dir}/site-b; correct the URI`,
       `spec.training.evaluation.sites[1].uri: there is nothing at ${dir}/site-b; correct the URI`,
     ]);
     return true;

@@ -24,7 +24,7 @@ export async function checkInputs(training: Training, context: InputContext): Pr
   if (issues.length > 0) throw new SpecError(issues, { reason: 'DataNotFound' });
 }
 
-function inputsOf({ weights, stages, evaluation }: Training): Input[] {
+function inputsOf({ weights, stages, evaluation, synthetic }: Training): Input[] {
   const folder = (path: string, uri: string | undefined): Input[] =>
     uri === undefined ? [] : [{ path, uri, is: 'folder' }];
   const tables = (path: string, source: Training['stages'][number]['source']): Input[] =>
@@ -37,6 +37,7 @@ function inputsOf({ weights, stages, evaluation }: Training): Input[] {
       ...folder(`spec.training.stages[${i}].data`, data),
       ...tables(`spec.training.stages[${i}]`, source),
     ]),
+    ...(synthetic ?? []).flatMap(({ uri }, i) => folder(`spec.training.synthetic[${i}].uri`, uri)),
     ...(evaluation?.sites ?? []).flatMap(({ uri, source }, i) => [
       ...folder(`spec.training.evaluation.sites[${i}].uri`, uri),
       ...tables(`spec.training.evaluation.sites[${i}]`, source),
