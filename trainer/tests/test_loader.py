@@ -6,6 +6,7 @@ import os
 import struct
 import tarfile
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,26 @@ def test_films_of_16_bits_keep_their_range():
     buffer = io.BytesIO()
     Image.fromarray(np.array([[1000, 3000], [1000, 3000]], np.uint16)).save(buffer, "PNG")
     assert decode(buffer.getvalue(), 2, "x").tolist() == [[0, 255], [0, 255]]
+
+
+def test_synthetic_images_are_the_same_in_8_and_in_16_bits(tmp_path, monkeypatch):
+    """A film of the same bytes, in the same cache, still has its own range."""
+    deep = np.array([[1000, 30_000], [257 * 50, 257 * 200]], np.uint16)
+    level = np.uint8(np.round(deep / 257))
+    for name, values in (("deep", deep), ("level", level)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(values).save(tmp_path / name / "1.png")
+        (tmp_path / name / "metadata.csv").write_text("file_name,patient_id,findings\n1.png,1,edema\n")
+    monkeypatch.setenv("COHORTFARM_IMAGE_CACHE", str(tmp_path / "cache"))
+
+    def read(name: str, synthetic: bool) -> list:
+        records = read_source(str(tmp_path / name), LABELS, {})
+        records = replace(records, blobs=tuple(replace(blob, synthetic=synthetic) for blob in records.blobs))
+        return ImageReader(records, 2).read(np.array([0]))[0].tolist()
+
+    for _ in range(2):  # decoded, and from the cache
+        assert read("deep", True) == read("level", True) == level.tolist()
+        assert read("deep", False) == np.round((deep - 1000.0) * 255 / (257 * 200 - 1000)).tolist()
 
 
 def test_a_small_file_of_a_huge_image_is_named_before_it_is_decoded():

@@ -71,6 +71,8 @@ class DiskCache:
         blob = records.blobs[number]
         if number not in self.stamps:
             self.stamps[number] = blob.store.stamp(blob.key)
-        parts = (FORMAT, blob.store.uri, blob.key, self.stamps[number], records.offset[i], records.size[i], self.size, self.fit)
+        # The levels of a synthetic image are not those of a film of the same bytes.
+        kind = ("synthetic",) if blob.synthetic else ()
+        parts = (FORMAT, blob.store.uri, blob.key, self.stamps[number], records.offset[i], records.size[i], self.size, self.fit, *kind)
         name = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
         return self.folder / name[:2] / name[2:]

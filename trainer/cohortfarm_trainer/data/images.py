@@ -40,7 +40,8 @@ class ImageReader:
         fresh = {i: image for i in missing if (image := self.disk.read(i)) is not None}
         missing = [i for i in missing if i not in fresh]
         for i, data in self.fetcher.fetch(missing) if missing else ():
-            fresh[i] = decode(data, self.size, self._name(i), self.fit)
+            blob = self.records.blobs[self.records.blob[i]]
+            fresh[i] = decode(data, self.size, blob.key, self.fit, blob.synthetic)
             self.disk.write(i, fresh[i])
         room = self.cache // (self.size * self.size) - len(self._kept)
         self._kept.update(list(fresh.items())[: max(0, room)])
@@ -49,8 +50,6 @@ class ImageReader:
     def _missing(self, indices: np.ndarray) -> list[int]:
         return [i for i in dict.fromkeys(indices.tolist()) if i not in self._kept]
 
-    def _name(self, i: int) -> str:
-        return self.records.blobs[self.records.blob[i]].key
 
 # What Pillow and pydicom raise at a damaged or hostile file.
 _CANNOT_DECODE = (
@@ -64,13 +63,14 @@ _CANNOT_DECODE = (
 )
 
 
-def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP) -> np.ndarray:
+def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP, synthetic: bool = False) -> np.ndarray:
     """uint8 [size, size]: grey by ITU-R BT.601, scaled (Lanczos).
 
     Crop scales the shorter side to `size` and takes the centre; Letterbox scales the longer one and leaves black bars.
+    A synthetic image uses all of its range as it is, whatever its bits.
     """
     try:
-        grey = dicom_to_grey(data) if is_dicom(data) else _open(data, size, fit)
+        grey = dicom_to_grey(data) if is_dicom(data) else _open(data, size, fit, synthetic)
     except _CANNOT_DECODE as error:
         raise UsageError(f"{what} holds an image that cannot be decoded: {error}") from error
     width, height = grey.size
@@ -84,21 +84,21 @@ def decode(data: bytes | memoryview, size: int, what: str, fit: str = CROP) -> n
     return np.asarray(grey.crop((left, top, left + size, top + size)))
 
 
-def _open(data: bytes | memoryview, size: int, fit: str) -> Image.Image:
+def _open(data: bytes | memoryview, size: int, fit: str, synthetic: bool) -> Image.Image:
     with Image.open(io.BytesIO(data)) as image:
         if image.format == "JPEG":
             # The codec decodes 1/2, 1/4 or 1/8 of the size, as long as twice the pixels are left for the scaling.
             scale = DRAFT * size / (min if fit == CROP else max)(image.size)
             if scale <= 1 / 2:
                 image.draft("L", (round(image.width * scale), round(image.height * scale)))
-        return to_grey(image)
+        return to_grey(image, synthetic)
 
 
-def to_grey(image: Image.Image) -> Image.Image:
-    """8 bits of grey; 16-bit films are scaled to their own range of values."""
+def to_grey(image: Image.Image, synthetic: bool = False) -> Image.Image:
+    """8 bits of grey: 16-bit films are scaled to their own range of values, synthetic images are what they are in 8 bits."""
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float32)
-        low, high = float(values.min()), float(values.max())
+        low, high = (0.0, 65_535.0) if synthetic else (float(values.min()), float(values.max()))
         return Image.fromarray(np.uint8(np.round((values - low) * (255 / max(high - low, 1e-9)))))
     return image if image.mode == "L" else image.convert("L")
