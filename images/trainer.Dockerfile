@@ -25,7 +25,13 @@ LABEL org.opencontainers.image.title="CohortFarm trainer" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-ENV PATH=/opt/trainer/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# g++ brings gcc: torch.compile needs the one, Triton on a GPU the other (hyperparameters.compile).
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends g++ \
+ && rm -rf /var/lib/apt/lists/*
+# The user has no name, which torch.compile's own default needs.
+ENV PATH=/opt/trainer/bin:$PATH HOME=/tmp TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/trainer
 COPY --from=build /opt/trainer /opt/trainer
 USER 65532:65532

@@ -8,11 +8,14 @@ import pandas
 import pytest
 import torch
 from torch import nn
+from torch._inductor.cpp_builder import cpp_compiler_search
 from torch.nn import functional as F
 
 from cohortfarm_trainer.distributed import Team
+from cohortfarm_trainer.errors import TerminalError
 from cohortfarm_trainer.models import last_layer, make_model, normalise
 from cohortfarm_trainer.training import learner as module
+from cohortfarm_trainer.training.compiler import check_compile
 from cohortfarm_trainer.training.job import Job
 from cohortfarm_trainer.training.learner import Learner, schedule
 from cohortfarm_trainer.training.objective import GROUP_DRO, MEAN, REWEIGHTED, Objective
@@ -191,3 +194,20 @@ def test_how_it_is_computed_changes_little_of_the_result(monkeypatch):
     learner()
     assert not torch.are_deterministic_algorithms_enabled()
     assert stepped(learner(precision="bfloat16"), range(2)) == pytest.approx(stepped(learner(), range(2)), rel=0.05)
+
+
+def test_compile_is_refused_where_there_is_no_compiler(monkeypatch, tmp_path):
+    """As in an image without one, and as a user without a name or a folder to write to."""
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    check_compile({"compile": True}, cuda)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/proc/none")
+    with pytest.raises(TerminalError, match="no folder .*; name one that can be written in TORCHINDUCTOR_CACHE_DIR"):
+        check_compile({"compile": True}, cpu)
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cpp_compiler_search.cache_clear()
+    check_compile({}, cuda)
+    with pytest.raises(TerminalError, match=r"^hyperparameters.compile: true cannot work here: it finds no C\+\+ compiler; install g\+\+ .*, or leave compile out$"):
+        check_compile({"compile": True}, cpu)

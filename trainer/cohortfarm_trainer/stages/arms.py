@@ -14,6 +14,7 @@ from ..data.split import split_training
 from ..errors import UsageError
 from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, MIXED, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED, SYNTHETIC_ONLY
 from ..training import objective
+from ..training.compiler import check_compile
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from .context import Context
 
@@ -58,6 +59,8 @@ class Data:
 def read_data(context: Context) -> Data:
     compare = context.config["compare"]
     pretrain = compare["pretrain"]
+    for part in (pretrain, compare["finetune"]):
+        check_compile(part["hyperparameters"], context.team.device)
     named = {one["name"]: {**pretrain, "data": one["data"]} for one in compare.get("synthetic", [])}
     parts: dict[str | None, dict[str, Any]] = {**named} if named else {None: pretrain}
     return Data({name: _kind(context, part) for name, part in parts.items()}, _kind(context, compare["finetune"]))

@@ -12,6 +12,7 @@ from ..evaluation.entry import evaluation_of
 from ..evaluation.groups import FALSE_POSITIVES, VALIDATION
 from ..evaluation.measure import Measurement, Rules, Site
 from ..report.card import model_card
+from ..training.compiler import check_compile
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
 from ..training.loop import Trained, train
 from ..training.predict import probabilities
@@ -41,6 +42,7 @@ def train_stage(context: Context) -> dict[str, Any]:
 def job_of(context: Context) -> Job:
     config, team = context.config, context.team
     hyper = config["train"]["hyperparameters"]
+    check_compile(hyper, team.device)
     records = read_sources(config["train"], context.labels, config["s3"])
     own, validation = split_training(records, hyper["validationShare"], config["seed"])
     context.say(
