@@ -258,7 +258,7 @@ export const primarySchema = z.strictObject({
     .enum(BASELINES)
     .optional()
     .describe(
-      'Baseline that PretrainFinetune is compared with; default: Mixed, else RealOnly, else the first of compare',
+      'Baseline of compare that PretrainFinetune is contrasted with, not SyntheticOnly; default: Mixed, else RealOnly, else the first',
     ),
   endpoint: z
     .enum(ENDPOINTS)

@@ -80,7 +80,8 @@ test('weights that timm publishes are left to the trainer', () => {
 
 test('the runs of a comparison are shares of a step of their own, where that is asked for and can be', () => {
   const compared = { stages: [pretrain, finetune], evaluation, compare: ['RealOnly', 'Mixed', 'SyntheticOnly'] };
-  const training = { ...compared, seeds: 2, synthetic: [{ name: 'a' }, { name: 'b' }], weights: 's3://w/imagenet.pt' };
+  const synthetic = [{ name: 'a' }, { name: 'b', uri: 's3://cohorts/b' }];
+  const training = { ...compared, seeds: 2, synthetic, weights: 's3://w/imagenet.pt' };
   const dataset = (more: object) => parseDataset(documentWith({ 'spec.training': { ...training, ...more } }));
   const beside = (parallelism: number) =>
     trainingSteps(dataset({ compareParallelism: parallelism }), { ...options, sideBySide: true }).slice(-2);

@@ -80,12 +80,62 @@ test('the primary contrast is of a synthetic cohort that there is', () => {
     linesWith({ ...compared, synthetic: [...synthetic, { name: 'balanced' }], primary: { synthetic: 'other' } }),
     [
       'spec.training.synthetic[2].name: "balanced" is there already, in [0]; remove one',
-      'spec.training.primary.synthetic: "other" is not in spec.training.synthetic; take one of balanced, matched, balanced',
+      'spec.training.synthetic[2].uri: has the same images as [0]; name another dataset or remove the entry',
+      'spec.training.primary.synthetic: "other" is not in spec.training.synthetic; take one of balanced, matched',
     ],
   );
   assert.deepEqual(linesWith({ ...compared, primary: { synthetic: 'balanced' } }), [
     'spec.training.primary.synthetic: "balanced" is not in spec.training.synthetic; remove it',
   ]);
+});
+
+test('synthetic cohorts are of different images, and compared', () => {
+  const compared = { stages: [pretrain, finetune], evaluation, compare: ['Mixed'] };
+  const cohorts = (...uris: (string | undefined)[]) =>
+    uris.map((uri, i) => ({ name: `cohort-${i}`, ...(uri && { uri }) }));
+  const same = (i: number, first: number) =>
+    `spec.training.synthetic[${i}].uri: has the same images as [${first}]; name another dataset or remove the entry`;
+  const synthetic = cohorts(undefined, 's3://x', 's3://x/', undefined);
+  assert.deepEqual(linesWith({ ...compared, synthetic }), [same(2, 1), same(3, 0)]);
+  // An entry without uri is this dataset, or what the Pretrain stage is given in its place.
+  const own = parseDataset(documentWith()).spec.output.uri;
+  assert.deepEqual(linesWith({ ...compared, synthetic: cohorts(undefined, own) }), [same(1, 0)]);
+  const given = { ...compared, stages: [{ ...pretrain, data: 's3://given' }, finetune] };
+  assert.deepEqual(linesWith({ ...given, synthetic: cohorts('s3://given', undefined) }), [same(1, 0)]);
+  parseDataset(documentWith({ 'spec.training': { ...given, synthetic: cohorts(own, undefined) } }));
+  for (const compare of [[], undefined])
+    assert.deepEqual(linesWith({ ...compared, compare, synthetic: cohorts(undefined) }), [
+      'spec.training.synthetic: has no effect without spec.training.compare; name baselines there or remove it',
+    ]);
+});
+
+test('the primary contrast is one that can be measured', () => {
+  const compared = (compare: string[], primary: object, more: object = {}) =>
+    linesWith({ stages: [pretrain, finetune], evaluation, compare, primary, ...more });
+  assert.deepEqual(compared(['SyntheticOnly', 'Mixed', 'RealOnly'], { minus: 'SyntheticOnly' }), [
+    'spec.training.primary.minus: "SyntheticOnly" is not what PretrainFinetune is compared with; take one of Mixed, RealOnly',
+  ]);
+  assert.deepEqual(compared(['Mixed'], { minus: 'RealOnly' }), [
+    'spec.training.primary.minus: "RealOnly" is not in spec.training.compare; take one of Mixed',
+  ]);
+  assert.deepEqual(compared([], { minus: 'RealOnly' }), [
+    'spec.training.primary.minus: "RealOnly" is not in spec.training.compare; add one to spec.training.compare, such as Mixed or RealOnly',
+  ]);
+  assert.deepEqual(compared(['SyntheticOnly'], { endpoint: 'auroc' }), [
+    'spec.training.primary: has nothing to compare PretrainFinetune with; add Mixed or RealOnly to spec.training.compare',
+  ]);
+  const weights = { initialisation: 'Weights' };
+  assert.deepEqual(compared(['Mixed'], weights), [
+    'spec.training.primary.initialisation: "Weights" needs given weights; name them in spec.training.weights or remove it',
+  ]);
+  const training = {
+    stages: [pretrain, finetune],
+    evaluation,
+    compare: ['Mixed'],
+    primary: weights,
+    weights: 's3://w.pt',
+  };
+  parseDataset(documentWith({ 'spec.training': training }));
 });
 
 test('a network is one of four, or any that timm may have', () => {

@@ -2,7 +2,7 @@ import { NO_FINDING } from '../names.ts';
 import { type Issue, issueAt, listed, type Path, show } from '../schema/issue.ts';
 import { COMPARE_RUNS, MACRO, POOLED, RESERVED_STAGES } from '../schema/training.ts';
 import { type Axes, binRule, checkBins, duplicates } from './axes.ts';
-import { type DraftSpec, soundItems } from './draft.ts';
+import { type DraftSpec, isWhole, soundItems } from './draft.ts';
 import type { Rule, Validation } from './rule.ts';
 
 /** `spec.training`: what the stages take from each other, and what a comparison needs. */
@@ -182,16 +182,22 @@ const compare: Validation = {
   },
 };
 
-/** The synthetic cohorts of the comparison: the primary contrast is of one of them. */
+/** The synthetic cohorts of the comparison, each of other images: the primary contrast is of one of them. */
 const synthetic: Validation = {
-  check: ({ training }) => {
+  check: (spec) => {
+    const { training } = spec;
+    const path = [...TRAINING, 'synthetic'];
     const names = soundItems(training?.synthetic).flatMap(([i, { name }]): [number, string][] =>
       name ? [[i, name]] : [],
     );
-    const issues = duplicates(names, [...TRAINING, 'synthetic'], ['name']);
+    const issues = [...duplicates(names, path, ['name']), ...checkCohorts(spec, path)];
+    if (training?.synthetic && isEmpty(training.compare)) {
+      issues.push(issueAt(path, 'has no effect without spec.training.compare; name baselines there or remove it'));
+    }
     const wanted = training?.primary?.synthetic;
     if (wanted && !names.some(([, name]) => name === wanted)) {
-      const fix = names.length > 0 ? `take one of ${listed(names.map(([, name]) => name))}` : 'remove it';
+      const known = [...new Set(names.map(([, name]) => name))];
+      const fix = known.length > 0 ? `take one of ${listed(known)}` : 'remove it';
       issues.push(
         issueAt([...TRAINING, 'primary', 'synthetic'], `${show(wanted)} is not in spec.training.synthetic; ${fix}`),
       );
@@ -202,8 +208,89 @@ const synthetic: Validation = {
     training: [
       {
         rule: '!has(self.primary) || !has(self.primary.synthetic) || (has(self.synthetic) && self.synthetic.exists(one, one.name == self.primary.synthetic))',
-        message: 'is not in spec.training.synthetic; take a name from there',
+        message: 'is not in spec.training.synthetic; take a name from there, or remove it where there is none',
         fieldPath: '.primary.synthetic',
+      },
+      {
+        rule: '!has(self.synthetic) || self.compare.size() > 0',
+        message: 'has no effect without spec.training.compare; name baselines there or remove it',
+        fieldPath: '.synthetic',
+      },
+    ],
+    'training.synthetic': [
+      {
+        rule: 'self.filter(one, !has(one.uri)).size() < 2',
+        message: 'has two entries without uri, whose images are the same; name another dataset or remove one',
+      },
+    ],
+  },
+};
+
+const isEmpty = (list: readonly unknown[] | null | undefined): boolean => list === undefined || list?.length === 0;
+
+/** The same images under two names would be trained on twice, and contrasted with themselves. */
+function checkCohorts({ training, output }: DraftSpec, path: Path): Issue[] {
+  const pretraining = soundItems(training?.stages).flatMap(([, stage]) => (stage.type === 'Pretrain' ? [stage] : []));
+  const own = pretraining.length === 1 ? (pretraining[0]!.data ?? output?.uri) : undefined;
+  const first = new Map<string, number>();
+  return soundItems(training?.synthetic).flatMap(([i, { uri }]) => {
+    if (uri === null) return [];
+    const place = (uri ?? own ?? '').replace(/\/+$/, '');
+    if (!first.has(place)) return first.set(place, i) && [];
+    const message = `has the same images as [${first.get(place)}]; name another dataset or remove the entry`;
+    return [issueAt([...path, i, 'uri'], message)];
+  });
+}
+
+/** The baselines that PretrainFinetune is contrasted with: on synthetic images alone it is what that begins with. */
+const isRival = (baseline: string): boolean => baseline !== 'SyntheticOnly';
+
+/** The primary contrast is one that is measured. */
+const primary: Validation = {
+  check: ({ training }) => {
+    const path = [...TRAINING, 'primary'];
+    const wanted = training?.primary;
+    if (!wanted) return [];
+    const { minus, initialisation } = wanted;
+    const issues: Issue[] = [];
+    const rivals = [...new Set(soundItems(training.compare).map(([, baseline]) => baseline))].filter(isRival);
+    const isKnown = isWhole(training.compare);
+    if (isKnown && minus && !rivals.includes(minus)) {
+      const fix =
+        rivals.length > 0
+          ? `take one of ${listed(rivals)}`
+          : 'add one to spec.training.compare, such as Mixed or RealOnly';
+      const fault = isRival(minus)
+        ? 'is not in spec.training.compare'
+        : 'is not what PretrainFinetune is compared with';
+      issues.push(issueAt([...path, 'minus'], `${show(minus)} ${fault}; ${fix}`));
+    }
+    if (isKnown && minus === undefined && rivals.length === 0) {
+      const message = 'has nothing to compare PretrainFinetune with; add Mixed or RealOnly to spec.training.compare';
+      issues.push(issueAt(path, message));
+    }
+    if (initialisation === 'Weights' && training.weights === undefined) {
+      const message = '"Weights" needs given weights; name them in spec.training.weights or remove it';
+      issues.push(issueAt([...path, 'initialisation'], message));
+    }
+    return issues;
+  },
+  cel: {
+    training: [
+      {
+        rule: "!has(self.primary) || !has(self.primary.minus) || (self.primary.minus != 'SyntheticOnly' && self.primary.minus in self.compare)",
+        message: 'must be in spec.training.compare, and not SyntheticOnly; take another one from there',
+        fieldPath: '.primary.minus',
+      },
+      {
+        rule: "!has(self.primary) || has(self.primary.minus) || self.compare.exists(one, one != 'SyntheticOnly')",
+        message: 'has nothing to compare PretrainFinetune with; add Mixed or RealOnly to spec.training.compare',
+        fieldPath: '.primary',
+      },
+      {
+        rule: "!has(self.primary) || !has(self.primary.initialisation) || self.primary.initialisation != 'Weights' || has(self.weights)",
+        message: 'needs given weights; name them in spec.training.weights or remove it',
+        fieldPath: '.primary.initialisation',
       },
     ],
   },
@@ -246,4 +333,12 @@ function checkLabels({ training }: DraftSpec, axes: Axes | null): Issue[] {
   return [issueAt(path, 'is required, since spec.quota.axes has no finding; name the findings to learn')];
 }
 
-export const TRAINING_VALIDATIONS: readonly Validation[] = [stages, sites, compare, synthetic, ageBins, labels];
+export const TRAINING_VALIDATIONS: readonly Validation[] = [
+  stages,
+  sites,
+  compare,
+  synthetic,
+  primary,
+  ageBins,
+  labels,
+];

@@ -268,7 +268,45 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
       compare: ['Mixed'],
       primary: { synthetic: 'balanced' },
     }),
-    causes: [['spec.training.primary.synthetic', /is not in spec.training.synthetic/]],
+    causes: [['spec.training.primary.synthetic', /remove it where there is none/]],
+  },
+  {
+    name: 'two synthetic cohorts of the same images',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['Mixed'],
+      synthetic: [{ name: 'balanced' }, { name: 'matched' }],
+    }),
+    causes: [['spec.training.synthetic', /two entries without uri/]],
+  },
+  {
+    name: 'synthetic cohorts that are not compared',
+    changes: training({ stages: [PRETRAIN, FINETUNE], synthetic: [{ name: 'balanced' }] }),
+    causes: [['spec.training.synthetic', /has no effect without/]],
+  },
+  {
+    name: 'a primary contrast that is not measured',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['SyntheticOnly'],
+      primary: { minus: 'SyntheticOnly', initialisation: 'Weights' },
+    }),
+    causes: [
+      ['spec.training.primary.minus', /must be in spec.training.compare/],
+      ['spec.training.primary.initialisation', /needs given weights/],
+    ],
+  },
+  {
+    name: 'a primary contrast without a baseline that is compared',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['SyntheticOnly'],
+      primary: {},
+    }),
+    causes: [['spec.training.primary', /nothing to compare PretrainFinetune with/]],
   },
   {
     name: 'a site that is called like all of them',

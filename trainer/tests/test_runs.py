@@ -19,6 +19,7 @@ from cohortfarm_trainer.errors import StoppedError, UsageError
 from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
 from cohortfarm_trainer.stages.arms import Arm, arms_of, job_of, read_data
+from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
 from cohortfarm_trainer.training.job import Weights, batch_of
@@ -190,6 +191,15 @@ def test_science_1_7_arms_with_synthetic_images_are_run_with_each_cohort(tmp_pat
     report = (tmp_path / "named" / "report.html").read_text()
     assert "Pretrain, then finetune (matched) minus real and synthetic, mixed, AUROC" in report
     assert "Pretrain, then finetune (matched) minus pretrain, then finetune (balanced)" in report
+
+
+def test_the_primary_contrast_is_by_default_one_that_is_measured():
+    for baselines, minus in (
+        (["SyntheticOnly", "RealOnlyGroupDRO", "RealOnly"], "RealOnly"),
+        (["SyntheticOnly", "RealOnlyGroupDRO", "RealOnlyReweighted"], "RealOnlyGroupDRO"),
+        (["RealOnly", "Mixed"], "Mixed"),
+    ):
+        assert primary_of({"baselines": baselines}, weights=False)["minus"] == minus
 
 
 def test_science_2_4_shares_of_the_runs_come_to_the_same_bytes_as_one_after_another(tmp_path, data, monkeypatch, capfd):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data.predictions import PREDICTIONS
 from ..errors import NotFoundError
-from ..evaluation.comparison import MIXED, PRETRAIN_FINETUNE, REAL_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
+from ..evaluation.comparison import MIXED, PRETRAIN_FINETUNE, REAL_ONLY, SYNTHETIC_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
 from ..progress import say
 from ..training.job import Job, Weights
 from ..training.loop import train
@@ -124,10 +124,11 @@ def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: l
 
 
 def primary_of(compare: dict[str, Any], weights: bool) -> dict[str, str]:
-    """The end point that was declared before the run: PretrainFinetune minus the first baseline that it is compared with."""
+    """The end point that was declared before the run: PretrainFinetune minus the first baseline that it is contrasted with."""
     named = compare.get("primary", {})
-    known = [name for name in (MIXED, REAL_ONLY) if name in compare["baselines"]]
-    minus = named.get("minus") or [*known, *compare["baselines"]][0]
+    baselines = compare["baselines"]
+    rivals = [name for name in (MIXED, REAL_ONLY, *baselines) if name in baselines and name != SYNTHETIC_ONLY]
+    minus = named.get("minus") or [*rivals, *baselines][0]
     start = named.get("initialisation") or ("Weights" if weights else "Scratch")
     cohorts = [one["name"] for one in compare.get("synthetic", [])]
     cohort = {"synthetic": named.get("synthetic", cohorts[0])} if cohorts else {}
