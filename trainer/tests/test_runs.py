@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
 from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
+from cohortfarm_trainer.report.comparison import curve_section
 from cohortfarm_trainer.stages.arms import Arm, arms_of, job_of, read_data
 from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
@@ -200,6 +202,19 @@ def test_the_primary_contrast_is_by_default_one_that_is_measured():
         (["RealOnly", "Mixed"], "Mixed"),
     ):
         assert primary_of({"baselines": baselines}, weights=False)["minus"] == minus
+
+
+def test_curves_of_synthetic_cohorts_are_dashed_each_in_its_own_way():
+    points = [{"step": step, "validationLoss": 1.0 / step, "validationAuroc": 0.5} for step in (1, 2)]
+    cohorts = [f"cohort-{i}" for i in range(16)]
+    arms = [{"arm": "RealOnly"}, *({"arm": arm, "synthetic": cohort} for cohort in cohorts for arm in ("Mixed", "PretrainFinetune"))]
+    section = curve_section([{**arm, "initialisation": "Scratch", "seed": seed, "points": points} for arm in arms for seed in (0, 1)])
+    lines = re.findall(r'<polyline fill="none" stroke="([^"]+)" stroke-width="1.8"(?: stroke-dasharray="([^"]+)")?', section)
+    assert len(lines) == 2 * 2 * len(arms) and len(set(lines)) == len(arms)
+    # The legend shows the same.
+    legend = section.split('<ul class="legend">')[1].split("</ul>")[0]
+    samples = re.findall(r'(?:background:|stroke=")([^"]+)"(?: stroke-width="1.8" stroke-dasharray="([^"]+)")?', legend)
+    assert set(samples) == set(lines) and len(samples) == len(arms)
 
 
 def test_science_2_4_shares_of_the_runs_come_to_the_same_bytes_as_one_after_another(tmp_path, data, monkeypatch, capfd):

@@ -160,6 +160,8 @@ def heat_section(arms: list[dict[str, Any]]) -> str:
 def curve_section(curves: list[dict[str, Any]]) -> str:
     """Validation over the steps; SyntheticOnly is validated on synthetic images."""
     charts = []
+    cohorts = list(dict.fromkeys(curve["synthetic"] for curve in curves if "synthetic" in curve))
+    dashes = {name_of(curve)[0]: dash_of(cohorts.index(curve["synthetic"])) for curve in curves if "synthetic" in curve}
     for start, name in STARTS.items():
         chosen = [curve for curve in curves if curve["initialisation"] == start]
         for measure, title in (("validationLoss", "Validation loss"), ("validationAuroc", "Validation AUROC")):
@@ -167,9 +169,14 @@ def curve_section(curves: list[dict[str, Any]]) -> str:
                 (name_of(curve)[0], COLOURS[curve["arm"]], [(point["step"], point[measure]) for point in curve["points"] if point[measure] is not None])
                 for curve in chosen
             ]
-            charts.append(chart(f"{title}, {name}", lines))
-    lede = "A line for each seed. Synthetic only is validated on synthetic images, the others on real ones; finetuning is shown without what went before."
+            charts.append(chart(f"{title}, {name}", lines, dashes=dashes))
+    lede = "A line for each seed, dashed by synthetic cohort where there are several. Synthetic only is validated on synthetic images, the others on real ones; finetuning is shown without what went before."
     return section("Curves", lede, f'<div class="charts">{"".join(charts)}</div>')
+
+
+def dash_of(cohort: int) -> str:
+    """Lines of the first cohort are not dashed; of each further one they have one more dot after each dash."""
+    return " ".join(["7 3"] + ["1.5 3"] * (cohort - 1)) if cohort else ""
 
 
 def _means(seeds: int) -> str:

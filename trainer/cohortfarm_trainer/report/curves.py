@@ -1,14 +1,23 @@
 """Curves as SVG: over the steps of training, and of what a model says against the truth."""
 
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 WIDTH, HEIGHT = 460, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 8, 30
 Points = list[tuple[float, float]]
 
 
-def chart(title: str, lines: list[tuple[str, str, Points]], x_axis: str = "step", unit: bool = False, diagonal: bool = False) -> str:
-    """A figure of some lines (name, colour, points); nothing where there are no points. A `unit` figure goes from 0 to 1; a diagonal is what chance, or perfect calibration, would be."""
+def chart(
+    title: str,
+    lines: list[tuple[str, str, Points]],
+    x_axis: str = "step",
+    unit: bool = False,
+    diagonal: bool = False,
+    dashes: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """A figure of some lines (name, colour, points), some dashed; nothing where there are no points. A `unit` figure goes from 0 to 1; a diagonal is what chance, or perfect calibration, would be."""
     drawn = [(name, colour, points) for name, colour, points in lines if points]
     if not drawn:
         return ""
@@ -30,12 +39,24 @@ def chart(title: str, lines: list[tuple[str, str, Points]], x_axis: str = "step"
     )
     chance = f'<line x1="{at_x(0)}" y1="{at_y(low)}" x2="{at_x(right)}" y2="{at_y(high)}" stroke="var(--line)" stroke-dasharray="4 4"/>' if diagonal else ""
     paths = "".join(
-        f'<polyline fill="none" stroke="{colour}" stroke-width="1.8" stroke-linejoin="round" opacity=".9" points="{" ".join(f"{at_x(x)},{at_y(y)}" for x, y in points)}"/>'
-        for _, colour, points in drawn
+        f'<polyline fill="none" stroke="{colour}" stroke-width="1.8"{_dash(dashes.get(name))} stroke-linejoin="round" opacity=".9" points="{" ".join(f"{at_x(x)},{at_y(y)}" for x, y in points)}"/>'
+        for name, colour, points in drawn
     )
     names = dict.fromkeys((name, colour) for name, colour, _ in drawn)
-    legend = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for name, colour in names)
+    legend = "".join(f"<li>{_sample(colour, dashes.get(name))}{escape(name)}</li>" for name, colour in names)
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
         f'{grid}{ticks}{chance}{paths}<text x="{WIDTH - RIGHT}" y="{HEIGHT - 2}" text-anchor="end">{escape(x_axis)}</text></svg><ul class="legend">{legend}</ul></figure>'
     )
+
+
+def _dash(pattern: str | None) -> str:
+    return f' stroke-dasharray="{pattern}"' if pattern else ""
+
+
+def _sample(colour: str, pattern: str | None) -> str:
+    """A piece of a line, for the legend: long enough to show how it is dashed."""
+    if not pattern:
+        return f'<i style="background:{colour}"></i>'
+    width = sum(map(float, pattern.split())) * 2
+    return f'<svg class="line" style="width:{width:g}px" viewBox="0 0 {width:g} 4"><line x2="{width:g}" y1="2" y2="2" stroke="{colour}" stroke-width="1.8"{_dash(pattern)}/></svg>'

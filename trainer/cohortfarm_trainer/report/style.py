@@ -50,6 +50,7 @@ figure svg{width:100%;height:auto}
 figcaption{font-weight:600;margin-bottom:.4rem}
 svg text{fill:var(--muted);font:11px var(--sans)}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin:.4rem 0 0;padding:0;list-style:none;font-size:.8125rem}
+.legend .line{display:inline-block;height:4px;margin-right:.4rem;vertical-align:middle}
 .legend i{display:inline-block;width:1.1rem;height:.2rem;margin-right:.4rem;vertical-align:middle}
 details{margin-top:1rem}
 summary{cursor:pointer;color:var(--accent)}
