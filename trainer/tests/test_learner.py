@@ -7,12 +7,14 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from timm import layers
+from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 from torch._inductor.cpp_builder import cpp_compiler_search
 from torch.nn import functional as F
 
 from cohortfarm_trainer.distributed import Team
-from cohortfarm_trainer.errors import TerminalError
+from cohortfarm_trainer.errors import TerminalError, UsageError
 from cohortfarm_trainer.models import last_layer, make_model, normalise
 from cohortfarm_trainer.training import learner as module
 from cohortfarm_trainer.training.compiler import check_compile
@@ -142,6 +144,21 @@ def test_norms_that_are_frozen_stay_as_they_are():
     stepped(own)
     changed = {name for name, value in weights(own).items() if not torch.equal(before[name], value)}
     assert changed and not any("bn" in name or "running" in name for name in changed)
+
+
+def test_no_norm_of_timm_is_forgotten():
+    """All that timm calls a norm and that has weights or statistics, but for parts made of other layers."""
+    found = {one for one in (*vars(layers).values(), GlobalResponseNorm) if isinstance(one, type) and issubclass(one, nn.Module) and "Norm" in one.__name__}
+    composed = {"NormMlpClassifierHead", "ClNormMlpClassifierHead", "ConvNormAct", "ConvNormActAa", "SeparableConvNormAct", "GlobalResponseNormMlp"}
+    assert {one.__name__ for one in found if not issubclass(one, module.NORMS)} <= composed
+    assert len(found) > 30
+
+
+def test_a_network_without_norms_has_none_to_freeze():
+    own = learner("timm/test_vit4", freezeNorms=True)
+    assert any(isinstance(one, layers.RmsNorm) for one in own.frozen)
+    with pytest.raises(UsageError, match="^hyperparameters.freezeNorms: timm/test_nfnet has no norms to freeze; leave it out$"):
+        learner("timm/test_nfnet", freezeNorms=True)
 
 
 def test_a_gradient_is_no_longer_than_it_may_be(monkeypatch):

@@ -7,17 +7,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm import layers
+from timm.layers.grn import GlobalResponseNorm
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..distributed import Team
+from ..errors import UsageError
 from ..models import last_layer, load_weights, make_model, normalise
 from ..timm_models import made
 from .job import Job
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+NORMS = (
+    nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
+    # timm's own, which have no common base.
+    layers.RmsNorm, layers.RmsNorm2d, layers.SimpleNorm, layers.SimpleNorm2d, GlobalResponseNorm,
+    layers.RmsNormFp32, layers.RmsNorm2dFp32, layers.SimpleNormFp32, layers.SimpleNorm2dFp32,
+    layers.EvoNorm2dB0, layers.EvoNorm2dB1, layers.EvoNorm2dB2, layers.EvoNorm2dS0, layers.EvoNorm2dS1, layers.EvoNorm2dS2,
+    layers.FilterResponseNormTlu2d, layers.FilterResponseNormAct2d, layers.FrozenBatchNormAct2d, layers.InplaceAbn,
+)  # fmt: skip
 
 
 class Learner:
@@ -33,6 +43,8 @@ class Learner:
             load_weights(self.model, job.weights.data, job.weights.what, list(job.labels))
         self.model.to(team.device, memory_format=self.layout)
         self.frozen = [module for module in self.model.modules() if isinstance(module, NORMS)] if hyper.get("freezeNorms") else []
+        if hyper.get("freezeNorms") and not self.frozen:
+            raise UsageError(f"hyperparameters.freezeNorms: {job.architecture} has no norms to freeze; leave it out")
         for norm in self.frozen:
             norm.requires_grad_(False)
         self.learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
