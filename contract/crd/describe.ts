@@ -21,11 +21,13 @@ function pluralOf(schema: Structural): string {
 
 /** Bounds and choices, in words. */
 export function limitsOf(schema: Structural, mark: Mark): string {
-  const { minimum, maximum, enum: choices, multipleOf, maxItems } = schema;
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, enum: choices, multipleOf, maxItems } = schema;
   const said = [
     choices && (choices as unknown[]).map((choice) => mark(String(choice))).join(', '),
-    minimum !== undefined && `at least ${minimum}`,
-    maximum !== undefined && Number(maximum) < Number.MAX_SAFE_INTEGER && `at most ${maximum}`,
+    minimum !== undefined && `${exclusiveMinimum ? 'more than' : 'at least'} ${minimum}`,
+    maximum !== undefined &&
+      Number(maximum) < Number.MAX_SAFE_INTEGER &&
+      `${exclusiveMaximum ? 'less than' : 'at most'} ${maximum}`,
     multipleOf !== undefined && multipleOf !== 1 && `a multiple of ${multipleOf}`,
     maxItems !== undefined && `at most ${maxItems} entries`,
   ];
