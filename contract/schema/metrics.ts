@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BASELINES, ENDPOINTS } from './training.ts';
+import { BASELINES, ENDPOINTS, SELECTIONS } from './training.ts';
 
 /**
  * metrics.json of a training stage, as docs/training.md explains it. trainer/ has it as a JSON Schema and checks what it
@@ -218,7 +218,8 @@ export const metricsSchema = z.strictObject({
   training: z
     .strictObject({
       steps: count.describe('Optimizer steps taken'),
-      bestStep: count.describe('Step whose weights are the result: the lowest validation loss'),
+      bestStep: count.describe('Step whose weights are the result: the best validation by selectBy'),
+      selectBy: z.enum(SELECTIONS).optional().describe('Validation result by which weights were kept'),
       plannedSteps: count,
       stoppedEarly: z.boolean(),
       resumed: count.describe('How often it went on from a checkpoint'),

@@ -23,7 +23,7 @@ export const BASELINES = [
 ] as const;
 export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
 const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
-const SELECTIONS = ['Loss', 'Auroc'] as const;
+export const SELECTIONS = ['Loss', 'Auroc'] as const;
 
 /** Measures that arms of a comparison are contrasted in. */
 export const ENDPOINTS = ['auroc', 'underdiagnosis', 'betweenSd', 'matchedBetweenSd'] as const;
@@ -99,7 +99,7 @@ export const hyperparametersSchema = z.strictObject({
     .min(0)
     .max(100_000)
     .default(20)
-    .describe('Validations without a lower loss before it stops; 0: never'),
+    .describe('Validations without a better result, by selectBy, before it stops; 0: never'),
   validationShare: z
     .number()
     .min(0.01)

@@ -86,6 +86,15 @@ def test_a_stage_that_gets_no_better_stops_early_and_keeps_its_best(tmp_path, da
     assert len(losses) == best + 1 + 3 and training["bestStep"] == 4 * (best + 1)
 
 
+@pytest.mark.parametrize(("selection", "words"), [({}, "lowest validation loss"), ({"selectBy": "Auroc"}, "highest validation AUROC")])
+def test_the_report_says_by_what_weights_were_kept(tmp_path, data, selection, words):
+    metrics = run(tmp_path, "Pretrain", "kept", train={"data": [data["real"]], "hyperparameters": {**HYPER, **selection}})
+    training = metrics["training"]
+    values = [one["validationAuroc"] if selection else -one["validationLoss"] for one in training["history"]]
+    assert training["bestStep"] == 4 * (int(np.argmax(values)) + 1)
+    assert f"the result is step {training['bestStep']}, of the {words}." in (tmp_path / "kept" / "report.html").read_text()
+
+
 def test_a_stage_leaves_a_model_card(tmp_path, data):
     metrics = run(tmp_path, "Pretrain", "carded", train={"data": [data["real"]], "hyperparameters": HYPER})
     card = (tmp_path / "carded" / "README.md").read_text()

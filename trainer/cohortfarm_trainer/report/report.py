@@ -79,9 +79,10 @@ def training_section(training: dict[str, Any]) -> str:
     auroc = chart("AUROC on validation images", [("mean over the labels", "var(--c3)", points("validationAuroc"))])
     own, held = training["train"], training["validation"]
     ended = "stopped early" if training["stoppedEarly"] else f"of {training['plannedSteps']}"
+    best = "highest validation AUROC" if training.get("selectBy") == "Auroc" else "lowest validation loss"
     lede = (
         f"{training['steps']} optimizer steps ({ended}) in {training['seconds']:.0f} s by {training['processes']} "
-        f"process{'es' if training['processes'] > 1 else ''}; the result is step {training['bestStep']}, of the lowest validation loss. "
+        f"process{'es' if training['processes'] > 1 else ''}; the result is step {training['bestStep']}, of the {best}. "
         f"{own['images']} images of {own['patients']} patients to train on, {held['images']} of {held['patients']} to validate on. "
         f"{training['parameters']:,} parameters. Gone on from a checkpoint {training['resumed']} times."
     )

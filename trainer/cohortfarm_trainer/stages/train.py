@@ -89,6 +89,7 @@ def metrics_of(context: Context, job: Job, trained: Trained, product: Product) -
         training={
             "steps": standing.step,
             "bestStep": standing.best_step,
+            "selectBy": job.hyper.get("selectBy", "Loss"),
             "plannedSteps": job.steps,
             "stoppedEarly": trained.stopped_early,
             "resumed": standing.resumed,

@@ -111,7 +111,7 @@ class _Run:
         return training_loader(batches, job.workers, team.device.type == "cuda")
 
     def _finished(self) -> bool:
-        """Whether it stops early: no validation loss was lower for long."""
+        """Whether it stops early: no validation was better, as selectBy judges, for long."""
         return self.job.patience > 0 and self.standing.worse >= self.job.patience
 
     def _validate(self) -> str:
