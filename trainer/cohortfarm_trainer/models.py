@@ -81,9 +81,14 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 
 def last_layer(model: nn.Module) -> nn.Linear | nn.Conv2d:
     """The layer that gives the logits."""
+    return last_layers(model)[0]
+
+
+def last_layers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """And those whose logits are added to its own: all that depends on the labels."""
     if timm_models.made(model):
-        return model.get_classifier()
-    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+        return timm_models.classifiers(model)
+    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]
 
 
 def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) -> list[str]:
@@ -98,7 +103,8 @@ def load_weights(model: nn.Module, data: bytes, what: str, labels: list[str]) ->
         state = timm_models.adapt(model, state, what)
     own = model.state_dict()
     renamed = rename(state, own)
-    head = tuple(f"{name}.{part}" for name, module in model.named_modules() if module is last_layer(model) for part in ("weight", "bias"))
+    last = last_layers(model)
+    head = tuple(f"{name}.{part}" for name, module in model.named_modules() if any(module is one for one in last) for part in ("weight", "bias"))
     same_labels = stored.get("labels", labels) == labels
     usable = {
         name: value

@@ -72,27 +72,43 @@ def _create(name: str, labels: int, size: int, **more: Any) -> nn.Module:
     return model
 
 
+def classifiers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """The layers that give logits, of a network of timm: the last one first. Some add those of a second one, of each place."""
+    named = model.pretrained_cfg["classifier"]
+    return [model.get_submodule(name) for name in ((named,) if isinstance(named, str) else named or ())]
+
+
 def _try(model: nn.Module, name: str, labels: int, size: int) -> None:
     """A network that does not fit is refused here, and not after its data was read."""
-    head = model.get_classifier()
-    if not isinstance(head, nn.Linear | nn.Conv2d) or head.bias is None:
-        raise UsageError(f"architecture: {PREFIX}{name} does not end in one linear layer with a bias; choose another network")
+    heads, image = classifiers(model), torch.zeros(1, 1, size, size)
+    if not heads or not isinstance(heads[0], nn.Linear | nn.Conv2d) or heads[0].bias is None:
+        raise UsageError(f"architecture: {PREFIX}{name} {_NO_LAST_LAYER}")
+    bias = heads[0].bias.detach().clone()
     try:
-        with torch.inference_mode():
-            shape = tuple(model.eval()(torch.zeros(1, 1, size, size)).shape)
+        with torch.no_grad():
+            before = model.eval()(image)
+            heads[0].bias += 1
+            after = model(image)
+            heads[0].bias.copy_(bias)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise UsageError(f"architecture: {PREFIX}{name} does not take images of {size} pixels: {error}") from error
     finally:
         model.train()
+    shape = tuple(before.shape)
     if shape != (1, labels):
         raise UsageError(f"architecture: {PREFIX}{name} answers {shape} for one image and {labels} labels; choose another network")
+    if not torch.allclose(after - before, torch.ones_like(before), atol=1e-3):
+        raise UsageError(f"architecture: {PREFIX}{name} {_NO_LAST_LAYER}")
+
+
+_NO_LAST_LAYER = "does not end in one linear layer with a bias; choose another network"
 
 
 def adapt(model: nn.Module, state: dict[str, Any], what: str) -> dict[str, torch.Tensor]:
     """Weights as timm or the authors of a network publish them, fitted by timm to one channel and the size of the images."""
     name, size = model.built_as
     state = {WRAPPERS.sub("", key) if key not in model.state_dict() else key: value for key, value in state.items() if torch.is_tensor(value)}
-    last = model.pretrained_cfg.get("classifier")
+    last = next(key for key, module in model.named_modules() if module is classifiers(model)[0])
     classes = len(state[f"{last}.weight"]) if f"{last}.weight" in state else 0
     overlay = {"state_dict": state, "num_classes": classes, "custom_load": False}
     try:

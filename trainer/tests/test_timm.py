@@ -67,6 +67,20 @@ def test_weights_as_timm_publishes_them_find_the_same_in_grey_images(name, form)
     assert all(torch.equal(value, own.state_dict()[key]) for key, value in other.state_dict().items())
 
 
+@pytest.mark.parametrize(("name", "size", "heads"), [("volo_d1_224", 64, ["aux_head", "head"]), ("sequencer2d_s", 64, ["head.fc"])])
+def test_networks_whose_last_layer_is_wrapped_or_not_alone(name, size, heads):
+    """VOLO adds the logits of a second layer; Sequencer names a head that holds the layer."""
+    given = timm.create_model(name, num_classes=5, img_size=size) if name.startswith("volo") else timm.create_model(name, num_classes=5)
+    model = make_model(f"timm/{name}", 3, 0, size).eval()
+    missing = load_weights(model, write_torch(given.state_dict()), "w", LABELS)
+    assert sorted(missing) == sorted(f"{head}.{part}" for head in heads for part in ("weight", "bias"))
+    image = torch.rand(1, 1, size, size)
+    with torch.no_grad():
+        before = model(image)
+        correct_prior(model, np.full(3, 4.0, np.float32))
+        torch.testing.assert_close(model(image), before - np.log(4.0))
+
+
 def test_weights_of_another_network_are_refused():
     given = timm.create_model("test_resnet", num_classes=1000)
     with pytest.raises(UsageError, match="w.pt does not fit timm/test_vit; give weights of the same architecture"):

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..distributed import Team
 from ..errors import UsageError
-from ..models import last_layer, load_weights, make_model, normalise
+from ..models import last_layers, load_weights, make_model, normalise
 from ..timm_models import made
 from .job import Job
 
@@ -131,8 +131,8 @@ class Learner:
             return net(inputs).float()
 
     def _net(self, probing: bool) -> nn.Module:
-        """The network as it learns: all of it, or its last layer alone while the rest stays as it is measured."""
-        head = set(last_layer(self.model).parameters())
+        """The network as it learns: all of it, or its last layers alone while the rest stays as it is measured."""
+        head = {parameter for layer in last_layers(self.model) for parameter in layer.parameters()}
         for parameter in self.learned:
             parameter.requires_grad_(not probing or parameter in head)
         self.model.train(not probing)
