@@ -6,6 +6,7 @@ timm is imported where a network is one of its own, or something else of it is u
 import difflib
 from functools import cache
 from typing import Any
+from urllib.error import HTTPError
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from .errors import RetryableError, UsageError
 from .weights import WRAPPERS, write_torch
 
 PREFIX = "timm/"
+REFUSED = (401, 403, 404, 410)  # HTTP: asking again gives the same
 PUBLISHED = "timm://"  # weights that timm fetches by itself
 
 
@@ -123,9 +125,26 @@ def published(uri: str) -> bytes:
 
     name = uri.removeprefix(PUBLISHED)
     _check_name(name, "weights", PUBLISHED)
+    stated = timm.models.get_pretrained_cfg(name)
+    if stated is None or not stated.has_weights:
+        raise UsageError(f"weights: timm has no weights for {name}; name some, as in {PUBLISHED}resnet18.a1_in1k")
     try:
         return write_torch({"state_dict": timm.create_model(name, pretrained=True).state_dict()})
-    except RuntimeError as error:
-        raise UsageError(f"weights: timm has no weights for {name}; name some, as in {PUBLISHED}resnet18.a1_in1k: {error}") from error
     except Exception as error:
+        status = _status(error)
+        if status in REFUSED:
+            raise UsageError(f"weights: {uri} is refused with HTTP {status}; correct HF_ENDPOINT, give a token in HF_TOKEN, or name a file") from error
         raise RetryableError(f"{uri} cannot be fetched ({type(error).__name__}); it will be tried again, or name a file") from error
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status that an error, or one that led to it, is of."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    while error is not None:
+        if isinstance(error, HfHubHTTPError):
+            return error.response.status_code
+        if isinstance(error, HTTPError):
+            return error.code
+        error = error.__cause__
+    return None

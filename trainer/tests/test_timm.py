@@ -16,8 +16,9 @@ import timm
 import torch
 
 from cohortfarm_trainer.config import check_config
-from cohortfarm_trainer.errors import UsageError
+from cohortfarm_trainer.errors import RetryableError, UsageError
 from cohortfarm_trainer.models import last_layer, load_weights, make_model
+from cohortfarm_trainer.timm_models import published
 from cohortfarm_trainer.training.loop import correct_prior
 from cohortfarm_trainer.training.product import export_onnx
 from cohortfarm_trainer.weights import write_torch
@@ -169,3 +170,37 @@ def test_weights_are_fetched_by_timm_only_where_they_are_asked_for(tmp_path):
     environment |= {"HF_HOME": str(tmp_path / "b"), "HF_HUB_OFFLINE": "1"}
     down = subprocess.run([sys.executable, "-c", FETCH], env=environment, capture_output=True, text=True)
     assert down.stderr.strip().splitlines()[-1].startswith("75 timm://test_resnet.r160_in1k cannot be fetched")
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_weights_that_a_hub_refuses_are_not_asked_for_again(tmp_path, status):
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(tmp_path), "NO_PROXY": "*"}
+    done = subprocess.run([sys.executable, "-c", FETCH], env=environment, capture_output=True, text=True)
+    server.shutdown()
+    server.server_close()
+    assert done.stderr.strip().splitlines()[-1].startswith(f"2 weights: timm://test_resnet.r160_in1k is refused with HTTP {status}; "), done.stderr
+
+
+def test_only_a_network_without_weights_is_said_to_have_none(monkeypatch):
+    with pytest.raises(UsageError, match="^weights: timm has no weights for vit_giant_patch14_224; name some"):
+        published("timm://vit_giant_patch14_224")
+
+    def damaged(*_, **__):
+        raise RuntimeError("invalid hash value")
+
+    monkeypatch.setattr(timm, "create_model", damaged)
+    with pytest.raises(RetryableError, match="cannot be fetched"):
+        published("timm://test_resnet.r160_in1k")
