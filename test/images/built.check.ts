@@ -19,6 +19,21 @@ import { runCli } from '../support/cli.ts';
 
 const SYSTEM = 'farm-system';
 
+/** Prints the architecture, and a plan. */
+const LOOK = `
+cat > /tmp/two.yaml <<'END'
+apiVersion: cohortfarm.dev/v1alpha1
+kind: SyntheticDataset
+metadata: {name: two}
+spec:
+  quota: {samples: 2, axes: {sex: {values: [female, male]}}}
+  prompt: {template: 'chest x-ray of a {sex} patient'}
+  model: {uri: 'embedded:phantom', sampling: {steps: 2}}
+  output: {uri: /tmp/two}
+END
+node -p process.arch
+node /app/cli/main.ts plan -f /tmp/two.yaml`;
+
 describe('B2: the image that images/Dockerfile builds', { timeout: 1_800_000 }, () => {
   let folder: string;
   let plane: ControlPlane;
@@ -38,7 +53,7 @@ describe('B2: the image that images/Dockerfile builds', { timeout: 1_800_000 }, 
 
   it('is built, and containerd takes it', async (t) => {
     const archive = join(folder, 'image.tar');
-    await buildCpuImage(archive, 'docker.io/library/cohortfarm:0.1.0');
+    await buildCpuImage({ archive, name: 'docker.io/library/cohortfarm:0.1.0' });
     t.diagnostic(`${((await stat(archive)).size / 1e6).toFixed(0)} MB compressed`);
     await node.importImage(archive);
   });
@@ -85,5 +100,19 @@ describe('B2: the image that images/Dockerfile builds', { timeout: 1_800_000 }, 
     assert.match(stdout, /Verified: 12 images in 2 shards/);
     const images = await plane.kubectl('get', 'pods', '-A', '-o', 'jsonpath={.items[*].spec.containers[*].image}');
     assert.deepEqual([...new Set(images.split(' '))], ['cohortfarm:0.1.0']);
+  });
+});
+
+describe('B6: the image for 64-bit ARM', { timeout: 3_600_000 }, () => {
+  it('is built, and its command line makes a plan', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'cohortfarm-arm64-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const archive = join(folder, 'image.tar');
+    const name = 'docker.io/library/cohortfarm:0.1.0';
+    // ONNX Runtime crashes under emulation, since /sys describes this machine's processors: nothing is grown here.
+    const printed = await buildCpuImage({ archive, name, architecture: 'arm64', command: ['sh', '-ec', LOOK] });
+    t.diagnostic(`${((await stat(archive)).size / 1e6).toFixed(0)} MB compressed`);
+    assert.match(printed, /^arm64$/m);
+    assert.match(printed, /2 images in 2 cells/);
   });
 });

@@ -6,45 +6,72 @@ import { REPO } from '../../test/support/cli.ts';
 import { unpackedPackages } from '../real/packages.ts';
 import { cacheFolder } from '../servers/tools.ts';
 import { baseFileSystem } from './base.ts';
+import { type Architecture, emulateArm64, OWN_ARCHITECTURE } from './emulation.ts';
 
 const run = promisify(execFile);
 
 /** Builds images/Dockerfile with a real engine, which needs root and neither a daemon nor an image registry. */
 
 const PACKAGES = ['buildah', 'libgpgme11', 'libassuan0'];
-const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+const LIBRARIES = `/usr/lib/${OWN_ARCHITECTURE === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 const BASE = 'localhost/base/node';
 
-/** Builds the target cpu of the unchanged Dockerfile into an OCI archive under a name. */
-export async function buildCpuImage(archive: string, name: string): Promise<void> {
-  const base = await baseFileSystem();
-  const root = await unpackedPackages('buildah', PACKAGES);
+export interface Build {
+  /** The image, as an OCI archive. */
+  readonly archive: string;
+  readonly name: string;
+  /** Another than this machine's is emulated. */
+  readonly architecture?: Architecture;
+  /** Runs in a container of the image when it is built, if given; the promise is what it prints. */
+  readonly command?: readonly string[];
+}
+
+/** Builds the target cpu of the unchanged Dockerfile. @returns what the command prints */
+export async function buildCpuImage({
+  archive,
+  name,
+  architecture = OWN_ARCHITECTURE,
+  command,
+}: Build): Promise<string> {
+  const stopEmulation = architecture === OWN_ARCHITECTURE ? async () => {} : await emulateArm64();
   const folder = await mkdtemp(join(cacheFolder(), 'buildah-'));
-  const buildah = await engine(root, folder);
   const policy = ['--signature-policy', join(folder, 'policy.json')];
   try {
+    const base = await baseFileSystem(architecture);
+    const buildah = await engine(await unpackedPackages('buildah', PACKAGES), folder);
     const container = await buildah('from', 'scratch');
     await buildah('add', '--quiet', container, base, '/');
-    await buildah('config', '--env', 'PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', container);
+    await buildah(
+      'config',
+      '--arch',
+      architecture,
+      '--env',
+      'PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      container,
+    );
     await buildah('commit', ...policy, '--rm', container, `${BASE}:24`);
     const digest = await buildah('inspect', '--type', 'image', '--format', '{{.FromImageDigest}}', `${BASE}:24`);
     const { stdout: registry } = await run('npm', ['config', 'get', 'registry']);
     await writeFile(join(folder, 'npmrc'), `registry=${registry.trim()}\ncafile=${CERTIFICATES}\n`);
-    const args = { NODE_IMAGE: BASE, NODE_DIGEST: digest, TARGETARCH: process.arch === 'arm64' ? 'arm64' : 'amd64' };
+    const args = { NODE_IMAGE: BASE, NODE_DIGEST: digest, TARGETARCH: architecture };
     await buildah(
       'bud',
       ...policy,
       // Without namespaces and a runtime of its own; the network is the machine's.
-      ...['--isolation', 'chroot', '--network', 'host', '--pull-never'],
+      ...['--isolation', 'chroot', '--network', 'host', '--pull-never', '--arch', architecture],
       ...['--volume', `${join(folder, 'npmrc')}:/root/.npmrc:ro`, '--volume', `${CERTIFICATES}:${CERTIFICATES}:ro`],
       ...Object.entries(args).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
       ...['--file', 'images/Dockerfile', '--target', 'cpu', '--tag', 'built', '.'],
     );
     await buildah('push', ...policy, 'localhost/built', `oci-archive:${archive}:${name}`);
+    if (!command) return '';
+    const built = await buildah('from', ...policy, '--pull-never', '--arch', architecture, 'localhost/built');
+    return await buildah('run', '--isolation', 'chroot', built, '--', ...command);
   } finally {
     // Layers are mounted in a namespace that is gone by now.
     await rm(folder, { recursive: true, force: true });
+    await stopEmulation();
   }
 }
 
