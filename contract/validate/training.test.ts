@@ -40,6 +40,21 @@ test('stages that do not belong together are all named', () => {
   ]);
 });
 
+test('a warm-up or a probe ends before the stage does', () => {
+  const lines = (hyperparameters: object) => linesWith({ stages: [{ ...pretrain, hyperparameters }] });
+  assert.deepEqual(lines({ steps: 10, warmupSteps: 10, probeSteps: 11 }), [
+    'spec.training.stages[0].hyperparameters.warmupSteps: 10 is not less than steps, 10; lower it, or train longer',
+    'spec.training.stages[0].hyperparameters.probeSteps: 11 is not less than steps, 10; lower it, or train longer',
+  ]);
+  parseDataset(
+    documentWith({
+      'spec.training': {
+        stages: [{ ...pretrain, hyperparameters: { steps: 10, warmupSteps: 9, probeSteps: 0 } }],
+      },
+    }),
+  );
+});
+
 test('a stage whose name is wrong in itself hides no other fault, and makes none', () => {
   assert.deepEqual(
     linesWith({

@@ -101,8 +101,17 @@ function checkFinetune({ type, from, data }: DraftStage, path: Path): Issue[] {
 }
 
 function checkLength(hyperparameters: DraftStage['hyperparameters'], path: Path): Issue[] {
-  if (hyperparameters?.steps === undefined || hyperparameters.epochs === undefined) return [];
-  return [issueAt([...path, 'steps'], 'says how long to train, and so does epochs; remove one of the two')];
+  const { steps, epochs } = hyperparameters ?? {};
+  if (steps === undefined || steps === null) return [];
+  const both = 'says how long to train, and so does epochs; remove one of the two';
+  return [
+    ...(epochs === undefined ? [] : [issueAt([...path, 'steps'], both)]),
+    ...(['warmupSteps', 'probeSteps'] as const).flatMap((name) => {
+      const first = hyperparameters?.[name];
+      if (first === undefined || first === null || first === 0 || first < steps) return [];
+      return [issueAt([...path, name], `${first} is not less than steps, ${steps}; lower it, or train longer`)];
+    }),
+  ];
 }
 
 /** A TrainJob takes its pod template from its runtime. */

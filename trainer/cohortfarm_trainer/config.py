@@ -50,6 +50,8 @@ def check_config(config: Any, command: str) -> dict[str, Any]:
     if isinstance(kind, str) and kind.lower() != command:
         lines.append(f"type: {kind!r} is not what the command {command} does; write {command.capitalize()!r}")
     lines += [f"{name}: is required for {kind}" for name in NEEDS.get(kind or "", ()) if name not in config]
+    if not errors:
+        lines += [f"{place}.{line}" for place, hyper in _hyperparameters(config) if "steps" in hyper for line in too_long(hyper, hyper["steps"])]
     if lines:
         raise UsageError("the config is not valid:\n" + "\n".join(lines))
     if any(str(config.get(field, "")).startswith("timm") for field in ("architecture", "weights")):
@@ -57,6 +59,19 @@ def check_config(config: Any, command: str) -> dict[str, Any]:
 
         check_timm(config)
     return with_defaults(config, schema("stage"))
+
+
+def _hyperparameters(config: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Those of a config, each with the section that it is of."""
+    compare = config.get("compare", {})
+    parts = {"train": config.get("train"), **{f"compare.{name}": compare.get(name) for name in ("pretrain", "finetune")}}
+    return [(place, part["hyperparameters"]) for place, part in parts.items() if part]
+
+
+def too_long(hyper: dict[str, Any], steps: int) -> list[str]:
+    """A line for each beginning of a run that its steps do not outlast: its peak would never come, or the network never learn."""
+    found = [name for name in ("warmupSteps", "probeSteps") if hyper.get(name, 0) >= max(1, steps)]
+    return [f"hyperparameters.{name}: {hyper[name]} is not less than the {steps} steps of the run; lower it, or train longer" for name in found]
 
 
 def path_of(keys) -> str:

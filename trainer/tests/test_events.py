@@ -65,7 +65,7 @@ def test_a_run_that_was_stopped_and_killed_leaves_the_events_of_one_that_was_not
     for tag, name in (("validation/loss", "validationLoss"), ("validation/auroc", "validationAuroc")):
         assert [value for _, value in found[tag]] == pytest.approx([one[name] for one in history], rel=1e-6)
     # Another config has events of its own.
-    other = stage_config(tmp_path, "Pretrain", "whole", train={**data, "hyperparameters": {**data["hyperparameters"], "steps": 4}})
+    other = stage_config(tmp_path, "Pretrain", "whole", train={**data, "hyperparameters": {**HYPER, "steps": 4}})
     train_stage(Context(check_config(other, "pretrain"), join_team(), lambda: False))
     runs = sorted((tmp_path / "whole" / "events").iterdir(), key=lambda folder: len(list(folder.iterdir())))
     assert [[step for step, _ in scalars_of(folder)["validation/loss"]] for folder in runs] == [[4], [4, 8, 12, 16, 20, 24]]

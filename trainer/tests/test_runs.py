@@ -24,7 +24,7 @@ from cohortfarm_trainer.stages.arms import Arm, arms_of, job_of, read_data
 from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
-from cohortfarm_trainer.training.job import Weights, batch_of
+from cohortfarm_trainer.training.job import Weights, batch_of, steps_of
 from cohortfarm_trainer.weights import read_torch
 
 
@@ -84,6 +84,23 @@ def test_a_stage_that_gets_no_better_stops_early_and_keeps_its_best(tmp_path, da
     best = int(np.argmin(losses))
     assert training["stoppedEarly"] and training["steps"] == 4 * len(losses)
     assert len(losses) == best + 1 + 3 and training["bestStep"] == 4 * (best + 1)
+
+
+def test_a_warm_up_or_a_probe_ends_before_the_run_does(tmp_path, data):
+    def config(kind: str, **more) -> dict:
+        return check_config(stage_config(tmp_path, kind, "short", **more), kind.lower())
+
+    part = lambda **hyper: {"data": [data["real"]], "hyperparameters": {"batchSize": 16, **hyper}}
+    with pytest.raises(UsageError, match="train.hyperparameters.warmupSteps: 8 is not less than the 8 steps of the run; lower it, or train longer\n.*probeSteps: 9"):
+        config("Pretrain", train=part(steps=8, warmupSteps=8, probeSteps=9))
+    with pytest.raises(UsageError, match="compare.finetune.hyperparameters.probeSteps: 4 is not less than the 4 steps"):
+        config("Compare", sites=[{"name": "a", "uri": data["a"]}], compare={"baselines": ["RealOnly"], "seeds": 1, "pretrain": part(steps=8, probeSteps=7), "finetune": part(steps=4, probeSteps=4)})
+    # Of epochs the steps are known once the images are.
+    hyper = part(epochs=2, probeSteps=8)["hyperparameters"]
+    config("Pretrain", train=part(**hyper))
+    assert steps_of(hyper, 72) == 9
+    with pytest.raises(UsageError, match="^hyperparameters.probeSteps: 8 is not less than the 8 steps"):
+        steps_of(hyper, 64)
 
 
 @pytest.mark.parametrize(("selection", "words"), [({}, "lowest validation loss"), ({"selectBy": "Auroc"}, "highest validation AUROC")])

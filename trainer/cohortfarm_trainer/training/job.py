@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import too_long
 from ..cpus import loader_workers
 from ..data.images import CROP
 from ..data.loader import Group
@@ -77,10 +78,15 @@ class Job:
 
 
 def steps_of(hyper: dict[str, Any], images: int) -> int:
-    """Optimizer steps, from the steps or the epochs of the config: however many processes take them."""
-    if "steps" in hyper:
-        return hyper["steps"]
-    return max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / hyper["batchSize"]))
+    """Optimizer steps, from the steps or the epochs of the config: however many processes take them.
+
+    Raises UsageError where they are over before the network learns as the hyperparameters ask.
+    """
+    steps = hyper.get("steps") or max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / hyper["batchSize"]))
+    lines = too_long(hyper, steps)
+    if lines:
+        raise UsageError("\n".join(lines))
+    return steps
 
 
 def batch_of(hyper: dict[str, Any], world: int) -> float:
