@@ -121,7 +121,7 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
 
   test('says why a stage fails, also where the runtime has it started again and again', async () => {
     await change(finetuneWith({ data: 's3://cohorts/nothing' }));
-    await waitForReady(rig, NAME, isReason('DataNotFound'), 60_000);
+    await waitForReady(rig, NAME, isReason('DataNotFound'), 120_000);
     assert.match((await trained())!.message, /^Stage finetune: .*s3:\/\/cohorts\/nothing/);
     assert.equal((await conditionOf(`${NAME}-finetune-2`, 'Failed'))?.status, undefined);
   });
@@ -129,7 +129,7 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
   test('says why a stage failed, at once, where the runtime knows our exit codes', async () => {
     await change(finetuneWith({ data: 's3://cohorts/nowhere', runtimeRef: ours }));
     const failed = () => conditionOf(`${NAME}-finetune-3`, 'Failed');
-    assert.equal((await until('the TrainJob has failed', failed, 60_000)).status, 'True');
+    assert.equal((await until('the TrainJob has failed', failed, 120_000)).status, 'True');
     const says = async () => /^Stage finetune: .*s3:\/\/cohorts\/nowhere/.test((await trained())?.message ?? '');
     await until('the reason is told', says);
     assert.equal((await trained())!.reason, 'DataNotFound');
