@@ -27,10 +27,14 @@ for (const environment of environments) {
   });
 }
 
+/** Packages that cannot be the same: transformers 4, which the exporter needs, takes none of the hub's library that timm has. */
+const APART = ['huggingface-hub'];
+
 test('the exporter has the same files of the packages that it shares with the trainer', async () => {
   const [trainer, exporter] = await Promise.all(environments.map(pinsOf));
   const versions = new Map([...trainer!.keys()].map((pin) => pin.split('==') as [string, string]));
-  const shared = [...exporter!].filter(([pin]) => versions.has(pin.split('==')[0]!));
+  const nameOf = (pin: string): string => pin.split('==')[0]!;
+  const shared = [...exporter!].filter(([pin]) => versions.has(nameOf(pin)) && !APART.includes(nameOf(pin)));
   assert.ok(shared.some(([pin]) => pin.startsWith('torch==')));
   for (const [pin, hashes] of shared) assert.deepEqual(hashes, trainer!.get(pin), pin);
 });
