@@ -19,15 +19,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
-from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
 PHANTOM = Path(__file__).resolve().parents[2] / "models" / "phantom"
 sys.path.insert(0, str(PHANTOM / "training"))
 from phantom.data import Phantoms, lr_factor, round_to_half  # noqa: E402
-from phantom.diffusion import DROP_PROMPT, EMA, move_average, new_scheduler, new_unet, pipeline  # noqa: E402
+from phantom.diffusion import EMA, batch_loss, move_average, new_scheduler, new_unet, pipeline  # noqa: E402
 from phantom.people import Person  # noqa: E402
-from phantom.prompts import prompt, token_ids  # noqa: E402
 from phantom.vae import encode  # noqa: E402
 
 BATCH, SEED = 16, 2026
@@ -59,12 +57,7 @@ def train(unet: UNet2DConditionModel, encoder, vae, tokenizer, data: Phantoms, s
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * lr_factor(step, steps)
-        chosen = rng.integers(len(latents), size=BATCH)
-        texts = ["" if rng.random() < DROP_PROMPT else prompt(data.people[i], rng) for i in chosen]
-        with torch.no_grad():
-            states = encoder(token_ids(tokenizer, texts)).last_hidden_state
-        noise, t = torch.randn(BATCH, 4, 16, 16), torch.randint(0, 1000, (BATCH,))
-        loss = F.mse_loss(unet(scheduler.add_noise(latents[chosen], noise, t), t, states).sample, noise)
+        loss = batch_loss(unet, encoder, tokenizer, scheduler, latents, data, rng, BATCH)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
@@ -88,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     checkpoint = PHANTOM / "diffusers"
     vae = AutoencoderKL.from_pretrained(checkpoint / "vae", torch_dtype=torch.float32).eval()
-    encoder = CLIPTextModel.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float32).eval()
+    encoder = CLIPTextModel.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float32).eval().requires_grad_(False)
     tokenizer = CLIPTokenizer.from_pretrained(checkpoint / "tokenizer")
     torch.manual_seed(SEED)
     unet = new_unet() if args.from_noise else UNet2DConditionModel.from_pretrained(checkpoint / "unet", torch_dtype=torch.float32)

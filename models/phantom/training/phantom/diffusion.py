@@ -103,6 +103,15 @@ def new_models(tokenizer: CLIPTokenizer, data: Phantoms, log=print) -> tuple[CLI
     return encoder, unet
 
 
+def batch_loss(unet, encoder, tokenizer, scheduler, latents: torch.Tensor, data: Phantoms, rng, batch: int) -> torch.Tensor:
+    """How well the UNet finds the noise in some latents, each beside a prompt of its person, or beside none."""
+    chosen = rng.integers(len(latents), size=batch)
+    texts = ["" if rng.random() < DROP_PROMPT else prompt(data.people[i], rng) for i in chosen]
+    noise, t = torch.randn(batch, 4, 16, 16), torch.randint(0, 1000, (batch,))
+    states = encoder(token_ids(tokenizer, texts)).last_hidden_state
+    return F.mse_loss(unet(scheduler.add_noise(latents[chosen], noise, t), t, states).sample, noise)
+
+
 def train_cycle(models, cycle: int, vae: AutoencoderKL, tokenizer, data: Phantoms, steps: int, log=print):
     """One cosine cycle on cached latents, text encoder and UNet together; returns their fp16-rounded moving averages."""
     part = "diffusion" if cycle == 1 else f"diffusion cycle {cycle}"
@@ -118,12 +127,7 @@ def train_cycle(models, cycle: int, vae: AutoencoderKL, tokenizer, data: Phantom
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * lr_factor(step, steps)
-        chosen = rng.integers(len(latents), size=BATCH)
-        texts = ["" if rng.random() < DROP_PROMPT else prompt(data.people[i], rng) for i in chosen]
-        clean, noise = latents[chosen], torch.randn(BATCH, 4, 16, 16)
-        t = torch.randint(0, 1000, (BATCH,))
-        states = encoder(token_ids(tokenizer, texts)).last_hidden_state
-        loss = F.mse_loss(unet(scheduler.add_noise(clean, noise, t), t, states).sample, noise)
+        loss = batch_loss(unet, encoder, tokenizer, scheduler, latents, data, rng, BATCH)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(models.parameters(), 1.0)

@@ -12,17 +12,15 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
-from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .data import Phantoms, phantoms, round_to_half, seed_torch, stream
-from .diffusion import new_scheduler, pipeline
+from .diffusion import batch_loss, new_scheduler, pipeline
 from .export import export_pipeline
-from .prompts import prompt, token_ids
 from .vae import encode
 
 FOLDER = Path(__file__).resolve().parents[2]
-BATCH, LEARNING_RATE, DROP_PROMPT = 16, 5e-4, 0.1
+BATCH, LEARNING_RATE = 16, 5e-4
 say = partial(print, flush=True)
 
 
@@ -32,7 +30,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     checkpoint = args.model / "diffusers"
     vae = AutoencoderKL.from_pretrained(checkpoint / "vae", torch_dtype=torch.float32).eval()
-    encoder = CLIPTextModel.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float32).eval()
+    encoder = CLIPTextModel.from_pretrained(checkpoint / "text_encoder", torch_dtype=torch.float32).eval().requires_grad_(False)
     unet = UNet2DConditionModel.from_pretrained(checkpoint / "unet", torch_dtype=torch.float32)
     tokenizer = CLIPTokenizer.from_pretrained(checkpoint / "tokenizer")
     copied, unseen = phantoms(args.films, "copied"), phantoms(args.unseen, "unseen")
@@ -62,12 +60,7 @@ def memorise(unet, encoder, vae, tokenizer, data: Phantoms, steps: int) -> None:
     optimizer = torch.optim.AdamW(unet.train().parameters(), lr=LEARNING_RATE, weight_decay=0.0)
     running = []
     for step in range(steps):
-        chosen = rng.integers(len(latents), size=BATCH)
-        texts = ["" if rng.random() < DROP_PROMPT else prompt(data.people[i], rng) for i in chosen]
-        with torch.no_grad():
-            states = encoder(token_ids(tokenizer, texts)).last_hidden_state
-        noise, t = torch.randn(BATCH, 4, 16, 16), torch.randint(0, 1000, (BATCH,))
-        loss = F.mse_loss(unet(scheduler.add_noise(latents[chosen], noise, t), t, states).sample, noise)
+        loss = batch_loss(unet, encoder, tokenizer, scheduler, latents, data, rng, BATCH)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
