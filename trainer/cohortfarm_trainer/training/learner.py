@@ -132,13 +132,13 @@ class Learner:
 
     def _net(self, probing: bool) -> nn.Module:
         """The network as it learns: all of it, or its last layers alone while the rest stays as it is measured."""
-        head = {parameter for layer in last_layers(self.model) for parameter in layer.parameters()}
-        for parameter in self.learned:
-            parameter.requires_grad_(not probing or parameter in head)
         self.model.train(not probing)
         for norm in self.frozen:
             norm.eval()
         if probing not in self._wrapped:
+            head = {parameter for layer in last_layers(self.model) for parameter in layer.parameters()}
+            for parameter in self.learned:
+                parameter.requires_grad_(not probing or parameter in head)
             net = torch.compile(self.model) if self.job.hyper.get("compile") else self.model
             # Which parameters have gradients is settled when processes first exchange them.
             self._wrapped = {probing: DistributedDataParallel(net) if self.team.world > 1 else net}
