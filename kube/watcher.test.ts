@@ -71,7 +71,7 @@ function setUp(
 }
 
 describe('a watcher', () => {
-  it('tells all that is listed, then each change, and goes on from where a watch ended', async () => {
+  it('tells all that is listed, then each change, and resumes from where a watch ended', async () => {
     const { clock, told, calls, watcher } = setUp(
       [['a', 'b']],
       [{ events: [event('MODIFIED', 'a', '101'), event('BOOKMARK', '', '150')], lastsMs: 20_000 }],

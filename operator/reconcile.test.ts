@@ -376,7 +376,7 @@ describe('B: an operator that is killed after any write of a first look', () => 
   }
 });
 
-test('A15: a TrainJob that is refused is written anew, as the version has it that was installed meanwhile', async () => {
+test('A15: a TrainJob that is refused is written again, in the form of the version that was installed meanwhile', async () => {
   const { spec } = onCluster();
   const training = {
     labels: ['edema'],

@@ -253,7 +253,7 @@ describe('training', () => {
     assert.deepEqual([pretrain!.isDone, finetune!.isDone], [true, false]);
   });
 
-  test('a suspended dataset ends its stages, which go on from their checkpoints later', () => {
+  test('a suspended dataset ends its stages, which resume from their checkpoints later', () => {
     const dataset = trained((spec) => {
       spec.suspend = true;
     });

@@ -61,7 +61,7 @@ describe('a training stage of two nodes', { skip: (await missingForPods()) || (a
     const { spec } = JSON.parse(await plane.kubectl('get', 'pod', lost, '-o', 'json'));
     rig.kubelet.loseNode(spec.nodeName);
     await freeze(lost);
-    await until('both go on', () => says(2, /pretrain: goes on from the checkpoint of step [1-9]/), 120_000);
+    await until('both resume', () => says(2, /pretrain: resumes from the checkpoint of step [1-9]/), 120_000);
     assert.equal(pods(2).length, 2);
     assert.doesNotMatch(await plane.kubectl('get', 'jobs', '-o', 'name'), new RegExp(`${NAME}-pretrain-1`));
     const replaced = new RegExp(`Replaced Job ${NAME}-pretrain-1: the node of pod ${lost} is lost`);

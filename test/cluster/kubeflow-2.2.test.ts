@@ -80,7 +80,7 @@ describe('training stages by Kubeflow Trainer 2.2', { skip }, () => {
     }
   });
 
-  test('end when the dataset is suspended, and go on from their checkpoints', async () => {
+  test('end when the dataset is suspended, and resume from their checkpoints', async () => {
     const changed = { ...second, hyperparameters: endless, runtimeRef: first.runtimeRef };
     await change({ training: { ...training, stages: [first, changed] } });
     await says(/second: .* to train on.*\n.*second: /);
@@ -88,6 +88,6 @@ describe('training stages by Kubeflow Trainer 2.2', { skip }, () => {
     await waitForReady(rig, NAME, isReason('Suspended'), PATIENCE_MS);
     await until('no pod runs', async () => rig.kubelet.running().length === 0, PATIENCE_MS);
     await change({ suspend: false });
-    await says(/second: goes on from the checkpoint of step [1-9]/);
+    await says(/second: resumes from the checkpoint of step [1-9]/);
   });
 });

@@ -135,14 +135,14 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
     assert.equal((await trained())!.reason, 'DataNotFound');
   });
 
-  test('ends its TrainJobs when it is suspended, and goes on from their checkpoints', async () => {
+  test('ends its TrainJobs when it is suspended, and resumes from their checkpoints', async () => {
     await change(finetuneWith({ hyperparameters: endless, runtimeRef: ours }));
     await finetuning(/finetune: .* to train on.*\n.*finetune: /);
     await change({ suspend: true });
     await waitForReady(rig, NAME, isReason('Suspended'));
     await until('no pod runs', async () => rig.kubelet.running().length === 0, 60_000);
     await change({ suspend: false });
-    await finetuning(/finetune: goes on from the checkpoint of step [1-9]/);
+    await finetuning(/finetune: resumes from the checkpoint of step [1-9]/);
   });
 
   test('is gone, when it is deleted, after its pods', async () => {

@@ -132,7 +132,7 @@ test('A6: exhausted samples cost no other image: Fail publishes nothing, and Sho
   assert.deepEqual([code, faults, images + shortfall, shortfall > 0], [3, [], 48, true]);
 });
 
-test('Ctrl-C stores what is accepted, and the next run goes on from there', async () => {
+test('Ctrl-C stores what is accepted, and the next run resumes from there', async () => {
   const output = join(dir, 'stopped');
   const run = startCli(['run', '-f', file, '-o', output, '--workers', '2']);
   while ((await partsIn(output)).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));

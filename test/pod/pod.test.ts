@@ -114,7 +114,7 @@ describe('the pods of a dataset', { skip: await missingForServers() }, () => {
     }
   });
 
-  test('stop after the current part when asked to, and the next goes on from there', async () => {
+  test('stop after the current part when asked to, and the next resumes from there', async () => {
     const uid = randomUUID();
     const file = await writeResource(dir, 'stopped', (spec) => {
       spec.output.uri = 's3://cohorts/stopped';

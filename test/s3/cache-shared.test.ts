@@ -64,7 +64,7 @@ describe('a model that many pods want at once', { skip: await missingForServers(
     assert.deepEqual(await readdir(join(cacheDir, 'models')), [dir.split('/').at(-1)]);
   });
 
-  test('goes on from where a killed process was, once its lock is not touched any more', async (t) => {
+  test('resumes from where a killed process was, once its lock is not touched any more', async (t) => {
     const times = { touchMs: 100, staleMs: 2000 };
     proxy.delay = 700;
     const killed = fetching(times) as Promise<unknown> & { child: ChildProcess };

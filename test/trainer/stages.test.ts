@@ -72,7 +72,7 @@ describe('a training stage', { skip }, () => {
     ],
   ];
   for (const [what, name, architecture, more] of kills)
-    it(`that is killed goes on from its checkpoint and ends as if it had not been: ${what}`, async () => {
+    it(`that is killed resumes from its checkpoint and ends as if it had not been: ${what}`, async () => {
       const [killed, whole] = [`killed-${name}`, `whole-${name}`];
       const configOf = (output: string) => ({ ...config(output, { ...more, checkpointSeconds: 1 }), architecture });
       const first = await startTrainer(configOf(killed), server.env);
@@ -82,7 +82,7 @@ describe('a training stage', { skip }, () => {
       assert.equal(await store.stat(`training/${killed}/metrics.json`), null, 'it was killed in the middle');
       const again = await runTrainer(configOf(killed), server.env);
       assert.equal(again.code, 0, again.stderr);
-      assert.match(again.stderr, /goes on from the checkpoint of step \d+/);
+      assert.match(again.stderr, /resumes from the checkpoint of step \d+/);
       const undisturbed = await runTrainer(configOf(whole), server.env);
       assert.equal(undisturbed.code, 0, undisturbed.stderr);
       const [one, other] = [(await metricsOf(killed)).training!, (await metricsOf(whole)).training!];
@@ -127,10 +127,10 @@ print(json.dumps({"steps": steps[-1], "validations": [[one.step, one.value] for 
     const again = await startTrainer(config('stopped', long), server.env);
     const seen = new Promise<string>((resolve) => {
       again.process.stderr!.on('data', (chunk) => {
-        if (/goes on/.test(String(chunk))) resolve(String(chunk));
+        if (/resumes/.test(String(chunk))) resolve(String(chunk));
       });
     });
-    assert.match(await seen, new RegExp(`goes on from the checkpoint of step ${step}\\b`));
+    assert.match(await seen, new RegExp(`resumes from the checkpoint of step ${step}\\b`));
     again.process.kill('SIGKILL');
     await again.ended;
   });

@@ -372,7 +372,7 @@ def test_science_2_1_a_run_continues_on_another_number_of_processes(tmp_path, da
     environment = {**os.environ, "PET_NPROC_PER_NODE": "2", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-m", "cohortfarm_trainer", "pretrain", "--config", str(path)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "goes on from the checkpoint of step 13" in done.stderr
+    assert "resumes from the checkpoint of step 13" in done.stderr
     training = json.loads((tmp_path / "moved" / "metrics.json").read_text())["training"]
     # 10 epochs of 48 images, 16 in each step of all processes together.
     assert (training["processes"], training["resumed"], training["steps"], training["plannedSteps"]) == (2, 1, 30, 30)

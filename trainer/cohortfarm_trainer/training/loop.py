@@ -82,7 +82,7 @@ class _Run:
         job, team, standing = self.job, self.team, self.standing
         progress = Progress(job.name, job.steps, standing.step, team.leads)
         if standing.resumed:
-            progress.note(f"goes on from the checkpoint of step {standing.step}")
+            progress.note(f"resumes from the checkpoint of step {standing.step}")
         begun, before = time.monotonic(), standing.seconds
         for images, labels, groups in self._batches():
             if self._finished():
@@ -161,7 +161,7 @@ class _Run:
         """Saves now and then; all processes stop together when one of them is asked to."""
         if self.team.any(self.stopping()):
             self._save()
-            raise StoppedError(f"stopped at step {self.standing.step}; run it again to go on from there")
+            raise StoppedError(f"stopped at step {self.standing.step}; run it again to resume from there")
         if self.team.leads and time.monotonic() - self.saved >= self.job.hyper["checkpointSeconds"]:
             self._save()
 
