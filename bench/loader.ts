@@ -13,8 +13,7 @@ import { interleave, median, type Peer, speedup, startPeer } from './measure.ts'
 
 /**
  * The trainer's loader against plain webdataset, from shards in S3, with 1 and 2 workers, and by itself on full-size films.
- * Writes bench/loader.md; with
- * --films only the part on films.
+ * Writes bench/loader.md; with --films only the part on films.
  */
 
 const { values } = parseArgs({

@@ -29,7 +29,10 @@ export interface RawImage {
 export function stretchToEightBits(image: RawImage): EightBitImage {
   if (isEightBits(image)) return image;
   let [low, high] = [Infinity, -Infinity];
-  for (const value of image.data) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  for (const value of image.data) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
   const scale = 255 / Math.max(high - low, 1);
   return { ...image, data: Uint8Array.from(image.data, (value) => Math.round((value - low) * scale)) };
 }
