@@ -7,7 +7,7 @@ import { until } from '../../testbed/replica.ts';
 import { isReady, isReason, type Rig, rigDataset, startRig, waitForReady } from '../../testbed/rig.ts';
 import { REPO } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
-import { SHORT, trainerImage } from './trainer.ts';
+import { ENDLESS, podSays, SHORT, trainerImage } from './trainer.ts';
 
 /** The controller of Kubeflow Trainer 2.2, which knows TrainJobs in other words than 2.0 does (kubeflow.test.ts). */
 
@@ -17,8 +17,6 @@ const launched = { type: 'Pretrain', hyperparameters: SHORT, resources: { limits
 const first = { name: 'first', ...launched, nodes: 2, runtimeRef: { name: 'cohortfarm' } };
 const second = { name: 'second', ...launched, runtimeRef: { name: 'torch-distributed' } };
 const training = { architecture: 'cnn-small', imageSize: 32, stages: [first, second] };
-/** It logs each validation, and stores a checkpoint when it is stopped. */
-const endless = { ...SHORT, steps: 1_000_000, validateSteps: 20, patience: 10_000, checkpointSeconds: 3600 };
 
 interface TrainJob {
   readonly metadata: { readonly name: string };
@@ -36,15 +34,7 @@ describe('training stages by Kubeflow Trainer 2.2', { skip }, () => {
 
   const change = (spec: object) =>
     rig.plane.kubectl('patch', 'sds', NAME, '--type=merge', '-p', JSON.stringify({ spec }));
-  const says = (pattern: RegExp) =>
-    until(
-      `the second stage says ${pattern}`,
-      async () => {
-        const pod = rig.kubelet.running().find((name) => name.startsWith(`${NAME}-second-`));
-        return pod !== undefined && pattern.test(await rig.kubelet.logs(pod));
-      },
-      PATIENCE_MS,
-    );
+  const says = (pattern: RegExp) => podSays(rig, `${NAME}-second-`, pattern, PATIENCE_MS);
 
   before(async () => {
     rig = await startRig({ image: await trainerImage() });
@@ -81,7 +71,7 @@ describe('training stages by Kubeflow Trainer 2.2', { skip }, () => {
   });
 
   test('end when the dataset is suspended, and resume from their checkpoints', async () => {
-    const changed = { ...second, hyperparameters: endless, runtimeRef: first.runtimeRef };
+    const changed = { ...second, hyperparameters: ENDLESS, runtimeRef: first.runtimeRef };
     await change({ training: { ...training, stages: [first, changed] } });
     await says(/second: .* to train on.*\n.*second: /);
     await change({ suspend: true });

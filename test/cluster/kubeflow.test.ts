@@ -8,7 +8,7 @@ import { until } from '../../testbed/replica.ts';
 import { isReady, isReason, type Rig, rigDataset, startRig, statusOf, waitForReady } from '../../testbed/rig.ts';
 import { REPO } from '../support/cli.ts';
 import { missingPython } from '../support/venv.ts';
-import { growSites, SHORT, trainerImage } from './trainer.ts';
+import { ENDLESS, growSites, podSays, SHORT, trainerImage } from './trainer.ts';
 
 /** One dataset through its whole life, whose training stages the controllers of Kubeflow Trainer and JobSet run. */
 
@@ -28,8 +28,6 @@ const training = {
   stages: [pretrain, finetune],
   evaluation: { sites: [{ name: 'site-b', uri: 's3://cohorts/site-b' }], bootstraps: 100 },
 };
-/** It logs each validation, and stores a checkpoint when it is stopped. */
-const endless = { ...SHORT, steps: 1_000_000, validateSteps: 20, patience: 10_000, checkpointSeconds: 3600 };
 
 interface Listed {
   readonly metadata: {
@@ -59,15 +57,7 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
     (await trainJob(name))?.status?.conditions?.find(({ type }) => type === wanted);
   const trained = async () => (await statusOf(rig, NAME)).conditions?.find(({ type }) => type === 'Trained');
   /** Resolves when the log of the pod that finetunes says so. */
-  const finetuning = (pattern: RegExp) =>
-    until(
-      `finetuning says ${pattern}`,
-      async () => {
-        const pod = rig.kubelet.running().find((name) => name.startsWith(`${NAME}-finetune-`));
-        return pod !== undefined && pattern.test(await rig.kubelet.logs(pod));
-      },
-      60_000,
-    );
+  const finetuning = (pattern: RegExp) => podSays(rig, `${NAME}-finetune-`, pattern, 60_000);
 
   before(async () => {
     rig = await startRig({ image: await trainerImage() });
@@ -136,7 +126,7 @@ describe('a dataset whose training stages name a runtime of Kubeflow Trainer', {
   });
 
   test('ends its TrainJobs when it is suspended, and resumes from their checkpoints', async () => {
-    await change(finetuneWith({ hyperparameters: endless, runtimeRef: ours }));
+    await change(finetuneWith({ hyperparameters: ENDLESS, runtimeRef: ours }));
     await finetuning(/finetune: .* to train on.*\n.*finetune: /);
     await change({ suspend: true });
     await waitForReady(rig, NAME, isReason('Suspended'));

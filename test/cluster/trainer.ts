@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { TRAINER_ENVIRONMENT, virtualPython } from '../../cli/train/venv.ts';
+import { until } from '../../testbed/replica.ts';
 import { isReady, type Rig, type RigOptions, rigDataset, waitForReady } from '../../testbed/rig.ts';
 
 /** Fixtures of the tests of training. */
@@ -38,3 +39,20 @@ export async function growSites(rig: Rig, names: readonly string[]): Promise<voi
 
 /** As little training as shows that it works. */
 export const SHORT = { steps: 12, validateSteps: 6, loaderWorkers: 0, learningRate: 0.001 };
+
+/** It logs each validation, and stores a checkpoint when it is stopped. */
+export const ENDLESS = { ...SHORT, steps: 1_000_000, validateSteps: 20, patience: 10_000, checkpointSeconds: 3600 };
+
+/** Resolves when the log of a running pod whose name begins so says that. */
+export function podSays(
+  { kubelet }: Pick<Rig, 'kubelet'>,
+  prefix: string,
+  pattern: RegExp,
+  ms: number,
+): Promise<boolean> {
+  const look = async (): Promise<boolean> => {
+    const pod = kubelet.running().find((name) => name.startsWith(prefix));
+    return pod !== undefined && pattern.test(await kubelet.logs(pod));
+  };
+  return until(`${prefix} says ${pattern}`, look, ms);
+}
