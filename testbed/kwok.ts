@@ -8,7 +8,7 @@ import { type GoTool, goTool } from './servers/tools.ts';
 
 /** KWOK: nodes and pods that exist in the API server alone, for scale. Pods run until they are deleted. */
 
-const KWOK: GoTool = {
+export const KWOK: GoTool = {
   module: 'kwok',
   versionOf: 'sigs.k8s.io/kwok',
   package: 'sigs.k8s.io/kwok/cmd/kwok',

@@ -41,6 +41,12 @@ const trainerPart = (version: TrainerVersion): Part => ({
   secret: 'kubeflow-trainer-webhook-cert',
 });
 
+/** Both controllers, in the order in which they start. */
+export const kubeflowParts = (version: TrainerVersion): [jobSet: Part, trainer: Part] => [
+  jobSetPart(version),
+  trainerPart(version),
+];
+
 export interface Kubeflow {
   /** File of the runtime `torch-distributed` that it brings along. */
   readonly torchRuntime: string;
@@ -49,7 +55,7 @@ export interface Kubeflow {
 
 /** Installs and starts both, also over another version; resolves when TrainJobs can be made. Needs root, for networks. */
 export async function startKubeflow(plane: ControlPlane, version: TrainerVersion): Promise<Kubeflow> {
-  const trainer = trainerPart(version);
-  const stop = await startParts(plane, [jobSetPart(version), trainer]);
-  return { torchRuntime: join(await moduleOf(trainer), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
+  const parts = kubeflowParts(version);
+  const stop = await startParts(plane, parts);
+  return { torchRuntime: join(await moduleOf(parts[1]), 'manifests/base/runtimes/torch_distributed.yaml'), stop };
 }

@@ -4,7 +4,7 @@ import { type Part, startParts } from './install.ts';
 
 /** Kueue, as its own manifests install it, for Jobs. */
 
-const KUEUE: Part = {
+export const KUEUE: Part = {
   name: 'kueue',
   tool: {
     module: 'kueue',

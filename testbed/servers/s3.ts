@@ -6,7 +6,7 @@ import { serverFolder, startOnFreePort } from './process.ts';
 import type { SmallDisk } from './small-disk.ts';
 import { type GoTool, goTool } from './tools.ts';
 
-const VERSITYGW: GoTool = {
+export const VERSITYGW: GoTool = {
   module: 's3',
   versionOf: 'github.com/versity/versitygw',
   package: 'github.com/versity/versitygw/cmd/versitygw',

@@ -102,7 +102,7 @@ async function builtTool(tool: GoTool, env: NodeJS.ProcessEnv): Promise<string> 
         TARGET: path,
         PACKAGE: tool.package,
         TAGS: tool.tags ?? '',
-        LDFLAGS: tool.ldflags?.(version) ?? '',
+        LDFLAGS: tool.ldflags?.(version) ?? '-s -w',
       },
     });
   } catch (cause) {
