@@ -26,8 +26,8 @@ def ours(uri, endpoint):
 
     def run(workers, size, batch):
         steps = range(len(records) // batch)
-        batches = TrainingBatches([Group(records, float(batch))], size, steps, Augment(False, 0, 0), 0, 0, 1)
-        return sum(len(images) for images, _, _ in training_loader(batches, workers, False))
+        batches = TrainingBatches([Group(records, float(batch))], size, steps, Augment(0), 0, 0, 1)
+        return sum(len(batch.images) for batch in training_loader(batches, workers, False))
 
     return run
 

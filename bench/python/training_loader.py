@@ -32,12 +32,12 @@ def run(way: str, workers: int, batch: int, steps: int, device: float) -> dict[s
     images.DRAFT = WHOLE if way == "whole" else 2
     os.environ["COHORTFARM_IMAGE_CACHE"] = str(folder / "cache") if way == "cache" else ""
     # Nothing is kept in memory: a data set of films does not fit there.
-    batches = TrainingBatches([Group(records, float(batch))], SIZE, range(steps), Augment(True, 15, 0), 0, 0, 1, cache=0)
+    batches = TrainingBatches([Group(records, float(batch))], SIZE, range(steps), Augment(0, True, 15), 0, 0, 1, cache=0)
     source = training_loader(batches, workers, False)
     begun, waited, measured, count = time.perf_counter(), 0.0, 0.0, 0
     for step in range(steps):
         before = time.perf_counter()
-        count += len(next(source)[0])
+        count += len(next(source).images)
         arrived = time.perf_counter()
         if device:
             time.sleep(batch / device)

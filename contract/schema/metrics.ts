@@ -234,11 +234,13 @@ export const metricsSchema = z.strictObject({
   evaluations: z.array(evaluationSchema),
   comparison: z
     .strictObject({
-      realSteps: count.describe('Optimizer steps on real images, the same for all arms that see any'),
-      syntheticSteps: count.describe('Steps of pretraining; Mixed sees as many synthetic images within its steps'),
+      realSteps: count.describe('Optimizer steps of finetuning, and of the arms on real images alone'),
+      syntheticSteps: count.describe('Steps of pretraining'),
       equalComputeSteps: count.describe(
-        'Steps of RealOnlyEqualCompute: as many images as PretrainFinetune sees in all',
+        'Steps of RealOnlyEqualCompute and Mixed: as many images as PretrainFinetune sees in all',
       ),
+      mixedShare: z.number().optional().describe('Share of synthetic images in a batch of Mixed'),
+      replayShare: z.number().optional().describe('The same of PretrainFinetuneReplay'),
       batchSize: count,
       arms: z.array(armSchema),
       primary: primarySchema.describe('Declared in the config'),

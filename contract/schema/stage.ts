@@ -28,7 +28,7 @@ const source = sourceSchema.extend({ tables: z.array(tableSchema.extend({ uri })
 const trainSchema = z.strictObject({
   data,
   source: source.optional().describe('How real images are read'),
-  hyperparameters: hyperparametersSchema.describe('How it is trained'),
+  hyperparameters: hyperparametersSchema.extend({ flip: z.boolean().default(true) }).describe('How it is trained'),
 });
 
 export const stageConfigSchema = z.strictObject({
@@ -90,6 +90,8 @@ export const stageConfigSchema = z.strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),
       seeds: z.int().min(1),
       primary: primarySchema.optional().describe('The declared contrast'),
+      mixedShare: z.number().gt(0).lt(1).optional().describe('Share of synthetic images in a batch of Mixed'),
+      replayShare: z.number().gt(0).lt(1).optional().describe('The same of PretrainFinetuneReplay'),
       synthetic: z
         .array(z.strictObject({ name: label, data }))
         .min(1)

@@ -19,7 +19,10 @@ export const BASELINES = [
   'RealOnlyReweighted',
   'RealOnlyGroupDRO',
   'Mixed',
+  'MixedFinetune',
   'SyntheticOnly',
+  'PretrainFinetuneReplay',
+  'PretrainFinetuneBalanced',
 ] as const;
 export const IMAGE_FITS = ['Crop', 'Letterbox'] as const;
 const PRECISIONS = ['auto', 'float32', 'bfloat16', 'float16'] as const;
@@ -108,8 +111,30 @@ export const hyperparametersSchema = z.strictObject({
     .describe('Share of the patients to validate on, where the data names no split of its own'),
   validateSteps: z.int().min(1).max(1e9).optional().describe('Steps between validations; default: one epoch'),
   classWeights: z.boolean().default(true).describe('Weighs rare findings up in the loss'),
-  flip: z.boolean().default(true).describe('Mirrors half of the training images'),
+  flip: z
+    .boolean()
+    .optional()
+    .describe('Mirrors half of the training images; default: true, and false where a label names a side'),
   rotation: z.number().min(0).max(180).default(15).describe('Turns training images by up to so many degrees'),
+  augmentation: z
+    .strictObject({
+      translate: z.number().min(0).max(0.5).optional().describe('Shifts by up to so much of the side'),
+      scale: z.number().min(0).max(4).optional().describe('Scales to 1 / (1 + so much) to 1 + so much of the size'),
+      shear: z.number().min(0).max(60).optional().describe('Shears by up to so many degrees'),
+      brightness: z.number().min(0).max(1).optional().describe('Adds or takes away up to so much of the range of grey'),
+      contrast: z.number().min(0).max(4).optional().describe('Multiplies contrast by 1 / (1 + so much) to 1 + so much'),
+      gamma: z.number().min(0).max(4).optional().describe('Raises grey to a power of 1 / (1 + so much) to 1 + so much'),
+      blur: z.number().min(0).max(16).optional().describe('Standard deviation of a Gaussian, up to so many pixels'),
+      noise: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe('Standard deviation of normal noise, up to so much of the range'),
+      erase: z.number().min(0).max(1).optional().describe('Chance that a rectangle of an image is erased'),
+    })
+    .optional()
+    .describe('Further changes to training images, drawn for each image; default: none'),
   precision: z.enum(PRECISIONS).default('auto').describe('Of the arithmetic; auto takes 16 bits on a GPU'),
   loaderWorkers: z
     .int()
@@ -337,6 +362,20 @@ export const trainingSchema = z.strictObject({
     .describe(
       'Pods that train the arms of the comparison side by side, where no runtimeRef is named; default: one pod, one run after another',
     ),
+  mixedShare: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe(
+      'Share of synthetic images in each batch of Mixed and MixedFinetune; default: as many of each kind as PretrainFinetune sees',
+    ),
+  replayShare: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe('Share of synthetic images in each batch in which PretrainFinetuneReplay is finetuned; default: 0.2'),
   primary: primarySchema
     .optional()
     .describe('The one contrast that the comparison is made for; all others are corrected for being many'),

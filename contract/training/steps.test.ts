@@ -78,8 +78,26 @@ test('weights that timm publishes are left to the trainer', () => {
   assert.equal(compare!.config.weights, 'timm://resnet18.a1_in1k');
 });
 
+test('films are not mirrored where a finding names a side, unless the spec says so', () => {
+  const flips = (labels: string[], hyperparameters: object = {}) =>
+    stepsOf({ labels, stages: [{ ...pretrain, hyperparameters }] })[0]!.config.train!.hyperparameters.flip;
+  assert.equal(flips(['edema', 'leftover']), true);
+  for (const label of ['left-pleural-effusion', 'opacity-right', 'dextrocardia', 'situs-inversus'])
+    assert.equal(flips(['edema', label]), false);
+  assert.equal(flips(['dextrocardia'], { flip: true }), true);
+  assert.equal(flips(['edema'], { flip: false }), false);
+});
+
 test('the runs of a comparison are shares of a step of their own, where that is asked for and can be', () => {
   const compared = { stages: [pretrain, finetune], evaluation, compare: ['RealOnly', 'Mixed', 'SyntheticOnly'] };
+  const more = { ...compared, seeds: 1, compare: ['RealOnly', 'MixedFinetune', 'Mixed', 'PretrainFinetuneReplay'] };
+  const [ofMore] = trainingSteps(
+    parseDataset(documentWith({ 'spec.training': { ...more, replayShare: 0.1, compareParallelism: 9 } })),
+    { ...options, sideBySide: true },
+  ).slice(-2);
+  // Real images alone, mixed, mixed before finetuned, and all that is pretrained together.
+  assert.equal(ofMore!.shares!.count, 4);
+  assert.equal(ofMore!.config.compare!.replayShare, 0.1);
   const synthetic = [{ name: 'a' }, { name: 'b', uri: 's3://cohorts/b' }];
   const training = { ...compared, seeds: 2, synthetic, weights: 's3://w/imagenet.pt' };
   const dataset = (more: object) => parseDataset(documentWith({ 'spec.training': { ...training, ...more } }));

@@ -113,10 +113,14 @@ const folderOf = (step: string, { output, folders = {} }: StepOptions): string =
 
 const modelOf = (stage: string, options: StepOptions): string => `${folderOf(stage, options)}/model.pt`;
 
-function trainOf(stage: Stage, options: StepOptions): NonNullable<StageConfig['train']> {
+function trainOf(stage: Stage, labels: readonly string[], options: StepOptions): NonNullable<StageConfig['train']> {
   const data = [stage.data === undefined ? options.output : options.resolve(stage.data)];
-  return { data, ...sourceOf(stage, options), hyperparameters: stage.hyperparameters };
+  const flip = stage.hyperparameters.flip ?? !labels.some((label) => SIDED.test(label));
+  return { data, ...sourceOf(stage, options), hyperparameters: { ...stage.hyperparameters, flip } };
 }
+
+/** Findings that a mirrored image shows on the other side. */
+const SIDED = /(^|-)(left|right|dextrocardia|dextroposition|situs)(-|$)/;
 
 /** The source of some data, with tables whose URIs do not depend on the place of the spec. */
 function sourceOf({ source }: { source?: Stage['source'] }, { resolve }: Pick<StepOptions, 'resolve'>) {
@@ -134,7 +138,7 @@ function stageStep(spec: Spec, training: Training, stage: Stage, options: StepOp
     ...base(spec, training, stage.name, options),
     type: stage.type,
     weights: stage.from === undefined ? weightsOf(training, options) : modelOf(stage.from, options),
-    train: trainOf(stage, options),
+    train: trainOf(stage, labelsOf(spec, training), options),
   });
   return {
     name: stage.name,
@@ -172,7 +176,8 @@ function evaluateStep(spec: Spec, training: Training, options: StepOptions): Tra
 function compareSteps(spec: Spec, training: Training, options: StepOptions): TrainingStep[] {
   if (training.compare.length === 0) return [];
   const finetune = training.stages.findLast(({ type }) => type === 'Finetune')!;
-  const pretrain = trainOf(rootOf(finetune, training), options);
+  const labels = labelsOf(spec, training);
+  const pretrain = trainOf(rootOf(finetune, training), labels, options);
   const synthetic = training.synthetic?.map(({ name, uri }) => ({
     name,
     data: uri === undefined ? pretrain.data : [options.resolve(uri)],
@@ -186,9 +191,11 @@ function compareSteps(spec: Spec, training: Training, options: StepOptions): Tra
       baselines: training.compare,
       seeds: training.seeds,
       ...(training.primary && { primary: training.primary }),
+      mixedShare: training.mixedShare,
+      replayShare: training.replayShare,
       ...(synthetic && { synthetic }),
       pretrain,
-      finetune: trainOf(finetune, options),
+      finetune: trainOf(finetune, labels, options),
     },
   });
   const compare = { name: 'compare', command: 'compare', needs: [], stage: null, config } as const;
@@ -210,12 +217,12 @@ function compareSteps(spec: Spec, training: Training, options: StepOptions): Tra
   ];
 }
 
-/** One for each run that waits for no other: SyntheticOnly is also what PretrainFinetune begins with. */
+/** One for each run that waits for no other: SyntheticOnly is also what the arms that pretrain begin with. */
 function countShares({ compare, weights }: StageConfig): number {
   const { baselines, seeds, synthetic } = compare!;
-  const real = baselines.filter((arm) => arm !== 'Mixed' && arm !== 'SyntheticOnly').length;
-  const withSynthetic = (baselines.includes('Mixed') ? 2 : 1) * (synthetic?.length ?? 1);
-  return (weights === undefined ? 1 : 2) * seeds * (real + withSynthetic);
+  const real = baselines.filter((arm) => arm.startsWith('RealOnly')).length;
+  const mixed = baselines.filter((arm) => arm.startsWith('Mixed')).length;
+  return (weights === undefined ? 1 : 2) * seeds * (real + (1 + mixed) * (synthetic?.length ?? 1));
 }
 
 /** The stage that a chain of `from` begins with: always a Pretrain stage, as no other may do without `from`. */

@@ -16,8 +16,8 @@ test('stages that belong together are taken, with the usual defaults of the fiel
   ).spec;
   const { architecture, imageSize, seeds, stages } = training!;
   assert.deepEqual({ architecture, imageSize, seeds }, { architecture: 'densenet121', imageSize: 224, seeds: 3 });
-  const { batchSize, patience, rotation, flip } = stages[1]!.hyperparameters;
-  assert.deepEqual({ batchSize, patience, rotation, flip }, { batchSize: 32, patience: 20, rotation: 15, flip: true });
+  const { batchSize, patience, rotation } = stages[1]!.hyperparameters;
+  assert.deepEqual({ batchSize, patience, rotation }, { batchSize: 32, patience: 20, rotation: 15 });
 });
 
 test('stages that do not belong together are all named', () => {
@@ -122,6 +122,19 @@ test('synthetic cohorts are of different images, and compared', () => {
     assert.deepEqual(linesWith({ ...compared, compare, synthetic: cohorts(undefined) }), [
       'spec.training.synthetic: has no effect without spec.training.compare; name baselines there or remove it',
     ]);
+});
+
+test('a share of synthetic images is that of an arm that is compared', () => {
+  const compared = (compare: string[], shares: object) =>
+    linesWith({ stages: [pretrain, finetune], evaluation, compare, ...shares });
+  assert.deepEqual(compared(['RealOnly'], { mixedShare: 0.5, replayShare: 0.1 }), [
+    'spec.training.mixedShare: has no effect without Mixed or MixedFinetune; add it to spec.training.compare, or remove the share',
+    'spec.training.replayShare: has no effect without PretrainFinetuneReplay; add it to spec.training.compare, or remove the share',
+  ]);
+  const shares = { mixedShare: 0.5, replayShare: 0.1 };
+  const compare = ['MixedFinetune', 'PretrainFinetuneReplay'];
+  parseDataset(documentWith({ 'spec.training': { stages: [pretrain, finetune], evaluation, compare, ...shares } }));
+  assert.match(compared(compare, { mixedShare: 1 }).join(), /spec.training.mixedShare/);
 });
 
 test('the primary contrast is one that can be measured', () => {

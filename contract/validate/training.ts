@@ -251,6 +251,39 @@ function checkCohorts({ training, output }: DraftSpec, path: Path): Issue[] {
   });
 }
 
+const SHARES = { mixedShare: ['Mixed', 'MixedFinetune'], replayShare: ['PretrainFinetuneReplay'] } as const;
+
+/** A share of synthetic images is that of an arm that is compared. */
+const shares: Validation = {
+  check: ({ training }) => {
+    const baselines = soundItems(training?.compare).map(([, name]) => name);
+    return (['mixedShare', 'replayShare'] as const).flatMap((field) => {
+      const arms: readonly string[] = SHARES[field];
+      if (training?.[field] == null || baselines.some((name) => arms.includes(name))) return [];
+      return [
+        issueAt(
+          [...TRAINING, field],
+          `has no effect without ${arms.join(' or ')}; add it to spec.training.compare, or remove the share`,
+        ),
+      ];
+    });
+  },
+  cel: {
+    training: [
+      {
+        rule: "!has(self.mixedShare) || self.compare.exists(one, one.startsWith('Mixed'))",
+        message: 'has no effect without Mixed or MixedFinetune; add it to spec.training.compare, or remove the share',
+        fieldPath: '.mixedShare',
+      },
+      {
+        rule: "!has(self.replayShare) || 'PretrainFinetuneReplay' in self.compare",
+        message: 'has no effect without PretrainFinetuneReplay; add it to spec.training.compare, or remove the share',
+        fieldPath: '.replayShare',
+      },
+    ],
+  },
+};
+
 /** The baselines that PretrainFinetune is contrasted with: on synthetic images alone it is what that begins with. */
 const isRival = (baseline: string): boolean => baseline !== 'SyntheticOnly';
 
@@ -347,6 +380,7 @@ export const TRAINING_VALIDATIONS: readonly Validation[] = [
   sites,
   compare,
   synthetic,
+  shares,
   primary,
   ageBins,
   labels,

@@ -281,6 +281,20 @@ export const SECTIONS_REFUSED: readonly Refused[] = [
     causes: [['spec.training.synthetic', /two entries without uri/]],
   },
   {
+    name: 'shares of arms that are not compared',
+    changes: training({
+      stages: [PRETRAIN, FINETUNE],
+      evaluation: SITES_TO_MEASURE,
+      compare: ['RealOnly'],
+      mixedShare: 0.5,
+      replayShare: 0.1,
+    }),
+    causes: [
+      ['spec.training.mixedShare', /has no effect without Mixed or MixedFinetune/],
+      ['spec.training.replayShare', /has no effect without PretrainFinetuneReplay/],
+    ],
+  },
+  {
     name: 'synthetic cohorts that are not compared',
     changes: training({ stages: [PRETRAIN, FINETUNE], synthetic: [{ name: 'balanced' }] }),
     causes: [['spec.training.synthetic', /has no effect without/]],

@@ -21,6 +21,7 @@ const PLACES: Readonly<Record<string, z.ZodType>> = {
   spec: z.object({ spec: specSchema }),
   source: z.strictObject({ source: sourceSchema }),
   primary: trainingSchema,
+  compare: trainingSchema,
   synthetic: trainingSchema,
   // Columns of a table, in a file of their own.
   image: z.record(z.string(), columnSchema),

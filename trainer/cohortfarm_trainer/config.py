@@ -98,7 +98,9 @@ def config_digest(config: dict[str, Any]) -> str:
     decisive = {key: value for key, value in config.items() if key not in ("output", "s3", "name")}
     if "compare" in decisive:
         compare = {key: value for key, value in decisive["compare"].items() if key not in ("shares", "runs")}
-        if any(compare[part]["hyperparameters"].keys() & PRESUPPOSE_WEIGHTS for part in ("pretrain", "finetune")):
+        if "Mixed" in compare["baselines"]:
+            compare["design"] = 3  # before, its batches grew with the number of synthetic images
+        elif any(compare[part]["hyperparameters"].keys() & PRESUPPOSE_WEIGHTS for part in ("pretrain", "finetune")):
             compare["design"] = 2  # in the first one arms from random weights took them, too
         decisive["compare"] = compare
     text = json.dumps(_without_how(decisive), sort_keys=True, separators=(",", ":"))

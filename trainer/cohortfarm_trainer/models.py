@@ -75,7 +75,7 @@ def make_model(architecture: str, labels: int, seed: int, size: int) -> nn.Modul
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """uint8 [n, 1, h, w] -> float32, (grey / 255 - MEAN) / STD."""
+    """uint8 or float32 [n, 1, h, w] of 0 to 255 -> float32, (grey / 255 - MEAN) / STD."""
     return (images.float() / 255 - MEAN) / STD
 
 

@@ -1,6 +1,7 @@
 """One optimizer step: that of plain PyTorch by default, and what each hyperparameter changes about it."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import nn
 from torch._inductor.cpp_builder import cpp_compiler_search
 from torch.nn import functional as F
 
+from cohortfarm_trainer.data.augment import Augment
+from cohortfarm_trainer.data.loader import Batch
 from cohortfarm_trainer.distributed import Team
 from cohortfarm_trainer.errors import TerminalError, UsageError
 from cohortfarm_trainer.models import last_layer, make_model, normalise
@@ -34,22 +37,23 @@ def learner(architecture: str = "cnn-small", objective: Objective | None = None,
     return Learner(
         Fixed(
             name="x", store=None, prefix="", digest="", architecture=architecture, labels=("no-finding", "edema"), size=SIZE, seed=3, groups=(),
-            validation=None, steps=10, learning_rate=0.01, patience=0, hyper={"precision": "float32", "weightDecay": 0.05, **hyper},
+            validation=None, steps=10, learning_rate=0.01, patience=0, hyper={"precision": "float32", "weightDecay": 0.05, "flip": False, "rotation": 0, **hyper},
         ),
         ALONE,
     )  # fmt: skip
 
 
-def batch(step: int, n: int = 12) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch(step: int, n: int = 12) -> Batch:
     rng = np.random.default_rng(step)
     labels = torch.from_numpy(rng.integers(0, 2, (n, 2)).astype(np.float32))
     labels[0, 1] = float("nan")
     images = torch.from_numpy(rng.integers(0, 256, (n, 1, SIZE, SIZE), np.uint8))
-    return images, labels, POSITIVE, torch.from_numpy(rng.integers(0, 2, n))
+    groups = torch.from_numpy(rng.integers(0, 2, n))
+    return Batch(images, labels, groups, torch.from_numpy(np.stack([Augment(3).draw(place) for place in range(n)])))
 
 
 def stepped(own: Learner, steps: range = range(3)) -> list[float]:
-    return [own.step(step, *batch(step)) for step in steps]
+    return [own.step(step, batch(step), POSITIVE) for step in steps]
 
 
 def weights(own: Learner) -> dict[str, torch.Tensor]:
@@ -61,10 +65,10 @@ def test_by_default_a_step_is_that_of_plain_pytorch_to_the_last_bit():
     net = make_model("cnn-small", 2, 3, SIZE)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.05)
     for step in range(3):
-        images, labels, positive, _ = batch(step)
+        images, labels = batch(step).images, batch(step).labels
         optimizer.param_groups[0]["lr"] = 0.01 * 0.5 * (1 + np.cos(np.pi * step / 10))
         known = torch.isfinite(labels)
-        loss = (F.binary_cross_entropy_with_logits(net.train()(normalise(images)), labels.nan_to_num(), pos_weight=positive, reduction="none") * known).sum() / known.sum()
+        loss = (F.binary_cross_entropy_with_logits(net.train()(normalise(images)), labels.nan_to_num(), pos_weight=POSITIVE, reduction="none") * known).sum() / known.sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -83,8 +87,8 @@ def test_a_step_in_parts_is_the_step(kind):
     for hyper in ({}, {"microBatch": 5}, {"microBatch": 99}):
         objective = Objective(kind) if kind == MEAN else Objective(kind, groups, groups)
         own = learner("timm/test_convnext", objective, clipNorm=1e9, **hyper)
-        images, labels, positive, places = batch(0)
-        loss = own.step(0, images, labels, positive, places * (kind != MEAN))
+        whole = batch(0)
+        loss = own.step(0, replace(whole, groups=whole.groups * (kind != MEAN)), POSITIVE)
         found.append((loss, weights(own), objective.shares))
     for loss, state, shares in found[1:]:
         # Of group DRO the weights of groups count from the next step on, so the loss of this one is that before they change.
@@ -100,14 +104,14 @@ def test_the_rate_rises_evenly_and_falls_by_the_cosine():
     assert schedule(4, 10, 4) == 1 and schedule(7, 10, 4) == pytest.approx(0.5) and schedule(10, 10, 4) == 0
     assert [schedule(step, 8) for step in (0, 4, 8)] == [1, pytest.approx(0.5), 0]
     own = learner(warmupSteps=5)
-    own.step(1, *batch(1))
+    own.step(1, batch(1), POSITIVE)
     assert own.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * 2 / 5)
 
 
 @pytest.mark.parametrize("architecture", ["timm/test_vit", "resnet18"])
 def test_layers_learn_slower_the_earlier_they_are(architecture):
     own = learner(architecture, layerDecay=0.5)
-    own.step(0, *batch(0))
+    own.step(0, batch(0), POSITIVE)
     place = {id(parameter): group for group in own.optimizer.param_groups for parameter in group["params"]}
     rates = [place[id(parameter)]["lr"] for parameter in own.model.parameters()]
     assert place[id(last_layer(own.model).weight)]["lr"] == pytest.approx(0.01)
@@ -173,7 +177,7 @@ def test_the_moving_average_is_what_is_measured():
     own = learner(ema=0.5)
     average = None
     for step in range(4):
-        own.step(step, *batch(step))
+        own.step(step, batch(step), POSITIVE)
         value = own.model.state_dict()["classifier.weight"]
         # timm's: the first one as it is, then rising to the decay.
         decay = 0.0 if step == 0 else min(0.5, 1 - (1 + step) ** (-2 / 3))
@@ -182,7 +186,7 @@ def test_the_moving_average_is_what_is_measured():
     torch.testing.assert_close(own.measured.state_dict()["classifier.weight"], average)
     other = learner(ema=0.5)
     other.load(copy.deepcopy(own.state()))
-    assert own.step(4, *batch(4)) == other.step(4, *batch(4))
+    assert own.step(4, batch(4), POSITIVE) == other.step(4, batch(4), POSITIVE)
     assert all(torch.equal(value, other.measured.state_dict()[name]) for name, value in own.measured.state_dict().items())
 
 
@@ -195,7 +199,7 @@ def test_a_run_that_resumes_drops_what_it_would_have_dropped(monkeypatch):
     torch.manual_seed(99)
     rest.load(copy.deepcopy(first.state()))
     assert stepped(rest, range(2, 4)) == losses[2:]
-    assert whole.step(4, *batch(0)) != whole.step(5, *batch(0))
+    assert whole.step(4, batch(0), POSITIVE) != whole.step(5, batch(0), POSITIVE)
 
 
 def test_how_it_is_computed_changes_little_of_the_result(monkeypatch):

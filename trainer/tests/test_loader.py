@@ -56,10 +56,10 @@ def taken(records, world: int, workers: int, steps: range, rate: float) -> list[
     """Grey levels of the images of each step, over all ranks."""
     found: list[list[int]] = [[] for _ in steps]
     for rank in range(world):
-        batches = TrainingBatches([Group(records, rate)], SIZE, steps, Augment(True, 0, 5), 5, rank, world)
-        for place, (images, labels, _) in enumerate(training_loader(batches, workers, False)):
-            greys = images[:, 0, 0, 0].tolist()
-            assert labels[:, 1].tolist() == [float(grey % 3 == 0) for grey in greys]
+        batches = TrainingBatches([Group(records, rate)], SIZE, steps, Augment(5, True), 5, rank, world)
+        for place, batch in enumerate(training_loader(batches, workers, False)):
+            greys = batch.images[:, 0, 0, 0].tolist()
+            assert batch.labels[:, 1].tolist() == [float(grey % 3 == 0) for grey in greys]
             found[place] += greys
     return found
 
@@ -83,18 +83,31 @@ def test_a_training_that_goes_on_takes_what_it_would_have_taken(shards):
 
 def test_two_groups_in_one_batch_keep_their_rates(shards):
     real, synthetic = shards.take(np.arange(60)), shards.take(np.arange(60, N))
-    batches = TrainingBatches([Group(real, 12.0), Group(synthetic, 4.5)], SIZE, range(20), Augment(False, 0, 1), 1, 0, 1)
-    greys = [images[:, 0, 0, 0].tolist() for images, _, _ in training_loader(batches, 0, False)]
+    groups, found = [Group(real, 12.0), Group(synthetic, 4.5)], []
+    for rank in range(5):
+        batches = TrainingBatches(groups, SIZE, range(20), Augment(1), 1, rank, 5)
+        found.append([batch.images[:, 0, 0, 0].tolist() for batch in training_loader(batches, 0, False)])
+    # 16 or 17 images of a step among 5 ranks.
+    assert {len(step) for rank in found for step in rank} == {3, 4} and {sum(map(len, step)) for step in zip(*found)} == {16, 17}
+    greys = [sum(step, []) for step in zip(*found)]
     assert sorted(grey for step in greys for grey in step if grey < 60) == sorted(list(range(60)) * 4)
     assert sorted(grey for step in greys for grey in step if grey >= 60) == list(range(60, N))
 
 
-def test_an_image_is_turned_the_same_way_in_every_run():
-    image = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(SIZE, SIZE)
-    augment = Augment(True, 15, 3)
-    assert (augment(image, 7) == augment(image, 7)).all()
-    assert any((augment(image, 7) != augment(image, position)).any() for position in range(8, 12))
-    assert (Augment(False, 0, 3)(image, 7) == image).all()
+def test_images_are_drawn_by_their_chances_whoever_loads_them(shards):
+    chances = np.r_[np.full(100, 0.2 / 100), np.full(50, 0.8 / 50)]
+    found = []
+    for world in (1, 3):
+        steps: list[list[int]] = [[] for _ in range(100)]
+        for rank in range(world):
+            batches = TrainingBatches([Group(shards, 30.0, chances=chances)], SIZE, range(100), Augment(1), 1, rank, world)
+            for place, batch in enumerate(training_loader(batches, 2, False)):
+                steps[place] += batch.images[:, 0, 0, 0].tolist()
+        assert {len(step) for step in steps} == {30}
+        found.append([sorted(step) for step in steps])
+    assert found[0] == found[1]
+    rare = np.mean(np.concatenate(found[0]) >= 100)
+    assert abs(rare - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 3000)
 
 
 def test_films_of_any_shape_become_squares_of_their_middle():
@@ -305,3 +318,13 @@ def test_an_image_that_cannot_be_decoded_is_named_where_it_is_asked_for(tmp_path
     beside.begin()
     with pytest.raises(UsageError, match="2.png holds an image that cannot be decoded"):
         beside.logits(torch.nn.Identity(), torch.float32)
+
+
+def test_groups_that_share_a_batch_fill_it_at_each_step(shards):
+    """A batch of as many images as processes leaves none of them without one."""
+    groups = [Group(shards, 4 * (1 - 0.3)), Group(shards, 4 * 0.3)]
+    found = []
+    for rank in range(4):
+        batches = TrainingBatches(groups, SIZE, range(50), Augment(1), 1, rank, 4)
+        found.append([len(batch.images) for batch in training_loader(batches, 0, False)])
+    assert found == [[1] * 50] * 4

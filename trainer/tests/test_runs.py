@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,16 +16,18 @@ from PIL import Image
 
 from cohortfarm_trainer.__main__ import main
 from cohortfarm_trainer.config import check_config, config_digest
+from cohortfarm_trainer.data.source import read_source
 from cohortfarm_trainer.distributed import join_team
 from cohortfarm_trainer.errors import StoppedError, UsageError
 from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
 from cohortfarm_trainer.report.comparison import curve_section
-from cohortfarm_trainer.stages.arms import Arm, arms_of, job_of, read_data
+from cohortfarm_trainer.stages.arms import Arm, arms_of, first_job, job_of, read_data
 from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
 from cohortfarm_trainer.training.job import Weights, batch_of, steps_of
+from cohortfarm_trainer.training.objective import even_chances
 from cohortfarm_trainer.weights import read_torch
 
 
@@ -137,12 +140,71 @@ def test_it_trains_in_16_bits(tmp_path, data):
     assert history[-1]["trainLoss"] < history[0]["trainLoss"]
 
 
-def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
+BASELINES = [
+    "RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "MixedFinetune", "SyntheticOnly",
+    "PretrainFinetuneReplay", "PretrainFinetuneBalanced",
+]  # fmt: skip
+
+
+def test_science_1_5_arms_of_equal_compute_see_as_many_images_in_batches_of_one_size(tmp_path, data):
+    """Of Mixed, batches once grew with the number of synthetic images."""
+
+    def jobs(**more) -> dict[str, list[tuple[int, list[float], bool]]]:
+        part = lambda name, steps, batch: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps, "batchSize": batch}}
+        compare = {"baselines": BASELINES, "seeds": 1, "pretrain": part("synthetic", 600, 32), "finetune": part("real", 40, 16), **more}
+        context = Context(check_config(stage_config(tmp_path, "Compare", "compare", sites=[], compare=compare), "compare"), join_team(), lambda: False)
+        read = read_data(context)
+        found = {}
+        for arm in arms_of(context):
+            runs = [first_job(context, arm, read), job_of(context, arm, read, Weights(b"", "before"))]
+            found[arm.arm] = [(job.steps, [round(group.rate, 6) for group in job.groups], job.weights is not None) for job in runs if job]
+        return found
+
+    found = jobs()
+    real = [(40, [16.0], False)]
+    pretrained = (600, [32.0], False)
+    # 600 steps of 32 images are 1,200 of 16, and of all images 1,200 in 1,240 are synthetic.
+    mixed = [round(16 * 40 / 1240, 6), round(16 * 1200 / 1240, 6)]
+    assert found == {
+        **dict.fromkeys(("RealOnly", "RealOnlyReweighted", "RealOnlyGroupDRO"), real),
+        "RealOnlyEqualCompute": [(1240, [16.0], False)],
+        "Mixed": [(1240, mixed, False)],
+        "MixedFinetune": [(1200, mixed, False), (40, [16.0], True)],
+        "SyntheticOnly": [pretrained],
+        "PretrainFinetuneReplay": [pretrained, (40, [12.8, 3.2], True)],
+        "PretrainFinetuneBalanced": [pretrained, (40, [16.0], True)],
+        "PretrainFinetune": [pretrained, (40, [16.0], True)],
+    }
+    found = jobs(mixedShare=0.25, replayShare=0.5)
+    assert found["Mixed"] == [(1240, [12.0, 4.0], False)] and found["PretrainFinetuneReplay"][1] == (40, [8.0, 8.0], True)
+    assert found["MixedFinetune"][0] == (1200, [12.0, 4.0], False)
+
+
+def test_groups_are_drawn_alike_as_far_as_they_may(tmp_path, data):
+    records = read_source(data["real"], ["no-finding", "edema"], {})
+    sizes = lambda taken: {name: int(count) for name, count in zip(*np.unique(taken, return_counts=True))}
+    few = records.take(np.r_[np.flatnonzero(records.sex == "female")[:2], np.flatnonzero(records.sex == "male")])
+    even = replace(few, age=np.full(len(few), 50.0, np.float32), race=np.full(len(few), "ASIAN"), labels=np.repeat([[1.0, 0.0]], len(few), 0))
+    chances = even_chances(even, ["no-finding", "edema"], ["18-80"])
+    men = sizes(even.sex)["male"]
+    # Two women among so many men count ten times the mean at most.
+    weights = np.where(even.sex == "female", min((2 + men) / (2 * 2), 10.0), (2 + men) / (2 * men))
+    np.testing.assert_allclose(chances, weights / weights.sum())
+    balanced = even.take(np.r_[0:2, 2:5])
+    chances = even_chances(balanced, ["no-finding", "edema"], ["18-80"])
+    np.testing.assert_allclose(chances, [1 / 4, 1 / 4, 1 / 6, 1 / 6, 1 / 6])
+    # Images of whom nothing is known come as often as they are.
+    unknown = replace(balanced, sex=np.array(["female", "male", "male", "male", "unknown"]))
+    chances = even_chances(unknown, ["no-finding", "edema"], ["18-80"])
+    assert chances.sum() == pytest.approx(1) and chances[0] == pytest.approx(3 * chances[1])
+
+
+def test_arms_take_the_steps_that_they_are_said_to(tmp_path, data):
     first = run(tmp_path, "Pretrain", "weights", train={"data": [data["synthetic"]], "hyperparameters": HYPER})
     assert first["training"]["train"]["images"] == 72
     compare = {
-        "baselines": ["RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "SyntheticOnly"],
-        "seeds": 2,
+        "baselines": BASELINES,
+        "seeds": 1,
         "pretrain": {"data": [data["synthetic"]], "hyperparameters": {**HYPER, "steps": 12}},
         "finetune": {"data": [data["real"]], "hyperparameters": HYPER},
     }
@@ -155,7 +217,7 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     comparison = metrics["comparison"]
     assert (comparison["realSteps"], comparison["syntheticSteps"], comparison["batchSize"]) == (8, 12, 16)
     found = {(arm["arm"], arm["initialisation"], arm["site"]) for arm in comparison["arms"]}
-    arms = ("RealOnly", "RealOnlyEqualCompute", "RealOnlyReweighted", "RealOnlyGroupDRO", "Mixed", "SyntheticOnly", "PretrainFinetune")
+    arms = (*BASELINES, "PretrainFinetune")
     assert found == {(arm, start, place) for arm in arms for start in ("Scratch", "Weights") for place in ("macro", "a", "b", "pooled")}
     steps = {}
     for path in (tmp_path / "compare" / "runs").iterdir():
@@ -163,14 +225,12 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
         steps.setdefault(path.name.rsplit("-", 1)[0], set()).add(done["step"])
     # Science 2.1: what PretrainFinetune begins with is the run of SyntheticOnly, and trained once.
     # Science 1.5: at equal compute real images take as many steps as both stages of PretrainFinetune together.
-    taken = {"SyntheticOnly": 12, "RealOnlyEqualCompute": 8 + 12}
-    assert steps == {f"{arm.lower()}-{start}": {taken.get(arm, 8)} for arm in arms for start in ("scratch", "weights")}
-    assert comparison["equalComputeSteps"] == 20
+    taken = {"SyntheticOnly": 12, "RealOnlyEqualCompute": 8 + 12, "Mixed": 8 + 12, "MixedFirst": 12}
+    assert steps == {f"{arm.lower()}-{start}": {taken.get(arm, 8)} for arm in (*arms, "MixedFirst") for start in ("scratch", "weights")}
+    assert (comparison["equalComputeSteps"], comparison["mixedShare"], comparison["replayShare"]) == (20, 0.6, 0.2)
     pairs = {(one["arm"], one["minus"]) for one in comparison["contrasts"]}
-    assert pairs == {(arm, minus) for arm in arms[1:] for minus in arms[:2] if arm != minus} | {("PretrainFinetune", rival) for rival in arms[2:5]}
-    for arm in comparison["arms"]:
-        values = [seed["auroc"] for seed in arm["seeds"]]
-        assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
+    rivals = {("PretrainFinetune", rival) for rival in BASELINES if rival != "SyntheticOnly"}
+    assert pairs == {(arm, minus) for arm in arms[1:] for minus in arms[:2] if arm != minus} | rivals
     real, tuned = (next(one for one in comparison["arms"] if one["arm"] == name and one["site"] == "a") for name in ("RealOnly", "PretrainFinetune"))
     difference = next(one for one in comparison["contrasts"] if (one["arm"], one["minus"], one["site"], one["endpoint"]) == ("PretrainFinetune", "RealOnly", "a", "auroc"))
     assert difference["value"] == pytest.approx(tuned["auroc"]["value"] - real["auroc"]["value"]) and difference["pAdjusted"] is None
@@ -182,7 +242,9 @@ def test_arms_take_the_same_steps_on_real_images(tmp_path, data):
     assert by_site[0] == pytest.approx(np.mean(by_site[1:]))
     # Pooled images are those of both sites, and what is not known is said.
     report = (tmp_path / "compare" / "report.html").read_text()
-    assert "Pretrain, then finetune" in report and "<script" not in report and "http" not in report
+    assert "Real only at equal compute and mixed take 20 steps, as many images as pretraining and finetuning together." in report
+    assert "Of a mixed batch 60% are synthetic. With replay, 20% of a batch of finetuning are synthetic." in report
+    assert "Pretrain, then finetune, groups drawn alike" in report and "<script" not in report and "http" not in report
 
 
 def test_science_1_7_arms_with_synthetic_images_are_run_with_each_cohort(tmp_path, data):
@@ -195,6 +257,9 @@ def test_science_1_7_arms_with_synthetic_images_are_run_with_each_cohort(tmp_pat
     compare |= {"synthetic": cohorts, "primary": {"minus": "Mixed", "endpoint": "auroc", "synthetic": "matched"}}
     metrics = run(tmp_path, "Compare", "named", sites=sites, compare=compare)
     comparison = metrics["comparison"]
+    for arm in comparison["arms"]:
+        values = [seed["auroc"] for seed in arm["seeds"]]
+        assert len(values) == 2 and arm["auroc"]["value"] == pytest.approx(np.mean(values))
     used = ("Mixed", "SyntheticOnly", "PretrainFinetune")
     arms = {(arm["arm"], arm.get("synthetic")) for arm in comparison["arms"]}
     assert arms == {("RealOnly", None), *((arm, cohort) for arm in used for cohort in ("balanced", "matched"))}
@@ -432,7 +497,7 @@ def test_science_2_1_gradients_are_those_of_the_masked_mean_of_all_processes(tmp
         torch.testing.assert_close(found[2][kind]["shares"], alone["shares"])
 
 
-def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):
+def test_mixed_sees_as_many_images_of_both_kinds_as_pretraining_and_finetuning(tmp_path, data):
     part = lambda name, steps: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps}}
     config = {
         "apiVersion": "cohortfarm.dev/stage/v1",
@@ -450,8 +515,8 @@ def test_mixed_sees_all_of_both_kinds_within_the_real_steps(tmp_path, data):
     read = read_data(context)
     job = job_of(context, next(arms_of(context)), read, None)
     real, synthetic = job.groups
-    assert job.steps == 8 and real.rate == 16
-    assert int(synthetic.rate * job.steps) == 13 * 16
+    assert job.steps == 8 + 13 and real.rate + synthetic.rate == pytest.approx(16)
+    assert (real.rate * job.steps, synthetic.rate * job.steps) == (pytest.approx(8 * 16), pytest.approx(13 * 16))
 
 
 def test_science_5_a_result_of_another_version_is_named_once_and_measured_again(tmp_path, data, capsys):

@@ -1,15 +1,15 @@
 """Batches for training and for measuring, through torch's DataLoader."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from .augment import Augment
+from .augment import DRAWN, Augment
 from .images import CACHE, CROP, ImageReader
-from .order import BLOCK, Stream
+from .order import BLOCK, Draws, Stream
 from .records import Records
 
 
@@ -20,10 +20,24 @@ class Group:
     records: Records
     rate: float
     groups: np.ndarray | None = None  # int64 [n]: whom the objective counts each image with; all with all where it is None
+    chances: np.ndarray | None = None  # float64 [n], sum 1: by which images are drawn with replacement; each comes once an epoch where it is None
+
+    def stream(self, seed: int) -> Stream | Draws:
+        return Stream(self.records.blob, seed) if self.chances is None else Draws(self.chances, seed)
 
 
-# uint8 [b, 1, size, size], float32 [b, labels], and int64 [b]: the group of each image.
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+@dataclass
+class Batch:
+    """The images of one rank in a step."""
+
+    images: torch.Tensor  # uint8 [b, 1, size, size]
+    labels: torch.Tensor  # float32 [b, labels]
+    groups: torch.Tensor  # int64 [b]
+    drawn: torch.Tensor  # float64 [b, len(DRAWN)]: what augmentation does to each
+
+    def pin_memory(self) -> "Batch":
+        """As torch's DataLoader asks for it."""
+        return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
 
 class TrainingBatches(Dataset):
@@ -34,7 +48,8 @@ class TrainingBatches(Dataset):
     ):
         """`cache` is how many bytes of decoded images each process keeps."""
         self.groups, self.augment, self.rank, self.world = groups, augment, rank, world
-        self.streams = [Stream(group.records.blob, seed + i) for i, group in enumerate(groups)]
+        self.rates = np.round(np.cumsum([0.0, *(group.rate for group in groups)]), 9).tolist()
+        self.streams = [group.stream(seed + i) for i, group in enumerate(groups)]
         self.members = [np.zeros(len(group.records), np.int64) if group.groups is None else group.groups for group in groups]
         self.readers = [ImageReader(group.records, size, fit, cache // len(groups)) for group in groups]
         bounds = [steps.start, *range((steps.start // BLOCK + 1) * BLOCK, steps.stop, BLOCK), steps.stop]
@@ -45,17 +60,10 @@ class TrainingBatches(Dataset):
 
     def __getitem__(self, k: int) -> list[Batch]:
         parts = [self._part(g, k) for g in range(len(self.groups))]
-        return [
-            (
-                torch.from_numpy(np.stack([image for images, _, _ in batch for image in images])).unsqueeze(1),
-                torch.from_numpy(np.concatenate([labels for _, labels, _ in batch])),
-                torch.from_numpy(np.concatenate([groups for _, _, groups in batch])),
-            )
-            for batch in zip(*parts)
-        ]
+        return [Batch(*(torch.from_numpy(np.concatenate(column)) for column in zip(*batch))) for batch in zip(*parts)]
 
-    def _part(self, g: int, k: int) -> list[tuple[list[np.ndarray], np.ndarray, np.ndarray]]:
-        """What one group gives to each batch of a block: images, their labels and their groups."""
+    def _part(self, g: int, k: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """What one group gives to each batch of a block."""
         reader, labels = self.readers[g], self.groups[g].records.labels
         positions = self._taken(g, k)
         indices = [self.streams[g].at(batch) for batch in positions]
@@ -65,15 +73,32 @@ class TrainingBatches(Dataset):
             reader.start(self.streams[g].at(np.concatenate(self._taken(g, k + stride()))))
         images = iter(reader.read(wanted))
         return [
-            ([self.augment(next(images), int(place) * len(self.groups) + g) for place in batch], labels[chosen], self.members[g][chosen])
+            (
+                np.array([next(images) for _ in batch], np.uint8).reshape(-1, 1, reader.size, reader.size),
+                labels[chosen],
+                self.members[g][chosen],
+                np.array([self.augment.draw(int(place) * len(self.groups) + g) for place in batch]).reshape(-1, len(DRAWN)),
+            )
             for batch, chosen in zip(positions, indices)
         ]
 
     def _taken(self, g: int, k: int) -> list[np.ndarray]:
-        """Positions in the stream of a group that this rank takes at each step of a block."""
+        """Positions in the stream of a group that this rank takes at each step of a block.
+
+        The images of a step are dealt out in turn, group after group, so that all ranks get the same number, or one less.
+        """
         steps = self.blocks[k]
-        taken = self.streams[g].block(steps.start // BLOCK, self.groups[g].rate)
-        return [taken[step % BLOCK][self.rank :: self.world] for step in steps]
+        first = steps.start // BLOCK * BLOCK
+        taken = self.streams[g].block([self._start(g, step) for step in range(first, first + BLOCK + 1)])
+        before = [int((step + 1) * self.rates[g]) - int(step * self.rates[g]) for step in steps]
+        return [taken[step % BLOCK][(self.rank - count) % self.world :: self.world] for step, count in zip(steps, before)]
+
+    def _start(self, g: int, step: int) -> int:
+        """Where a step begins in the stream of a group: what all groups up to this one have taken, without the others.
+
+        So the groups of a step make whole images together, as many at each step where their rates add up to a whole number.
+        """
+        return int(step * self.rates[g + 1]) - int(step * self.rates[g])
 
 
 def stride() -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 RUN = 32  # records that are read together
 BLOCK = 8  # steps whose images are mixed
+CHUNK = 1024  # images that are drawn with one generator of random numbers
 
 
 class Stream:
@@ -37,11 +38,29 @@ class Stream:
         """Indices of the images at some positions, int64."""
         return np.array([self._epoch(position // self.n)[position % self.n] for position in positions.tolist()], np.int64)
 
-    def block(self, number: int, rate: float) -> list[np.ndarray]:
-        """Positions that all ranks together take at each step of a block, where they take `rate` images a step, int64."""
-        cut = [int((number * BLOCK + k) * rate) for k in range(BLOCK + 1)]
+    def block(self, cut: list[int]) -> list[np.ndarray]:
+        """Positions that all ranks together take at each step of a block, int64; `cut` has where each begins, and the last ends."""
         mixed = mix(cut[0], cut[-1], self.n, np.random.default_rng([self.seed, cut[0], BLOCK]))
         return [mixed[first - cut[0] : last - cut[0]] for first, last in zip(cut, cut[1:])]
+
+
+class Draws:
+    """The endless sequence of draws with replacement, as of torch's WeightedRandomSampler. `chances` float64 [n] add up to 1."""
+
+    def __init__(self, chances: np.ndarray, seed: int):
+        self.chances, self.seed = chances, seed
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Indices of the images at some positions, int64."""
+        chunks = {chunk: self._drawn(chunk) for chunk in np.unique(positions // CHUNK).tolist()}
+        return np.array([chunks[position // CHUNK][position % CHUNK] for position in positions.tolist()], np.int64)
+
+    def block(self, cut: list[int]) -> list[np.ndarray]:
+        """As of a Stream; draws need no mixing."""
+        return [np.arange(first, last) for first, last in zip(cut, cut[1:])]
+
+    def _drawn(self, chunk: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, chunk]).choice(len(self.chances), CHUNK, p=self.chances)
 
 
 def epoch_order(blobs: np.ndarray, seed: int, epoch: int, run: int = RUN) -> np.ndarray:

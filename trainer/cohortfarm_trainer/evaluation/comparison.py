@@ -12,7 +12,8 @@ from .measure import POOLED, Measurement
 MACRO = "macro"  # the mean over the sites
 REWEIGHTED, GROUP_DRO = "RealOnlyReweighted", "RealOnlyGroupDRO"
 REAL_ONLY, EQUAL_COMPUTE = "RealOnly", "RealOnlyEqualCompute"
-MIXED, SYNTHETIC_ONLY, PRETRAIN_FINETUNE = "Mixed", "SyntheticOnly", "PretrainFinetune"
+MIXED, MIXED_FINETUNE, SYNTHETIC_ONLY, PRETRAIN_FINETUNE = "Mixed", "MixedFinetune", "SyntheticOnly", "PretrainFinetune"
+REPLAY, BALANCED = "PretrainFinetuneReplay", "PretrainFinetuneBalanced"
 # Names in the measurement, and in metrics.json.
 MEASURED = {
     "auroc": "macro/auroc",
@@ -179,12 +180,10 @@ def rivals(key: Key, first: list[str]) -> list[Key]:
     the same images; and for a later one of several synthetic cohorts the same arm with the first."""
     if key.arm == REAL_ONLY:
         return []
-    real = [REAL_ONLY, EQUAL_COMPUTE]
+    others = [key._replace(arm=arm, synthetic=None) for arm in (REAL_ONLY, EQUAL_COMPUTE)]
     if key.arm == PRETRAIN_FINETUNE:
-        real += [REWEIGHTED, GROUP_DRO]
-    others = [key._replace(arm=arm, synthetic=None) for arm in real]
-    if key.arm == PRETRAIN_FINETUNE:
-        others.insert(2, key._replace(arm=MIXED))
+        others += [key._replace(arm=arm) for arm in (MIXED, MIXED_FINETUNE, REPLAY, BALANCED)]
+        others += [key._replace(arm=arm, synthetic=None) for arm in (REWEIGHTED, GROUP_DRO)]
     return others + [key._replace(synthetic=cohort) for cohort in first if key.synthetic not in (None, cohort)]
 
 

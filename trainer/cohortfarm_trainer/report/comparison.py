@@ -15,17 +15,16 @@ COLOURS = {
     "RealOnlyEqualCompute": "var(--c4)",
     "RealOnlyReweighted": "var(--c5)",
     "RealOnlyGroupDRO": "var(--c6)",
+    "MixedFinetune": "var(--c7)",
+    "PretrainFinetuneReplay": "var(--c8)",
+    "PretrainFinetuneBalanced": "var(--c9)",
 }
 
 
 def comparison_sections(comparison: dict[str, Any]) -> list[str]:
     arms = comparison["arms"]
     seeds = len(arms[0]["seeds"])
-    lede = (
-        f"{_means(seeds)} Arms that see real images take {comparison['realSteps']} steps of {comparison['batchSize']} real "
-        f"images each; pretraining takes {comparison['syntheticSteps']} steps on synthetic ones, and Mixed sees as many within its steps. "
-        f"At equal compute, {comparison['equalComputeSteps']} steps on real images see as many images as pretraining and finetuning together. "
-    )
+    lede = f"{_means(seeds)} {_steps(comparison)} "
     return [
         primary_section(comparison),
         section("AUROC", lede + "Mean over the findings; higher is better.", arm_table(arms, "auroc")),
@@ -46,6 +45,25 @@ def comparison_sections(comparison: dict[str, Any]) -> list[str]:
         heat_section(arms),
         curve_section(comparison["curves"]),
     ]
+
+
+def _steps(comparison: dict[str, Any]) -> str:
+    """How long the arms were trained, and on what."""
+    arms = {arm["arm"] for arm in comparison["arms"]}
+    parts = [
+        f"Pretraining takes {comparison['syntheticSteps']} steps on synthetic images, finetuning and the arms on real images alone "
+        f"{comparison['realSteps']} steps of {comparison['batchSize']} images."
+    ]
+    equal = [name for arm, name in (("RealOnlyEqualCompute", "real only at equal compute"), ("Mixed", "mixed")) if arm in arms]
+    if equal:
+        names = " and ".join(equal)
+        verb = "take" if len(equal) > 1 else "takes"
+        parts.append(f"{names[0].upper()}{names[1:]} {verb} {comparison['equalComputeSteps']} steps, as many images as pretraining and finetuning together.")
+    if arms & {"Mixed", "MixedFinetune"}:
+        parts.append(f"Of a mixed batch {comparison['mixedShare']:.0%} are synthetic.")
+    if "replayShare" in comparison:
+        parts.append(f"With replay, {comparison['replayShare']:.0%} of a batch of finetuning are synthetic.")
+    return " ".join(parts)
 
 
 def arm_table(arms: list[dict[str, Any]], measure: str) -> str:

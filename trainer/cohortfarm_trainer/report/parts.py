@@ -11,8 +11,11 @@ ARM_NAMES = {
     "RealOnlyReweighted": "Real only, groups weighed alike",
     "RealOnlyGroupDRO": "Real only, worst groups first",
     "Mixed": "Real and synthetic, mixed",
+    "MixedFinetune": "Mixed, then finetune",
     "SyntheticOnly": "Synthetic only",
     "PretrainFinetune": "Pretrain, then finetune",
+    "PretrainFinetuneReplay": "Pretrain, then finetune with replay",
+    "PretrainFinetuneBalanced": "Pretrain, then finetune, groups drawn alike",
 }
 
 

@@ -5,8 +5,8 @@ from .palette import PALETTE
 STYLE = (
     PALETTE
     + """
-:root{--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;--c4:#2f6f9f;--c5:#8a6500;--c6:#a3316f;--h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55}
-@media (prefers-color-scheme:dark){:root{--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;--c4:#7db3dd;--c5:#d8b04a;--c6:#e58ab8;
+:root{--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;--c4:#2f6f9f;--c5:#8a6500;--c6:#a3316f;--c7:#7d4a3a;--c8:#4f8a10;--c9:#0f8a8a;--h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55}
+@media (prefers-color-scheme:dark){:root{--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;--c4:#7db3dd;--c5:#d8b04a;--c6:#e58ab8;--c7:#c79a88;--c8:#a3cf62;--c9:#5cc8c8;
 --h0:#231c17;--h1:#33261c;--h2:#453020;--h3:#573a24;--h4:#6a4427;--h5:#7d4e2a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 var(--sans)}

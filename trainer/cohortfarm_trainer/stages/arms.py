@@ -12,15 +12,29 @@ from ..data.records import Records
 from ..data.source import read_sources
 from ..data.split import split_training
 from ..errors import UsageError
-from ..evaluation.comparison import EQUAL_COMPUTE, GROUP_DRO, MIXED, PRETRAIN_FINETUNE, REAL_ONLY, REWEIGHTED, SYNTHETIC_ONLY
+from ..evaluation.comparison import (
+    BALANCED,
+    EQUAL_COMPUTE,
+    GROUP_DRO,
+    MIXED,
+    MIXED_FINETUNE,
+    PRETRAIN_FINETUNE,
+    REAL_ONLY,
+    REPLAY,
+    REWEIGHTED,
+    SYNTHETIC_ONLY,
+)
 from ..training import objective
 from ..training.compiler import check_compile
 from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
+from ..training.objective import even_chances
 from .context import Context
 
 GOALS = {REWEIGHTED: objective.REWEIGHTED, GROUP_DRO: objective.GROUP_DRO}
 SHARE = "COHORTFARM_SHARE"
-WITH_SYNTHETIC = (MIXED, SYNTHETIC_ONLY, PRETRAIN_FINETUNE)
+PRETRAINED = (PRETRAIN_FINETUNE, REPLAY, BALANCED)  # on synthetic images
+WITH_SYNTHETIC = (MIXED, MIXED_FINETUNE, SYNTHETIC_ONLY, *PRETRAINED)
+REPLAY_SHARE = 0.2
 DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
 
@@ -111,7 +125,7 @@ def share_of(context: Context, environment: Mapping[str, str]) -> list[Arm]:
     """
     parts: dict[tuple[str, str | None, str, int], list[Arm]] = {}
     for arm in arms_of(context):
-        kind = PRETRAIN_FINETUNE if arm.arm == SYNTHETIC_ONLY else arm.arm
+        kind = PRETRAIN_FINETUNE if arm.arm in (SYNTHETIC_ONLY, *PRETRAINED) else arm.arm
         parts.setdefault((kind, arm.synthetic, arm.initialisation, arm.seed), []).append(arm)
     shares, given = context.config["compare"]["shares"], environment.get(SHARE, "")
     if not given.isdecimal() or int(given) >= shares:
@@ -147,34 +161,64 @@ def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name
     )
 
 
-def job_of(context: Context, arm: Arm, data: Data, pretrained: Weights | None) -> Job:
-    """The last (for most arms the only) run of an arm.
+def job_of(context: Context, arm: Arm, data: Data, before: Weights | None) -> Job:
+    """The last (for most arms the only) run of an arm; `before` is what the first one left, where there is one.
 
-    From random or given weights the learning rate is that of pretraining; from pretrained ones that of finetuning. Mixed
-    takes as many steps on real images as the others and sees as many synthetic ones as pretraining does, spread over them.
-    RealOnlyReweighted and RealOnlyGroupDRO are RealOnly by another objective. RealOnlyEqualCompute sees as many images in all as PretrainFinetune, all of them real. SyntheticOnly sees no real image, not
-    even to validate.
+    From random or given weights the learning rate is that of pretraining; from those of a first run that of finetuning.
+    A batch has the same number of images in all arms but pretraining, whatever they are of.
     """
-    pretrain = context.config["compare"]["pretrain"]["hyperparameters"]
     finetune = context.config["compare"]["finetune"]["hyperparameters"]
-    rate = pretrain.get("learningRate", LEARNING_RATE["Pretrain"])
-    job = replace(base_job(context, arm, data, finetune, arm.name), learning_rate=rate)
-    real = Group(data.real.split(arm.seed)[0], batch_of(finetune, context.team.world))
-    job = replace(job, seen=(data.real.seen,))
-    if arm.arm == REAL_ONLY:
-        return replace(job, groups=(real,))
-    if arm.arm == EQUAL_COMPUTE:
-        return replace(job, groups=(real,), steps=equal_compute_steps(context, data))
-    if arm.arm in GOALS:
-        return replace(job, groups=(real,), goal=GOALS[arm.arm], bins=tuple(context.config["ageBins"]))
-    if arm.arm == MIXED:
-        cohort = data.synthetic[arm.synthetic]
-        synthetic = Group(cohort.split(arm.seed)[0], synthetic_batch(context) * data.synthetic_steps / data.real.steps)
-        return replace(job, groups=(real, synthetic), seen=(cohort.seen, data.real.seen))
     if arm.arm == SYNTHETIC_ONLY:
         return pretrain_job(context, arm, data)
+    if arm.arm == MIXED:
+        return mixed_job(context, arm, data, arm.name, equal_compute_steps(context, data))
+    own = data.real.split(arm.seed)[0]
+    real = Group(own, batch_of(finetune, context.team.world))
+    job = replace(scratch_job(context, arm, data, arm.name), groups=(real,), seen=(data.real.seen,))
+    if arm.arm == EQUAL_COMPUTE:
+        return replace(job, steps=equal_compute_steps(context, data))
+    if arm.arm in GOALS:
+        return replace(job, goal=GOALS[arm.arm], bins=tuple(context.config["ageBins"]))
+    if arm.arm == REAL_ONLY:
+        return job
     rate = finetune.get("learningRate", LEARNING_RATE["Finetune"])
-    return replace(job, groups=(real,), learning_rate=rate, weights=pretrained, hyper=finetune)
+    job = replace(job, learning_rate=rate, weights=before, hyper=finetune)
+    if arm.arm == REPLAY:
+        cohort = data.synthetic[arm.synthetic]
+        groups = shared_batch(real, cohort.split(arm.seed)[0], context.config["compare"].get("replayShare", REPLAY_SHARE))
+        return replace(job, groups=groups, seen=(cohort.seen, data.real.seen))
+    if arm.arm == BALANCED:
+        return replace(job, groups=(replace(real, chances=even_chances(own, context.labels, context.config["ageBins"])),))
+    return job
+
+
+def first_job(context: Context, arm: Arm, data: Data) -> Job | None:
+    """The run whose weights the last one of an arm begins with; None for an arm of one run."""
+    if arm.arm in PRETRAINED:
+        return pretrain_job(context, arm, data)
+    if arm.arm == MIXED_FINETUNE:
+        return mixed_job(context, arm, data, replace(arm, arm="MixedFirst").name, pretraining_steps(context, data))
+    return None
+
+
+def scratch_job(context: Context, arm: Arm, data: Data, name: str) -> Job:
+    """From random or given weights, by the hyperparameters of finetuning, but at the learning rate of pretraining."""
+    compare = context.config["compare"]
+    rate = compare["pretrain"]["hyperparameters"].get("learningRate", LEARNING_RATE["Pretrain"])
+    return replace(base_job(context, arm, data, compare["finetune"]["hyperparameters"], name), learning_rate=rate)
+
+
+def mixed_job(context: Context, arm: Arm, data: Data, name: str, steps: int) -> Job:
+    """On batches of the usual size that real and synthetic images share."""
+    cohort = data.synthetic[arm.synthetic]
+    real = Group(data.real.split(arm.seed)[0], batch_of(context.config["compare"]["finetune"]["hyperparameters"], context.team.world))
+    groups = shared_batch(real, cohort.split(arm.seed)[0], mixed_share(context, data))
+    return replace(scratch_job(context, arm, data, name), groups=groups, steps=steps, seen=(cohort.seen, data.real.seen))
+
+
+def shared_batch(real: Group, synthetic: Records, share: float) -> tuple[Group, Group]:
+    """The batch of `real`, in which a share of the images is synthetic."""
+    return replace(real, rate=real.rate * (1 - share)), Group(synthetic, real.rate * share)
 
 
 def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
@@ -193,9 +237,20 @@ def pretrain_job(context: Context, arm: Arm, data: Data) -> Job:
 
 
 def equal_compute_steps(context: Context, data: Data) -> int:
-    """Steps on real images that take as many images as pretraining and finetuning together."""
+    """Steps on batches of real images that take as many images as pretraining and finetuning together."""
+    return data.real.steps + pretraining_steps(context, data)
+
+
+def pretraining_steps(context: Context, data: Data) -> int:
+    """Steps on batches of real images that take as many images as pretraining does."""
     real = batch_of(context.config["compare"]["finetune"]["hyperparameters"], context.team.world)
-    return data.real.steps + max(1, round(data.synthetic_steps * synthetic_batch(context) / real))
+    return max(1, round(data.synthetic_steps * synthetic_batch(context) / real))
+
+
+def mixed_share(context: Context, data: Data) -> float:
+    """The share of synthetic images in a batch of Mixed: the one of the config, else that of pretraining in all images of
+    PretrainFinetune, so that Mixed sees as many of each kind."""
+    return context.config["compare"].get("mixedShare", pretraining_steps(context, data) / equal_compute_steps(context, data))
 
 
 def synthetic_batch(context: Context) -> float:

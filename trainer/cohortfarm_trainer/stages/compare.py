@@ -8,13 +8,26 @@ from typing import Any
 
 from ..data.predictions import PREDICTIONS
 from ..errors import NotFoundError
-from ..evaluation.comparison import MIXED, PRETRAIN_FINETUNE, REAL_ONLY, SYNTHETIC_ONLY, Key, Runs, arm_of, contrasts_of, headline_of, measured, with_macro
+from ..evaluation.comparison import (
+    MIXED,
+    PRETRAIN_FINETUNE,
+    REAL_ONLY,
+    REPLAY,
+    SYNTHETIC_ONLY,
+    Key,
+    Runs,
+    arm_of,
+    contrasts_of,
+    headline_of,
+    measured,
+    with_macro,
+)
 from ..progress import say
 from ..training.job import Job, Weights
 from ..training.loop import train
 from ..training.product import MODEL, Product, read_product, write_product
 from ..weights import write_torch
-from .arms import Arm, Data, arms_of, equal_compute_steps, job_of, pretrain_job, read_data, share_of
+from .arms import REPLAY_SHARE, Arm, Data, arms_of, equal_compute_steps, first_job, job_of, mixed_share, read_data, share_of
 from .context import Context
 from .evaluate import check_sites, measure_sites, predictions_on_sites, read_sites, score_sites, seen_of
 
@@ -63,12 +76,11 @@ def compare_stage(context: Context) -> dict[str, Any]:
 
 def run_arm(context: Context, arm: Arm, data: Data) -> Product:
     """The model of one arm; a run that is done already is read."""
-    pretrained = None
-    if arm.arm == PRETRAIN_FINETUNE:
-        first = run_job(context, pretrain_job(context, arm, data))
-        stored = {"state": first.model.state_dict(), **first.memory.stored()}
-        pretrained = Weights(write_torch(stored), "the pretrained weights")
-    return run_job(context, job_of(context, arm, data, pretrained))
+    before, first = None, first_job(context, arm, data)
+    if first is not None:
+        product = run_job(context, first)
+        before = Weights(write_torch({"state": product.model.state_dict(), **product.memory.stored()}), "the weights of the first run")
+    return run_job(context, job_of(context, arm, data, before))
 
 
 def run_job(context: Context, job: Job) -> Product:
@@ -115,6 +127,8 @@ def comparison_of(context: Context, runs: dict[Key, Runs], data: Data, curves: l
         "realSteps": data.real.steps,
         "syntheticSteps": data.synthetic_steps,
         "equalComputeSteps": equal_compute_steps(context, data),
+        "mixedShare": mixed_share(context, data),
+        **({"replayShare": compare.get("replayShare", REPLAY_SHARE)} if REPLAY in compare["baselines"] else {}),
         "batchSize": compare["finetune"]["hyperparameters"]["batchSize"],
         "arms": [arm_of(key, seeds) for key, seeds in runs.items()],
         "primary": primary,

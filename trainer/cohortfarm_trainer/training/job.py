@@ -104,8 +104,8 @@ def positive_weights(groups: tuple[Group, ...]) -> np.ndarray:
     """float32 [labels]: negatives for each positive, as the steps will see them, within 1/10 to 10."""
     rates = np.array([group.rate for group in groups])
     with np.errstate(invalid="ignore"):
-        known = np.stack([np.isfinite(group.records.labels).mean(0) for group in groups])
-        shown = np.stack([np.nansum(group.records.labels, 0) / len(group.records) for group in groups])
+        known = np.stack([np.average(np.isfinite(group.records.labels), 0, group.chances) for group in groups])
+        shown = np.stack([np.average(np.nan_to_num(group.records.labels), 0, group.chances) for group in groups])
     positive, total = rates @ shown, rates @ known
     weights = (total - positive) / np.maximum(positive, 1e-9)
     return np.clip(weights, 1 / MAX_WEIGHT, MAX_WEIGHT).astype(np.float32)

@@ -14,10 +14,13 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..data.augment import augment_of
+from ..data.loader import Batch
 from ..distributed import Team
 from ..errors import UsageError
 from ..models import last_layers, load_weights, make_model, normalise
 from ..timm_models import made
+from .augment import augmented
 from .job import Job
 
 NORMS = (
@@ -59,6 +62,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=scaled)
         self.ema = ModelEmaV3(self.model, hyper["ema"], use_warmup=True) if "ema" in hyper else None
         self.objective = job.objective()
+        self.augment = augment_of(hyper, job.seed)
         self._wrapped: dict[bool, nn.Module] = {}
 
     @property
@@ -88,8 +92,8 @@ class Learner:
         """The learning rate of the last layer at a step."""
         return self.job.learning_rate * schedule(step, self.job.steps, self.job.hyper.get("warmupSteps", 0))
 
-    def step(self, step: int, images: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor) -> float:
-        """One optimizer step on uint8 [b, 1, h, w], float32 [b, labels] and int64 [b]; its loss."""
+    def step(self, step: int, batch: Batch, positive: torch.Tensor) -> float:
+        """One optimizer step on the images of this process; the loss of those of all. `positive` float32 [labels] weighs findings."""
         hyper, rate = self.job.hyper, self.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
@@ -97,7 +101,7 @@ class Learner:
         torch.manual_seed(int(np.random.default_rng([self.job.seed, step, self.team.rank]).integers(2**63)))
         net = self._net(step < hyper.get("probeSteps", 0))
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(net, images, labels, positive, groups)
+        loss = self._gradients(net, batch, positive)
         if "clipNorm" in hyper:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.learned, hyper["clipNorm"])
@@ -107,26 +111,28 @@ class Learner:
             self.ema.update(self.model, step + 1)
         return loss
 
-    def _gradients(self, net: nn.Module, images: torch.Tensor, labels: torch.Tensor, positive: torch.Tensor, groups: torch.Tensor) -> float:
+    def _gradients(self, net: nn.Module, batch: Batch, positive: torch.Tensor) -> float:
         """Adds up the gradients of a step, as many images at once as the job says; the loss of all processes."""
         device, at_once = self.team.device, self.job.hyper.get("microBatch")
         if at_once is None:
-            logits = self._logits(net, images)
-            own, loss = self.objective.shared(logits, labels.to(device, non_blocking=True), positive, groups, self.team)
+            logits = self._logits(net, batch.images, batch.drawn)
+            own, loss = self.objective.shared(logits, batch.labels.to(device, non_blocking=True), positive, batch.groups, self.team)
             self.scaler.scale(own).backward()
             return loss
+        labels, groups = batch.labels, batch.groups
         known = self.objective.known(labels, groups, self.team)
         total = torch.zeros_like(known)
-        for last, part in _parts(len(images), at_once):
+        for last, part in _parts(len(labels), at_once):
             # Gradients are exchanged once, with those of the last part.
             net.require_backward_grad_sync = last
-            sums = self.objective.sums(self._logits(net, images[part]), labels[part].to(device), positive, groups[part])
+            sums = self.objective.sums(self._logits(net, batch.images[part], batch.drawn[part]), labels[part].to(device), positive, groups[part])
             self.scaler.scale((self.objective.factors(known) * sums[0]).sum() * self.team.world).backward()
             total += sums[0].detach()
         return self.objective.settled(self.team.sum(total), known)
 
-    def _logits(self, net: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        inputs = normalise(images.to(self.team.device, non_blocking=True)).to(memory_format=self.layout)
+    def _logits(self, net: nn.Module, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        images = augmented(images.to(self.team.device, non_blocking=True), drawn.to(self.team.device, non_blocking=True), self.augment)
+        inputs = normalise(images).to(memory_format=self.layout)
         with torch.autocast(self.team.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return net(inputs).float()
 

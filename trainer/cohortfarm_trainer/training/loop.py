@@ -11,7 +11,6 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from ..data.augment import Augment
 from ..data.images import CACHE
 from ..data.loader import TrainingBatches, training_loader
 from ..distributed import Team
@@ -84,11 +83,11 @@ class _Run:
         if standing.resumed:
             progress.note(f"resumes from the checkpoint of step {standing.step}")
         begun, before = time.monotonic(), standing.seconds
-        for images, labels, groups in self._batches():
+        for batch in self._batches():
             if self._finished():
                 break
             self.validation.begin()  # once all processes that load images were forked: a thread would not outlive that
-            loss = self.learner.step(standing.step, images, labels, self.positive, groups)
+            loss = self.learner.step(standing.step, batch, self.positive)
             standing.losses.append(loss)
             standing.step += 1
             standing.seconds = before + time.monotonic() - begun
@@ -104,10 +103,9 @@ class _Run:
 
     def _batches(self):
         job, team = self.job, self.team
-        augment = Augment(job.hyper["flip"], job.hyper["rotation"], job.seed)
         steps = range(self.standing.step, job.steps)
         groups = [replace(job.groups[0], groups=self.learner.objective.train), *job.groups[1:]]
-        batches = TrainingBatches(groups, job.size, steps, augment, job.seed, team.rank, team.world, job.fit, CACHE // max(1, job.workers))
+        batches = TrainingBatches(groups, job.size, steps, self.learner.augment, job.seed, team.rank, team.world, job.fit, CACHE // max(1, job.workers))
         return training_loader(batches, job.workers, team.device.type == "cuda")
 
     def _finished(self) -> bool:

@@ -37,6 +37,22 @@ def _axes(records: Records, labels: Sequence[str], bins: Sequence[str]) -> panda
     return pandas.DataFrame({"sex": records.sex, "age": age_bins(records.age, list(bins)), "race": records.race, "ill": ill})
 
 
+def even_weights(sizes: np.ndarray, unknown: int | None) -> np.ndarray:
+    """What an image of each group counts so that groups count alike, float64 [groups]; sizes int64 [groups] of at least 1."""
+    weights = np.minimum(sizes.sum() / (len(sizes) * sizes), MAX_WEIGHT)
+    if unknown is not None:
+        weights[unknown] = 1  # what is rare about them is not known
+    return weights
+
+
+def even_chances(records: Records, labels: Sequence[str], bins: Sequence[str]) -> np.ndarray:
+    """By which images are drawn so that groups come alike often, as far as `MAX_WEIGHT` allows: float64 [n], sum 1."""
+    names, groups, sizes = np.unique(groups_of(records, [], labels, bins)[0].to_numpy(str), return_inverse=True, return_counts=True)
+    unknown = np.flatnonzero(names == UNKNOWN)
+    weights = even_weights(sizes, int(unknown[0]) if len(unknown) else None)[groups]
+    return weights / weights.sum()
+
+
 class Objective:
     """The loss of a run, with the weights of the groups that it learns on the way."""
 
@@ -49,10 +65,7 @@ class Objective:
         self.train = None if train is None else train.map(place).to_numpy(np.int64, copy=True)
         self.validation = None if validation is None else validation.map(lambda name: place.get(name, ELSEWHERE)).to_numpy(np.int64, copy=True)
         sizes = np.ones(1) if self.train is None else np.bincount(self.train, minlength=self.count)
-        even = np.minimum(sizes.sum() / (self.count * sizes), MAX_WEIGHT)
-        if UNKNOWN in place:
-            even[place[UNKNOWN]] = 1  # what is rare about them is not known
-        self.weights = torch.from_numpy(even.astype(np.float32))
+        self.weights = torch.from_numpy(even_weights(sizes, place.get(UNKNOWN)).astype(np.float32))
         self.frequencies = torch.from_numpy((sizes / sizes.sum()).astype(np.float32))
         self.shares = torch.full((self.count,), 1 / self.count)
 
