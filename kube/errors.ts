@@ -53,6 +53,10 @@ export const isKubeError = (error: unknown, ...kinds: readonly KubeErrorKind[]):
 /** True when the same call may well succeed a moment later, without anybody's help. */
 export const isTransient = (error: unknown): boolean => isKubeError(error, 'unavailable', 'conflict', 'gone');
 
+/** True when nothing can be made in the namespace any more, since it is being deleted. */
+export const isNamespaceGoing = (error: unknown): boolean =>
+  isKubeError(error, 'forbidden') && error.causes.includes('NamespaceTerminating');
+
 /** An HTTP answer that is not a success. */
 export interface Refusal {
   readonly code: number;

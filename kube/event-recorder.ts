@@ -14,8 +14,10 @@ import type { Kube, KubeObject } from './types.ts';
  */
 
 export interface EventNote {
-  /** The dataset that it is about. */
+  /** The object that it is about. */
   readonly owner: { readonly namespace: string; readonly name: string; readonly uid: string };
+  /** The kind of that object; a dataset by default. */
+  readonly kind?: { readonly apiVersion: string; readonly kind: string };
   readonly type: 'Normal' | 'Warning';
   /** One word for programs, such as `JobApplied`. */
   readonly reason: string;
@@ -103,7 +105,7 @@ export class Events {
     }
   }
 
-  #create({ owner, type, reason, message }: EventNote, name: string, times: number): Promise<unknown> {
+  #create({ owner, kind, type, reason, message }: EventNote, name: string, times: number): Promise<unknown> {
     const { kube, instance, wallClock } = this.#options;
     const { namespace, uid } = owner;
     const now = microTime(wallClock());
@@ -119,7 +121,7 @@ export class Events {
       // Wanted by the API server; what was done is what is reported.
       action: reason,
       note: cut(message, MAX_NOTE_BYTES),
-      regarding: { apiVersion: API_VERSION, kind: KIND, namespace, name: owner.name, uid },
+      regarding: { ...(kind ?? { apiVersion: API_VERSION, kind: KIND }), namespace, name: owner.name, uid },
       ...(times > 1 ? { series: { count: times, lastObservedTime: now } } : {}),
     };
     return kube.create(event);

@@ -35,6 +35,8 @@ export interface LeaderOptions {
   readonly onStarted: () => void;
   /** Called once, when it does not lead any more and did not want to: it has to stop all work at once. */
   readonly onLost: (why: string) => void;
+  /** Called after each try that found the lease with another holder. */
+  readonly onOther?: (lease: Stored<Lease>) => void;
   /** For how long others wait for a leader that is silent; 15,000 by default. */
   readonly durationMs?: number;
   /** A leader that could not renew for so long gives up; 10,000 by default. */
@@ -51,10 +53,12 @@ interface LeaseSpec {
   readonly leaseTransitions?: number | null;
 }
 
-type Lease = KubeObject & { readonly spec?: LeaseSpec };
+export type Lease = KubeObject & { readonly spec?: LeaseSpec };
+
+type Defaults = 'durationMs' | 'renewDeadlineMs' | 'retryMs';
 
 export class Leader {
-  readonly #options: Required<LeaderOptions>;
+  readonly #options: LeaderOptions & Required<Pick<LeaderOptions, Defaults>>;
   readonly #ref: Ref;
   #state: 'standing by' | 'leading' | 'over' = 'standing by';
   /** The lease as last seen, and when it was first seen like that. */
@@ -63,10 +67,11 @@ export class Leader {
   #renewedAt = Number.NEGATIVE_INFINITY;
   #lastTryEndedAt: number;
   /** Since when every try has failed, and why the last one did. */
-  #failing: { readonly since: number; readonly message: string } | null = null;
+  #failing: { readonly since: number; readonly error: Error } | null = null;
   #cancelTry: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   #trying: Promise<void> = Promise.resolve();
+  readonly #tried = Promise.withResolvers<void>();
 
   constructor(options: LeaderOptions) {
     this.#options = { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000, ...options };
@@ -91,7 +96,22 @@ export class Leader {
   /** Why nothing has come of any try for longer than `ms`: no answer, or no right to the lease. Null when all is well. */
   problemAfter(ms: number): string | null {
     if (this.#failing === null || this.#options.clock.now() - this.#failing.since <= ms) return null;
-    return this.#failing.message;
+    return this.#failing.error.message;
+  }
+
+  /** Resolves when the first try has ended, whatever has come of it. */
+  get tried(): Promise<void> {
+    return this.#tried.promise;
+  }
+
+  /** Why the last try failed; null where it did not. */
+  get failure(): Error | null {
+    return this.#failing?.error ?? null;
+  }
+
+  /** Tries no more, and leaves a lease that is held to run out. */
+  stop(): void {
+    this.#end();
   }
 
   /** Tries no more; a lease that is held becomes free at once. Rejects with a KubeError when that can't be written. */
@@ -114,6 +134,7 @@ export class Leader {
       )
       .then(() => {
         this.#lastTryEndedAt = this.#options.clock.now();
+        this.#tried.resolve();
         if (this.#state === 'over') return;
         const { clock, retryMs, random } = this.#options;
         this.#cancelTry = clock.after(retryMs * (0.9 + random() / 5), () => this.#try());
@@ -128,7 +149,7 @@ export class Leader {
       return;
     }
     log.warn({ lease: name }, error.message);
-    this.#failing = { since: this.#failing?.since ?? clock.now(), message: error.message };
+    this.#failing = { since: this.#failing?.since ?? clock.now(), error };
   }
 
   async #tryOnce(): Promise<void> {
@@ -142,6 +163,7 @@ export class Leader {
       this.#observe(lease);
       if (!this.#mayTake(lease)) {
         if (this.#state === 'leading') this.#lose(`${lease.spec?.holderIdentity} has taken the lease`);
+        else this.#options.onOther?.(lease);
         return;
       }
       await this.#write(lease, this.#spec(lease));
@@ -165,7 +187,7 @@ export class Leader {
 
   #renewed(begun: number): void {
     if (this.#state === 'over') return;
-    const { clock, renewDeadlineMs, onStarted, log, identity } = this.#options;
+    const { clock, renewDeadlineMs, onStarted } = this.#options;
     this.#renewedAt = begun;
     this.#cancelDeadline();
     const left = begun + renewDeadlineMs - clock.now();
@@ -174,7 +196,6 @@ export class Leader {
     );
     if (this.#state === 'leading') return;
     this.#state = 'leading';
-    log.info({ identity }, 'leading');
     // Not in here: what it throws has to end the process.
     queueMicrotask(onStarted);
   }

@@ -75,6 +75,11 @@ export class Controller {
     if (key !== undefined) this.#queue.addAfter(key, Math.max(afterSeconds, this.patience));
   }
 
+  /** Looks at every dataset of the namespace, when nothing else is due. */
+  lookAgain(namespace: string): void {
+    for (const key of this.#keys.values()) if (key.startsWith(`${namespace}/`)) this.#queue.addIdle(key);
+  }
+
   /**
    * Seconds that news of a running dataset waits while many others do: until then more of it comes in, and what a person has
    * just asked for goes first.

@@ -10,6 +10,7 @@ import { openLineage } from '../platform/lineage.ts';
 import type { Logger } from '../platform/log.ts';
 import { openQueueAdmin } from '../platform/queue/admin.ts';
 import type { ProgressWatch, QueueAdmin } from '../platform/queue/types.ts';
+import { Claims, type ClaimsOptions } from './claims.ts';
 import type { OperatorConfig } from './config.ts';
 import { Controller } from './controller.ts';
 import { type Checks, type HttpServer, startHttp } from './http.ts';
@@ -20,7 +21,10 @@ import { createProgressStore } from './observe/progress-store.ts';
 import { createReconciler, type ReconcileContext } from './reconcile.ts';
 import { usageOf } from './usage.ts';
 
-/** One replica of the operator: stands by until it leads, then works until it is stopped or loses the lease. */
+/**
+ * One replica of the operator: stands by until it leads and its installation may work (claims.ts), then works until it is
+ * stopped or loses the lease.
+ */
 
 export interface OperatorOptions {
   readonly config: OperatorConfig;
@@ -41,7 +45,6 @@ export interface Operator {
 /** The work of a leader. */
 interface Work {
   readonly controller: Controller;
-  readonly events: Events;
   readonly progressWatch: ProgressWatch;
 }
 
@@ -53,14 +56,22 @@ const HANGS_MS = 60_000;
 const AWAY_MS = 5_000;
 /** Longest wait for Events that are not written yet, when the operator ends. */
 const FLUSH_MS = 5_000;
+/** Claims are renewed in every namespace with unfinished datasets: four times as rarely as the lease of the leader. */
+const CLAIM_LEASES = 4;
+/** A claim outlives so many looks at everything that found nothing in its namespace. */
+const IDLE_RESYNCS = 3;
 
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const { config, log, onLost } = options;
   const clock = systemClock;
   const lineage = createLineage(config.lineage, { clock, log });
   let work: Work | null = null;
+  let claims: Claims | null = null;
   let stopping = false;
-  const metrics = createMetrics(() => work?.controller.depth ?? 0);
+  const metrics = createMetrics(
+    () => work?.controller.depth ?? 0,
+    () => claims?.refused ?? 0,
+  );
   const onRequest = metrics.request;
   const connection = openQueueAdmin({
     ...config.nats,
@@ -69,21 +80,30 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     log,
   });
   const queue = timedQueue(connection, metrics.queueRequest, clock.now);
-  const leader = createLeader(
-    { ...options, clock, onRequest },
-    {
-      onStarted: () => {
-        metrics.leads(true);
-        work = createWork({ ...options, clock, onRequest, metrics, queue, lineage });
-        void begin(work, () => stopping);
-      },
-      onLost: (why) => {
-        metrics.leads(false);
-        log.fatal(why);
-        onLost(why);
-      },
+  const parts = { ...options, clock, onRequest };
+  const events = createEvents(parts);
+  const lost = (why: string): void => {
+    metrics.leads(false);
+    log.fatal(why);
+    onLost(why);
+  };
+  const leader = createLeader(parts, {
+    onStarted: () => {
+      log.info({ identity: config.lease.identity }, 'leading');
+      claims = createClaims(parts, {
+        events,
+        onReady: () => {
+          metrics.leads(true);
+          work = createWork({ ...parts, metrics, queue, lineage, events, claims: claims! });
+          void begin(work, () => stopping);
+        },
+        onHeld: (namespace) => work?.controller.lookAgain(namespace),
+        onLost: lost,
+      });
+      claims.start();
     },
-  );
+    onLost: lost,
+  });
   const http: HttpServer = await startHttp({
     ...config.http,
     metrics,
@@ -94,6 +114,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     },
     ready: {
       lease: () => leader.problemAfter(AWAY_MS),
+      claim: () => claims?.problem ?? null,
       nats: () => queue.problem,
       work: () => firstProblem(work?.controller.ready),
     },
@@ -106,10 +127,12 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       stopping = true;
       log.info('stopping');
       const ended = (await work?.controller.stop(config.shutdownSeconds * 1000)) ?? true;
+      // They are kept: another replica may be about to lead, and an upgrade must not let another installation in.
+      claims?.stop();
       // Keep the lease while a reconcile is in flight; it expires on its own.
       if (ended) await leader.release().catch((error: Error) => log.warn(error.message));
       // Events are for people, and another leader may write its own meanwhile; it sends those of lineage again.
-      const written = Promise.all([work?.events.flush(), lineage.flush()]);
+      const written = Promise.all([events.flush(), lineage.flush()]);
       await Promise.race([written, sleep(FLUSH_MS, undefined, { ref: false })]);
       await work?.progressWatch.close();
       await queue.close();
@@ -145,17 +168,48 @@ function createLeader(
   });
 }
 
+const createEvents = ({ config, transport, clock, onRequest, log }: Parts): Events =>
+  new Events({
+    kube: createKube({ transport: transport(), onRequest }),
+    instance: config.instance,
+    clock,
+    wallClock: Date.now,
+    log,
+  });
+
+function createClaims(
+  { config, transport, clock, onRequest, log }: Parts,
+  handlers: Pick<ClaimsOptions, 'events' | 'onReady' | 'onHeld' | 'onLost'>,
+): Claims {
+  const { lease, settings, namespaces, resyncSeconds } = config;
+  const durationMs = lease.durationSeconds * CLAIM_LEASES * 1000;
+  return new Claims({
+    ...handlers,
+    kube: createKube({ transport: transport(), timeoutMs: durationMs / 4, onRequest }),
+    installation: `${lease.namespace}/${lease.name}`,
+    operatorClass: settings.operatorClass,
+    namespaces,
+    clock,
+    wallClock: Date.now,
+    random: Math.random,
+    log,
+    durationMs,
+    idleMs: resyncSeconds * IDLE_RESYNCS * 1000,
+  });
+}
+
 interface WorkParts extends Parts {
   readonly metrics: Metrics;
   readonly queue: QueueAdmin;
   readonly lineage: LineageReporter;
+  readonly events: Events;
+  readonly claims: Claims;
 }
 
 function createWork(parts: WorkParts): Work {
-  const { config, transport, clock, onRequest, log, metrics, queue, lineage } = parts;
+  const { config, transport, clock, onRequest, log, metrics, queue, lineage, events, claims } = parts;
   const connection = transport();
   const kube = createKube({ transport: connection, onRequest });
-  const events = new Events({ kube, instance: config.instance, clock, wallClock: Date.now, log });
   const wake = (uid: string, seconds: number): void => controller.wake(uid, seconds);
   const progress = createProgressStore({
     now: Date.now,
@@ -175,6 +229,7 @@ function createWork(parts: WorkParts): Work {
     events,
     lineage,
     settings: config.settings,
+    mayWorkIn: (namespace) => claims.mayWorkIn(namespace),
     now: Date.now,
     patience: () => controller.patience,
     onStatus: metrics.status,
@@ -190,7 +245,7 @@ function createWork(parts: WorkParts): Work {
     random: Math.random,
     log,
   });
-  return { controller, events, progressWatch };
+  return { controller, progressWatch };
 }
 
 function createLineage(

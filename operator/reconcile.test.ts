@@ -37,6 +37,7 @@ interface Given {
   readonly jobs?: Stored[];
   /** Seconds that news may wait. */
   readonly patience?: number;
+  readonly mayWorkIn?: (namespace: string) => boolean;
   /** So many writes are done, of which the last is not answered, and nothing after it. */
   readonly writes?: number;
 }
@@ -44,6 +45,7 @@ interface Given {
 function setUp(given: Given = {}) {
   const { holding = async () => {}, applying = async () => {}, queue = {}, resource = {}, jobs = [] } = given;
   const { specFields = async () => [], patience = 0, writes = Number.POSITIVE_INFINITY } = given;
+  const { mayWorkIn = () => true } = given;
   let written = 0;
   const write = async <T>(run: () => T | Promise<T>): Promise<T> => {
     const result = written++ < writes && (await run());
@@ -143,6 +145,7 @@ function setUp(given: Given = {}) {
       report: ({ owner, status }) => lineage.push(...lineageChanges(status, owner).map(({ state }) => state.type)),
     },
     settings: SETTINGS,
+    mayWorkIn: async (namespace) => mayWorkIn(namespace),
     now: () => clock.now(),
     patience: () => patience,
     onStatus: () => {},
@@ -412,6 +415,25 @@ test('A25: a dataset of another operator costs one request, and is neither held 
   await clock.advance(3_600_000);
   assert.deepEqual(requests, ['get SyntheticDataset']);
   assert.deepEqual([statuses, stored().metadata.finalizers], [[], undefined]);
+  await controller.stop(1000);
+});
+
+test('A25: a dataset of another installation of the class is not written, until its namespace is free', async () => {
+  let isFree = false;
+  const { clock, controller, requests, statuses, stored } = setUp({
+    mayWorkIn: (namespace) => namespace === NAME.namespace && isFree,
+  });
+  await clock.advance(60_000);
+  assert.deepEqual([...new Set(requests)], ['get SyntheticDataset']);
+  assert.deepEqual([statuses, stored().metadata.finalizers], [[], undefined]);
+  isFree = true;
+  controller.lookAgain('other');
+  await clock.advance(1000);
+  assert.deepEqual(statuses, []);
+  controller.lookAgain(NAME.namespace);
+  await clock.advance(1000);
+  assert.ok(requests.includes('apply Job'));
+  assert.equal(statuses.length > 0, true);
   await controller.stop(1000);
 });
 

@@ -1,7 +1,7 @@
 import { FINALIZER } from '../contract/cluster.ts';
 import type { SyntheticDataset } from '../contract/schema/spec.ts';
 import type { DatasetStatus } from '../contract/schema/status.ts';
-import { isKubeError } from '../kube/errors.ts';
+import { isNamespaceGoing } from '../kube/errors.ts';
 import type { Kube, Stored } from '../kube/types.ts';
 import type { Logger } from '../platform/log.ts';
 import type { QueueAdmin } from '../platform/queue/types.ts';
@@ -41,6 +41,8 @@ export interface ReconcileContext {
   readonly events: EventRecorder;
   readonly lineage: LineageReporter;
   readonly settings: Settings;
+  /** Whether no other installation of the class looks after the datasets of the namespace. Rejects where that is unknown. */
+  readonly mayWorkIn: (namespace: string) => Promise<boolean>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Seconds that news may wait, since others wait for their first look. */
@@ -109,6 +111,11 @@ export function createReconciler(context: ReconcileContext): Reconcile {
     if (attention === 'foreign') {
       forget(key);
       return { settledAt: resourceVersion };
+    }
+    // It is looked at again once the namespace is this installation's.
+    if (attention === 'full' && !(await context.mayWorkIn(key.namespace))) {
+      forget(key);
+      return {};
     }
     uids.set(idOf(key), uid);
     if (attention === 'settled') {
@@ -179,9 +186,6 @@ async function reconcileObject(context: ObjectContext, object: Stored, key: Key,
 
 const report = (lineage: LineageReporter, { owner, parsed }: Observed, status: DatasetStatus): void =>
   lineage.report({ owner, status, dataset: () => ('dataset' in parsed ? parsed.dataset : null) });
-
-const isNamespaceGoing = (error: unknown): boolean =>
-  isKubeError(error, 'forbidden') && error.causes.includes('NamespaceTerminating');
 
 const reporting = (decision: Decision, { stepStatus }: Setback): Decision => ({ ...decision, stepStatus });
 

@@ -15,7 +15,10 @@ const lines = async (metrics: ReturnType<typeof createMetrics>, name: string) =>
 describe('metrics', () => {
   it('count reconciles, failures by reason, calls and the depth of the queue', async () => {
     let depth = 3;
-    const metrics = createMetrics(() => depth);
+    const metrics = createMetrics(
+      () => depth,
+      () => 2,
+    );
     metrics.reconciled(0.1, null);
     metrics.reconciled(0.2, 'ECONNREFUSED');
     metrics.request({ verb: 'get', resource: 'jobs', code: '200', seconds: 0.01 });
@@ -32,6 +35,7 @@ describe('metrics', () => {
     ]);
     assert.deepEqual(await lines(metrics, 'cohortfarm_leader'), ['cohortfarm_leader 1']);
     assert.deepEqual(await lines(metrics, 'cohortfarm_workqueue_depth'), ['cohortfarm_workqueue_depth 3']);
+    assert.deepEqual(await lines(metrics, 'cohortfarm_claims_refused'), ['cohortfarm_claims_refused 2']);
     depth = 0;
     assert.deepEqual(await lines(metrics, 'cohortfarm_workqueue_depth'), ['cohortfarm_workqueue_depth 0']);
     assert.equal((await lines(metrics, 'process_resident_memory_bytes')).length, 1);

@@ -8,8 +8,8 @@ import type { QueueRequest } from './timed-queue.ts';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** @param queueDepth asked whenever Prometheus asks */
-export function createMetrics(queueDepth: () => number) {
+/** @param queueDepth asked whenever Prometheus asks, as is @param refusedClaims */
+export function createMetrics(queueDepth: () => number, refusedClaims: () => number = () => 0) {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -64,6 +64,14 @@ export function createMetrics(queueDepth: () => number) {
     registers,
     collect() {
       this.set(queueDepth());
+    },
+  });
+  new Gauge({
+    name: 'cohortfarm_claims_refused',
+    help: 'Namespaces, or the cluster, whose datasets another installation of the same class looks after',
+    registers,
+    collect() {
+      this.set(refusedClaims());
     },
   });
   const leader = new Gauge({ name: 'cohortfarm_leader', help: '1 while this replica leads', registers });

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ENV } from '../../contract/cluster.ts';
+import { claimOf } from '../../operator/claims.ts';
 import { readConfig } from '../../operator/config.ts';
 import { createMetrics } from '../../operator/metrics/metrics.ts';
 import { CHART, helm, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
@@ -90,6 +91,18 @@ describe('the chart', { skip }, () => {
     assert.deepEqual([COHORTFARM_CLASS, COHORTFARM_CONCURRENCY], [undefined, '16']);
     const other = envOf(await renderChart('--set', 'operator.class=research', '--set', 'operator.concurrency=32'));
     assert.deepEqual([other.COHORTFARM_CLASS, other.COHORTFARM_CONCURRENCY], ['research', '32']);
+  });
+
+  it('A25: lets the operator claim what it looks after for its class, by the names that it uses', async () => {
+    const claimsOf = async (kind: string, ...values: string[]) => {
+      const { rules } = find(await renderChart(...values), kind, 'farm-cohortfarm');
+      return rules.find(({ resourceNames }: { resourceNames?: string[] }) => resourceNames).resourceNames;
+    };
+    const names = (operatorClass: string, ...places: (string | null)[]) =>
+      places.map((place) => claimOf(operatorClass, place).name);
+    assert.deepEqual(await claimsOf('ClusterRole'), names('', 'any', null));
+    assert.deepEqual(await claimsOf('ClusterRole', '--set', 'operator.class=lab'), names('lab', 'any', null));
+    assert.deepEqual(await claimsOf('Role', '--set', 'scope=Namespaced'), names('', 'any'));
   });
 
   it('F12: names an OpenLineage server, its key from a Secret, and opens the way to it', async () => {

@@ -5,6 +5,7 @@ import { createKube } from '../../kube/client.ts';
 import { isKubeError } from '../../kube/errors.ts';
 import { createTransport } from '../../kube/transport.ts';
 import type { Kube, KubeObject } from '../../kube/types.ts';
+import { claimOf } from '../../operator/claims.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
 import { type Access, callApi } from '../../testbed/servers/control-plane-client.ts';
 import { CHART, type Rendered, renderChart } from '../../testbed/servers/helm.ts';
@@ -25,8 +26,9 @@ const NEEDED = {
   configmaps: 'get create patch',
   services: 'get create patch',
   'events.events.k8s.io': 'get list create patch',
+  'leases.coordination.k8s.io': 'create',
 };
-/** In its own namespace beside these: the Lease of its leader, and no other one. */
+/** In its own namespace: the Lease of its leader. */
 const LEADER = { 'leases.coordination.k8s.io': 'create' };
 
 const RBAC = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']);
@@ -67,11 +69,18 @@ describe("the operator's rights on a real API server", { skip }, () => {
       assert.deepEqual(await rightsIn(account, 'radiology'), NEEDED);
     });
 
-    it('let it lead in its own namespace alone, by one Lease', async () => {
-      assert.deepEqual(await rightsIn(account, 'farm-system'), { ...NEEDED, ...LEADER });
+    it('let it lead in its own namespace alone, by one Lease, and claim namespaces and the cluster by others', async () => {
       const lease = (name: string) => kube.get({ kind: 'Lease', namespace: 'farm-system', name });
       assert.equal(await lease('farm-cohortfarm'), null);
       await assert.rejects(lease('another'), (error) => isKubeError(error, 'forbidden'));
+      for (const namespace of [null, 'radiology']) {
+        const { kind, ...metadata } = claimOf('', namespace);
+        const ref = { kind, ...metadata };
+        await kube.create({ apiVersion: 'coordination.k8s.io/v1', kind, metadata, spec: {} });
+        await kube.mergePatch(ref, { spec: { holderIdentity: 'farm-system/farm-cohortfarm' } });
+        assert.equal((await kube.get(ref))?.metadata.name, ref.name);
+        await assert.rejects(kube.get(claimOf('research', namespace)), (error) => isKubeError(error, 'forbidden'));
+      }
     });
 
     it('H4: are not those of the authenticator, which can check tokens and read pods and datasets one by one', async () => {

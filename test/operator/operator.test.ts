@@ -27,6 +27,13 @@ interface Lease extends KubeObject {
   readonly spec: { readonly holderIdentity: string; readonly leaseTransitions: number };
 }
 
+/** An Event. */
+interface Told {
+  readonly reason: string;
+  readonly note: string;
+  readonly regarding: { readonly kind: string };
+}
+
 const LEASE_SECONDS = 3;
 
 describe('the operator as processes', { skip }, () => {
@@ -297,6 +304,52 @@ describe('the operator as processes', { skip }, () => {
     ]);
     const none = await kube.get({ kind: 'SyntheticDataset', namespace, name: 'for-none' });
     assert.deepEqual([none?.status, none?.metadata.finalizers], [undefined, undefined]);
+  });
+
+  it('A25: waits while another installation of its class looks after the same datasets, and says for whom', async () => {
+    const twin = (lease: string) => ({
+      ...{ COHORTFARM_CLASS: 'twin', COHORTFARM_LEASE: lease, COHORTFARM_NAMESPACES: '' },
+      ...{ COHORTFARM_LEASE_SECONDS: '2', COHORTFARM_WORKER_IMAGE: `worker-of:${lease}` },
+    });
+    const imageOf = (job: KubeObject) => /"image":"worker-of:(\w+)"/.exec(JSON.stringify(job.spec))?.[1];
+    const works = (replica: Replica) => async () => (await replica.get('/readyz'))[0] === 200;
+    const first = start('a', twin('first'));
+    await until('the first works', works(first));
+    await apply('before', { 'spec.operatorClass': 'twin' });
+    const job = await until('it makes a Job', jobOf('before'));
+    assert.equal(imageOf(job), 'first');
+
+    const second = start('b', twin('second'));
+    const refused = async () => {
+      const [code, text] = await second.get('/readyz');
+      return code === 503 && text.startsWith('claim: installation') && text;
+    };
+    const words = `installation ${namespace}/first looks after the datasets of class twin in the cluster, and ${namespace}/second leaves them alone: give one of the two another class`;
+    assert.ok((await until('the second is refused', refused)).startsWith(`claim: ${words}`));
+    const line = second.log().find(({ level, msg }) => level === 'warn' && msg.startsWith(words))!;
+    assert.deepEqual([line.holder, line.lease], [`${namespace}/first`, 'default/twin.cluster-claim.cohortfarm.dev']);
+    assert.match((await second.get('/metrics'))[1], /^cohortfarm_claims_refused 1$/m);
+    const event = await until('an Event says so', async () => {
+      const { items } = await kube.list<KubeObject & Told>({ kind: 'Event', namespace: 'default' });
+      return items.find(({ reason }) => reason === 'ClassTaken');
+    });
+    assert.deepEqual([event.regarding.kind, event.note.startsWith(words)], ['Lease', true]);
+
+    // An upgrade: another process of the same installation.
+    assert.equal(await first.end('SIGTERM'), 0);
+    const upgraded = start('c', twin('first'));
+    await until('it works', works(upgraded));
+    assert.ok(await refused());
+    assert.equal(
+      (await kube.get({ kind: 'Job', namespace, name: 'before-workers-1' }))?.metadata.uid,
+      job.metadata.uid,
+    );
+    await upgraded.end('SIGKILL');
+    // So that the test waits for the claim on the cluster to run out, and not for this one as well.
+    await plane.kubectl('delete', 'lease', 'twin.claim.cohortfarm.dev', '-n', namespace);
+    await apply('after', { 'spec.operatorClass': 'twin' });
+    assert.equal(imageOf(await until('the second takes over', jobOf('after'), 30_000)), 'second');
+    await until('the second is ready', works(second));
   });
 
   it('is not ready while NATS is away, and says which server and why', async () => {

@@ -15,6 +15,10 @@
 - {apiGroups: [""], resources: [services], verbs: [get, create, patch]}
 # Read for the count of one that was said before, listed for why a pod cannot be made or its volumes not mounted.
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [get, list, create, patch]}
+# The Lease by which one installation of a class alone looks after a namespace, and the one for the whole cluster. A name cannot
+# limit their creation.
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: {{ include "cohortfarm.claims" . }}, verbs: [get, patch]}
 {{- if .Values.rbac.kueue }}
 # Why Kueue does not admit a Job.
 - {apiGroups: [kueue.x-k8s.io], resources: [workloads], verbs: [list]}
@@ -22,4 +26,14 @@
 {{- if .Values.rbac.kubeflowTrainer }}
 - {apiGroups: [trainer.kubeflow.org], resources: [trainjobs], verbs: [get, list, watch, create, patch, delete]}
 {{- end }}
+{{- end }}
+
+{{/* Names of those Leases, as operator/claims.ts has them. */}}
+{{- define "cohortfarm.claims" -}}
+{{- $prefix := ternary "" (printf "%s." .Values.operator.class) (empty .Values.operator.class) }}
+{{- $names := list (printf "%sclaim.cohortfarm.dev" $prefix) }}
+{{- if eq .Values.scope "Cluster" }}
+{{- $names = append $names (printf "%scluster-claim.cohortfarm.dev" $prefix) }}
+{{- end }}
+{{- toJson $names }}
 {{- end }}
