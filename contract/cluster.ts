@@ -39,6 +39,8 @@ export const LABELS = {
   stage: `${GROUP}/stage`,
   /** Kueue's LocalQueue. */
   queue: 'kueue.x-k8s.io/queue-name',
+  /** On pods of a TrainJob, whose name its JobSet has. */
+  jobSet: 'jobset.sigs.k8s.io/jobset-name',
   /** Kueue's, on a Workload: the UID of its Job. */
   workloadOf: 'kueue.x-k8s.io/job-uid',
 } as const;

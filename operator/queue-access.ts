@@ -7,7 +7,8 @@ import {
   workerSubjects,
 } from '../contract/cluster.ts';
 import { KIND } from '../contract/names.ts';
-import type { Kube, KubeObject } from '../kube/types.ts';
+import { isKubeError } from '../kube/errors.ts';
+import type { Kube, KubeObject, ObjectMeta } from '../kube/types.ts';
 import type { Admitted } from '../platform/queue/callout.ts';
 
 /** Who may use the queue for what, by a token of Kubernetes: the operator for all, a worker for its own dataset. */
@@ -39,7 +40,7 @@ const EVERYTHING = { publish: ['>'], subscribe: ['>'] };
 
 /**
  * Finds out who presents a token, or why it is refused. A pod's dataset is the one in its own namespace that its labels
- * name: anyone who can forge them can make pods there, and so can act for the datasets of that namespace in any case.
+ * or those of its TrainJob name: anyone who can forge them can make pods there, and so can act for the datasets of that namespace in any case.
  */
 export function createQueueAccess({
   kube,
@@ -71,13 +72,24 @@ function review(kube: Kube, token: string): Promise<TokenReview> {
   });
 }
 
+/** Our labels of a pod; those of its TrainJob where it has none, since not every version of Kubeflow Trainer can give it any. */
+async function labelsOf(kube: Kube, { namespace, labels = {} }: ObjectMeta): Promise<Readonly<Record<string, string>>> {
+  const name = labels[LABELS.jobSet];
+  if (labels[LABELS.dataset] !== undefined || name === undefined) return labels;
+  const job = await kube.get({ kind: 'TrainJob', namespace, name }).catch((error) => {
+    if (isKubeError(error, 'noSuchKind', 'forbidden')) return null;
+    throw error;
+  });
+  return job?.metadata.labels ?? labels;
+}
+
 async function admitPod(
   kube: Kube,
   { namespace, name, uid }: { readonly namespace: string; readonly name: string; readonly uid: string },
 ): Promise<Admitted | string> {
   const pod = await kube.get({ kind: 'Pod', namespace, name });
   if (pod?.metadata.uid !== uid) return `pod ${namespace}/${name} is gone`;
-  const labels = pod.metadata.labels ?? {};
+  const labels = await labelsOf(kube, pod.metadata);
   const dataset = labels[LABELS.dataset];
   const subjectsOf = SUBJECTS[labels[LABELS.role] as Role];
   if (!subjectsOf || !dataset) return `pod ${namespace}/${name} is not a worker, and neither publishes nor trains`;

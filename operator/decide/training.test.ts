@@ -5,6 +5,7 @@ import type { StageStatus } from '../../contract/schema/status.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
 import { DIGEST, failedPod, NOW, OWNER, observed, SETTINGS } from '../../test/support/observed.ts';
 import { buildStage } from '../desired/stage.ts';
+import { TRAINER_APIS } from '../desired/trainer-api.ts';
 import type { JobView, Observed } from '../observed.ts';
 import { nextStatus } from '../status.ts';
 import { decide } from './decide.ts';
@@ -163,6 +164,25 @@ describe('training', () => {
     assert.deepEqual(envOf(signed), []);
     const moved = build({ natsUrl: 'tls://other' });
     assert.equal(new Set([open, token, signed, moved].map((one) => one.templateDigest)).size, 1);
+  });
+
+  test('can report from a TrainJob, too, by a token of its pods in the words of each version', () => {
+    const dataset = trained();
+    dataset.spec.training!.stages[0]!.runtimeRef = { name: 'ours' };
+    const { stage } = stagesOf(world({}, dataset)).find((wanted) => wanted.stage.name === 'pretrain')!;
+    for (const trainerApi of TRAINER_APIS) {
+      const build = (settings: Partial<typeof SETTINGS.pods>) =>
+        buildStage({ owner: OWNER, dataset, settings: { ...SETTINGS.pods, ...settings }, stage, trainerApi }, 1);
+      const [open, token] = [build({}), build({ natsToken: true })];
+      const text = JSON.stringify(token.job.spec);
+      assert.match(text, /"COHORTFARM_NATS_TOKEN","value":"\/var\/run\/secrets\/cohortfarm.dev\/queue\/token"/);
+      assert.match(
+        text,
+        /"projected":\{"sources":\[\{"serviceAccountToken":\{"path":"token","audience":"cohortfarm-queue"/,
+      );
+      assert.match(text, /\{"name":"queue-token","mountPath":"\/var\/run\/secrets\/cohortfarm.dev\/queue"/);
+      assert.equal(open.templateDigest, token.templateDigest);
+    }
   });
 
   test('keeps the metrics of a stage that has succeeded, and goes on to what needs it', () => {

@@ -57,21 +57,15 @@ export const stageEnv = (context: StageContext): object[] => [
 ];
 
 /** The way to the queue, for reports of progress. The trainer cannot sign what a credentials file asks for. */
-function reportsEnv(context: StageContext): object[] {
-  const { owner, settings } = context;
+function reportsEnv({ owner, settings }: StageContext): object[] {
   const { natsUrl, natsToken, natsCredentialsSecret } = settings;
-  const isOpen = natsToken !== true && natsCredentialsSecret === undefined;
-  if (natsUrl === '' || !(isOpen || presentsToken(context))) return [];
+  if (natsUrl === '' || (natsToken !== true && natsCredentialsSecret !== undefined)) return [];
   return [
     { name: ENV.natsUrl, value: natsUrl },
     { name: ENV.datasetUid, value: owner.uid },
-    ...(presentsToken(context) ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
+    ...(natsToken ? [{ name: ENV.natsToken, value: `${PATHS.natsToken}/token` }] : []),
   ];
 }
-
-/** Pods of a TrainJob have no labels of ours by which they would be let in. */
-const presentsToken = ({ settings, stage }: StageContext): boolean =>
-  settings.natsToken === true && stage.launch.runtimeRef === undefined;
 
 const MOUNTS = [
   { name: 'config', mountPath: PATHS.config, readOnly: true },
@@ -80,16 +74,16 @@ const MOUNTS = [
   { name: 'shm', mountPath: '/dev/shm' },
 ] as const;
 
-export const stageMounts = (context: StageContext): object[] => [
+export const stageMounts = ({ settings }: StageContext): object[] => [
   ...MOUNTS,
-  ...(presentsToken(context) ? [{ name: 'queue-token', mountPath: PATHS.natsToken, readOnly: true }] : []),
+  ...(settings.natsToken ? [{ name: 'queue-token', mountPath: PATHS.natsToken, readOnly: true }] : []),
 ];
 
-export const stageVolumes = (context: StageContext, configMap: string): object[] => [
+export const stageVolumes = ({ settings }: StageContext, configMap: string): object[] => [
   { name: 'config', configMap: { name: configMap } },
   { name: 'cache', emptyDir: {} },
   { name: 'tmp', emptyDir: {} },
   // Loader processes hand images over in shared memory, of which a container has 64 MiB by itself.
   { name: 'shm', emptyDir: { medium: 'Memory' } },
-  ...(presentsToken(context) ? [{ name: 'queue-token', projected: { sources: [QUEUE_TOKEN] } }] : []),
+  ...(settings.natsToken ? [{ name: 'queue-token', projected: { sources: [QUEUE_TOKEN] } }] : []),
 ];

@@ -1,11 +1,11 @@
-import { stageJobName } from '../../contract/cluster.ts';
+import { LABELS, stageJobName } from '../../contract/cluster.ts';
 import type { Spec } from '../../contract/schema/spec.ts';
 import type { DatasetStatus } from '../../contract/schema/status.ts';
 import { RESERVED_STAGES } from '../../contract/schema/training.ts';
 import type { Kube, Stored } from '../../kube/types.ts';
 import type { JobView, Owner } from '../observed.ts';
 import { childJobView } from './jobs.ts';
-import { JOB_SET, MAX_PODS } from './pods.ts';
+import { MAX_PODS } from './pods.ts';
 
 /** The parts of a TrainJob: a JobSet of its name, whose Jobs and pods have none of our labels. */
 
@@ -22,17 +22,17 @@ export async function jobSetPods(
   const ofPods = { kind: 'Pod', namespace } as const;
   if (deleting) {
     // One that was made just now, or of a round before, is in no status.
-    const { items } = await kube.list({ ...ofPods, labels: { [JOB_SET]: null } });
+    const { items } = await kube.list({ ...ofPods, labels: { [LABELS.jobSet]: null } });
     const named = [...stages, ...((spec as Partial<Spec> | undefined)?.training?.stages ?? [])].map(
       (stage) => stage.name,
     );
     const all = new Set([...named, ...RESERVED_STAGES]);
-    return items.filter(({ metadata }) => isOfStage(metadata.labels?.[JOB_SET] ?? '', name, all));
+    return items.filter(({ metadata }) => isOfStage(metadata.labels?.[LABELS.jobSet] ?? '', name, all));
   }
   const made = jobs.filter(({ kind }) => kind === 'TrainJob').map((job) => job.name);
   const jobSets = [...new Set([...made, ...stages.flatMap(({ job }) => job ?? [])])];
   if (jobSets.length === 0) return [];
-  return (await kube.list({ ...ofPods, labels: { [JOB_SET]: jobSets }, limit: MAX_PODS })).items;
+  return (await kube.list({ ...ofPods, labels: { [LABELS.jobSet]: jobSets }, limit: MAX_PODS })).items;
 }
 
 /** Whether a JobSet is that of a stage of the dataset, in any round. */
@@ -45,10 +45,10 @@ function isOfStage(jobSet: string, dataset: string, stages: ReadonlySet<string>)
 export async function childJobs(kube: Lister, namespace: string, jobs: readonly JobView[]): Promise<JobView[]> {
   const running = jobs.filter(({ kind, state, suspended }) => kind === 'TrainJob' && state === 'running' && !suspended);
   if (running.length === 0) return [];
-  const labels = { [JOB_SET]: running.map(({ name }) => name) };
+  const labels = { [LABELS.jobSet]: running.map(({ name }) => name) };
   const { items } = await kube.list({ kind: 'Job', namespace, labels });
   return items.flatMap((item) => {
-    const parent = running.find(({ name }) => name === item.metadata.labels?.[JOB_SET]);
+    const parent = running.find(({ name }) => name === item.metadata.labels?.[LABELS.jobSet]);
     return parent ? [childJobView(item, parent)] : [];
   });
 }

@@ -8,7 +8,6 @@ import { smallDataset } from '../../test/support/dataset.ts';
 import { pauseLeft } from '../decide/step-job.ts';
 import { createEnds } from './ends.ts';
 import { createParser, type ObserveContext, observe } from './observe.ts';
-import { JOB_SET } from './pods.ts';
 import { createProgressStore } from './progress-store.ts';
 
 /** Requests of the operator to the API server, which is a function here. */
@@ -88,20 +87,25 @@ describe('a dataset with TrainJobs', () => {
   });
 
   test('is not gone before their pods, which have none of our labels and may outlive them', async () => {
-    const pod = { metadata: { name: 'p', labels: { [JOB_SET]: 'small-pretrain-1' } }, status: { phase: 'Running' } };
+    const pod = {
+      metadata: { name: 'p', labels: { [LABELS.jobSet]: 'small-pretrain-1' } },
+      status: { phase: 'Running' },
+    };
     const context = setUp(({ kind, labels = {} }) =>
-      kind === 'Pod' && labels[LABELS.uid] === undefined && labels[JOB_SET] === null ? [pod] : [],
+      kind === 'Pod' && labels[LABELS.uid] === undefined && labels[LABELS.jobSet] === null ? [pod] : [],
     );
     assert.equal((await observe(context, object('2026-01-02T03:00:00Z'))).pods.present, 1);
   });
 
   test('is not gone before the pods of a TrainJob that no status names yet, and does not wait for those of others', async () => {
     const pod = (jobSet: string) => ({
-      metadata: { name: jobSet, labels: { [JOB_SET]: jobSet } },
+      metadata: { name: jobSet, labels: { [LABELS.jobSet]: jobSet } },
       status: { phase: 'Running' },
     });
     const presentOf = async (jobSet: string) => {
-      const context = setUp(({ kind, labels = {} }) => (kind === 'Pod' && JOB_SET in labels ? [pod(jobSet)] : []));
+      const context = setUp(({ kind, labels = {} }) =>
+        kind === 'Pod' && LABELS.jobSet in labels ? [pod(jobSet)] : [],
+      );
       return (await observe(context, { ...object('2026-01-02T03:00:00Z'), spec: dataset.spec })).pods.present;
     };
     // The status names the first round of pretraining.
@@ -117,7 +121,7 @@ describe('a dataset with TrainJobs', () => {
     const labels = { [LABELS.role]: 'train', [LABELS.stage]: 'pretrain' };
     const trainJob = { metadata: { name: 'small-pretrain-1', uid: 'train-job', labels, annotations }, spec: {} };
     const job = {
-      metadata: { name: 'small-pretrain-1-node-0', uid: 'job-of-it', labels: { [JOB_SET]: 'small-pretrain-1' } },
+      metadata: { name: 'small-pretrain-1-node-0', uid: 'job-of-it', labels: { [LABELS.jobSet]: 'small-pretrain-1' } },
       spec: { parallelism: 4 },
       status: { active: 1 },
     };
@@ -125,7 +129,7 @@ describe('a dataset with TrainJobs', () => {
     const event = { metadata: { creationTimestamp: '1970-01-01T00:00:00Z' }, reason: 'FailedCreate', note };
     const context = setUp(({ kind, labels: asked = {}, fieldSelector }) => {
       if (kind === 'TrainJob') return [trainJob];
-      if (kind === 'Job') return JOB_SET in asked ? [job] : [];
+      if (kind === 'Job') return LABELS.jobSet in asked ? [job] : [];
       return kind === 'Event' && fieldSelector?.includes('uid=job-of-it') ? [event] : [];
     });
     const { waiting } = (await observe({ ...context, now: () => 60_000 }, object())).pods;

@@ -58,8 +58,6 @@ const podSchema = z.object({
 type Pod = z.infer<typeof podSchema>;
 
 const JOB_NAME = 'batch.kubernetes.io/job-name';
-/** On pods of a TrainJob, whose name its JobSet has. */
-export const JOB_SET = 'jobset.sigs.k8s.io/jobset-name';
 /** No dataset has so many pods in trouble that more of them would say more. */
 export const MAX_PODS = 200;
 const MAX_MESSAGE = 400;
@@ -99,7 +97,7 @@ export function podsView(objects: readonly unknown[]): PodsView {
 
 const isOver = ({ status }: Pod): boolean => status.phase === 'Failed' || status.phase === 'Succeeded';
 
-const jobOf = ({ metadata }: Pod): string => metadata.labels[JOB_SET] ?? metadata.labels[JOB_NAME] ?? '';
+const jobOf = ({ metadata }: Pod): string => metadata.labels[LABELS.jobSet] ?? metadata.labels[JOB_NAME] ?? '';
 
 /** Whether a container failed and is to be started again, which runtimes of Kubeflow Trainer may ask for; our Jobs do not. */
 const isCrashing = ({ status }: Pod): boolean =>

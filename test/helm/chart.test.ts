@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ENV } from '../../contract/cluster.ts';
+import { ENV, LABELS, MANAGED_BY } from '../../contract/cluster.ts';
 import { claimOf } from '../../operator/claims.ts';
 import { readConfig } from '../../operator/config.ts';
 import { createMetrics } from '../../operator/metrics/metrics.ts';
@@ -184,17 +184,22 @@ describe('the chart', { skip }, () => {
     assert.equal(envOf(own).COHORTFARM_NATS_TOKEN, undefined);
   });
 
-  it('H4: opens NATS to workers of the listed namespaces, and its monitoring port to `helm test` alone', async () => {
+  it('H4: opens NATS to pods that report, of the listed namespaces, and its monitoring port to `helm test` alone', async () => {
     const ingressOf = async (...sets: string[]) =>
       find(await renderChart(...sets.flatMap((set) => ['--set-json', set])), 'NetworkPolicy', 'farm-cohortfarm-nats')
         .spec.ingress;
     const [clients, monitor] = await ingressOf('workers.namespaces=["a","b"]');
-    assert.deepEqual(clients.from[1], {
-      namespaceSelector: {
-        matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: ['a', 'b'] }],
-      },
-      podSelector: { matchLabels: { 'app.kubernetes.io/managed-by': 'cohortfarm', 'cohortfarm.dev/role': 'workers' } },
-    });
+    const namespaceSelector = {
+      matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: ['a', 'b'] }],
+    };
+    const role = { key: LABELS.role, operator: 'In', values: ['workers', 'publish', 'train'] };
+    const own = { matchLabels: { [LABELS.managedBy]: MANAGED_BY }, matchExpressions: [role] };
+    const ofTrainJobs = { matchExpressions: [{ key: LABELS.jobSet, operator: 'Exists' }] };
+    assert.deepEqual(clients.from.slice(1), [
+      { namespaceSelector, podSelector: own },
+      { namespaceSelector, podSelector: ofTrainJobs },
+    ]);
+    assert.equal((await ingressOf('rbac.kubeflowTrainer=false'))[0].from.length, 2);
     assert.deepEqual(monitor.ports, [{ port: 'monitor', protocol: 'TCP' }]);
     assert.equal(monitor.from[0].podSelector.matchLabels['app.kubernetes.io/component'], 'test');
     const prometheus = { namespaceSelector: { matchLabels: { name: 'monitoring' } } };

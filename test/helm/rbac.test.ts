@@ -150,18 +150,20 @@ describe("the operator's rights on a real API server", { skip }, () => {
   });
 
   it('include Workloads and TrainJobs only where they are wanted', async () => {
-    const groups = async (...args: string[]) => {
+    const groups = async (name: string, ...args: string[]) => {
       const role = (await renderChart(...args)).find(
-        ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'farm-cohortfarm',
+        ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === name,
       )!;
       return role.rules.flatMap((rule: { apiGroups: string[] }) => rule.apiGroups);
     };
-    for (const [value, group] of [
-      ['kueue', 'kueue.x-k8s.io'],
-      ['kubeflowTrainer', 'trainer.kubeflow.org'],
+    for (const [name, value, group] of [
+      ['farm-cohortfarm', 'kueue', 'kueue.x-k8s.io'],
+      ['farm-cohortfarm', 'kubeflowTrainer', 'trainer.kubeflow.org'],
+      // It finds the dataset of a TrainJob's pod by the TrainJob.
+      ['farm-cohortfarm-nats', 'kubeflowTrainer', 'trainer.kubeflow.org'],
     ] as const) {
-      assert.ok((await groups()).includes(group), group);
-      const without = await groups('--set', `rbac.${value}=false`);
+      assert.ok((await groups(name)).includes(group), group);
+      const without = await groups(name, '--set', `rbac.${value}=false`);
       assert.equal(without.includes(group), false, group);
     }
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { LABELS, QUEUE_AUDIENCE, reporterSubjects } from '../../contract/cluster.ts';
 import { createKube } from '../../kube/client.ts';
 import { isKubeError } from '../../kube/errors.ts';
 import { createTransport } from '../../kube/transport.ts';
@@ -8,14 +9,17 @@ import type { Kube, KubeObject } from '../../kube/types.ts';
 import { decide } from '../../operator/decide/decide.ts';
 import { TRAINER_APIS, type TrainerApi } from '../../operator/desired/trainer-api.ts';
 import { createTrainerObserver } from '../../operator/observe/trainer.ts';
+import { createQueueAccess } from '../../operator/queue-access.ts';
 import { until } from '../../testbed/replica.ts';
 import type { ControlPlane } from '../../testbed/servers/control-plane.ts';
+import { callApi } from '../../testbed/servers/control-plane-client.ts';
 import { goModuleFolder } from '../../testbed/servers/go-files.ts';
 import { missingForServers } from '../../testbed/servers/tools.ts';
 import { startWithDefinition } from '../crd/definition-server.ts';
 import { REPO } from '../support/cli.ts';
 import { smallDataset } from '../support/dataset.ts';
 import { OWNER, observed, SETTINGS } from '../support/observed.ts';
+import { documentWith } from '../support/spec.ts';
 import { configOf } from './access.ts';
 
 /** A15, against the definitions of the versions themselves: what the operator reads of them, and sends. */
@@ -31,6 +35,9 @@ const VERSIONS: readonly (readonly [string, string, TrainerApi])[] = [
 const RUNTIME = join(REPO, 'examples/cluster/kubeflow-runtime.yaml');
 const { namespace } = OWNER;
 
+/** The dataset as the API server knows it. */
+let owner = OWNER;
+
 /** The TrainJob of a stage with all that a dataset may say of it. */
 function trainJob(trainerApi: TrainerApi): KubeObject {
   const dataset = smallDataset((spec) => {
@@ -41,7 +48,8 @@ function trainJob(trainerApi: TrainerApi): KubeObject {
     spec.workers = { ...spec.workers, serviceAccountName: 'trainer', tolerations };
   });
   const manifest = { uri: 's3://c/small/dataset.json', sha256: 'b'.repeat(64) };
-  const { actions } = decide(observed({ parsed: { dataset }, status: { manifest }, trainerApi }), SETTINGS);
+  const settings = { ...SETTINGS, pods: { ...SETTINGS.pods, natsToken: true } };
+  const { actions } = decide(observed({ owner, parsed: { dataset }, status: { manifest }, trainerApi }), settings);
   const objects = actions.flatMap((action) => (action.type === 'apply' ? [action.object] : []));
   return objects.find(({ kind }) => kind === 'TrainJob')!;
 }
@@ -55,12 +63,34 @@ describe('a TrainJob of the operator', { skip: await missingForServers() }, () =
     plane = await startWithDefinition();
     kube = createKube({ transport: createTransport(configOf(plane)) });
     await plane.kubectl('create', 'namespace', namespace);
-    await plane.kubectl('create', 'serviceaccount', 'anybody', '-n', namespace);
+    for (const name of ['anybody', 'trainer']) {
+      await plane.kubectl('create', 'serviceaccount', name, '-n', namespace);
+    }
+    const dataset = await kube.apply(documentWith({ metadata: { name: OWNER.name, namespace } }) as KubeObject);
+    owner = { ...OWNER, uid: dataset.metadata.uid };
     const access = await plane.serviceAccount(namespace, 'anybody');
     anybody = createKube({ transport: createTransport(configOf({ ...plane, ...access })) });
   });
   after(() => plane?.stop());
 
+  /** The answer of the queue to a pod as the JobSet of a TrainJob makes it, without labels of ours. */
+  const admitPodOf = async (trainJob: string) => {
+    const name = `${trainJob}-node-0`;
+    const pod = await kube.create({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace, name, labels: { [LABELS.jobSet]: trainJob } },
+      spec: { serviceAccountName: 'trainer', containers: [{ name: 'node', image: 'trainer' }] },
+    });
+    const { uid } = pod.metadata;
+    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/trainer/token`;
+    const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name, uid };
+    const spec = { audiences: [QUEUE_AUDIENCE], expirationSeconds: 600, boundObjectRef };
+    const { body } = await callApi<{ status: { token: string } }>(plane, path, { method: 'POST', body: { spec } });
+    const answer = await createQueueAccess({ kube, operator: 'another' })(body.status.token);
+    await plane.kubectl('delete', 'pod', name, '-n', namespace, '--grace-period=0', '--force');
+    return answer;
+  };
   const observeNow = () => createTrainerObserver({ kube: anybody, now: Date.now }).observe();
 
   it('A15: is written for no version where none is installed', async () => {
@@ -84,10 +114,15 @@ describe('a TrainJob of the operator', { skip: await missingForServers() }, () =
             (error) => isKubeError(error) && /unknown field|field not declared/.test(error.message),
           );
       }
+      const { metadata } = trainJob(api);
+      assert.deepEqual(await admitPodOf(metadata.name), {
+        name: `${namespace}/${metadata.name}-node-0`,
+        subjects: reporterSubjects(owner.uid),
+      });
+      await kube.delete({ kind: 'TrainJob', namespace, name: metadata.name });
+      assert.match(String(await admitPodOf(metadata.name)), /is not a worker, and neither publishes nor trains/);
       const runtime = ['apply', '--server-side', '--validate=strict', '-f', RUNTIME];
       await until('our runtime is accepted, too', () => plane.kubectl(...runtime).catch(() => null));
-      const { metadata } = trainJob(api);
-      await kube.delete({ kind: 'TrainJob', namespace, name: metadata.name });
     });
   }
 });

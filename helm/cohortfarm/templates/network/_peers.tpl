@@ -55,3 +55,12 @@
   - namespaceSelector: {}
   {{- end }}
 {{- end }}
+
+{{/* The namespaces of datasets; all of them where none are named. */}}
+{{- define "cohortfarm.datasetNamespaceSelector" -}}
+{{- with include "cohortfarm.datasetNamespaces" . | trim -}}
+{matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: {{ splitList "\n" . | compact | toJson }}}]}
+{{- else -}}
+{}
+{{- end }}
+{{- end }}
