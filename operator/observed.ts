@@ -80,6 +80,8 @@ export interface JobView {
   readonly terminating: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Extended resources, such as GPUs, that its pods hold now, by name. */
+  readonly held?: Readonly<Record<string, number>>;
   /** Pods that are to be and are not: about to be made, in the pause after a failure, or refused. */
   readonly missing: number;
   readonly createdAt: number;

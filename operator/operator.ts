@@ -277,8 +277,9 @@ function createSeen(metrics: Metrics): ReconcileContext['onSeen'] {
     keys.set(uid, key);
     if (!observed) return;
     const { progress } = observed;
-    const { gpuSeconds = 0, rejectedGpuSeconds = 0 } = usageOf(observed) ?? {};
-    metrics.counted(key, { ...progress, accepted: progress.samples.accepted, gpuSeconds, rejectedGpuSeconds });
+    const { gpuSeconds = 0, rejectedGpuSeconds = 0, training } = usageOf(observed) ?? {};
+    const used = { gpuSeconds, rejectedGpuSeconds, trainingGpuSeconds: training?.gpuSeconds ?? 0 };
+    metrics.counted(key, { ...progress, accepted: progress.samples.accepted, ...used });
   };
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { ANNOTATIONS, LABELS } from '../contract/cluster.ts';
 import type { Usage } from '../contract/schema/status.ts';
 import { smallDataset } from '../test/support/dataset.ts';
 import { filledQueue, jobOf, NOW, observed, progressOf, SETTINGS } from '../test/support/observed.ts';
 import { decide } from './decide/decide.ts';
-import type { Observed } from './observed.ts';
+import { jobView, trainJobView } from './observe/jobs.ts';
+import type { JobView, Observed } from './observed.ts';
 import { differs, nextStatus } from './status.ts';
 import { usageOf } from './usage.ts';
 
@@ -73,6 +75,34 @@ describe('the usage of workers', () => {
         assert.ok(Math.abs(usage!.gpuSeconds - gpuSeconds) < 1e-6, `${usage!.gpuSeconds} for ${gpuSeconds}`);
       }),
     );
+  });
+
+  test('counts the GPUs of stages beside them, by whatever name their pods ask for them, as Jobs and as TrainJobs', () => {
+    const meta = (stage: string) => ({
+      name: `small-${stage}-1`,
+      labels: { [LABELS.role]: 'train', [LABELS.stage]: stage },
+      annotations: { [ANNOTATIONS.round]: '1' },
+    });
+    const limits = { 'nvidia.com/gpu': '2', 'nvidia.com/mig-1g.10gb': 1, cpu: '8', 'example.com/rdma': '1' };
+    const template = { spec: { containers: [{ resources: { limits } }, {}] } };
+    const job = (ready: number) =>
+      jobView({ metadata: meta('a'), spec: { parallelism: 2, template }, status: { active: 2, ready } })!;
+    const trainJob = (ready: number) =>
+      trainJobView({
+        metadata: meta('b'),
+        spec: { trainer: { numNodes: 2, resourcesPerNode: { limits: { 'nvidia.com/gpu': '4' } } } },
+        status: { jobsStatus: [{ active: 1, ready }] },
+      })!;
+    const at = (seconds: number, jobs: JobView[], usage?: Usage) =>
+      observed({ now: NOW + seconds * 1000, jobs, ...(usage && { status: { usage } }) });
+    assert.equal(usageOf(at(0, [job(0), trainJob(0)])), undefined);
+    const first = usageOf(at(0, [job(1), trainJob(1)]))!;
+    assert.deepEqual([first.training, first.gpus, first.rounds], [{ gpus: 3 + 8, gpuSeconds: 0 }, 0, 0]);
+    const second = usageOf(at(60, [job(2), trainJob(0)], first))!;
+    assert.deepEqual(second.training, { gpus: 6, gpuSeconds: 660 });
+    const ended = usageOf(at(3600, [{ ...job(0), state: 'complete', endedAt: NOW + 70_000 }], second))!;
+    assert.deepEqual([ended.training, ended.gpuSeconds], [{ gpus: 0, gpuSeconds: 720 }, 0]);
+    assert.equal(usageOf(at(7200, [], ended)), ended);
   });
 
   test('is written when the pods change, and every few minutes besides', () => {

@@ -30,7 +30,7 @@ export const MUTABLE = [
 ] as const;
 
 const MESSAGE =
-  'decides the images and cannot change; create another dataset (only places, credentials, pins, trainedOn, model.executionProvider, quality.onExhausted, quality.keepRejected, workers, publish, suspend, training, operatorClass, ttlSecondsAfterFinished and deletionPolicy may change)';
+  'decides the images and cannot change; create another dataset (only places, credentials, pins, trainedOn, model.executionProvider, quality.onExhausted, quality.keepRejected, workers, publish, suspend, training, limits, operatorClass, ttlSecondsAfterFinished and deletionPolicy may change)';
 
 /** The rules of the sections, derived from their schemas, so that a field that is added is immutable, too. */
 export function immutableRules(spec: Structural): Rules {

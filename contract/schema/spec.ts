@@ -364,6 +364,16 @@ const limits = z
   })
   .describe('Where one of them is reached, workers stop and nothing is lost; raised, they resume. Default: none');
 
+const budget = z
+  .strictObject({
+    maxGpuHours: z
+      .number()
+      .min(0)
+      .optional()
+      .describe('GPU-hours of workers and training stages together; workers.limits bounds workers alone'),
+  })
+  .describe('Where it is reached, workers and stages stop and nothing is lost; raised, they resume. Default: none');
+
 const workers = z.strictObject({
   replicas: z.int().min(1).max(10_000).default(1).describe('Worker pods; may change while they run'),
   probe: z
@@ -461,6 +471,7 @@ export const specSchema = z.strictObject({
     .prefault({})
     .describe('The pods that publish the dataset or remove its objects; they need no GPU'),
   training: trainingSchema.optional().describe('What is trained once the dataset is published'),
+  limits: budget.optional(),
   extends: parent
     .optional()
     .describe('Grows a published dataset: its samples are numbered on after it, no seed repeats, it stays as it is'),

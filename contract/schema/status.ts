@@ -75,6 +75,13 @@ const usage = z.strictObject({
   activeSeconds: seconds.describe('Time during which any worker ran'),
   gpuSeconds: seconds.describe('GPU-seconds of all workers'),
   rejectedGpuSeconds: seconds.describe('The share of them that went into rejected images'),
+  training: z
+    .strictObject({
+      gpus: count.describe('GPUs that pods of stages hold'),
+      gpuSeconds: seconds.describe('GPU-seconds of all stages'),
+    })
+    .optional()
+    .describe('What training has used, once a stage has held a GPU'),
   until: time.describe('When this was counted'),
 });
 
@@ -101,7 +108,7 @@ export const statusSchema = z.strictObject({
   worstCells: z.array(worstCell).max(10).optional().describe('The cells with the lowest acceptance rates'),
   usage: usage
     .optional()
-    .describe('What workers have used, counted up every few minutes and whenever their number changes'),
+    .describe('What workers and training have used, counted up every few minutes and whenever their number changes'),
   selector: z.string().max(512).optional().describe('Selects the worker pods, for the scale subresource'),
   publishing: z
     .strictObject(stepProgress)

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Spec } from '../../contract/schema/spec.ts';
+import type { Spec, SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { Usage } from '../../contract/schema/status.ts';
 import { smallDataset } from '../../test/support/dataset.ts';
-import { failedPod, filledQueue, jobOf, NOW, observed, progressOf, SETTINGS } from '../../test/support/observed.ts';
+import {
+  DIGEST,
+  failedPod,
+  filledQueue,
+  jobOf,
+  NOW,
+  observed,
+  progressOf,
+  SETTINGS,
+} from '../../test/support/observed.ts';
 import type { JobView, Observed } from '../observed.ts';
 import { decide } from './decide.ts';
 
@@ -91,5 +100,61 @@ describe('limits of workers', () => {
   test('of which none is set bound nothing', () => {
     const usage = { activeSeconds: 1e9, gpuSeconds: 1e9, rounds: 1000 };
     assert.equal(outcomeOf(given({}, usage)).policy, 'generating');
+  });
+});
+
+describe('the budget of a dataset', () => {
+  const withBudget = (maxGpuHours: number): SyntheticDataset =>
+    smallDataset((spec) => {
+      spec.output.uri = 's3://c/small';
+      spec.workers = { ...spec.workers, gpus: 1 };
+      spec.limits = { maxGpuHours };
+      spec.training = { labels: ['edema'], stages: [{ name: 'pretrain', type: 'Pretrain' }] };
+    });
+  const training = { gpus: 4, gpuSeconds: 7200 };
+
+  test('counts what training has used before more images are made, and says how much went where', () => {
+    const dataset = withBudget(10);
+    const job = jobOf('workers', { dataset });
+    const at = (gpuSeconds: number) => ({
+      ...given({}, { gpuSeconds, training }),
+      ...{ parsed: { dataset }, jobs: [job] },
+    });
+    assert.deepEqual([outcomeOf(at(28_770)).policy, outcomeOf(at(28_770)).requeueAfter], ['generating', 30]);
+    const over = outcomeOf(at(28_800));
+    assert.deepEqual([over.reason, over.done], ['BudgetSpent', ['deleteJob small-workers-1']]);
+    assert.match(
+      over.message,
+      /^Workers have used 8\.00 GPU-hours and training 2\.00, and spec\.limits\.maxGpuHours is 10: /,
+    );
+  });
+
+  test('ends stages that run, begins none, and lets them resume when it is raised', () => {
+    const running: JobView = { ...jobOf('workers'), name: 'small-pretrain-1', role: 'train', stage: 'pretrain' };
+    const manifest = { uri: 's3://c/small/dataset.json', sha256: DIGEST };
+    const at = (maxGpuHours: number, jobs: JobView[]) => {
+      const dataset = withBudget(maxGpuHours);
+      const usage = used({ workers: 0, gpus: 0, gpuSeconds: 28_800, training });
+      return observed({ parsed: { dataset }, status: { manifest, usage }, jobs });
+    };
+    const over = decide(at(10, [running]), SETTINGS);
+    assert.deepEqual(over.stepStatus?.at, 'Trained');
+    assert.deepEqual([over.policy, over.stepStatus?.reason], ['limitReached', 'BudgetSpent']);
+    assert.deepEqual(
+      over.actions.map((action) => ('event' in action ? action.event : action.type)),
+      ['Removed Job small-pretrain-1: BudgetSpent'],
+    );
+    assert.deepEqual(
+      over.stages?.map(({ name, state }) => `${name} ${state}`),
+      ['pretrain Pending'],
+    );
+    assert.deepEqual(decide(at(10, []), SETTINGS).actions, []);
+    assert.match(JSON.stringify(decide(at(11, []), SETTINGS).actions), /"name":"small-pretrain-1"/);
+    // Publishing needs no GPU, and comes before.
+    const whole = progressOf({ planned: true, committed: 3 }).summary(NOW);
+    assert.equal(
+      decide({ ...at(10, []), status: { usage: used({ training }) }, progress: whole }, SETTINGS).policy,
+      'publish',
+    );
   });
 });

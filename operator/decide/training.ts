@@ -8,7 +8,8 @@ import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, Settings, StepDecision } from './decision.ts';
 import { idleWorkers, unwantedStages } from './leftovers.ts';
-import { datasetOf, isPublished, isTrue, stepContext } from './predicates.ts';
+import { budgetSpent, secondsToBudget } from './limits.ts';
+import { datasetOf, isPublished, isTrue, removal, stepContext } from './predicates.ts';
 import { type SingleStep, singleStep } from './step-job.ts';
 import { inWords, progressOf } from './step-progress.ts';
 
@@ -20,7 +21,8 @@ import { inWords, progressOf } from './step-progress.ts';
 export const train: Advance = (observed, settings) => {
   const stages = stagesOf(observed);
   const steps = stages.map((stage) => stepOf(observed, settings, stage, stages));
-  const decision = decisionOf(steps);
+  const spent = steps.every(hasSucceeded) ? null : budgetSpent(observed);
+  const decision = spent ? stopped(observed, steps, spent) : decisionOf(steps, secondsToBudget(observed));
   const leftovers = [...idleWorkers(observed), ...unwantedStages(observed, wantedStages(observed))];
   return { ...decision, actions: [...leftovers, ...decision.actions] };
 };
@@ -164,12 +166,26 @@ const MAX_METRICS = 16;
 const metricsOf = (outcome: Outcome | null): Pick<StageStatus, 'metrics'> =>
   outcome?.metrics ? { metrics: Object.fromEntries(Object.entries(outcome.metrics).slice(0, MAX_METRICS)) } : {};
 
-function decisionOf(steps: readonly StageStep[]): StepDecision {
+const hasSucceeded = ({ status }: StageStep): boolean => status.state === 'Succeeded';
+
+/** The dataset has used its GPU-hours: stages that run end, and resume from their checkpoints once it may use more. */
+function stopped({ jobs }: Observed, steps: readonly StageStep[], spent: Report): StepDecision {
+  const running = jobs.filter(({ role, state, deleting }) => role === 'train' && state === 'running' && !deleting);
+  const stages = steps.map(
+    ({ status: { progress: _, ...status } }): StageStatus =>
+      status.state === 'Running' ? { ...status, state: 'Pending' } : status,
+  );
+  const actions = running.map((job) => removal(job, `Removed ${job.kind} ${job.name}: ${spent.reason}`));
+  return { policy: 'limitReached', actions, stepStatus: spent, stages };
+}
+
+/** @param limit seconds until a limit is reached */
+function decisionOf(steps: readonly StageStep[], limit: number | undefined): StepDecision {
   const under = steps.flatMap(({ step }) => (typeof step === 'string' ? [] : [step]));
   const actions = under.flatMap((step): readonly Action[] => ('actions' in step ? step.actions : []));
   const justDone = under.some(({ state }) => state === 'done');
   const waits = under.flatMap((step) =>
-    step.state === 'failed' ? (step.requeueAfter ?? []) : step.state === 'done' ? [0] : [10],
+    step.state === 'failed' ? (step.requeueAfter ?? []) : step.state === 'done' ? [0] : [Math.min(10, limit ?? 10)],
   );
   return {
     policy: 'training',

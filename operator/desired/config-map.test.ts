@@ -22,6 +22,7 @@ const ELSEWHERE = [
   'suspend',
   'workers',
   'publish',
+  'limits',
   'training',
   'deletionPolicy',
   'operatorClass',

@@ -12,6 +12,7 @@ export interface DatasetCounts {
   readonly imagesPerSecond: number;
   readonly gpuSeconds: number;
   readonly rejectedGpuSeconds: number;
+  readonly trainingGpuSeconds: number;
 }
 
 interface DatasetKey {
@@ -50,6 +51,7 @@ function defineMetrics(registers: Registry[]) {
     shards: counter('shards_committed_total', 'Shards whose record is stored'),
     gpuSeconds: counter('gpu_seconds_total', 'GPU-seconds of all workers'),
     rejectedGpuSeconds: counter('gpu_seconds_rejected_total', 'GPU-seconds that went into rejected images'),
+    trainingGpuSeconds: counter('training_gpu_seconds_total', 'GPU-seconds of all training stages'),
     rate: gauge(
       'images_per_second',
       'Accepted images in each second of the last minute, by all workers of the dataset',
@@ -72,7 +74,9 @@ const idOf = ({ namespace, name }: DatasetKey): string => `${namespace}/${name}`
 const labelsOf = ({ namespace, name }: DatasetKey) => ({ namespace, dataset: name });
 
 /** Counts of progress and usage. */
-function createCounts({ accepted, rejected, shards, gpuSeconds, rejectedGpuSeconds, rate }: DatasetMetrics) {
+function createCounts(metrics: DatasetMetrics) {
+  const { accepted, rejected, shards, gpuSeconds, rejectedGpuSeconds, trainingGpuSeconds, rate } = metrics;
+  const single = [accepted, shards, gpuSeconds, rejectedGpuSeconds, trainingGpuSeconds, rate];
   /** The values of each dataset's counters, by `namespace/name`. */
   const known = new Map<string, DatasetCounts>();
   const forgetCounts = (key: DatasetKey): void => {
@@ -80,7 +84,7 @@ function createCounts({ accepted, rejected, shards, gpuSeconds, rejectedGpuSecon
     if (!before) return;
     known.delete(idOf(key));
     const labels = labelsOf(key);
-    for (const metric of [accepted, shards, gpuSeconds, rejectedGpuSeconds, rate]) metric.remove(labels);
+    for (const metric of single) metric.remove(labels);
     for (const gate of Object.keys(before.rejected)) rejected.remove({ ...labels, gate });
   };
   return {
@@ -95,6 +99,7 @@ function createCounts({ accepted, rejected, shards, gpuSeconds, rejectedGpuSecon
       shards.inc(labels, counts.shardsCommitted - (before?.shardsCommitted ?? 0));
       gpuSeconds.inc(labels, counts.gpuSeconds - (before?.gpuSeconds ?? 0));
       rejectedGpuSeconds.inc(labels, counts.rejectedGpuSeconds - (before?.rejectedGpuSeconds ?? 0));
+      trainingGpuSeconds.inc(labels, counts.trainingGpuSeconds - (before?.trainingGpuSeconds ?? 0));
       rate.set(labels, counts.imagesPerSecond);
       for (const [gate, count] of Object.entries(counts.rejected)) {
         rejected.inc({ ...labels, gate }, count - (before?.rejected[gate] ?? 0));
@@ -103,7 +108,7 @@ function createCounts({ accepted, rejected, shards, gpuSeconds, rejectedGpuSecon
   };
 }
 
-const TOTALS = ['accepted', 'shardsCommitted', 'gpuSeconds', 'rejectedGpuSeconds'] as const;
+const TOTALS = ['accepted', 'shardsCommitted', 'gpuSeconds', 'rejectedGpuSeconds', 'trainingGpuSeconds'] as const;
 
 function hasLess(now: DatasetCounts, before: DatasetCounts | undefined): boolean {
   if (!before) return false;

@@ -5,7 +5,15 @@ import { createMetrics } from './metrics.ts';
 import { timedQueue } from './timed-queue.ts';
 
 const counts = {
-  ...{ accepted: 0, rejected: {}, shardsCommitted: 0, imagesPerSecond: 0, gpuSeconds: 0, rejectedGpuSeconds: 0 },
+  ...{
+    accepted: 0,
+    rejected: {},
+    shardsCommitted: 0,
+    imagesPerSecond: 0,
+    gpuSeconds: 0,
+    rejectedGpuSeconds: 0,
+    trainingGpuSeconds: 0,
+  },
 };
 
 /** The lines that say something of the metric. */
@@ -90,7 +98,14 @@ describe('metrics', () => {
   it('leave nothing of a dataset that is gone', async () => {
     const metrics = createMetrics(() => 0);
     const key = { namespace: 'ns', name: 'a' };
-    metrics.counted(key, { ...counts, accepted: 5, rejected: { age: 2 }, gpuSeconds: 7, rejectedGpuSeconds: 2 });
+    metrics.counted(key, {
+      ...counts,
+      accepted: 5,
+      rejected: { age: 2 },
+      gpuSeconds: 7,
+      rejectedGpuSeconds: 2,
+      trainingGpuSeconds: 3,
+    });
     const stages = [{ name: 'pretrain', state: 'Running' as const }];
     metrics.status(key, { samples: { wanted: 9, accepted: 5, exhausted: 0, attempts: 7 }, secondsLeft: 60, stages });
     assert.match(await metrics.text(), /seconds_left\{namespace="ns",dataset="a"\} 60/);

@@ -21,9 +21,17 @@ const metadataSchema = z.object({
   deletionTimestamp: time,
 });
 
+const resourcesSchema = z.object({ limits: z.record(z.string(), z.union([z.string(), z.number()])).default({}) });
+
 const jobSchema = z.object({
   metadata: metadataSchema,
-  spec: z.object({ suspend: z.boolean().default(false), parallelism: z.int().default(1) }),
+  spec: z.object({
+    suspend: z.boolean().default(false),
+    parallelism: z.int().default(1),
+    template: z
+      .object({ spec: z.object({ containers: z.array(z.object({ resources: resourcesSchema.prefault({}) })) }) })
+      .prefault({ spec: { containers: [] } }),
+  }),
   status: z
     .object({
       active: z.int().default(0),
@@ -43,20 +51,36 @@ export function jobView(object: unknown): JobView | null {
   const { metadata, spec, status } = jobSchema.parse(object);
   const base = baseView(metadata, status.conditions);
   if (!base) return null;
+  const running = Math.min(status.ready, status.active);
   return {
     ...base,
     kind: 'Job',
     suspended: spec.suspend,
     parallelism: spec.parallelism,
     active: status.active,
-    ready: Math.min(status.ready, status.active),
+    ready: running,
     terminating: status.terminating,
     succeeded: status.succeeded,
     failed: status.failed,
+    ...held(
+      spec.template.spec.containers.map(({ resources }) => resources),
+      running + status.terminating,
+    ),
     missing: base.state === 'running' && !spec.suspend && !base.deleting ? missingPods(spec.parallelism, status) : 0,
     ...sizeOf(metadata.annotations),
     ...(status.completionTime !== undefined && { endedAt: millis(status.completionTime) }),
   };
+}
+
+/** Extended resources, whose names begin with a domain, of so many pods. */
+function held(containers: readonly z.infer<typeof resourcesSchema>[], pods: number): Pick<JobView, 'held'> {
+  const sums: Record<string, number> = {};
+  for (const { limits } of containers) {
+    for (const [name, amount] of Object.entries(limits)) {
+      if (name.includes('/') && pods > 0) sums[name] = (sums[name] ?? 0) + Number(amount) * pods;
+    }
+  }
+  return Object.keys(sums).length > 0 ? { held: sums } : {};
 }
 
 /** Workers that a Job was made for, and how few of them Kueue may admit. */
@@ -86,7 +110,10 @@ function countIndexes(text = ''): number {
 
 const trainJobSchema = z.object({
   metadata: metadataSchema,
-  spec: z.object({ suspend: z.boolean().default(false) }),
+  spec: z.object({
+    suspend: z.boolean().default(false),
+    trainer: z.object({ numNodes: z.int().default(1), resourcesPerNode: resourcesSchema.prefault({}) }).prefault({}),
+  }),
   status: z
     .object({
       conditions: z.array(conditionSchema).default([]),
@@ -121,6 +148,8 @@ export function trainJobView(object: unknown): JobView | null {
     terminating: 0,
     succeeded: sum('succeeded'),
     failed: sum('failed'),
+    // It is ready when the pods of all its nodes are.
+    ...held([spec.trainer.resourcesPerNode], sum('ready') > 0 ? spec.trainer.numNodes : 0),
     missing: 0,
   };
 }
