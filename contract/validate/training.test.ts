@@ -152,6 +152,10 @@ test('the primary contrast is one that can be measured', () => {
   assert.deepEqual(compared(['SyntheticOnly'], { endpoint: 'auroc' }), [
     'spec.training.primary: has nothing to compare PretrainFinetune with; add Mixed or RealOnly to spec.training.compare',
   ]);
+  const nothing =
+    'spec.training.compare: ["SyntheticOnly"] leaves nothing to contrast PretrainFinetune with; add Mixed or RealOnly';
+  const undeclared = { stages: [pretrain, finetune], evaluation, compare: ['SyntheticOnly'] };
+  assert.deepEqual(linesWith(undeclared), [nothing]);
   const weights = { initialisation: 'Weights' };
   assert.deepEqual(compared(['Mixed'], weights), [
     'spec.training.primary.initialisation: "Weights" needs given weights; name them in spec.training.weights or remove it',

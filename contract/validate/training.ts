@@ -155,6 +155,10 @@ const compare: Validation = {
       const message = 'needs a Pretrain and a Finetune stage to compare with; add them to spec.training.stages';
       issues.push(issueAt(path, message));
     }
+    if (training?.primary === undefined && isWhole(training?.compare) && !baselines.some(([, one]) => isRival(one))) {
+      const message = '["SyntheticOnly"] leaves nothing to contrast PretrainFinetune with; add Mixed or RealOnly';
+      issues.push(issueAt(path, message));
+    }
     if (training?.compareParallelism !== undefined) {
       for (const [i, { name }] of soundItems(training.stages))
         if (name === COMPARE_RUNS)
