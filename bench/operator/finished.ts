@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCluster } from './cluster.ts';
-import { datasetNamed, inParallel, makeFinished, namesOf, until } from './objects.ts';
+import { datasetNamed, inParallel, makeFinished, namesOf, plainJob, until, untilAllRun } from './objects.ts';
 import { startOperatorProgram } from './program.ts';
 
 /** Thousands of datasets, of which most are finished, and what that costs the others. */
@@ -12,6 +12,8 @@ export interface Finished {
   readonly afterStart: number;
   /** Seconds from the apply of a new dataset to its worker Job, while the others grow; resyncs included. */
   readonly firstLooks: readonly number[];
+  /** Seconds from the apply of a Job until it is seen, in turn with them: what the same cluster needs without the operator. */
+  readonly floor: readonly number[];
   /** Bytes. */
   readonly peakMemory: number;
 }
@@ -31,6 +33,11 @@ export async function measureFinished(finished: number, growing: number): Promis
     await cluster.grow(name);
     return ((await jobs.seen(`${name}-workers-1`)) - begun) / 1000;
   };
+  const timeToPlainJob = async (name: string) => {
+    const begun = performance.now();
+    await kube.apply(plainJob(name));
+    return ((await jobs.seen(name)) - begun) / 1000;
+  };
   await inParallel(namesOf('finished', finished), (name) => makeFinished(kube, name));
   let operator = await start();
   try {
@@ -41,12 +48,14 @@ export async function measureFinished(finished: number, growing: number): Promis
     const begun = performance.now();
     operator = await start();
     const afterStart = ((await jobs.seen('waiting-workers-1')) - begun) / 1000;
-    const firstLooks: number[] = [];
+    await untilAllRun(kube, growing);
+    const [firstLooks, floor]: [number[], number[]] = [[], []];
     for (const name of namesOf('new', LOOKS)) {
       firstLooks.push(await timeToJob(name));
+      floor.push(await timeToPlainJob(`plain-${name}`));
       await sleep(LOOK_EVERY_MS);
     }
-    return { finished, growing, afterStart, firstLooks, peakMemory: await operator.peakMemory() };
+    return { finished, growing, afterStart, firstLooks, floor, peakMemory: await operator.peakMemory() };
   } finally {
     await operator.replica.end('SIGKILL');
     await cluster.stop();

@@ -114,7 +114,11 @@ export async function until(what: string, everyMs: number, look: () => boolean |
   }
 }
 
-export const runningPods = async (kube: Kube): Promise<number> =>
+/** Until all pods of so many datasets run. */
+export const untilAllRun = (kube: Kube, datasets: number): Promise<void> =>
+  until('every pod runs', 500, async () => (await runningPods(kube)) >= datasets * REPLICAS);
+
+const runningPods = async (kube: Kube): Promise<number> =>
   (await kube.list({ kind: 'Pod', namespace: NAMESPACE, metadataOnly: true, fieldSelector: 'status.phase=Running' }))
     .items.length;
 

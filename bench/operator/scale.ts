@@ -12,9 +12,8 @@ import {
   namesOf,
   plainJob,
   plainWorkers,
-  REPLICAS,
-  runningPods,
   until,
+  untilAllRun,
   watchJobs,
 } from './objects.ts';
 import { type Processors, processorTime, spentBetween } from './processors.ts';
@@ -143,9 +142,6 @@ async function writeAll(kube: Kube, name: string): Promise<void> {
   ]);
   await kube.apply(job);
 }
-
-const untilAllRun = (kube: Kube, datasets: number): Promise<void> =>
-  until('every pod runs', 500, async () => (await runningPods(kube)) >= datasets * REPLICAS);
 
 async function timesOf(
   jobs: Awaited<ReturnType<typeof watchJobs>>,
