@@ -22,6 +22,7 @@ from cohortfarm_trainer.errors import StoppedError, UsageError
 from cohortfarm_trainer.evaluation.comparison import headline_of
 from cohortfarm_trainer.report.card import model_card
 from cohortfarm_trainer.report.comparison import curve_section
+from cohortfarm_trainer.report.parts import cell, row, table
 from cohortfarm_trainer.stages.arms import Arm, arms_of, first_job, job_of, read_data
 from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
@@ -527,3 +528,9 @@ def test_science_5_a_result_of_another_version_is_named_once_and_measured_again(
     assert context.finished() is None
     said = capsys.readouterr()
     assert (said.out + said.err).count("metrics.json is cohortfarm.dev/metrics/v1, and this version writes cohortfarm.dev/metrics/v2: it is measured again") == 1
+
+
+def test_on_a_narrow_screen_each_cell_of_a_table_says_its_column():
+    shown = table(["Arm", "a & b", "pooled"], [row("Mixed", "", [cell(None), cell(None)]), "<tr><td>x</td><td>y</td><td>z</td></tr>"])
+    columns = ["a &amp; b", "pooled", "Arm", "a &amp; b", "pooled"]
+    assert re.findall(r'<td data-column="([^"]*)"', shown) == columns

@@ -111,7 +111,7 @@ def primary_section(comparison: dict[str, Any]) -> str:
     if not found:
         return section("Primary end point", f"Declared before the run: {name}. It could not be measured.", "")
     one = found[0]
-    body = table(["", one["site"], "p"], [row(name, "", [contrast_cell(one), f"<td><b>{number(one['pAdjusted'])}</b></td>"])])
+    body = table(["", one["site"]], [row(name, "", [contrast_cell(one)])])
     return section("Primary end point", "Declared before the run, and tested alone.", body)
 
 

@@ -1,5 +1,6 @@
 """Pieces of the page: numbers, intervals, tiles."""
 
+import re
 from html import escape
 from typing import Any
 
@@ -80,8 +81,15 @@ def tiles(entries: list[tuple[str, str]]) -> str:
 
 
 def table(head: list[str], rows: list[str]) -> str:
+    """On a narrow screen each row is a list below its name, and each cell says its column."""
     heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    body = "".join(_with_columns(one, head[1:] if "<th" in one else head) for one in rows)
+    return f'<div class="scroll" tabindex="0"><table class="listed"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _with_columns(cells: str, columns: list[str]) -> str:
+    named = iter(columns)
+    return re.sub("<td", lambda found: f'{found[0]} data-column="{escape(next(named, ""))}"', cells)
 
 
 def row(name: str, note: str, cells: list[str]) -> str:

@@ -14,7 +14,7 @@ LEDES = {
     "Finetune": "A network that went on from an earlier stage on real images, measured on patients that were held out.",
     "Evaluate": "The networks of the stages, measured on each site and on all together.",
     "Audit": "Predictions that were given as a table, measured on each site and on all together.",
-    "Compare": "The stages against the baselines: one network, the same number of steps on real images.",
+    "Compare": "The stages against the baselines: one network, and batches of one size.",
 }
 HEADLINES = {
     "auroc": "AUROC, mean over the findings",

@@ -5,8 +5,8 @@ from .palette import PALETTE
 STYLE = (
     PALETTE
     + """
-:root{--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;--c4:#2f6f9f;--c5:#8a6500;--c6:#a3316f;--c7:#7d4a3a;--c8:#4f8a10;--c9:#0f8a8a;--h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55}
-@media (prefers-color-scheme:dark){:root{--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;--c4:#7db3dd;--c5:#d8b04a;--c6:#e58ab8;--c7:#c79a88;--c8:#a3cf62;--c9:#5cc8c8;
+:root{--c0:#59635c;--c1:#b4541f;--c2:#7a5aa6;--c3:#1d6b49;--c4:#2f6f9f;--c5:#8a6500;--c6:#a3316f;--c7:#7d4a3a;--c8:#3b3bc4;--c9:#0f8a8a;--h0:#fbf3ea;--h1:#f7e3cf;--h2:#f2d0b0;--h3:#ecbb8f;--h4:#e5a56f;--h5:#dc8f55}
+@media (prefers-color-scheme:dark){:root{--c0:#a0aaa3;--c1:#e08a55;--c2:#b39bd6;--c3:#6fc79a;--c4:#7db3dd;--c5:#d8b04a;--c6:#e58ab8;--c7:#c79a88;--c8:#9a9af0;--c9:#5cc8c8;
 --h0:#231c17;--h1:#33261c;--h2:#453020;--h3:#573a24;--h4:#6a4427;--h5:#7d4e2a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 var(--sans)}
@@ -28,7 +28,7 @@ border-radius:.6rem;overflow:hidden;background:var(--line)}
 table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
 th,td{padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 thead th{color:var(--muted);font-size:.8125rem;font-weight:500;white-space:nowrap}
-tbody th{font-weight:600;white-space:nowrap}
+tbody th{font-weight:600;min-width:13rem}
 tbody th small{display:block;color:var(--muted);font-weight:400}
 td b{font-weight:650;font-size:1rem}
 td small{display:block;color:var(--muted);white-space:nowrap}
@@ -38,7 +38,7 @@ tr.group th{padding-top:1.1rem;color:var(--accent);font-size:.8125rem;border:0}
 .heat{width:auto;border-collapse:separate;border-spacing:3px;margin:0 0 0 -3px}
 .heat th,.heat td{border:0}
 .heat thead th{text-align:center;padding:0 .25rem .2rem}
-.heat tbody th{padding:.35rem .5rem .35rem 0;font-size:.8125rem;vertical-align:middle}
+.heat tbody th{min-width:0;padding:.35rem .5rem .35rem 0;font-size:.8125rem;vertical-align:middle;white-space:nowrap}
 .heat td{min-width:4.2rem;padding:.4rem .3rem;border-radius:.35rem;text-align:center;color:var(--ink)}
 .heat td small{color:inherit}
 .heat td.out{background:repeating-linear-gradient(135deg,transparent 0 5px,var(--line) 5px 6px)}
@@ -54,6 +54,12 @@ svg text{fill:var(--muted);font:11px var(--sans)}
 .legend i{display:inline-block;width:1.1rem;height:.2rem;margin-right:.4rem;vertical-align:middle}
 details{margin-top:1rem}
 summary{cursor:pointer;color:var(--accent)}
-@media (max-width:40rem){.maps,.charts{grid-template-columns:1fr}}
+@media (max-width:40rem){.maps,.charts{grid-template-columns:1fr}
+.listed thead{display:none}
+.listed,.listed tbody{display:block}
+.listed tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr));gap:.35rem .8rem;padding:.7rem 0;border-bottom:1px solid var(--line)}
+.listed tbody th{grid-column:1/-1;min-width:0}
+.listed th,.listed td{padding:0;border:0}
+.listed td[data-column]::before{content:attr(data-column);display:block;color:var(--muted);font-size:.75rem}}
 """
 )

@@ -1,4 +1,4 @@
-"""Compare: the stages against the baselines, with the same network and the same number of steps on real images."""
+"""Compare: the stages against the baselines, with the same network and batches of one size."""
 
 import json
 import os
