@@ -48,14 +48,31 @@ const CASES: readonly Case[] = [
     fires: { 'cohortfarm_leader{pod="a"}': `0${ALWAYS}`, 'cohortfarm_leader{pod="b"}': `0${ALWAYS}` },
     after: '5m',
     summary: 'No replica of the CohortFarm operator leads',
-    silent: { 'cohortfarm_leader{pod="a"}': `0${ALWAYS}`, 'cohortfarm_leader{pod="b"}': `1${ALWAYS}` },
+    silent: {
+      'cohortfarm_leader{pod="a"}': `0${ALWAYS}`,
+      'cohortfarm_leader{pod="b"}': `1${ALWAYS}`,
+      'cohortfarm_leader{namespace="waits",pod="c"}': `0${ALWAYS}`,
+      'cohortfarm_claims_refused{namespace="waits",pod="c"}': `1${ALWAYS}`,
+    },
   },
   {
     alert: 'CohortFarmTwoLeaders',
     fires: { 'cohortfarm_leader{pod="a"}': `1${ALWAYS}`, 'cohortfarm_leader{pod="b"}': `1${ALWAYS}` },
     after: '5m',
     summary: 'More than one replica of the CohortFarm operator says that it leads',
-    silent: { 'cohortfarm_leader{pod="a"}': `1${ALWAYS}` },
+    // Two installations, each with its leader.
+    silent: {
+      'cohortfarm_leader{namespace="a",job="x",pod="a"}': `1${ALWAYS}`,
+      'cohortfarm_leader{namespace="b",job="x",pod="b"}': `1${ALWAYS}`,
+    },
+  },
+  {
+    alert: 'CohortFarmClassTaken',
+    // Not also NoLeader: another installation leads.
+    fires: { 'cohortfarm_leader{pod="a"}': `0${ALWAYS}`, 'cohortfarm_claims_refused{pod="a"}': `1${ALWAYS}` },
+    after: '10m',
+    summary: 'Another installation of CohortFarm looks after datasets of the same class',
+    silent: { 'cohortfarm_leader{pod="a"}': `1${ALWAYS}`, 'cohortfarm_claims_refused{pod="a"}': `0${ALWAYS}` },
   },
   {
     alert: 'CohortFarmReconcilesFail',
