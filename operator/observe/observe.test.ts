@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FINALIZER, LABELS } from '../../contract/cluster.ts';
+import { ANNOTATIONS, FINALIZER, LABELS } from '../../contract/cluster.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { KubeObject, ListQuery, Stored } from '../../kube/types.ts';
@@ -59,6 +59,20 @@ const object = (deletionTimestamp?: string): Stored => ({
     ...(deletionTimestamp !== undefined && { deletionTimestamp }),
   },
   status: { stages: [{ name: 'pretrain', state: 'Running', job: 'small-pretrain-1' }] },
+});
+
+test('reports of a stage that runs are kept, also where the dataset was finished before and all else is forgotten', async () => {
+  for (const [status, expected] of [
+    [{ active: 1, ready: 1 }, [{ stage: 'pretrain', done: 1, all: 2 }]],
+    [{ conditions: [{ type: 'Complete', status: 'True' }] }, []],
+  ] as const) {
+    const labels = { [LABELS.role]: 'train', [LABELS.stage]: 'pretrain' };
+    const metadata = { name: 'small-pretrain-1', labels, annotations: { [ANNOTATIONS.round]: '1' } };
+    const context = setUp(({ kind }) => (kind === 'Job' ? [{ metadata, spec: {}, status }] : []));
+    await observe(context, object());
+    context.progress.take({ uid: 'uid', kind: 'step', event: { stage: 'pretrain', done: 1, all: 2 } }, true);
+    assert.deepEqual((await observe(context, object())).progress.steps, expected);
+  }
 });
 
 describe('a dataset with TrainJobs', () => {

@@ -54,6 +54,8 @@ export async function observe(context: ObserveContext, object: Stored): Promise<
   const jobs = context.endsOf(uid, found);
   const children = await childJobs(context.kube, namespace, jobs);
   const now = context.now();
+  // Of a dataset that was finished before, nothing is kept that they would add to.
+  if (jobs.some(({ role, state }) => role === 'train' && state === 'running')) context.progress.expectSteps(uid);
   const progress = context.progress.of(uid);
   if (status.planDigest !== undefined) progress.accept(acceptedPlan(status.planDigest, status));
   const events: EventsContext = { kube: context.kube, namespace, now };

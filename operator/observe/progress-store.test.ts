@@ -94,6 +94,10 @@ describe('the progress of all datasets', () => {
     store.take(stepOf('stranger'), true);
     assert.deepEqual([store.size, store.has('known'), wakes], [0, false, [0, 3]]);
     assert.deepEqual(ignored, ['unknownDataset stranger step']);
+    // A stage that was added to a finished dataset, or changed.
+    store.expectSteps('known');
+    store.take(stepOf('known'), true);
+    assert.deepEqual(store.of('known').summary(0).steps, [{ done: 1, all: 2 }]);
   });
 
   test('A7: a plan is news at once, also where a look is due soon', () => {

@@ -11,6 +11,8 @@ export interface ProgressStore {
   of(uid: string): Progress;
   /** Whether anything was reported of it since it was last forgotten. */
   has(uid: string): boolean;
+  /** Keeps reports of its steps from now on, also where nothing else was reported of it. */
+  expectSteps(uid: string): void;
   /** @param isNews false while events of the past are read again */
   take(event: QueueEvent, isNews: boolean): void;
   forget(uid: string): void;
@@ -57,6 +59,9 @@ export function createProgressStore({ now, wake, isKnown, onIgnored }: ProgressS
       return byUid.get(uid)?.progress ?? new Progress();
     },
     has: (uid) => byUid.has(uid),
+    expectSteps: (uid) => {
+      entryOf(uid);
+    },
     take(told, isNews) {
       const { uid, kind, event } = told;
       const known = isKnown(uid);

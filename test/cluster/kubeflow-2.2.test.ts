@@ -24,6 +24,10 @@ interface TrainJob {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
+interface Reported {
+  readonly status: { readonly stages: readonly { readonly name: string; readonly progress?: object }[] };
+}
+
 /** Long enough for a machine that does much else. */
 const PATIENCE_MS = 240_000;
 const skip = (await missingForPods()) || (await missingForNetworks()) || (await missingPython());
@@ -74,6 +78,15 @@ describe('training stages by Kubeflow Trainer 2.2', { skip }, () => {
     const changed = { ...second, hyperparameters: ENDLESS, runtimeRef: first.runtimeRef };
     await change({ training: { ...training, stages: [first, changed] } });
     await says(/second: .* to train on.*\n.*second: /);
+    // By a token of its pod, which has no labels of ours.
+    await until(
+      'its progress is reported',
+      async () => {
+        const { status } = JSON.parse(await rig.plane.kubectl('get', 'sds', NAME, '-o', 'json')) as Reported;
+        return status.stages.some(({ name, progress }) => name === 'second' && progress !== undefined);
+      },
+      PATIENCE_MS,
+    );
     await change({ suspend: true });
     await waitForReady(rig, NAME, isReason('Suspended'), PATIENCE_MS);
     await until('no pod runs', async () => rig.kubelet.running().length === 0, PATIENCE_MS);
