@@ -105,6 +105,24 @@ describe('the usage of workers', () => {
     assert.equal(usageOf(at(7200, [], ended)), ended);
   });
 
+  test('counts devices alone, not the memory, cores or percents of one that are limited beside it', () => {
+    const gpusOf = (limits: Record<string, string>, gpuResourceName = 'nvidia.com/gpu') => {
+      const metadata = { name: 'small-a-1', labels: { [LABELS.role]: 'train', [LABELS.stage]: 'a' } };
+      const annotations = { [ANNOTATIONS.round]: '1' };
+      const template = { spec: { containers: [{ resources: { limits } }] } };
+      const job = { metadata: { ...metadata, annotations }, spec: { template }, status: { active: 1, ready: 1 } };
+      const { spec, ...rest } = smallDataset();
+      const parsed = { dataset: { ...rest, spec: { ...spec, workers: { ...spec.workers, gpuResourceName } } } };
+      return usageOf(observed({ parsed, jobs: [jobView(job)!] }))?.training?.gpus;
+    };
+    const parts = { 'nvidia.com/gpumem': '16k', 'nvidia.com/gpucores': '30', 'koordinator.sh/gpu': '50' };
+    assert.equal(gpusOf({ 'nvidia.com/gpu': '1', ...parts }), 1);
+    assert.equal(gpusOf({ 'gpu.intel.com/i915': '2', 'gpu.intel.com/millicores': '500' }), 2);
+    assert.equal(gpusOf({ 'nvidia.com/gpu.shared': '3', 'amd.com/gpu': '1', 'gpu.intel.com/xe': '1' }), 5);
+    assert.equal(gpusOf({ 'aliyun.com/gpu-mem': '8' }), undefined);
+    assert.equal(gpusOf({ 'example.com/card': '2', 'nvidia.com/gpu': 'many' }, 'example.com/card'), 2);
+  });
+
   test('is written when the pods change, and every few minutes besides', () => {
     const first = seen(0, 2);
     const status = nextStatus(first, decide(first, SETTINGS))!;

@@ -46,8 +46,8 @@ function trainingOf({ jobs, status, parsed, now }: Observed): Usage['training'] 
   return { gpus, gpuSeconds: tenths((before?.gpuSeconds ?? 0) + seconds * (before?.gpus ?? 0)) };
 }
 
-/** Names that device plugins give to GPUs and parts of them. */
-const GPU = /gpu|\/mig-/;
+/** Names under which device plugins count GPUs; others count their memory or cores (`nvidia.com/gpumem`), or percents of one. */
+const GPU = /^(nvidia\.com\/(gpu(\.shared)?|mig-.+)|amd\.com\/gpu|gpu\.intel\.com\/(i915|xe))$/;
 
 const gpusOf = (held: NonNullable<JobView['held']>, named: string): number =>
   Object.entries(held).reduce((sum, [name, amount]) => sum + (name === named || GPU.test(name) ? amount : 0), 0);

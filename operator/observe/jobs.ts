@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ANNOTATIONS, LABELS, ROLES } from '../../contract/cluster.ts';
+import { wholeOf } from '../../kube/quantity.ts';
 import type { JobView } from '../observed.ts';
 
 /** Jobs as the operator reads them. */
@@ -77,7 +78,7 @@ function held(containers: readonly z.infer<typeof resourcesSchema>[], pods: numb
   const sums: Record<string, number> = {};
   for (const { limits } of containers) {
     for (const [name, amount] of Object.entries(limits)) {
-      if (name.includes('/') && pods > 0) sums[name] = (sums[name] ?? 0) + Number(amount) * pods;
+      if (name.includes('/') && pods > 0) sums[name] = (sums[name] ?? 0) + wholeOf(amount) * pods;
     }
   }
   return Object.keys(sums).length > 0 ? { held: sums } : {};
