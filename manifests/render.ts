@@ -4,7 +4,9 @@ import { type Rendered, renderRelease } from '../testbed/servers/helm.ts';
 
 export const NAMESPACE = 'cohortfarm';
 const DEFINITION = 'CustomResourceDefinition';
-const OF_HELM = ['helm.sh/chart', 'app.kubernetes.io/managed-by'];
+/** Helm's own; our pods are managed by another. */
+const isOfHelm = (key: string, value: unknown): boolean =>
+  key === 'helm.sh/chart' || (key === 'app.kubernetes.io/managed-by' && value === 'Helm');
 
 /** Objects of the release `cohortfarm`, without Helm's own labels, tests and the definition, which is a file of its own. */
 export async function renderManifests(values: string): Promise<Rendered[]> {
@@ -15,6 +17,6 @@ export async function renderManifests(values: string): Promise<Rendered[]> {
 function withoutHelm(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutHelm);
   if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(([key]) => !OF_HELM.includes(key));
+  const kept = Object.entries(value).filter(([key, inner]) => !isOfHelm(key, inner));
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutHelm(inner)]));
 }

@@ -36,6 +36,13 @@ describe('the manifests', { skip }, () => {
     assert.equal(stderr, '');
   });
 
+  it('select pods as the chart does, leaving out no label but those of Helm', async () => {
+    const objects = await renderManifests(join(CHART, 'ci/default-values.yaml'));
+    const policy = byName(objects)['NetworkPolicy cohortfarm-nats'];
+    assert.match(JSON.stringify(policy), /"matchLabels":{"app.kubernetes.io\/managed-by":"cohortfarm"},"matchExpr/);
+    assert.doesNotMatch(JSON.stringify(objects), /"matchLabels":{}|Helm|helm\.sh/);
+  });
+
   for (const [folder, values] of [
     ['base', 'default'],
     ['overlays/dev', 'dev'],
