@@ -360,7 +360,7 @@ const limits = z
       .optional()
       .describe('Seconds during which workers may run; waiting for nodes or a queue does not count'),
     maxRounds: z.int().min(1).max(100_000).optional().describe('Jobs of workers, the first included'),
-    maxGpuHours: z.number().min(0).optional().describe('GPU-hours of all workers together'),
+    maxGpuHours: z.number().gt(0).optional().describe('GPU-hours of all workers together'),
   })
   .describe('Where one of them is reached, workers stop and nothing is lost; raised, they resume. Default: none');
 
@@ -368,7 +368,7 @@ const budget = z
   .strictObject({
     maxGpuHours: z
       .number()
-      .min(0)
+      .gt(0)
       .optional()
       .describe('GPU-hours of workers and training stages together; workers.limits bounds workers alone'),
   })

@@ -56,9 +56,9 @@ function fault(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_value':
       return `is not valid: write ${wanted(issue)}`;
     case 'too_small':
-      return `is not valid: ${bound('least', issue.origin, issue.minimum)}`;
+      return `is not valid: ${bound('least', issue.origin, issue.minimum, issue.inclusive)}`;
     case 'too_big':
-      return `is not valid: ${bound('most', issue.origin, issue.maximum)}`;
+      return `is not valid: ${bound('most', issue.origin, issue.maximum, issue.inclusive)}`;
     case 'not_multiple_of':
       return `is not valid: it must be a multiple of ${issue.divisor}`;
     default:
@@ -78,9 +78,10 @@ function misquoted(expected: string, value: unknown): string | null {
   return null;
 }
 
-function bound(which: 'least' | 'most', origin: string, limit: number | bigint): string {
+function bound(which: 'least' | 'most', origin: string, limit: number | bigint, inclusive = true): string {
   if (origin === 'string') return `it must have at ${which} ${limit} character${limit === 1 ? '' : 's'}`;
   if (origin === 'array') return `it must have at ${which} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
+  if (!inclusive) return `it must be ${which === 'least' ? 'more' : 'less'} than ${limit}`;
   return `the ${which} is ${limit}`;
 }
 

@@ -222,6 +222,14 @@ const TABLE: readonly { readonly name: string; readonly changes: Record<string, 
       lines: ['spec.quota.pairs.axis: "sex" has one value, in which no two samples can differ; name another axis'],
     },
     {
+      name: 'GPU-hours of which none may be used, which would stop workers without a GPU, too',
+      changes: { 'spec.limits': { maxGpuHours: 0 }, 'spec.workers.limits': { maxGpuHours: 0 } },
+      lines: [
+        'spec.workers.limits.maxGpuHours: 0 is not valid: it must be more than 0',
+        'spec.limits.maxGpuHours: 0 is not valid: it must be more than 0',
+      ],
+    },
+    {
       name: 'a dataset to extend that is not named by its manifest',
       changes: { 'spec.extends': { manifest: 's3://cohorts/one' } },
       lines: [

@@ -90,7 +90,7 @@ describe('limits of workers', () => {
   test('hold back neither the last round that runs, nor publishing', () => {
     assert.equal(outcomeOf(given({ maxRounds: 1 }, { rounds: 1 })).policy, 'generating');
     const all = progressOf({ planned: true, committed: 3 }).summary(NOW);
-    const limits = { activeDeadlineSeconds: 1, maxGpuHours: 0, maxRounds: 1 };
+    const limits = { activeDeadlineSeconds: 1, maxGpuHours: 0.001, maxRounds: 1 };
     assert.equal(
       outcomeOf(given(limits, { activeSeconds: 9, gpuSeconds: 9 }, {}, { progress: all })).policy,
       'publish',
