@@ -8,7 +8,8 @@ import { mustBeReplaced, removal, removeFormer } from './predicates.ts';
 
 /** A step that one Job does and answers with one outcome: publish, cleanup. */
 export type SingleStep =
-  | { readonly state: 'started'; readonly actions: readonly Action[] }
+  /** `after` what the one before has failed for, where it is tried again as it is. */
+  | { readonly state: 'started'; readonly actions: readonly Action[]; readonly after?: Trouble }
   | { readonly state: 'running'; readonly actions: readonly Action[]; readonly trouble: Trouble | null }
   /** The next try is `requeueAfter` seconds away; never, without it. */
   | { readonly state: 'failed'; readonly trouble: Trouble; readonly requeueAfter?: number }
@@ -52,7 +53,7 @@ export function singleStep(observed: Observed, step: StepName, build: (round: nu
   if (!mayRetry(trouble)) return { state: 'failed', trouble };
   const wait = pauseLeft(observed, job, retryDelay(job.round));
   if (wait > 0) return { state: 'failed', trouble, requeueAfter: Math.ceil(wait) };
-  return start(build(job.round + 1));
+  return { state: 'started', actions: applyJob(build(job.round + 1)), after: trouble };
 }
 
 /**

@@ -218,6 +218,33 @@ describe('training', () => {
     assert.deepEqual(statesOf(given), ['pretrain Failed', 'finetune Pending', 'evaluate Pending']);
   });
 
+  test('a stage that has failed stays so where the GPU-hours are used up, before and after the pause until a next try', () => {
+    const dataset = trained((spec) => {
+      spec.limits = { maxGpuHours: 2 };
+    });
+    const usage = { rounds: 1, workers: 0, gpus: 0, activeSeconds: 0, gpuSeconds: 7200, rejectedGpuSeconds: 0 };
+    const at = (endedAt: number, reason: 'DataNotFound' | 'StoreUnavailable') => {
+      const given = world({}, dataset);
+      const job = stageJob(given, 'pretrain', { state: 'failed', active: 0, endedAt });
+      const outcome = { apiVersion: 'cohortfarm.dev/outcome/v1' as const, reason, message: 'there is no folder x' };
+      const { stepStatus, stages, actions } = decide(
+        {
+          ...given,
+          status: { ...given.status, usage: { ...usage, until: new Date(NOW).toISOString() } },
+          jobs: [job],
+          pods: { ...given.pods, failed: [failedPod(job, { outcome })] },
+        },
+        SETTINGS,
+      );
+      return [stepStatus?.reason, stages?.[0]?.state, actions.length, stepStatus?.message.split(' 2.00')[0]];
+    };
+    const words = 'Stage pretrain: there is no folder x; finetune, evaluate wait for it. Workers have used';
+    assert.deepEqual(at(NOW - 1000, 'DataNotFound'), ['DataNotFound', 'Failed', 0, words]);
+    assert.deepEqual(at(NOW - 600_000, 'DataNotFound'), ['DataNotFound', 'Failed', 0, words]);
+    // It would pass: the budget alone holds up the next try.
+    assert.deepEqual(at(NOW - 1000, 'StoreUnavailable'), ['BudgetSpent', 'Pending', 0, 'Workers have used']);
+  });
+
   test('the dataset is ready when every stage has succeeded', () => {
     const dataset = trained();
     const { policy, stepStatus } = decide(world({}, dataset, progress(dataset, 3)), SETTINGS);

@@ -1,4 +1,6 @@
 import { canonicalJson, sha256 } from '../../contract/digest.ts';
+import { EXIT } from '../../contract/names.ts';
+import { REASONS, type ReasonName } from '../../contract/reasons.ts';
 import type { Outcome } from '../../contract/schema/outcome.ts';
 import type { SyntheticDataset } from '../../contract/schema/spec.ts';
 import type { StageStatus } from '../../contract/schema/status.ts';
@@ -7,6 +9,7 @@ import { buildStage, trainsTogether } from '../desired/stage.ts';
 import type { LaunchedStep } from '../desired/stage-parts.ts';
 import { currentJob, type Observed } from '../observed.ts';
 import type { Action, Advance, Report, Settings, StepDecision } from './decision.ts';
+import type { Trouble } from './diagnose.ts';
 import { idleWorkers, unwantedStages } from './leftovers.ts';
 import { budgetSpent, secondsToBudget } from './limits.ts';
 import { datasetOf, isPublished, isTrue, removal, stepContext } from './predicates.ts';
@@ -168,15 +171,28 @@ const metricsOf = (outcome: Outcome | null): Pick<StageStatus, 'metrics'> =>
 
 const hasSucceeded = ({ status }: StageStep): boolean => status.state === 'Succeeded';
 
-/** The dataset has used its GPU-hours: stages that run end, and resume from their checkpoints once it may use more. */
+/**
+ * The dataset has used its GPU-hours: stages that run end, and resume from their checkpoints once it may use more. One that has
+ * failed is still said to have: more GPU-hours alone would not help it.
+ */
 function stopped({ jobs }: Observed, steps: readonly StageStep[], spent: Report): StepDecision {
   const running = jobs.filter(({ role, state, deleting }) => role === 'train' && state === 'running' && !deleting);
-  const stages = steps.map(
-    ({ status: { progress: _, ...status } }): StageStatus =>
-      status.state === 'Running' ? { ...status, state: 'Pending' } : status,
-  );
+  const stages = steps.map((one): StageStatus => {
+    const { progress: _, ...status } = one.status;
+    if (failureOf(one)) return { ...status, state: 'Failed' };
+    return status.state === 'Succeeded' ? status : { ...status, state: 'Pending' };
+  });
+  const failure = steps.map((one) => reportOfTrouble(one, failureOf(one), steps)).find((report) => report !== null);
+  const stepStatus = failure ? { ...failure, message: `${failure.message}. ${spent.message}` } : spent;
   const actions = running.map((job) => removal(job, `Removed ${job.kind} ${job.name}: ${spent.reason}`));
-  return { policy: 'limitReached', actions, stepStatus: spent, stages };
+  return { policy: 'limitReached', actions, stepStatus, stages };
+}
+
+/** Why a stage has failed, where another try as it is would hardly end in another way. */
+function failureOf({ step }: StageStep): Trouble | null {
+  if (typeof step === 'string') return null;
+  const trouble = step.state === 'failed' ? step.trouble : step.state === 'started' ? step.after : undefined;
+  return trouble && REASONS[reasonOf(trouble)].exit !== EXIT.tryAgain ? trouble : null;
 }
 
 /** @param limit seconds until a limit is reached */
@@ -196,16 +212,20 @@ function decisionOf(steps: readonly StageStep[], limit: number | undefined): Ste
   };
 }
 
+const reasonOf = ({ reason }: Trouble): ReasonName => (reason === 'PodFailed' ? 'StageFailed' : reason);
+
+function reportOfTrouble({ status }: StageStep, trouble: Trouble | null, all: readonly StageStep[]): Report | null {
+  if (!trouble) return null;
+  const waiting = all.filter((other) => other.step === 'waiting').map((other) => other.status.name);
+  const held = waiting.length > 0 ? `; ${waiting.join(', ')} wait for it` : '';
+  return { reason: reasonOf(trouble), message: `Stage ${status.name}: ${trouble.message}${held}` };
+}
+
 function reportOf(steps: readonly StageStep[]): Report {
-  for (const { status, step } of steps) {
-    if (typeof step === 'string' || !('trouble' in step) || !step.trouble) continue;
-    const { reason, message } = step.trouble;
-    const waiting = steps.filter((other) => other.step === 'waiting').map((other) => other.status.name);
-    const held = waiting.length > 0 ? `; ${waiting.join(', ')} wait for it` : '';
-    return {
-      reason: reason === 'PodFailed' ? 'StageFailed' : reason,
-      message: `Stage ${status.name}: ${message}${held}`,
-    };
+  for (const one of steps) {
+    const trouble = typeof one.step !== 'string' && 'trouble' in one.step ? one.step.trouble : null;
+    const report = reportOfTrouble(one, trouble, steps);
+    if (report) return report;
   }
   const done = steps.filter(({ status }) => status.state === 'Succeeded').length;
   const running = steps.flatMap(({ status: { name, state, progress } }) =>
