@@ -183,6 +183,54 @@ describe('leader election', () => {
     await clock.advance(3000);
     assert.equal(a.leading, true);
   });
+
+  it('takes a lease that anyone has written by its name: at once without a holder, else after 20 minutes at most', async () => {
+    for (const [spec, seconds] of [
+      [{ holderIdentity: '', renewTime: '2999-01-01T00:00:00.000000Z', leaseTransitions: 2 ** 31 - 1 }, 1],
+      [{ holderIdentity: 'x', renewTime: '2999-01-01T00:00:00.000000Z' }, 20],
+      [{ holderIdentity: 'x', leaseDurationSeconds: 2 ** 31 - 1, leaseTransitions: 2 ** 31 - 1 }, 1203],
+    ] as const) {
+      const { clock, server, leader } = setUp();
+      const metadata = { namespace: 'system', name: 'operator' };
+      const made = server.client().create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+      await clock.advance(100);
+      await made;
+      const a = leader('a');
+      a.start();
+      await clock.advance(seconds * 1000);
+      assert.equal(a.leading, true);
+      assert.ok((server.lease!.spec.leaseTransitions as number) < 2 ** 31);
+    }
+  });
+
+  it('tries again soon after a try that failed for a moment, however rarely it renews, and says so only after several', async () => {
+    const { clock, server, leader } = setUp();
+    let isDown = true;
+    const kube = server.client(() => !isDown);
+    const a = leader('a', { kube, durationMs: 60_000, renewDeadlineMs: 40_000, retryMs: 15_000 });
+    a.start();
+    await clock.advance(1000);
+    isDown = false;
+    await clock.advance(2000);
+    assert.equal(a.leading, true);
+    await clock.advance(14_000);
+    isDown = true;
+    await clock.advance(1500);
+    isDown = false;
+    await clock.advance(5000);
+    assert.deepEqual([a.leading, a.problemAfter(0)], [true, null]);
+    isDown = true;
+    await clock.advance(30_000);
+    assert.equal(a.problemAfter(5000), 'no answer');
+    // A right that is missing stays so for longer, and is asked for as rarely as before.
+    const refused = new KubeError('forbidden', { reason: 'Forbidden', message: 'no right' });
+    const b = leader('b', { kube: { ...kube, get: () => Promise.reject(refused) }, retryMs: 15_000 });
+    b.start();
+    await clock.advance(14_000);
+    assert.equal(b.problemAfter(5000), null);
+    await clock.advance(2000);
+    assert.equal(b.problemAfter(5000), 'no right');
+  });
 });
 
 describe('whatever the network does', () => {

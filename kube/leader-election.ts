@@ -1,7 +1,7 @@
 import type { Logger } from '../platform/log.ts';
 import type { Clock } from './clock.ts';
 import { microTime } from './clock.ts';
-import { isKubeError } from './errors.ts';
+import { isKubeError, isTransient } from './errors.ts';
 import type { Kube, KubeObject, Ref, Stored } from './types.ts';
 
 /**
@@ -37,6 +37,8 @@ export interface LeaderOptions {
   readonly onLost: (why: string) => void;
   /** Called after each try that found the lease with another holder. */
   readonly onOther?: (lease: Stored<Lease>) => void;
+  /** Called after each try that failed. */
+  readonly onFailed?: (error: Error) => void;
   /** For how long others wait for a leader that is silent; 15,000 by default. */
   readonly durationMs?: number;
   /** A leader that could not renew for so long gives up; 10,000 by default. */
@@ -55,6 +57,12 @@ interface LeaseSpec {
 
 export type Lease = KubeObject & { readonly spec?: LeaseSpec };
 
+/** Between a try that failed for a moment and the next one, where that is less than `retryMs`. */
+const AGAIN_MS = 2_000;
+/** No lease holds for longer, whatever it says: no operator writes a longer one, but anyone may write one by its name. */
+const LONGEST_MS = 1_200_000;
+const MAX_INT32 = 2 ** 31 - 1;
+
 type Defaults = 'durationMs' | 'renewDeadlineMs' | 'retryMs';
 
 export class Leader {
@@ -67,7 +75,7 @@ export class Leader {
   #renewedAt = Number.NEGATIVE_INFINITY;
   #lastTryEndedAt: number;
   /** Since when every try has failed, and why the last one did. */
-  #failing: { readonly since: number; readonly error: Error } | null = null;
+  #failing: { readonly since: number; readonly tries: number; readonly error: Error } | null = null;
   #cancelTry: () => void = () => undefined;
   #cancelDeadline: () => void = () => undefined;
   #trying: Promise<void> = Promise.resolve();
@@ -93,10 +101,13 @@ export class Leader {
     return this.#options.clock.now() - this.#lastTryEndedAt;
   }
 
-  /** Why nothing has come of any try for longer than `ms`: no answer, or no right to the lease. Null when all is well. */
+  /**
+   * Why nothing has come of several tries for longer than `ms`: no answer, or no right to the lease. Null when all is well, and
+   * while only one has failed.
+   */
   problemAfter(ms: number): string | null {
-    if (this.#failing === null || this.#options.clock.now() - this.#failing.since <= ms) return null;
-    return this.#failing.error.message;
+    if (this.#failing === null || this.#failing.tries < 2) return null;
+    return this.#options.clock.now() - this.#failing.since <= ms ? null : this.#failing.error.message;
   }
 
   /** Resolves when the first try has ended, whatever has come of it. */
@@ -137,19 +148,22 @@ export class Leader {
         this.#tried.resolve();
         if (this.#state === 'over') return;
         const { clock, retryMs, random } = this.#options;
-        this.#cancelTry = clock.after(retryMs * (0.9 + random() / 5), () => this.#try());
+        const pauseMs = isTransient(this.failure) ? Math.min(AGAIN_MS, retryMs) : retryMs;
+        this.#cancelTry = clock.after(pauseMs * (0.9 + random() / 5), () => this.#try());
       });
   }
 
   #failed(error: Error): void {
-    const { log, name, clock } = this.#options;
+    const { log, name, clock, onFailed } = this.#options;
     if (isKubeError(error, 'conflict')) {
       log.debug({ lease: name }, `another process was faster: ${error.message}`);
       this.#failing = null;
       return;
     }
     log.warn({ lease: name }, error.message);
-    this.#failing = { since: this.#failing?.since ?? clock.now(), error };
+    const { since = clock.now(), tries = 0 } = this.#failing ?? {};
+    this.#failing = { since, tries: tries + 1, error };
+    onFailed?.(error);
   }
 
   async #tryOnce(): Promise<void> {
@@ -182,7 +196,7 @@ export class Leader {
     // A leader that has lost the lease never takes it back: it has to stop first.
     if (this.#state === 'leading') return false;
     const duration = spec.leaseDurationSeconds ? spec.leaseDurationSeconds * 1000 : durationMs;
-    return this.#observed !== null && clock.now() - this.#observed.at > duration;
+    return this.#observed !== null && clock.now() - this.#observed.at > Math.min(duration, LONGEST_MS);
   }
 
   #renewed(begun: number): void {
@@ -238,7 +252,7 @@ export class Leader {
       leaseDurationSeconds: Math.ceil(durationMs / 1000),
       acquireTime: same && acquireTime ? acquireTime : now,
       renewTime: now,
-      leaseTransitions: (leaseTransitions ?? 0) + (same || before === null ? 0 : 1),
+      leaseTransitions: Math.min(MAX_INT32, (leaseTransitions ?? 0) + (same || before === null ? 0 : 1)),
     };
   }
 }
