@@ -4,15 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Builds run beside the first tests, on what of the cores those leave idle, and end with them.
+# Builds run beside the first tests, on idle cores, in a process group of their own. They end with this process.
 set -m
 nice -n 19 node testbed/prepare.ts &
-builds=$!
 set +m
-trap 'kill -- "-$builds" 2> /dev/null || true' EXIT
 
 npm run --silent check:types
 npm run --silent check:lint
 npm run --silent check:unused
 # bench and models hold no tests; one runner prints one summary.
-node --test --test-reporter=spec '{contract,platform,kube,diffusion,dataset,worker,operator,cli}/**/*.test.ts' 'testbed/**/*.test.ts' 'test/**/*.test.ts'
+exec node --test --test-reporter=spec '{contract,platform,kube,diffusion,dataset,worker,operator,cli}/**/*.test.ts' 'testbed/**/*.test.ts' 'test/**/*.test.ts'
