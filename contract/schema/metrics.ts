@@ -240,7 +240,10 @@ export const metricsSchema = z.strictObject({
         'Steps of RealOnlyEqualCompute and Mixed: as many images as PretrainFinetune sees in all',
       ),
       mixedShare: z.number().optional().describe('Share of synthetic images in a batch of Mixed'),
-      replayShare: z.number().optional().describe('The same of PretrainFinetuneReplay'),
+      replayShare: z
+        .number()
+        .optional()
+        .describe('Share of synthetic images in a batch in which PretrainFinetuneReplay is finetuned'),
       batchSize: count,
       arms: z.array(armSchema),
       primary: primarySchema.describe('Declared in the config'),

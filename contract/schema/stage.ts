@@ -91,7 +91,12 @@ export const stageConfigSchema = z.strictObject({
       seeds: z.int().min(1),
       primary: primarySchema.optional().describe('The declared contrast'),
       mixedShare: z.number().gt(0).lt(1).optional().describe('Share of synthetic images in a batch of Mixed'),
-      replayShare: z.number().gt(0).lt(1).optional().describe('The same of PretrainFinetuneReplay'),
+      replayShare: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .optional()
+        .describe('Share of synthetic images in a batch in which PretrainFinetuneReplay is finetuned'),
       synthetic: z
         .array(z.strictObject({ name: label, data }))
         .min(1)

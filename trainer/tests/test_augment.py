@@ -67,7 +67,14 @@ def test_sheared_rows_move_by_their_height():
     line[..., SIZE // 2] = 255
     found = changed(Augment(1, shear=45), line, shear=45.0)[0, 0]
     columns = found[8:40].argmax(1)
-    assert (columns.diff().abs() == 1).all()
+    assert (columns.diff() == 1).all()
+    # Sheared first, then turned.
+    images = films()
+    both = changed(Augment(1, rotation=15, shear=10), angle=12.0, shear=8.0)
+    expected = T.rotate(changed(Augment(1, shear=10), shear=8.0), 12.0, InterpolationMode.BILINEAR)
+    inside = (..., slice(10, -10), slice(10, -10))
+    torch.testing.assert_close(both[inside], expected[inside], rtol=0, atol=1.5)
+    assert (both - T.rotate(images.float(), 12.0, InterpolationMode.BILINEAR))[inside].abs().max() > 5
 
 
 def test_light_and_contrast_are_what_they_say():

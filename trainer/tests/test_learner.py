@@ -20,6 +20,7 @@ from cohortfarm_trainer.distributed import Team
 from cohortfarm_trainer.errors import TerminalError, UsageError
 from cohortfarm_trainer.models import last_layer, make_model, normalise
 from cohortfarm_trainer.training import learner as module
+from cohortfarm_trainer.training.augment import augmented
 from cohortfarm_trainer.training.compiler import check_compile
 from cohortfarm_trainer.training.job import Job
 from cohortfarm_trainer.training.learner import Learner, schedule
@@ -78,6 +79,19 @@ def test_by_default_a_step_is_that_of_plain_pytorch_to_the_last_bit():
         torch.testing.assert_close(own.model.state_dict()[name], value, rtol=1e-6, atol=1e-7)
     # Checkpoints of before have the same groups.
     assert len(own.optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("parts", [{}, {"microBatch": 5}])
+def test_each_image_is_augmented_as_it_was_drawn(parts):
+    own = learner(flip=True, rotation=15, augmentation={"gamma": 0.5, "noise": 0.1}, **parts)
+    plain = batch(0)
+    drawn = torch.from_numpy(np.stack([own.augment.draw(100 + place) for place in range(12)]))
+    shown: list[torch.Tensor] = []
+    own.model.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0].clone()))
+    own.step(0, replace(plain, drawn=drawn), POSITIVE)
+    expected = normalise(augmented(plain.images, drawn, own.augment))
+    torch.testing.assert_close(torch.cat(shown), expected)
+    assert (expected - normalise(plain.images)).abs().mean() > 0.1
 
 
 @pytest.mark.parametrize("kind", [MEAN, REWEIGHTED, GROUP_DRO])

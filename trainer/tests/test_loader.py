@@ -94,6 +94,22 @@ def test_two_groups_in_one_batch_keep_their_rates(shards):
     assert sorted(grey for step in greys for grey in step if grey >= 60) == list(range(60, N))
 
 
+def test_each_image_brings_what_was_drawn_for_its_place(shards):
+    groups, augment = [Group(shards.take(np.arange(60)), 6.0), Group(shards.take(np.arange(60, N)), 4.0)], Augment(9, True, 15)
+    found: dict[int, np.ndarray] = {}
+    for rank in range(2):
+        batches = TrainingBatches(groups, SIZE, range(8), augment, 1, rank, 2)
+        for batch in training_loader(batches, 0, False):
+            found |= dict(zip(batch.images[:, 0, 0, 0].tolist(), batch.drawn.numpy()))
+    # 8 steps take 48 images of the first group, and 32 of the second; places of the two alternate.
+    assert len(found) == 80
+    for g, group in enumerate(groups):
+        stream = group.stream(1 + g)
+        count = int(8 * group.rate)
+        for place, index in enumerate(stream.at(np.arange(count)).tolist()):
+            np.testing.assert_array_equal(found[index if g == 0 else 60 + index], augment.draw(2 * place + g))
+
+
 def test_images_are_drawn_by_their_chances_whoever_loads_them(shards):
     chances = np.r_[np.full(100, 0.2 / 100), np.full(50, 0.8 / 50)]
     found = []

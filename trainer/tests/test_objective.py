@@ -10,7 +10,7 @@ import torch
 from cohortfarm_trainer.data.records import Records
 from cohortfarm_trainer.distributed import Team
 from cohortfarm_trainer.errors import UsageError
-from cohortfarm_trainer.training.objective import GROUP_DRO, MEAN, REWEIGHTED, Objective, groups_of
+from cohortfarm_trainer.training.objective import GROUP_DRO, MEAN, REWEIGHTED, Objective, even_weights, groups_of
 
 ALONE = Team(0, 1, torch.device("cpu"))
 POSITIVE = torch.ones(1)
@@ -32,9 +32,25 @@ def test_the_mean_counts_images_and_reweighted_counts_groups():
 
 def test_no_image_weighs_more_than_ten_times_the_mean_and_unknown_ones_weigh_one():
     rare = pandas.Series(["common"] * 99 + ["rare"])
-    assert Objective(REWEIGHTED, rare, rare).weights.tolist() == pytest.approx([100 / 198, 10])
+    assert Objective(REWEIGHTED, rare, rare).weights.tolist() == pytest.approx([90 / 99, 10])
     some = pandas.Series(["common"] * 98 + ["rare", "unknown"])
     assert Objective(REWEIGHTED, some, some).weights[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "unknown", "weights"),
+    [
+        ([50, 30, 20], None, [2 / 3, 10 / 9, 5 / 3]),
+        ([9800, 40, 40, 40, 80], 4, [8720 / 9800, 10, 10, 10, 1]),
+        # Once the smallest is held back, the next one would be above the limit, too.
+        ([10_000, 450, 1], None, [(10_451 - 4500 - 10) / 10_000, 10, 10]),
+        ([7], 0, [1]),
+    ],
+)
+def test_groups_count_alike_but_no_image_more_than_ten(sizes, unknown, weights):
+    found = even_weights(np.array(sizes), unknown)
+    np.testing.assert_allclose(found, weights)
+    assert found @ sizes == pytest.approx(sum(sizes))
 
 
 def test_group_dro_turns_to_the_worst_group_as_sagawa_writes_it():

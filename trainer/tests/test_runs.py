@@ -27,7 +27,7 @@ from cohortfarm_trainer.stages.arms import Arm, arms_of, first_job, job_of, read
 from cohortfarm_trainer.stages.compare import primary_of
 from cohortfarm_trainer.stages.context import Context
 from cohortfarm_trainer.stages.train import train_stage
-from cohortfarm_trainer.training.job import Weights, batch_of, steps_of
+from cohortfarm_trainer.training.job import Job, Weights, batch_of, steps_of
 from cohortfarm_trainer.training.objective import even_chances
 from cohortfarm_trainer.weights import read_torch
 
@@ -151,16 +151,19 @@ def test_science_1_5_arms_of_equal_compute_see_as_many_images_in_batches_of_one_
     """Of Mixed, batches once grew with the number of synthetic images."""
 
     def jobs(**more) -> dict[str, list[tuple[int, list[float], bool]]]:
-        part = lambda name, steps, batch: {"data": [data[name]], "hyperparameters": {**HYPER, "steps": steps, "batchSize": batch}}
+        hyper = {name: value for name, value in HYPER.items() if name != "validateSteps"}
+        part = lambda name, steps, batch: {"data": [data[name]], "hyperparameters": {**hyper, "steps": steps, "batchSize": batch}}
         compare = {"baselines": BASELINES, "seeds": 1, "pretrain": part("synthetic", 600, 32), "finetune": part("real", 40, 16), **more}
         context = Context(check_config(stage_config(tmp_path, "Compare", "compare", sites=[], compare=compare), "compare"), join_team(), lambda: False)
         read = read_data(context)
         found = {}
         for arm in arms_of(context):
             runs = [first_job(context, arm, read), job_of(context, arm, read, Weights(b"", "before"))]
+            made.extend(job for job in runs if job)
             found[arm.arm] = [(job.steps, [round(group.rate, 6) for group in job.groups], job.weights is not None) for job in runs if job]
         return found
 
+    made: list[Job] = []
     found = jobs()
     real = [(40, [16.0], False)]
     pretrained = (600, [32.0], False)
@@ -176,9 +179,19 @@ def test_science_1_5_arms_of_equal_compute_see_as_many_images_in_batches_of_one_
         "PretrainFinetuneBalanced": [pretrained, (40, [16.0], True)],
         "PretrainFinetune": [pretrained, (40, [16.0], True)],
     }
+    # The weights of a run are chosen from as many validations, one an epoch of finetuning (3 of its 40 steps): 14.
+    assert {-(-job.steps // job.interval) for job in made} == {14}
     found = jobs(mixedShare=0.25, replayShare=0.5)
     assert found["Mixed"] == [(1240, [12.0, 4.0], False)] and found["PretrainFinetuneReplay"][1] == (40, [8.0, 8.0], True)
     assert found["MixedFinetune"][0] == (1200, [12.0, 4.0], False)
+
+
+def test_a_warm_up_ends_before_the_mixed_run_does(tmp_path, data):
+    part = lambda name, **more: {"data": [data[name]], "hyperparameters": {**HYPER, **more}}
+    compare = {"baselines": ["MixedFinetune"], "seeds": 1, "pretrain": part("synthetic", steps=5), "finetune": part("real", warmupSteps=6)}
+    context = Context(check_config(stage_config(tmp_path, "Compare", "compare", sites=[], compare=compare), "compare"), join_team(), lambda: False)
+    with pytest.raises(UsageError, match="^hyperparameters.warmupSteps: 6 is not less than the 5 steps of the run"):
+        read_data(context)
 
 
 def test_groups_are_drawn_alike_as_far_as_they_may(tmp_path, data):
@@ -188,16 +201,14 @@ def test_groups_are_drawn_alike_as_far_as_they_may(tmp_path, data):
     even = replace(few, age=np.full(len(few), 50.0, np.float32), race=np.full(len(few), "ASIAN"), labels=np.repeat([[1.0, 0.0]], len(few), 0))
     chances = even_chances(even, ["no-finding", "edema"], ["18-80"])
     men = sizes(even.sex)["male"]
-    # Two women among so many men count ten times the mean at most.
-    weights = np.where(even.sex == "female", min((2 + men) / (2 * 2), 10.0), (2 + men) / (2 * men))
-    np.testing.assert_allclose(chances, weights / weights.sum())
+    np.testing.assert_allclose(chances, np.where(even.sex == "female", 1 / 4, 1 / (2 * men)))
     balanced = even.take(np.r_[0:2, 2:5])
     chances = even_chances(balanced, ["no-finding", "edema"], ["18-80"])
     np.testing.assert_allclose(chances, [1 / 4, 1 / 4, 1 / 6, 1 / 6, 1 / 6])
     # Images of whom nothing is known come as often as they are.
     unknown = replace(balanced, sex=np.array(["female", "male", "male", "male", "unknown"]))
     chances = even_chances(unknown, ["no-finding", "edema"], ["18-80"])
-    assert chances.sum() == pytest.approx(1) and chances[0] == pytest.approx(3 * chances[1])
+    np.testing.assert_allclose(chances, np.array([2, 2 / 3, 2 / 3, 2 / 3, 1]) / 5)
 
 
 def test_arms_take_the_steps_that_they_are_said_to(tmp_path, data):
@@ -244,7 +255,7 @@ def test_arms_take_the_steps_that_they_are_said_to(tmp_path, data):
     # Pooled images are those of both sites, and what is not known is said.
     report = (tmp_path / "compare" / "report.html").read_text()
     assert "Real only at equal compute and mixed take 20 steps, as many images as pretraining and finetuning together." in report
-    assert "Of a mixed batch 60% are synthetic. With replay, 20% of a batch of finetuning are synthetic." in report
+    assert "Of each mixed batch 60 % is synthetic. With replay, 20 % of each batch of finetuning is synthetic." in report
     assert "Pretrain, then finetune, groups drawn alike" in report and "<script" not in report and "http" not in report
 
 

@@ -29,8 +29,12 @@ class Augment:
 
     def draw(self, position: int) -> np.ndarray:
         """float64 [len(DRAWN)]: what happens to the image at a place in the endless stream of images."""
+        if self == Augment(self.seed):
+            return STILL
         rng = np.random.default_rng([self.seed, position])
         mirrored, angle = rng.random() < 0.5, rng.uniform(-self.rotation, self.rotation)
+        if self == Augment(self.seed, self.flip, self.rotation):
+            return np.r_[mirrored and self.flip, angle, STILL[2:]]
         shift = rng.uniform(-self.translate, self.translate, 2)
         size, contrast, gamma = (np.exp(rng.uniform(-1, 1) * np.log1p(most)) for most in (self.scale, self.contrast, self.gamma))
         shear, brightness = rng.uniform(-self.shear, self.shear), rng.uniform(-self.brightness, self.brightness)
@@ -50,6 +54,8 @@ class Augment:
 DRAWN = (
     "mirrored", "angle", "right", "down", "size", "shear", "brightness", "contrast", "gamma", "blur", "noise", "top", "left", "height", "width", "seed",
 )  # fmt: skip
+
+STILL = np.array([float(name in ("size", "contrast", "gamma")) for name in DRAWN])
 
 
 def augment_of(hyper: dict[str, Any], seed: int) -> Augment:

@@ -97,6 +97,7 @@ class TrainingBatches(Dataset):
         """Where a step begins in the stream of a group: what all groups up to this one have taken, without the others.
 
         So the groups of a step make whole images together, as many at each step where their rates add up to a whole number.
+        The rates of all but the first group are at least 1, or all rates add up to one.
         """
         return int(step * self.rates[g + 1]) - int(step * self.rates[g])
 

@@ -60,10 +60,14 @@ def _steps(comparison: dict[str, Any]) -> str:
         verb = "take" if len(equal) > 1 else "takes"
         parts.append(f"{names[0].upper()}{names[1:]} {verb} {comparison['equalComputeSteps']} steps, as many images as pretraining and finetuning together.")
     if arms & {"Mixed", "MixedFinetune"}:
-        parts.append(f"Of a mixed batch {comparison['mixedShare']:.0%} are synthetic.")
+        parts.append(f"Of each mixed batch {_percent(comparison['mixedShare'])} is synthetic.")
     if "replayShare" in comparison:
-        parts.append(f"With replay, {comparison['replayShare']:.0%} of a batch of finetuning are synthetic.")
+        parts.append(f"With replay, {_percent(comparison['replayShare'])} of each batch of finetuning is synthetic.")
     return " ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def arm_table(arms: list[dict[str, Any]], measure: str) -> str:

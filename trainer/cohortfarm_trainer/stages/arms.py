@@ -1,5 +1,6 @@
 """The arms of a comparison: what each trains on, from where, for how many steps."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,7 +27,7 @@ from ..evaluation.comparison import (
 )
 from ..training import objective
 from ..training.compiler import check_compile
-from ..training.job import LEARNING_RATE, Job, Weights, batch_of, steps_of
+from ..training.job import LEARNING_RATE, Job, Weights, batch_of, check_length, epoch_steps, steps_of
 from ..training.objective import even_chances
 from .context import Context
 
@@ -35,7 +36,7 @@ SHARE = "COHORTFARM_SHARE"
 PRETRAINED = (PRETRAIN_FINETUNE, REPLAY, BALANCED)  # on synthetic images
 WITH_SYNTHETIC = (MIXED, MIXED_FINETUNE, SYNTHETIC_ONLY, *PRETRAINED)
 REPLAY_SHARE = 0.2
-DESIGN = "2"  # another one where runs of the same config come out otherwise, so that none of before is taken
+DESIGN = "3"  # another one where runs of the same config come out otherwise, so that none of before is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Kind:
     records: Records
     share: float  # of the patients that validate
     steps: int  # that all arms take on them
+    epoch: int  # steps
     seen: Seen
 
     @cache  # noqa: B019 (as long as the process)
@@ -66,6 +68,11 @@ class Data:
         return next(iter(self.synthetic.values())).steps
 
     @property
+    def validations(self) -> int:
+        """Of each run, of whatever length: weights are chosen from as many. One an epoch of finetuning."""
+        return math.ceil(self.real.steps / self.real.epoch)
+
+    @property
     def seen(self) -> list[Seen]:
         return [kind.seen for kind in (*self.synthetic.values(), self.real)]
 
@@ -77,7 +84,10 @@ def read_data(context: Context) -> Data:
         check_compile(part["hyperparameters"], context.team.device)
     named = {one["name"]: {**pretrain, "data": one["data"]} for one in compare.get("synthetic", [])}
     parts: dict[str | None, dict[str, Any]] = {**named} if named else {None: pretrain}
-    return Data({name: _kind(context, part) for name, part in parts.items()}, _kind(context, compare["finetune"]))
+    data = Data({name: _kind(context, part) for name, part in parts.items()}, _kind(context, compare["finetune"]))
+    if MIXED_FINETUNE in compare["baselines"]:
+        check_length(compare["finetune"]["hyperparameters"], pretraining_steps(context, data))
+    return data
 
 
 def _kind(context: Context, part: dict[str, Any]) -> Kind:
@@ -85,7 +95,8 @@ def _kind(context: Context, part: dict[str, Any]) -> Kind:
     records = read_sources(part, context.labels, context.config["s3"])
     own, _ = split_training(records, hyper["validationShare"], seed)
     seen = Seen(records.take(records.part != "test"), part.get("source"))
-    return Kind(records, hyper["validationShare"], steps_of(hyper, len(own)), seen)
+    epoch = epoch_steps(len(own), batch_of(hyper, context.team.world))
+    return Kind(records, hyper["validationShare"], steps_of(hyper, len(own)), epoch, seen)
 
 
 @dataclass(frozen=True)
@@ -156,6 +167,7 @@ def base_job(context: Context, arm: Arm, data: Data, hyper: dict[str, Any], name
         learning_rate=hyper.get("learningRate", LEARNING_RATE["Pretrain"]),
         patience=0,
         hyper=hyper,
+        validations=data.validations,
         weights=arm.weights,
         fit=context.fit,
     )

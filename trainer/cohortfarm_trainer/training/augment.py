@@ -9,8 +9,9 @@ from ..data.augment import DRAWN, Augment
 
 
 def augmented(images: torch.Tensor, drawn: torch.Tensor, augment: Augment) -> torch.Tensor:
-    """uint8 [b, 1, h, w] and float64 [b, len(DRAWN)] -> the same, or float32 [b, 1, h, w] of 0 to 255."""
-    own = {name: column[:, None, None, None] for name, column in zip(DRAWN, drawn.float().unbind(1))}
+    """uint8 [b, 1, h, w] and float64 [b, len(DRAWN)] -> the same, or float32 [b, 1, h, w] of 0 to 255. `drawn` is on the CPU."""
+    columns = drawn.float().to(images.device, non_blocking=True).unbind(1)
+    own = {name: column[:, None, None, None] for name, column in zip(DRAWN, columns)}
     if augment.flip:
         images = torch.where(own["mirrored"] > 0, images.flip(-1), images)
     if augment.only_flips:

@@ -53,6 +53,7 @@ class Job:
     learning_rate: float
     patience: int  # validations; 0 for never
     hyper: dict[str, Any]
+    validations: int = 0  # in the whole run, where the hyperparameters do not say how often; 0 for one an epoch
     weights: Weights | None = None
     fit: str = CROP  # how images become squares
     goal: str = MEAN  # of objective.py; another one has a single group of images
@@ -65,6 +66,16 @@ class Job:
             return Objective(MEAN)
         train, validation = groups_of(self.groups[0].records, [self.validation], self.labels, self.bins)
         return Objective(self.goal, train, validation)
+
+    @property
+    def interval(self) -> int:
+        """Steps between validations."""
+        if self.hyper.get("validateSteps"):
+            return self.hyper["validateSteps"]
+        if self.validations:
+            return math.ceil(self.steps / self.validations)
+        largest = max(self.groups, key=lambda group: group.rate)
+        return epoch_steps(len(largest.records), largest.rate)
 
     @property
     def workers(self) -> int:
@@ -80,13 +91,18 @@ class Job:
 def steps_of(hyper: dict[str, Any], images: int) -> int:
     """Optimizer steps, from the steps or the epochs of the config: however many processes take them.
 
-    Raises UsageError where they are over before the network learns as the hyperparameters ask.
+    Raises UsageError as `check_length` does.
     """
     steps = hyper.get("steps") or max(1, math.ceil(hyper.get("epochs", EPOCHS) * images / hyper["batchSize"]))
+    check_length(hyper, steps)
+    return steps
+
+
+def check_length(hyper: dict[str, Any], steps: int) -> None:
+    """Raises UsageError where the steps are over before the network learns as the hyperparameters ask."""
     lines = too_long(hyper, steps)
     if lines:
         raise UsageError("\n".join(lines))
-    return steps
 
 
 def batch_of(hyper: dict[str, Any], world: int) -> float:

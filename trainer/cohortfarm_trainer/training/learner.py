@@ -131,7 +131,7 @@ class Learner:
         return self.objective.settled(self.team.sum(total), known)
 
     def _logits(self, net: nn.Module, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        images = augmented(images.to(self.team.device, non_blocking=True), drawn.to(self.team.device, non_blocking=True), self.augment)
+        images = augmented(images.to(self.team.device, non_blocking=True), drawn, self.augment)
         inputs = normalise(images).to(memory_format=self.layout)
         with torch.autocast(self.team.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return net(inputs).float()

@@ -19,7 +19,7 @@ from ..models import last_layer
 from ..progress import Progress
 from .checkpoint import load_checkpoint, save_checkpoint
 from .events import Scalar, event_file, events_key, loss_scalars
-from .job import Job, epoch_steps, positive_weights
+from .job import Job, positive_weights
 from .learner import Learner
 from .predict import Predictor
 
@@ -63,8 +63,6 @@ class _Run:
         self.weights = positive_weights(job.groups) if job.hyper["classWeights"] else np.ones(len(job.labels), np.float32)
         self.positive = torch.from_numpy(self.weights).to(team.device)
         self.validation = Predictor(job.validation, job.size, team, job.workers, job.fit)
-        largest = max(job.groups, key=lambda group: group.rate)
-        self.interval = job.hyper.get("validateSteps") or epoch_steps(len(largest.records), largest.rate)
         self.saved = time.monotonic()
 
     def _go_on(self) -> Standing:
@@ -91,7 +89,7 @@ class _Run:
             standing.losses.append(loss)
             standing.step += 1
             standing.seconds = before + time.monotonic() - begun
-            if standing.step % self.interval == 0 or standing.step == job.steps:
+            if standing.step % job.interval == 0 or standing.step == job.steps:
                 progress.note(self._validate())
             progress.step(f"loss {loss:.4f}")
             self._checkpoint()

@@ -38,19 +38,30 @@ def _axes(records: Records, labels: Sequence[str], bins: Sequence[str]) -> panda
 
 
 def even_weights(sizes: np.ndarray, unknown: int | None) -> np.ndarray:
-    """What an image of each group counts so that groups count alike, float64 [groups]; sizes int64 [groups] of at least 1."""
-    weights = np.minimum(sizes.sum() / (len(sizes) * sizes), MAX_WEIGHT)
-    if unknown is not None:
-        weights[unknown] = 1  # what is rare about them is not known
+    """What an image of each group counts so that groups count alike, float64 [groups], 1 on average over the images.
+
+    Sizes are int64 [groups] of at least 1. No image counts more than `MAX_WEIGHT`: groups that would have to are left behind
+    the others. One of the unknown counts 1, since what is rare about them is not known.
+    """
+    known = np.arange(len(sizes)) != unknown
+    capped = np.zeros(len(sizes), bool)
+    weights = np.ones(len(sizes))
+    while (free := known & ~capped).any():
+        share = (sizes[known].sum() - MAX_WEIGHT * sizes[capped].sum()) / free.sum()
+        if not (over := free & (share > MAX_WEIGHT * sizes)).any():
+            weights[free] = share / sizes[free]
+            break
+        capped |= over
+    weights[capped] = MAX_WEIGHT
     return weights
 
 
 def even_chances(records: Records, labels: Sequence[str], bins: Sequence[str]) -> np.ndarray:
-    """By which images are drawn so that groups come alike often, as far as `MAX_WEIGHT` allows: float64 [n], sum 1."""
+    """By which images are drawn so that groups come equally often, as far as `MAX_WEIGHT` allows: float64 [n], sum 1."""
     names, groups, sizes = np.unique(groups_of(records, [], labels, bins)[0].to_numpy(str), return_inverse=True, return_counts=True)
     unknown = np.flatnonzero(names == UNKNOWN)
     weights = even_weights(sizes, int(unknown[0]) if len(unknown) else None)[groups]
-    return weights / weights.sum()
+    return weights / len(weights)
 
 
 class Objective:
