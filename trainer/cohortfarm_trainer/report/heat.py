@@ -16,7 +16,7 @@ def heat_map(cells: list[dict[str, Any]]) -> str:
     by_place = {(tuple(one["cell"][axis] for axis in axes[:-1]), one["cell"][axes[-1]]): one for one in cells}
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in columns)
     body = "".join(
-        f"<tr><th scope=row>{escape(', '.join(row)) or 'all'}</th>{''.join(_cell(by_place.get((row, column))) for column in columns)}</tr>"
+        f"<tr><th scope=row>{', '.join(f'<span>{escape(value)}</span>' for value in row) or 'all'}</th>{''.join(_cell(by_place.get((row, column))) for column in columns)}</tr>"
         for row in rows
     )
     return f'<div class="scroll" tabindex="0"><table class="heat"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'

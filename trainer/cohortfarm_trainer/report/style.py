@@ -39,12 +39,14 @@ tr.group th{padding-top:1.1rem;color:var(--accent);font-size:.8125rem;border:0}
 .heat th,.heat td{border:0}
 .heat thead th{text-align:center;padding:0 .25rem .2rem}
 .heat tbody th{min-width:0;padding:.35rem .5rem .35rem 0;font-size:.8125rem;vertical-align:middle;white-space:nowrap}
+.heat th span{white-space:nowrap}
 .heat td{min-width:4.2rem;padding:.4rem .3rem;border-radius:.35rem;text-align:center;color:var(--ink)}
 .heat td small{color:inherit}
 .heat td.out{background:repeating-linear-gradient(135deg,transparent 0 5px,var(--line) 5px 6px)}
 .heat td.out b{font-weight:500;color:var(--muted)}
 .maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(30rem,1fr));gap:1rem 2.5rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(26rem,1fr));gap:1.5rem 2.5rem}
+.maps>div{min-width:0}
 figure{margin:0}
 figure svg{width:100%;height:auto}
 figcaption{font-weight:600;margin-bottom:.4rem}
@@ -55,6 +57,10 @@ svg text{fill:var(--muted);font:11px var(--sans)}
 details{margin-top:1rem}
 summary{cursor:pointer;color:var(--accent)}
 @media (max-width:40rem){.maps,.charts{grid-template-columns:1fr}
+.heat td{min-width:2.9rem;padding:.35rem .1rem}
+.heat td small{font-size:.7rem}
+.heat thead th{font-size:.68rem}
+.heat tbody th{white-space:normal}
 .listed thead{display:none}
 .listed,.listed tbody{display:block}
 .listed tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr));gap:.35rem .8rem;padding:.7rem 0;border-bottom:1px solid var(--line)}
