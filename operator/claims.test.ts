@@ -16,6 +16,10 @@ function setUp() {
   const leases = new Map<string, Stored>();
   const going = new Set<string>();
   const forbidden = new Set<string>();
+  const gone = new Set<string>();
+  const down = { is: false };
+  /** Namespaces in the order of the calls. */
+  const calls: string[] = [];
   let version = 0;
   const idOf = ({ namespace, name }: Pick<Ref, 'namespace' | 'name'>) => `${namespace}/${name}`;
   const store = (object: KubeObject): Stored => {
@@ -24,12 +28,17 @@ function setUp() {
     return stored;
   };
   const kube = {
-    get: async (ref: Ref) => leases.get(idOf(ref)) ?? null,
+    get: async (ref: Ref) => {
+      calls.push(ref.namespace);
+      if (down.is) throw new KubeError('unavailable', { reason: 'ECONNREFUSED', message: 'no answer' });
+      return leases.get(idOf(ref)) ?? null;
+    },
     create: async (object: KubeObject) => {
       const { namespace } = object.metadata;
       const refused = { reason: 'Forbidden', message: `cannot create Lease in ${namespace}` };
       if (going.has(namespace)) throw new KubeError('forbidden', { ...refused, causes: ['NamespaceTerminating'] });
       if (forbidden.has(namespace)) throw new KubeError('forbidden', refused);
+      if (gone.has(namespace)) throw new KubeError('notFound', { reason: 'NotFound', message: `no ${namespace}` });
       return store(object);
     },
     mergePatch: async (ref: Ref, body: KubeObject) => {
@@ -56,7 +65,7 @@ function setUp() {
     claims.start();
     return { claims, story };
   };
-  return { clock, leases, going, forbidden, install };
+  return { clock, leases, going, forbidden, gone, down, calls, install };
 }
 
 describe('A25: of two installations of one class', () => {
@@ -178,6 +187,53 @@ describe('a claim', () => {
     forbidden.delete('closed');
     await clock.advance(20_000);
     assert.equal(await claims.mayWorkIn('closed'), true);
+  });
+
+  test('A3: is tried for no more in a namespace that was deleted, unless that is to be looked after or made again', async () => {
+    const { clock, leases, going, gone, calls, install } = setUp();
+    const { claims } = install('a/farm');
+    const configured = install('b/farm', { operatorClass: 'b', namespaces: ['kept'] });
+    await clock.advance(100);
+    assert.equal(await claims.mayWorkIn('old'), true);
+    leases.delete('old/claim.cohortfarm.dev');
+    going.add('old');
+    await clock.advance(20_000);
+    assert.equal(await claims.mayWorkIn('old'), true);
+    going.delete('old');
+    for (const namespace of ['old', 'kept']) gone.add(namespace);
+    leases.delete('kept/b.claim.cohortfarm.dev');
+    await assert.rejects(claims.mayWorkIn('old'), /no old/);
+    await clock.advance(60_000);
+    calls.length = 0;
+    await clock.advance(900_000);
+    assert.equal(calls.includes('old'), false);
+    assert.equal(configured.claims.problem, 'no kept');
+    gone.clear();
+    await clock.advance(20_000);
+    assert.deepEqual([await claims.mayWorkIn('old'), configured.claims.problem], [true, null]);
+  });
+
+  test('that could not be renewed once is no problem, and one that could not be made is made soon', async () => {
+    const { clock, down, install } = setUp();
+    const { claims, story } = install('a/farm');
+    await clock.advance(100);
+    const seen: (string | null)[] = [];
+    const watch = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 500) {
+        await clock.advance(500);
+        seen.push(claims.problem);
+      }
+    };
+    await watch(14_000);
+    down.is = true;
+    await assert.rejects(claims.mayWorkIn('radiology'), /no answer/);
+    await watch(1500);
+    down.is = false;
+    await watch(3000);
+    assert.deepEqual([new Set(seen), story.at(-1)], [new Set([null]), 'holds radiology']);
+    down.is = true;
+    await watch(24_000);
+    assert.equal(claims.problem, 'no answer');
   });
 
   test('has a name for each class, and one for the cluster that no class can have', () => {

@@ -1,5 +1,5 @@
 import type { Clock } from '../kube/clock.ts';
-import { isNamespaceGoing } from '../kube/errors.ts';
+import { isKubeError, isNamespaceGoing } from '../kube/errors.ts';
 import type { Events } from '../kube/event-recorder.ts';
 import { Leader, type LeaderOptions } from '../kube/leader-election.ts';
 import type { Ref } from '../kube/types.ts';
@@ -93,10 +93,9 @@ export class Claims {
     if (claim.leader.leading) return true;
     const { failure } = claim.leader;
     if (failure === null) return false;
-    if (!isNamespaceGoing(failure)) throw failure;
     // No installation can claim it any more, and what is in it has to be let go.
-    this.#close(claim);
-    return true;
+    if (isNamespaceGoing(failure)) return true;
+    throw failure;
   }
 
   /** Why the installation cannot work in what it was configured to look after; null where it can. */
@@ -121,7 +120,10 @@ export class Claims {
   }
 
   #open(namespace: string | null): Claim {
-    const claim: Claim = { namespace, holder: null, cancelIdle: () => undefined, leader: this.#leaderOf(namespace) };
+    const claim: Claim = {
+      ...{ namespace, holder: null, cancelIdle: () => undefined },
+      leader: this.#leaderOf(namespace, () => claim),
+    };
     this.#claims.set(namespace, claim);
     claim.leader.start();
     return claim;
@@ -130,18 +132,23 @@ export class Claims {
   #close(claim: Claim): void {
     claim.cancelIdle();
     claim.leader.stop();
-    this.#claims.delete(claim.namespace);
+    // A try that was under way when it was closed may end after another one was opened.
+    if (this.#claims.get(claim.namespace) === claim) this.#claims.delete(claim.namespace);
+  }
+
+  #isConfigured(namespace: string | null): boolean {
+    return namespace === null || this.#options.namespaces.includes(namespace);
   }
 
   /** Until nothing in the namespace needs it any more. What the installation was configured for stays claimed. */
   #keepAWhile(claim: Claim): void {
-    const { clock, idleMs, namespaces } = this.#options;
-    if (claim.namespace === null || namespaces.includes(claim.namespace)) return;
+    const { clock, idleMs } = this.#options;
+    if (this.#isConfigured(claim.namespace)) return;
     claim.cancelIdle();
     claim.cancelIdle = clock.after(idleMs, () => this.#close(claim));
   }
 
-  #leaderOf(namespace: string | null): Leader {
+  #leaderOf(namespace: string | null, claimOfIt: () => Claim): Leader {
     const { durationMs, installation, operatorClass, log, events, onReady, onHeld, onLost } = this.#options;
     const ref = claimOf(operatorClass, namespace);
     const facts = { lease: `${ref.namespace}/${ref.name}` };
@@ -152,9 +159,7 @@ export class Claims {
       renewDeadlineMs: (durationMs * 2) / 3,
       retryMs: durationMs / 4,
       onStarted: () => {
-        const claim = this.#claims.get(namespace);
-        if (!claim) return;
-        claim.holder = null;
+        claimOfIt().holder = null;
         log.info(facts, namespace === null ? 'claimed the cluster' : `claimed namespace ${namespace}`);
         if (namespace === null) onReady();
         else onHeld(namespace);
@@ -163,14 +168,19 @@ export class Claims {
         const message = `the claim on ${placeOf(namespace)} is lost: ${why}`;
         if (namespace === null) return onLost(message);
         log.warn(facts, message);
-        const claim = this.#claims.get(namespace)!;
-        claim.leader = this.#leaderOf(namespace);
+        const claim = claimOfIt();
+        claim.leader = this.#leaderOf(namespace, claimOfIt);
         claim.leader.start();
       },
+      onFailed: (error) => {
+        // The namespace is being deleted or is gone. Who has something to do in one of that name claims it again.
+        const isOver = isNamespaceGoing(error) || isKubeError(error, 'notFound');
+        if (isOver && !this.#isConfigured(namespace)) this.#close(claimOfIt());
+      },
       onOther: ({ metadata, spec }) => {
-        const claim = this.#claims.get(namespace);
+        const claim = claimOfIt();
         const holder = spec?.holderIdentity ?? '';
-        if (!claim || claim.holder === holder) return;
+        if (claim.holder === holder) return;
         claim.holder = holder;
         const message = refusalMessage({ ...this.#options, namespace, holder });
         log.warn({ ...facts, holder }, message);
