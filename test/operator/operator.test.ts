@@ -309,7 +309,7 @@ describe('the operator as processes', { skip }, () => {
   it('A25: waits while another installation of its class looks after the same datasets, and says for whom', async () => {
     const twin = (lease: string) => ({
       ...{ COHORTFARM_CLASS: 'twin', COHORTFARM_LEASE: lease, COHORTFARM_NAMESPACES: '' },
-      ...{ COHORTFARM_LEASE_SECONDS: '2', COHORTFARM_WORKER_IMAGE: `worker-of:${lease}` },
+      COHORTFARM_WORKER_IMAGE: `worker-of:${lease}`,
     });
     const imageOf = (job: KubeObject) => /"image":"worker-of:(\w+)"/.exec(JSON.stringify(job.spec))?.[1];
     const works = (replica: Replica) => async () => (await replica.get('/readyz'))[0] === 200;
