@@ -56,7 +56,7 @@ const HANGS_MS = 60_000;
 const AWAY_MS = 5_000;
 /** Longest wait for Events that are not written yet, when the operator ends. */
 const FLUSH_MS = 5_000;
-/** Claims are renewed in every namespace with unfinished datasets: four times as rarely as the lease of the leader. */
+/** Claims are renewed in every namespace where there is something to do: four times as rarely as the lease of the leader. */
 const CLAIM_LEASES = 4;
 /** A claim outlives so many looks at everything that found nothing in its namespace. */
 const IDLE_RESYNCS = 3;
