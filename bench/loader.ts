@@ -100,7 +100,7 @@ async function filmRows(python: string): Promise<string[]> {
       '',
       FILMS_PART,
       '',
-      `JPEGs of 2500x3000 pixels (about 2.6 MB) from a folder, scaled to 224 and augmented, with two loader workers; ${FILMS} films, none`,
+      `JPEGs of 2500x3000 pixels (about 2.6 MB) from a folder, scaled to 224, with two loader workers; ${FILMS} films, none`,
       `kept in memory. Decoded whole is how they were read before. The load of the machine was ${load} as this began.`,
       '',
       '| films | images/s | times |',
