@@ -3,6 +3,7 @@ import { bin, label } from './text.ts';
 import {
   architecture,
   BASELINES,
+  batchShare,
   hyperparametersSchema,
   IMAGE_FITS,
   PARTS,
@@ -90,13 +91,10 @@ export const stageConfigSchema = z.strictObject({
       baselines: z.array(z.enum(BASELINES)).min(1),
       seeds: z.int().min(1),
       primary: primarySchema.optional().describe('The declared contrast'),
-      mixedShare: z.number().gt(0).lt(1).optional().describe('Share of synthetic images in a batch of Mixed'),
-      replayShare: z
-        .number()
-        .gt(0)
-        .lt(1)
-        .optional()
-        .describe('Share of synthetic images in a batch in which PretrainFinetuneReplay is finetuned'),
+      mixedShare: batchShare.describe('Share of synthetic images in a batch of Mixed'),
+      replayShare: batchShare.describe(
+        'Share of synthetic images in a batch in which PretrainFinetuneReplay is finetuned',
+      ),
       synthetic: z
         .array(z.strictObject({ name: label, data }))
         .min(1)

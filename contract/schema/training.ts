@@ -278,6 +278,9 @@ const stage = z.strictObject({
   runtimeRef: runtimeRef.optional().describe('Runtime of Kubeflow Trainer; the stage is then a TrainJob'),
 });
 
+/** The share of synthetic images in a batch that holds real ones, too. */
+export const batchShare = z.number().gt(0).lt(1).optional();
+
 export const primarySchema = z.strictObject({
   minus: z
     .enum(BASELINES)
@@ -362,20 +365,12 @@ export const trainingSchema = z.strictObject({
     .describe(
       'Pods that train the arms of the comparison side by side, where no runtimeRef is named; default: one pod, one run after another',
     ),
-  mixedShare: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .optional()
-    .describe(
-      'Share of synthetic images in each batch of Mixed and MixedFinetune; default: as many of each kind as PretrainFinetune sees',
-    ),
-  replayShare: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .optional()
-    .describe('Share of synthetic images in each batch in which PretrainFinetuneReplay is finetuned; default: 0.2'),
+  mixedShare: batchShare.describe(
+    'Share of synthetic images in each batch of Mixed and MixedFinetune; default: as many of each kind as PretrainFinetune sees',
+  ),
+  replayShare: batchShare.describe(
+    'Share of synthetic images in each batch in which PretrainFinetuneReplay is finetuned; default: 0.2',
+  ),
   primary: primarySchema
     .optional()
     .describe('The one contrast that the comparison is made for; all others are corrected for being many'),
