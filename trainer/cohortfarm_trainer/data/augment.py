@@ -24,12 +24,16 @@ class Augment:
     erase: float = 0.0  # chance of a rectangle
 
     @property
+    def changes_nothing(self) -> bool:
+        return self == Augment(self.seed)
+
+    @property
     def only_flips(self) -> bool:
         return self == Augment(self.seed, self.flip)
 
     def draw(self, position: int) -> np.ndarray:
         """float64 [len(DRAWN)]: what happens to the image at a place in the endless stream of images."""
-        if self == Augment(self.seed):
+        if self.changes_nothing:
             return STILL
         rng = np.random.default_rng([self.seed, position])
         mirrored, angle = rng.random() < 0.5, rng.uniform(-self.rotation, self.rotation)

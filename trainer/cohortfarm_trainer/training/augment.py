@@ -10,6 +10,8 @@ from ..data.augment import DRAWN, Augment
 
 def augmented(images: torch.Tensor, drawn: torch.Tensor, augment: Augment) -> torch.Tensor:
     """uint8 [b, 1, h, w] and float64 [b, len(DRAWN)] -> the same, or float32 [b, 1, h, w] of 0 to 255. `drawn` is on the CPU."""
+    if augment.changes_nothing:
+        return images
     columns = drawn.float().to(images.device, non_blocking=True).unbind(1)
     own = {name: column[:, None, None, None] for name, column in zip(DRAWN, columns)}
     if augment.flip:

@@ -63,6 +63,7 @@ class _Run:
         self.weights = positive_weights(job.groups) if job.hyper["classWeights"] else np.ones(len(job.labels), np.float32)
         self.positive = torch.from_numpy(self.weights).to(team.device)
         self.validation = Predictor(job.validation, job.size, team, job.workers, job.fit)
+        self.interval = job.interval
         self.saved = time.monotonic()
 
     def _go_on(self) -> Standing:
@@ -89,7 +90,7 @@ class _Run:
             standing.losses.append(loss)
             standing.step += 1
             standing.seconds = before + time.monotonic() - begun
-            if standing.step % job.interval == 0 or standing.step == job.steps:
+            if standing.step % self.interval == 0 or standing.step == job.steps:
                 progress.note(self._validate())
             progress.step(f"loss {loss:.4f}")
             self._checkpoint()
