@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCluster } from './cluster.ts';
 import { datasetNamed, inParallel, makeFinished, namesOf, plainJob, until, untilAllRun } from './objects.ts';
+import { timeOf } from './overhead.ts';
 import { startOperatorProgram } from './program.ts';
 
 /** Thousands of datasets, of which most are finished, and what that costs the others. */
@@ -33,11 +34,6 @@ export async function measureFinished(finished: number, growing: number): Promis
     await cluster.grow(name);
     return ((await jobs.seen(`${name}-workers-1`)) - begun) / 1000;
   };
-  const timeToPlainJob = async (name: string) => {
-    const begun = performance.now();
-    await kube.apply(plainJob(name));
-    return ((await jobs.seen(name)) - begun) / 1000;
-  };
   await inParallel(namesOf('finished', finished), (name) => makeFinished(kube, name));
   let operator = await start();
   try {
@@ -52,7 +48,7 @@ export async function measureFinished(finished: number, growing: number): Promis
     const [firstLooks, floor]: [number[], number[]] = [[], []];
     for (const name of namesOf('new', LOOKS)) {
       firstLooks.push(await timeToJob(name));
-      floor.push(await timeToPlainJob(`plain-${name}`));
+      floor.push((await timeOf(kube, jobs, plainJob(`plain-${name}`), `plain-${name}`)) / 1000);
       await sleep(LOOK_EVERY_MS);
     }
     return { finished, growing, afterStart, firstLooks, floor, peakMemory: await operator.peakMemory() };

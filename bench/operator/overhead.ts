@@ -28,7 +28,8 @@ export async function measureOverhead(plane: ControlPlane, rounds: number): Prom
   return { dataset, job };
 }
 
-async function timeOf(
+/** Milliseconds from the apply of an object until the Job of a name is seen. */
+export async function timeOf(
   kube: Kube,
   jobs: Awaited<ReturnType<typeof watchJobs>>,
   object: KubeObject,
