@@ -60,11 +60,12 @@ export function secondsToLimit(observed: Observed): number | undefined {
   const { activeDeadlineSeconds, maxGpuHours } = limitsOf(observed);
   const usage = usageOf(observed);
   if (!usage || usage.workers === 0) return undefined;
+  const budget = secondsToBudget(observed);
   const waits = [
     ...(activeDeadlineSeconds === undefined ? [] : [activeDeadlineSeconds - usage.activeSeconds]),
     ...(maxGpuHours === undefined || usage.gpus === 0 ? [] : [(maxGpuHours * 3600 - usage.gpuSeconds) / usage.gpus]),
-    secondsToBudget(observed) ?? [],
-  ].flat();
+    ...(budget === undefined ? [] : [budget]),
+  ];
   return waits.length === 0 ? undefined : Math.max(1, Math.ceil(Math.min(...waits)));
 }
 
