@@ -213,7 +213,7 @@ describe('a claim', () => {
     assert.deepEqual([await claims.mayWorkIn('old'), configured.claims.problem], [true, null]);
   });
 
-  test('that could not be renewed once is no problem, and one that could not be made is made soon', async () => {
+  test('is no problem after one renewal has failed, and is tried again soon where the first try has', async () => {
     const { clock, down, install } = setUp();
     const { claims, story } = install('a/farm');
     await clock.advance(100);

@@ -226,7 +226,11 @@ describe('training', () => {
     const at = (endedAt: number, reason: 'DataNotFound' | 'StoreUnavailable') => {
       const given = world({}, dataset);
       const job = stageJob(given, 'pretrain', { state: 'failed', active: 0, endedAt });
-      const outcome = { apiVersion: 'cohortfarm.dev/outcome/v1' as const, reason, message: 'there is no folder x' };
+      const outcome = {
+        apiVersion: 'cohortfarm.dev/outcome/v1' as const,
+        reason,
+        message: 'the folder x does not exist',
+      };
       const { stepStatus, stages, actions } = decide(
         {
           ...given,
@@ -238,7 +242,7 @@ describe('training', () => {
       );
       return [stepStatus?.reason, stages?.[0]?.state, actions.length, stepStatus?.message.split(' 2.00')[0]];
     };
-    const words = 'Stage pretrain: there is no folder x; finetune, evaluate wait for it. Workers have used';
+    const words = 'Stage pretrain: the folder x does not exist; finetune, evaluate wait for it. Workers have used';
     assert.deepEqual(at(NOW - 1000, 'DataNotFound'), ['DataNotFound', 'Failed', 0, words]);
     assert.deepEqual(at(NOW - 600_000, 'DataNotFound'), ['DataNotFound', 'Failed', 0, words]);
     // It would pass: the budget alone holds up the next try.
